@@ -1,0 +1,292 @@
+"""Loads a checkpoint from the Hub, from the bundled pair or from a folder, and says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from attnflow import attention, hub, limits
+from attnflow.cache import BoundedCache
+from attnflow.errors import CheckpointError, UnsupportedArchitectureError
+
+HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
+
+BUNDLED = ("demo/pretrained", "demo/finetuned")
+"""References of the two small checkpoints that come with attnflow."""
+ASSETS = Path(__file__).parent.parent / "assets"
+
+_KIND_BY_SUFFIX: dict[str, HeadKind] = {
+    "ForSequenceClassification": "sequence-classification",
+    "ForMaskedLM": "masked-lm",
+    "ForPreTraining": "masked-lm",
+    "LMHeadModel": "causal-lm",
+    "ForCausalLM": "causal-lm",
+    "ForTokenClassification": "token-classification",
+}
+
+
+_FOLDERS = re.compile(r"(?<![\w:])/(?:[^\s'\",:]+/)+")
+
+
+@dataclass(frozen=True)
+class TaskHead:
+    """What sits on top of the Transformer in the file, and whether it can be believed."""
+
+    kind: HeadKind
+    trained: bool
+    """False if the file lacks weights of a classification head: then there is no prediction."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes of a trained classification head."""
+    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded model with its tokenizer; shared between requests, so nothing may change it."""
+
+    name: str
+    """Repository id, bundled reference or folder name."""
+    sha: str
+    """Commit of the Hub, or for local files a hash of their contents; 40 hexadecimal digits."""
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    architecture: str
+    """Class of the model in transformers, such as `BertForSequenceClassification`."""
+    n_layers: int
+    n_heads: int
+    width: int
+    n_parameters: int
+    head: TaskHead
+    root: Literal["first", "last"]
+    """The token whose last embedding the task reads: the first (`[CLS]`) or, in causal models, the last."""
+    max_tokens: int
+    """Most pieces of one pair: the smaller of the model's own bound and `limits.MAX_TOKENS`."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this checkpoint from every other."""
+        return self.name, self.sha
+
+
+_loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: 4 * loaded.n_parameters)
+
+
+def load_checkpoint(
+    ref: str | os.PathLike[str], *, revision: str | None = None, token: str | None = None
+) -> Checkpoint:
+    """Load a checkpoint, or return it from memory if it was loaded before.
+
+    Code that comes with a checkpoint is never run: weights are read from safetensors, or from a `.bin` file by torch's
+    weights-only loader, and `trust_remote_code` is off. Weights are held as float32 in evaluation mode.
+
+    Args:
+        ref: A Hub id (`google-bert/bert-base-uncased`), a bundled reference (`demo/pretrained`, `demo/finetuned`),
+            or a local folder, given as a `Path` or as a text that begins with `/`, `./`, `../` or `~`.
+        revision: Branch, tag or commit on the Hub.
+        token: Hub access token for gated and private repositories. The process's own token is never used.
+
+    Raises:
+        CheckpointError: If it cannot be found, reached, or read safely.
+        UnsupportedArchitectureError: If it is found but cannot be analysed; before its weights are downloaded.
+
+    Example:
+        >>> load_checkpoint("demo/finetuned").head.labels
+        ('unsupported', 'supported')
+    """
+    if isinstance(ref, str) and ref in BUNDLED:
+        return _load_folder(ASSETS / ref, ref)
+    if isinstance(ref, os.PathLike) or (isinstance(ref, str) and ref.startswith(("/", "./", "../", "~"))):
+        folder = Path(ref).expanduser()
+        if not folder.is_dir():
+            raise CheckpointError(f"{folder} is not a folder; give the folder that holds config.json and the weights.")
+        return _load_folder(folder.resolve(), folder.resolve().name)
+    location = hub.locate(ref, revision, token)
+    # The private part of the key keeps what one token opened away from every other request.
+    return _loaded.get((location.repo_id, location.sha, location.cache_dir), lambda: _load_location(location))
+
+
+def _load_location(location: hub.Location) -> Checkpoint:
+    if location.files and "config.json" not in location.files:
+        lack = "no config.json, so it is no Transformer checkpoint; choose another repository"
+        if "adapter_config.json" in location.files:
+            lack = "an adapter (LoRA) without the model it adapts; choose a repository with merged weights"
+        raise UnsupportedArchitectureError(f"{location.repo_id} has {lack}.")
+    config = hub.read_config(location)
+    check_supported(config, location.repo_id)
+    if location.files and not location.weight_files:
+        raise CheckpointError(
+            f"{location.repo_id} has no weights as safetensors or PyTorch .bin; choose a repository that has."
+        )
+    size = location.parameters or sum(location.files[name] for name in location.weight_files) // 4
+    if size > limits.MAX_PARAMETERS:
+        raise CheckpointError(
+            f"{location.repo_id} has {size / 1e6:,.0f} million parameters; this machine takes at most "
+            f"{limits.MAX_PARAMETERS / 1e6:,.0f} million. Choose a smaller checkpoint."
+        )
+    return _read(hub.download(location), location.repo_id, location.sha)
+
+
+def _load_folder(folder: Path, name: str) -> Checkpoint:
+    config = hub.parse_config(folder / "config.json", name)
+    check_supported(config, name)
+    sha = _content_hash(folder)
+    return _loaded.get((str(folder), sha), lambda: _read(folder, name, sha))
+
+
+def _content_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.bin")):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:40]
+
+
+def check_supported(config: Mapping[str, Any], name: str) -> None:
+    """Refuse, by its configuration alone, what cannot be analysed.
+
+    Raises:
+        UnsupportedArchitectureError: With the reason.
+    """
+    kind = config.get("model_type")
+    reason = None
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        reason = (
+            "it needs code of its own, which is never run here"
+            if "auto_map" in config
+            else f"transformers does not know its architecture {kind!r}"
+        )
+    elif config.get("is_encoder_decoder"):
+        reason = f"{kind} is an encoder-decoder, and so far encoders and decoders are analysed only by themselves"
+    elif "quantization_config" in config:
+        reason = "its weights are quantised; the analyses need them in full"
+    else:
+        model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
+        model_class = model_class[0] if isinstance(model_class, tuple) else model_class
+        if model_class is None or not getattr(model_class, "_supports_attention_backend", False):
+            reason = f"the attention of {kind} cannot be recorded through transformers' attention interface"
+    if reason:
+        raise UnsupportedArchitectureError(f"{name} cannot be analysed: {reason}. Choose another checkpoint.")
+
+
+def _read(folder: Path, name: str, sha: str) -> Checkpoint:
+    """Read model and tokenizer from a folder whose configuration has been checked."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise CheckpointError(f"The tokenizer of {name} cannot be loaded ({_brief(error)}).") from error
+    if not tokenizer.is_fast:
+        raise CheckpointError(
+            f"{name} has no fast tokenizer, so its pieces cannot be placed in the text; choose a repository with a "
+            "tokenizer.json."
+        )
+    model, head = _read_model(folder, name)
+    config = model.config.get_text_config()
+    sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
+    return Checkpoint(
+        name=name,
+        sha=sha,
+        model=model,
+        tokenizer=tokenizer,
+        architecture=type(model).__name__,
+        n_layers=sizes[0],
+        n_heads=sizes[1],
+        width=sizes[2],
+        n_parameters=model.num_parameters(),
+        head=head,
+        root="last" if any(getattr(module, "is_causal", False) for module in model.modules()) else "first",
+        max_tokens=min(limits.MAX_TOKENS, _longest_input(model, tokenizer)),
+    )
+
+
+def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if hasattr(config, "use_cache"):
+        config.use_cache = False  # a cache of keys and values serves generation only
+    kind = head_kind(config.architectures or [])
+    classifies = kind == "sequence-classification" and type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    loader = AutoModelForSequenceClassification if classifies else AutoModel
+    try:
+        model, report = loader.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation=attention.NAME,
+            local_files_only=True,
+            trust_remote_code=False,
+            weights_only=True,
+            output_loading_info=True,
+        )
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"The weights of {name} are a pickle that holds more than tensors; it was refused and nothing in it was "
+            "run. Choose a repository with safetensors."
+        ) from error
+    except Exception as error:
+        raise CheckpointError(f"The weights of {name} cannot be read ({_brief(error)}).") from error
+    missing = set(report["missing_keys"])
+    prefix = model.base_model_prefix + "."
+    of_head = {key for key in missing if "pooler" in key or (classifies and not key.startswith(prefix))}
+    if missing - of_head:
+        raise CheckpointError(f"{name} lacks weights of its own model, {min(missing - of_head)} among them.")
+    model.eval().requires_grad_(False)
+    if not classifies:
+        return model, TaskHead(kind, trained=kind != "none")
+    if of_head:
+        return model, TaskHead(kind, trained=False)
+    labels = tuple(str(config.id2label[index]) for index in range(config.num_labels))
+    problem = {"regression": "regression", "multi_label_classification": "multi_label"}.get(
+        config.problem_type or "", "single_label" if len(labels) > 1 else "regression"
+    )
+    return model, TaskHead(kind, trained=True, labels=labels, problem=problem)
+
+
+def head_kind(architectures: list[str]) -> HeadKind:
+    """The kind of task head, from the class names in a configuration.
+
+    Example:
+        >>> head_kind(["RobertaForMaskedLM"])
+        'masked-lm'
+    """
+    for architecture in architectures:
+        for suffix, kind in _KIND_BY_SUFFIX.items():
+            if architecture.endswith(suffix):
+                return kind
+    return "none"
+
+
+def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Most pieces that the position embeddings and the tokenizer allow."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or limits.MAX_TOKENS
+    for name, module in model.named_modules():
+        # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            positions -= module.padding_idx + 1
+    return min(positions, tokenizer.model_max_length)
+
+
+def _brief(error: Exception) -> str:
+    """Kind and first line of an error, with the folders of this machine left out."""
+    line = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {_FOLDERS.sub('', line)[:200]}"

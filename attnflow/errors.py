@@ -1,0 +1,26 @@
+"""Everything that can go wrong by a user's doing, as one small tree of exceptions.
+
+Each message is one sentence for the person who asked: what came, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+
+class AttnflowError(Exception):
+    """Base of all errors whose message may be shown to a user as it is."""
+
+
+class CheckpointError(AttnflowError):
+    """A checkpoint cannot be found, reached, or loaded safely."""
+
+
+class UnsupportedArchitectureError(CheckpointError):
+    """A checkpoint was found, but its architecture cannot be analysed."""
+
+
+class TextError(AttnflowError):
+    """A sentence is empty, too long, or cannot be tokenized."""
+
+
+class SelectionError(AttnflowError):
+    """A layer, head, token, threshold or another choice is out of its range."""

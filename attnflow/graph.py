@@ -1,0 +1,233 @@
+"""The attention graph of one trace, classification influence, and what depends on what in it.
+
+Ring `l` of a graph holds tokens as they enter layer `l`; ring `L` holds only the root. An edge of layer `l` joins token
+`key` of ring `l` to token `query` of ring `l + 1` and carries the set of heads whose attention passes the threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.errors import SelectionError
+from attnflow.records import Head, Trace
+
+
+@dataclass(frozen=True)
+class AttentionGraph:
+    """What is reached from the root, layer by layer; `E` edges, sorted by layer, query and key."""
+
+    rings: NDArray[np.bool_]
+    """`[L + 1, T]`: whether a token belongs to a ring."""
+    layer: NDArray[np.int32]
+    """`[E]`"""
+    query: NDArray[np.int32]
+    """`[E]`: the token of ring `layer + 1` that attends."""
+    key: NDArray[np.int32]
+    """`[E]`: the token of ring `layer` that is attended to."""
+    heads: NDArray[np.bool_]
+    """`[E, H]`: the heads whose attention is above the threshold; at least one for each edge."""
+    weights: NDArray[np.float32]
+    """`[E, H]`: attention of those heads, 0 elsewhere."""
+    root: int
+    tau: float
+
+    @property
+    def n_layers(self) -> int:
+        """`L`"""
+        return len(self.rings) - 1
+
+    @property
+    def n_heads(self) -> int:
+        """`H`"""
+        return self.heads.shape[1]
+
+    @property
+    def n_tokens(self) -> int:
+        """`T`"""
+        return self.rings.shape[1]
+
+    @property
+    def ends_at(self) -> int | None:
+        """The outermost ring that is empty because no head is above the threshold there; None if none is."""
+        empty = np.flatnonzero(~self.rings.any(axis=1))
+        return int(empty[-1]) if len(empty) else None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A part of an attention graph: what a token depends on, and what depends on it."""
+
+    rings: NDArray[np.bool_]
+    """`[L + 1, T]`"""
+    edges: NDArray[np.bool_]
+    """`[E]`"""
+
+
+def check_tau(tau: float) -> float:
+    """Return a threshold as a float.
+
+    Raises:
+        SelectionError: If it is no number from 0 to below 1.
+    """
+    number = isinstance(tau, int | float | np.number) and not isinstance(tau, bool)
+    if not number or not 0 <= tau < 1:  # also refuses NaN
+        raise SelectionError(f"tau is {tau!r}; give a number from 0 to below 1, such as 0.1.")
+    return float(tau)
+
+
+def attention_graph(
+    trace: Trace, tau: float = 0.1, *, root: int | None = None, heads: Iterable[Head] | None = None
+) -> AttentionGraph:
+    """Build the attention graph backwards from the root.
+
+    Args:
+        trace: A recorded run.
+        tau: An edge needs attention strictly greater than this; from 0 to below 1.
+        root: Token that ring `L` holds; the position the task reads if None.
+        heads: Heads `(layer, head)` that may carry edges; all if None. Pruned heads never do.
+
+    Returns:
+        The graph of everything reached from the root. It may end early with empty rings.
+
+    Raises:
+        SelectionError: If the threshold, the root or a head is out of range.
+
+    Reference:
+        DeRose, Wang and Berger, "Attention Flows", section 4.1. The paper gives no threshold; 0.1 is ours.
+    """
+    tau = check_tau(tau)
+    root = trace.root if root is None else _checked_root(root, len(trace.tokens))
+    above = trace.attention > tau
+    above &= _allowed(trace, heads)[:, :, None, None]
+    rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
+    rings[-1, root] = True
+    edges: list[tuple[NDArray[np.int32], ...]] = []
+    for layer in reversed(range(trace.n_layers)):
+        joined = above[layer].any(axis=0) & rings[layer + 1][:, None]
+        rings[layer] = joined.any(axis=0)
+        query, key = np.nonzero(joined)
+        edges.append((np.full(len(query), layer), query, key))
+    layers, query, key = (np.concatenate(column).astype(np.int32) for column in zip(*reversed(edges), strict=True))
+    carried = above[layers, :, query, key]
+    weights = np.where(carried, trace.attention[layers, :, query, key], np.float32(0))
+    return AttentionGraph(rings, layers, query, key, carried, weights, root, tau)
+
+
+def _checked_root(root: int, n_tokens: int) -> int:
+    if not isinstance(root, int | np.integer) or isinstance(root, bool) or not 0 <= root < n_tokens:
+        raise SelectionError(f"root is {root!r}; give the position of a token, from 0 to {n_tokens - 1}.")
+    return int(root)
+
+
+def _allowed(trace: Trace, heads: Iterable[Head] | None) -> NDArray[np.bool_]:
+    """`[L, H]`: the heads that may carry edges."""
+    shape = trace.n_layers, trace.n_heads
+    allowed = np.ones(shape, bool) if heads is None else np.zeros(shape, bool)
+    for layer, head in heads or ():
+        if not (0 <= layer < shape[0] and 0 <= head < shape[1]):
+            raise SelectionError(
+                f"[{layer}, {head}] is not a head; layers go from 0 to {shape[0] - 1}, heads from 0 to {shape[1] - 1}."
+            )
+        allowed[layer, head] = True
+    for layer, head in trace.pruned:
+        allowed[layer, head] = False
+    return allowed
+
+
+def attended_by(graph: AttentionGraph) -> NDArray[np.int64]:
+    """Count who attends to each token.
+
+    Returns:
+        `[L, T]`: number of (head, attending token) pairs above the threshold, `c[l, w]`.
+
+    Reference:
+        Attention Flows, eq. 3: raw counts, not multiplied along paths. The equation speaks of heads "from w to attend
+        to w'"; by section 4.1 it is w' that attends, and so it is counted.
+    """
+    counts = np.zeros((graph.n_layers, graph.n_tokens), np.int64)
+    np.add.at(counts, (graph.layer, graph.key), graph.heads.sum(axis=1))
+    return counts
+
+
+def influence(graph: AttentionGraph, alpha: float = 0.5) -> NDArray[np.float64]:
+    """Classification influence of every token from every layer on.
+
+    Args:
+        graph: An attention graph.
+        alpha: Decay for each layer further from the root, above 0 and at most 1.
+
+    Returns:
+        `[L, T]`: `I[l, w] = 1 / (L - l) * sum over m = l … L - 1 of alpha ** (L - 1 - m) * c[m, w]`, in units of heads.
+
+    Raises:
+        SelectionError: If alpha is out of range.
+
+    Reference:
+        Attention Flows, eq. 4.
+    """
+    number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
+    if not number or not (0 < alpha <= 1):
+        raise SelectionError(f"alpha is {alpha!r}; give a number above 0 and at most 1, such as 0.5.")
+    n_layers = graph.n_layers
+    decay = float(alpha) ** np.arange(n_layers - 1, -1, -1)
+    summed = np.cumsum((decay[:, None] * attended_by(graph))[::-1], axis=0)[::-1]
+    return summed / np.arange(n_layers, 0, -1)[:, None]
+
+
+def reach(graph: AttentionGraph, ring: int, token: int, *, head: int | None = None) -> Reach:
+    """Everything a token depends on, and everything that depends on it.
+
+    Args:
+        graph: An attention graph.
+        ring: Ring of the token, from 0 (what enters the first layer) to `L` (the root).
+        token: Its position; it need not be in the ring, and then nothing is reached.
+        head: If given, only this head connects the token to the ring below it, as when a head glyph is chosen, and
+            what depends on the token is left as it is. All other layers use all heads.
+
+    Returns:
+        Tokens and edges, the token itself included.
+
+    Raises:
+        SelectionError: If the ring, the token or the head is out of range.
+
+    Reference:
+        Attention Flows, section 4.4.1.
+    """
+    for name, value, size in (
+        ("ring", ring, graph.n_layers + 1),
+        ("token", token, graph.n_tokens),
+        ("head", 0 if head is None else head, graph.n_heads),
+    ):
+        if not 0 <= value < size:
+            raise SelectionError(f"{name} is {value}; give a number from 0 to {size - 1}.")
+    rings = np.zeros_like(graph.rings)
+    edges = np.zeros(len(graph.layer), bool)
+    if not graph.rings[ring, token]:
+        return Reach(rings, edges)
+    rings[ring, token] = True
+    for layer in reversed(range(ring)):  # away from the root: what it depends on
+        hit = (graph.layer == layer) & rings[layer + 1][graph.query]
+        if head is not None and layer == ring - 1:
+            hit &= graph.heads[:, head]
+        edges |= hit
+        rings[layer][graph.key[hit]] = True
+    for layer in range(ring, graph.n_layers):  # towards the root: what depends on it
+        hit = (graph.layer == layer) & rings[layer][graph.key]
+        edges |= hit
+        rings[layer + 1][graph.query[hit]] = True
+    return Reach(rings, edges)
+
+
+def smallest_tau(traces: Iterable[Trace], *, largest_ring: int = 24, step: float = 0.05) -> float:
+    """The smallest multiple of `step` at which no ring of any trace holds more than `largest_ring` tokens."""
+    traces = list(traces)
+    for multiple in range(1, math.ceil(1 / step)):
+        tau = round(multiple * step, 10)
+        if all(attention_graph(trace, tau).rings.sum(axis=1).max() <= largest_ring for trace in traces):
+            return tau
+    raise SelectionError(f"No threshold leaves at most {largest_ring} tokens in every ring.")

@@ -1,0 +1,26 @@
+"""What one request may ask of the machine; each limit can be set by an environment variable of the same name."""
+
+from __future__ import annotations
+
+import os
+
+from attnflow.errors import AttnflowError
+
+
+def _whole_number(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) == 0:
+        raise AttnflowError(f"The environment variable {name} is {text!r}; it must be a whole number above 0.")
+    return int(text)
+
+
+MAX_TOKENS = _whole_number("ATTNFLOW_MAX_TOKENS", 128)
+"""Pieces in one pair, special tokens included."""
+MAX_PARAMETERS = _whole_number("ATTNFLOW_MAX_PARAMETERS", 1_000_000_000)
+"""Parameters of one checkpoint; each takes four bytes of memory."""
+MODEL_CACHE_BYTES = _whole_number("ATTNFLOW_MODEL_CACHE_MB", 6_000) * 10**6
+"""Memory for loaded checkpoints."""
+TRACE_CACHE_BYTES = _whole_number("ATTNFLOW_TRACE_CACHE_MB", 500) * 10**6
+"""Memory for recorded traces."""

@@ -1,0 +1,102 @@
+"""The frozen records that every part of attnflow exchanges, with the axes of their arrays.
+
+Axes, one letter each, everywhere: `L` layers, `H` heads, `T` tokens, `D` model width, `K` head width, `C` classes.
+Layers and heads count from 0; people are shown `L1`, `H1`. Arrays are NumPy, on the CPU, and must not be written to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPECIAL = -1
+"""Value of `Tokens.sentence` for a token that stands for no text: `[CLS]`, `[SEP]`, `<s>`."""
+
+Head = tuple[int, int]
+"""A head as `(layer, head)`, both from 0."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The units along a `T` axis: the pieces of one tokenizer or, after merging, words."""
+
+    text: tuple[str, ...]
+    """What a reader sees."""
+    piece: tuple[str, ...]
+    """The entries of the vocabulary; for a word, its pieces joined by a space."""
+    sentence: NDArray[np.int8]
+    """`[T]`: 0 or 1 for the first or second sentence, `SPECIAL` for special tokens."""
+    word: NDArray[np.int32]
+    """`[T]`: the word a token belongs to, counted over the whole pair; each special token is a word of its own."""
+    span: NDArray[np.int32]
+    """`[T, 2]`: the characters of its sentence, `(0, 0)` for special tokens."""
+    unit: Literal["piece", "word"] = "piece"
+
+    def __post_init__(self) -> None:
+        size = len(self.text)
+        shapes = (len(self.piece), *self.sentence.shape, *self.word.shape, *self.span.shape)
+        if shapes != (size, size, size, size, 2):
+            raise ValueError(f"axes of Tokens do not agree: {size} texts, but {shapes}")
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A sentence pair as one tokenizer sees it."""
+
+    text_a: str
+    text_b: str | None
+    tokens: Tokens
+    inputs: dict[str, NDArray[np.int64]]
+    """What the model is called with, each `[T]`: `input_ids`, `attention_mask`, perhaps `token_type_ids`."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything recorded while one checkpoint read one encoding."""
+
+    tokens: Tokens
+    attention: NDArray[np.float32]
+    """`[L, H, T, T]` as `[layer, head, query, key]`; rows sum to 1."""
+    hidden: NDArray[np.float32]
+    """`[L + 1, T, D]`: what enters each layer, and last what leaves the model."""
+    head_output: NDArray[np.float32]
+    """`[L, T, H, K]`: the heads' outputs before the output projection; zero for pruned heads."""
+    root: int
+    """Position whose last embedding the task reads."""
+    scores: NDArray[np.float32] | None = None
+    """`[C]` logits, or None without a trained classification head."""
+    probabilities: NDArray[np.float64] | None = None
+    """`[C]`, or None where the scores are no classification (a single regression score) or missing."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes."""
+    pruned: frozenset[Head] = frozenset()
+
+    def __post_init__(self) -> None:
+        layers, heads, size, keys = self.attention.shape
+        if not size == keys == len(self.tokens) == self.hidden.shape[1] == self.head_output.shape[1]:
+            raise ValueError(f"token axes of Trace do not agree: {len(self.tokens)} tokens, {self.attention.shape}")
+        if self.hidden.shape[0] != layers + 1 or self.head_output.shape[::2] != (layers, heads):
+            raise ValueError(f"layer or head axes of Trace do not agree: {self.hidden.shape}, {self.head_output.shape}")
+        if (self.scores is None) != (not self.labels):
+            raise ValueError("scores and labels of a Trace come together")
+
+    @property
+    def n_layers(self) -> int:
+        """`L`"""
+        return self.attention.shape[0]
+
+    @property
+    def n_heads(self) -> int:
+        """`H`"""
+        return self.attention.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays in bytes."""
+        return self.attention.nbytes + self.hidden.nbytes + self.head_output.nbytes

@@ -1,0 +1,170 @@
+"""Words, pieces and their display text: the only place where text is cut, joined or escaped.
+
+A *piece* is what a tokenizer makes, a *word* is what a reader sees. Words are defined by the text alone, so that two
+checkpoints with different tokenizers can be compared word by word.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+Span = tuple[int, int]
+"""Characters `start` to `end` (exclusive) of a text."""
+
+CONTINUES = "·"
+"""Mark before the display text of a piece that does not start its word."""
+
+SPACE = "\u2581"
+"""Display text of a piece that is nothing but a space."""
+
+_SPACE_MARKS = "\u2581\u0120"  # SentencePiece, byte-level BPE
+_APOSTROPHES = "'\u2019"
+_JOINERS = "\u200c\u200d"  # zero-width non-joiner (Persian) and joiner (composed emoji)
+
+
+def word_spans(text: str) -> list[Span]:
+    """Cut a text into words.
+
+    Letters, digits and their combining marks run together, across apostrophes (`isn't`) and inside numbers (`3.5`);
+    a Chinese or Japanese character is a word of its own, and so is every other sign, a composed emoji included.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Ranges in order, disjoint, that together cover every character but white space.
+
+    Example:
+        >>> word_spans("It isn't far.")
+        [(0, 2), (3, 8), (9, 12), (12, 13)]
+    """
+    spans: list[Span] = []
+    for position, character in enumerate(text):
+        if character.isspace():
+            continue
+        if spans and spans[-1][1] == position and _continues_word(text, spans[-1][0], position):
+            spans[-1] = (spans[-1][0], position + 1)
+        else:
+            spans.append((position, position + 1))
+    return spans
+
+
+def _continues_word(text: str, start: int, position: int) -> bool:
+    """Whether the character at `position` belongs to the word `text[start:position]`."""
+    character, before, after = text[position], text[position - 1], text[position + 1 : position + 2]
+    if character in _JOINERS or before == "\u200d" or _is_mark(character) or "\U0001f3fb" <= character <= "\U0001f3ff":
+        return True
+    if _is_regional(character):  # two of them are a flag
+        return _is_regional(before) and (position - start) % 2 == 1
+    if not text[start].isalnum() or _is_ideograph(text[start]) or _is_ideograph(character):
+        return False
+    if character in _APOSTROPHES:
+        return after.isalpha()
+    if character in ".,":
+        return before.isdigit() and after.isdigit()
+    return character.isalnum()
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+def _is_regional(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _is_ideograph(character: str) -> bool:
+    """Whether a script writes no space between words: Han, kana and bopomofo (Hangul does write spaces)."""
+    return "\u2e80" <= character <= "\u31ff" or "\u3400" <= character <= "\u9fff" or character >= "\U00020000"
+
+
+def piece_span(text: str, piece: str, offsets: Span) -> Span:
+    """The characters a piece shows: its offsets without the white space that byte-level tokenizers include.
+
+    A piece that is nothing but a mark for a space shows none, although some tokenizers give it the letter after it;
+    its range is empty and lies where the next word begins.
+    """
+    start, end = offsets
+    if not piece.strip(_SPACE_MARKS):
+        while start < len(text) and text[start].isspace():
+            start += 1
+        return start, start
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def display_entry(piece: str) -> str:
+    """What a reader sees for a piece that shows no character of the text: a special token, or a lone space mark."""
+    return piece if piece.strip(_SPACE_MARKS) else SPACE
+
+
+def join_words(words: Sequence[Span], *tokenizations: Iterable[Span]) -> list[Span]:
+    """Join words until every piece lies in one word and every word has a piece, in each tokenization.
+
+    Most tokenizers never cross a word. Some do (a SentencePiece entry for two Chinese characters, `."` in byte-level
+    BPE), and some drop characters; the joined words are the finest ones that all of them can be compared on.
+
+    Args:
+        words: Disjoint ranges in order.
+        *tokenizations: For each tokenizer, the trimmed ranges of its pieces of the same text.
+
+    Returns:
+        Disjoint ranges in order; empty if a tokenization has no piece that shows a character.
+
+    Example:
+        >>> join_words([(0, 1), (1, 2), (2, 3)], [(0, 2), (2, 3)])
+        [(0, 2), (2, 3)]
+    """
+    joined = list(words)
+    for pieces in tokenizations:
+        shown = [span for span in pieces if span[0] < span[1]]
+        for start, end in shown:
+            first, last = _touched(joined, start, end)
+            if last > first:
+                joined[first : last + 1] = [(joined[first][0], joined[last][1])]
+        kept: list[Span] = []
+        orphan: Span | None = None  # words at the beginning that no piece shows go to the word after them
+        for word in joined:
+            if any(start < word[1] and end > word[0] for start, end in shown):
+                kept.append(word if orphan is None else (orphan[0], word[1]))
+                orphan = None
+            elif kept:
+                kept[-1] = (kept[-1][0], word[1])
+            else:
+                orphan = word if orphan is None else (orphan[0], word[1])
+        joined = kept
+    return joined
+
+
+def _touched(words: Sequence[Span], start: int, end: int) -> Span:
+    """First and last word that share a character with a range; last < first if none does."""
+    touched = [index for index, (left, right) in enumerate(words) if start < right and end > left]
+    return (touched[0], touched[-1]) if touched else (0, -1)
+
+
+def word_of_piece(words: Sequence[Span], span: Span) -> int:
+    """Index of the word a piece belongs to.
+
+    Args:
+        words: Joined words (see `join_words`), at least one.
+        span: Trimmed range of the piece. An empty one (a lone space mark) belongs to the word that follows it.
+    """
+    first, last = _touched(words, *span)
+    if last >= first:
+        return first
+    return next((index for index, (_, right) in enumerate(words) if span[0] < right), len(words) - 1)
+
+
+def escape(text: str) -> str:
+    """Escape a text for Plotly, which otherwise reads `<s>` and `</s>` as strike-through marks and shows nothing."""
+    return html.escape(text, quote=False)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text to at most `limit` (2 or more) characters, with an ellipsis where something is missing."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,286 @@
+"""Encoding and capture: equal to transformers' own eager attention, gates as zeroed columns, nothing left behind."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from attnflow import SelectionError, TextError, attention, capture, encode
+from attnflow.errors import UnsupportedArchitectureError
+from attnflow.records import SPECIAL
+from tests.checkpoints import ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, WIDTH
+
+ALL = pytest.mark.parametrize("name", list(ARCHITECTURES))
+PRUNED = [(0, 1), (1, 0), (1, 3), (2, 2)]
+
+
+def eager_model(folder):
+    """The same checkpoint as transformers itself runs it."""
+    return AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
+
+
+def run(model, encoding):
+    inputs = {name: torch.from_numpy(values)[None] for name, values in encoding.inputs.items()}
+    with torch.no_grad():
+        return model(**inputs, output_attentions=True, output_hidden_states=True)
+
+
+def projections(model, name):
+    """The output projection of each layer."""
+    base = getattr(model, model.base_model_prefix)
+    return [base.get_submodule(ARCHITECTURES[name].projection.format(layer)) for layer in range(N_LAYERS)]
+
+
+@contextmanager
+def projection_inputs(model, name) -> Iterator[list[torch.Tensor]]:
+    """What enters the output projections: the heads' outputs side by side."""
+    seen: list[torch.Tensor] = []
+    modules = dict.fromkeys(projections(model, name))  # ALBERT has one for all layers
+    handles = [module.register_forward_pre_hook(lambda _, args: seen.append(args[0])) for module in modules]
+    yield seen
+    for handle in handles:
+        handle.remove()
+
+
+@ALL
+def test_capture_equals_transformers_eager_attention(name, folders, checkpoints):
+    encoding = encode(checkpoints[name], *PAIR)
+    trace = capture(checkpoints[name], encoding)
+    model = eager_model(folders[name])
+    with projection_inputs(model, name) as heads:
+        expected = run(model, encoding)
+    assert trace.attention.shape == (N_LAYERS, N_HEADS, len(encoding.tokens), len(encoding.tokens))
+    assert trace.hidden.shape == (N_LAYERS + 1, len(encoding.tokens), WIDTH)
+    np.testing.assert_allclose(trace.attention, torch.cat(expected.attentions), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(trace.hidden, torch.cat(expected.hidden_states), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(trace.scores, expected.logits[0], rtol=1e-5, atol=1e-5)
+    side_by_side = trace.head_output.reshape(N_LAYERS, len(encoding.tokens), -1)
+    np.testing.assert_allclose(side_by_side, torch.cat(heads).reshape(side_by_side.shape), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(trace.probabilities, torch.softmax(expected.logits[0].double(), -1), rtol=1e-5)
+
+
+@ALL
+def test_rows_of_attention_sum_to_one_and_vary(name, traces):
+    np.testing.assert_allclose(traces[name].attention.sum(axis=-1), 1, rtol=1e-5)
+    assert traces[name].attention.max() > 0.5  # the random weights are wide enough to tell maps apart
+
+
+@ALL
+def test_pruning_equals_zeroed_columns_of_the_output_projection(name, folders, checkpoints):
+    if name == "albert":
+        pytest.skip("ALBERT's layers share one projection, so its columns cannot be zeroed for one layer")
+    encoding = encode(checkpoints[name], *PAIR)
+    trace = capture(checkpoints[name], encoding, pruned=PRUNED)
+    model = eager_model(folders[name])
+    with torch.no_grad():
+        for layer, projection in enumerate(projections(model, name)):
+            # GPT-2 stores its maps transposed.
+            columns = projection.weight.T if type(projection).__name__ == "Conv1D" else projection.weight
+            by_head = columns.unflatten(1, (N_HEADS, -1))
+            for head in (head for at, head in PRUNED if at == layer):
+                by_head[:, head] = 0
+    expected = run(model, encoding)
+    np.testing.assert_allclose(trace.scores, expected.logits[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(trace.hidden, torch.cat(expected.hidden_states), rtol=1e-4, atol=1e-4)
+    assert trace.pruned == frozenset(PRUNED)
+    for layer, head in PRUNED:
+        assert not trace.head_output[layer, :, head].any()
+
+
+def test_albert_prunes_one_layer_of_its_shared_weights(checkpoints):
+    encoding = encode(checkpoints["albert"], *PAIR)
+    plain, first = capture(checkpoints["albert"], encoding), capture(checkpoints["albert"], encoding, pruned=[(1, 2)])
+    np.testing.assert_array_equal(plain.hidden[:2], first.hidden[:2])
+    assert not np.allclose(plain.hidden[2], first.hidden[2])
+    assert first.head_output[0, :, 2].any()
+    assert not first.head_output[1, :, 2].any()
+
+
+@ALL
+def test_capture_leaves_the_model_as_it_was(name, checkpoints):
+    model = checkpoints[name].model
+    before = copy.deepcopy(model.state_dict())
+    encoding = encode(checkpoints[name], *PAIR)
+    first = capture(checkpoints[name], encoding)
+    capture(checkpoints[name], encoding, pruned=PRUNED)
+    again = capture(checkpoints[name], encoding)
+    np.testing.assert_array_equal(first.attention, again.attention)
+    np.testing.assert_array_equal(first.scores, again.scores)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert not model.training
+
+
+def test_a_failed_forward_leaves_no_recording_behind(checkpoints):
+    encoding = encode(checkpoints["bert"], *PAIR)
+    gates = torch.zeros(N_LAYERS, N_HEADS)
+    with pytest.raises(RuntimeError, match="stop"), attention.record(gates):
+        raise RuntimeError("stop")
+    inputs = {name: torch.from_numpy(values)[None] for name, values in encoding.inputs.items()}
+    with torch.no_grad():
+        plain = checkpoints["bert"].model(**inputs).logits
+    np.testing.assert_array_equal(plain[0], capture(checkpoints["bert"], encoding).scores)
+
+
+def test_rows_of_a_batch_carry_their_own_gates(checkpoints):
+    checkpoint = checkpoints["bert"]
+    encoding = encode(checkpoint, *PAIR)
+    gates = torch.ones(3, N_LAYERS, N_HEADS)
+    gates[1, 0, 1] = gates[2, 2, 3] = 0
+    inputs = {name: torch.from_numpy(values).expand(3, -1) for name, values in encoding.inputs.items()}
+    with torch.no_grad(), attention.record(gates):
+        batch = checkpoint.model(**inputs).logits
+    single = [capture(checkpoint, encoding, pruned=heads).scores for heads in ([], [(0, 1)], [(2, 3)])]
+    np.testing.assert_allclose(batch, single, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(single[0], single[1])
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "albert"])
+def test_threads_with_different_gates_do_not_see_each_other(name, checkpoints):
+    checkpoint = checkpoints[name]
+    encoding = encode(checkpoint, *PAIR)
+    sets = [[], [(0, 0)], [(1, 1), (2, 2)], PRUNED]
+    alone = [capture(checkpoint, encoding, pruned=heads) for heads in sets]
+    barrier, wrong = threading.Barrier(len(sets)), []
+
+    def work(index):
+        for _ in range(10):
+            barrier.wait()
+            trace = capture(checkpoint, encoding, pruned=sets[index])
+            if not (
+                np.allclose(trace.scores, alone[index].scores, atol=1e-6)
+                and np.allclose(trace.attention, alone[index].attention, atol=1e-6)
+            ):
+                wrong.append(index)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(sets))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert not np.allclose(alone[0].scores, alone[3].scores)
+
+
+def test_the_root_is_the_first_token_of_encoders_and_the_last_of_decoders(traces):
+    assert traces["bert"].root == traces["modernbert"].root == 0
+    assert traces["gpt2"].root == len(traces["gpt2"].tokens) - 1
+    assert traces["llama"].root == len(traces["llama"].tokens) - 1
+
+
+def test_traces_cannot_be_written_to(traces):
+    with pytest.raises(ValueError, match="read-only"):
+        traces["bert"].attention[0] = 0
+
+
+@pytest.mark.parametrize(
+    "pruned", [[(3, 0)], [(0, 4)], [(-1, 0)], [(0, 0, 0)], [(0,)], [(0.5, 1)], [(True, 0)], [("0", 1)], 7, [3]]
+)
+def test_a_head_that_does_not_exist_is_refused(pruned, checkpoints):
+    encoding = encode(checkpoints["bert"], *PAIR)
+    with pytest.raises(SelectionError, match=r"layer from 0 to 2 and a head from 0 to 3"):
+        capture(checkpoints["bert"], encoding, pruned=pruned)
+
+
+def test_all_heads_can_be_pruned(checkpoints):
+    heads = [(layer, head) for layer in range(N_LAYERS) for head in range(N_HEADS)]
+    trace = capture(checkpoints["bert"], encode(checkpoints["bert"], *PAIR), pruned=heads)
+    assert not trace.head_output.any()
+    assert np.isfinite(trace.scores).all()
+
+
+@ALL
+def test_tokens_show_the_original_text(name, checkpoints):
+    encoding = encode(checkpoints[name], *PAIR)
+    tokens = encoding.tokens
+    for sentence, text in enumerate(PAIR):
+        inside = np.flatnonzero(tokens.sentence == sentence)
+        shown = {i for start, end in tokens.span[inside] for i in range(start, end)}
+        assert shown == {i for i, c in enumerate(text) if not c.isspace()}
+        for i in inside:
+            start, end = tokens.span[i]
+            assert tokens.text[i].removeprefix("·") == (text[start:end] or "▁")
+    special = [t for t, s in zip(tokens.text, tokens.sentence, strict=True) if s == SPECIAL]
+    expected = {"wordpiece": ["[CLS]", "[SEP]", "[SEP]"], "roberta": ["<s>", "</s>", "</s>", "</s>"], "causal": []}
+    assert special == expected[ARCHITECTURES[name].tokenizer]
+
+
+@ALL
+def test_words_are_the_same_for_every_tokenizer(name, checkpoints):
+    tokens = encode(checkpoints[name], *PAIR).tokens
+    found = [
+        PAIR[sentence][tokens.span[members, 0].min() : tokens.span[members, 1].max()]
+        for sentence in (0, 1)
+        for word in dict.fromkeys(tokens.word[tokens.sentence == sentence].tolist())
+        for members in [np.flatnonzero(tokens.word == word)]
+    ]
+    expected = [
+        "Anna",
+        "gave",
+        "the",
+        "book",
+        "to",
+        "a",
+        "friend",
+        ",",
+        "didn't",
+        "she",
+        "?",
+        "The",
+        "friend",
+        "has",
+        "an",
+        "unbelievable",
+        "book",
+        "😀",
+        ".",
+    ]
+    assert found == expected
+    assert tokens.word.tolist() == sorted(tokens.word.tolist())
+
+
+def test_a_single_sentence_has_no_second(checkpoints):
+    for empty in (None, "", "   "):
+        tokens = encode(checkpoints["bert"], PAIR[0], empty).tokens
+        assert set(tokens.sentence.tolist()) == {SPECIAL, 0}
+
+
+def test_markup_and_control_characters_are_text(checkpoints):
+    text = "<b>${window.hit}</b> {{7*7}}\x00 \u202eabc"
+    tokens = encode(checkpoints["gpt2"], text, "x").tokens
+    assert {text[start:end] for start, end in tokens.span[tokens.sentence == 0]} >= {"$", "{"}
+
+
+def test_a_text_over_the_limit_is_refused_with_the_count(checkpoints):
+    with pytest.raises(TextError, match=r"203 tokens long.*limit is 128.*about 75 tokens"):
+        encode(checkpoints["bert"], "a " * 100, "a " * 100)
+    assert len(encode(checkpoints["bert"], "a " * 62, "a " * 63).tokens) == 128
+
+
+@pytest.mark.parametrize(("text", "reason"), [("", "empty"), ("  \n", "empty"), (None, "NoneType"), (7, "int")])
+def test_a_missing_first_sentence_is_refused(text, reason, checkpoints):
+    with pytest.raises(TextError, match=reason):
+        encode(checkpoints["bert"], text, "something")
+
+
+def test_a_text_of_nothing_visible_is_refused(checkpoints):
+    with pytest.raises(TextError, match="finds nothing"):
+        encode(checkpoints["bert"], "\u200b\u200b", "x")
+
+
+def test_a_tokenizer_that_does_not_fit_the_weights_is_refused(folders, tmp_path):
+    from attnflow import load_checkpoint
+    from tests.checkpoints import make_checkpoint
+
+    folder = make_checkpoint(tmp_path / "small", "bert")
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    model.resize_token_embeddings(20)
+    model.save_pretrained(folder)
+    with pytest.raises(UnsupportedArchitectureError, match="does not fit its weights"):
+        encode(load_checkpoint(folder), *PAIR)
