@@ -47,6 +47,14 @@ class BoundedCache(Generic[T]):
                 with self._lock:
                     self._under_way.pop(key, None)
 
+    def find(self, key: Hashable) -> T | None:
+        """Return the value of a key if it is there."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]
+
     def _keep(self, key: Hashable, value: T) -> None:
         with self._lock:
             if self._size_of(value) > self.max_bytes:

@@ -53,7 +53,7 @@ class AttentionGraph:
 
     @property
     def ends_at(self) -> int | None:
-        """The outermost ring that is empty because no head is above the threshold there; None if none is."""
+        """The layer at which the graph ends because none of its heads is above the threshold; None if it does not."""
         empty = np.flatnonzero(~self.rings.any(axis=1))
         return int(empty[-1]) if len(empty) else None
 

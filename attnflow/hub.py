@@ -51,6 +51,8 @@ class Location:
     repo_id: str
     sha: str
     """Commit, 40 hexadecimal digits."""
+    revision: str
+    """The branch, tag or commit that was asked for."""
     token: str | None
     cache_dir: str | None
     """Where its files are kept; None is the shared cache of public files."""
@@ -113,6 +115,7 @@ def locate(repo_id: str, revision: str | None = None, token: str | None = None) 
     return Location(
         repo_id=info.id or repo_id,
         sha=info.sha or "",
+        revision=revision or constants.DEFAULT_REVISION,
         token=token,
         cache_dir=_private_cache(token) if token and (info.private or info.gated) else None,
         files={file.rfilename: file.size or 0 for file in info.siblings or []},
@@ -121,13 +124,17 @@ def locate(repo_id: str, revision: str | None = None, token: str | None = None) 
 
 
 def read_config(location: Location) -> dict[str, Any]:
-    """Download and parse `config.json`, so that a checkpoint can be refused before its weights are fetched."""
+    """Download and parse `config.json`, so that a checkpoint can be refused before its weights are fetched.
+
+    It is asked for by the name of its revision, because only then does the cache learn which commit that name stands
+    for, and can answer without a network.
+    """
     path = _guarded(
         location,
         lambda: huggingface_hub.hf_hub_download(
             location.repo_id,
             "config.json",
-            revision=location.sha,
+            revision=location.revision,
             token=location.token or False,
             cache_dir=location.cache_dir,
         ),
@@ -194,7 +201,8 @@ def _locate_offline(repo_id: str, revision: str | None, error: Exception) -> Loc
             f"The Hugging Face Hub cannot be reached and {repo_id} is not in the cache of this machine; check the "
             "network, or choose one of the bundled checkpoints."
         ) from error
-    return Location(repo_id, Path(folder).name, None, None, files={}, parameters=None)
+    sha = Path(folder).name
+    return Location(repo_id, sha, sha, token=None, cache_dir=None, files={}, parameters=None)
 
 
 def _guarded(location: Location, fetch: Callable[[], T]) -> T:

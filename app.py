@@ -1,0 +1,24 @@
+"""Entry point of the Space: `python app.py` serves the page and the API."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import transformers
+
+from attnflow.ui.page import THEME, build
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+demo = build().queue(max_size=32)
+
+if __name__ == "__main__":
+    demo.launch(
+        theme=THEME,
+        footer_links=["api", "settings"],
+        mcp_server=importlib.util.find_spec("mcp") is not None,
+        max_file_size="1mb",
+        server_port=int(os.environ["PORT"]) if "PORT" in os.environ else None,
+    )

@@ -1,0 +1,109 @@
+// Where everything of the radial view lies, in pixels from its centre, y upwards.  No DOM here.
+(() => {
+  "use strict";
+  const Attnflow = (globalThis.Attnflow ??= {});
+  const TURN = 2 * Math.PI;
+
+  /** Rows and columns for a grid of heads: wide rather than high, like a line of text (12 heads are 3 x 4). */
+  function grid(heads) {
+    const rows = Math.max(1, Math.round(Math.sqrt(heads) * 0.85));
+    return { rows, columns: Math.ceil(heads / rows) };
+  }
+
+  /** Lay out rings of tokens.
+   *  rings[depth]: token numbers in sentence order; second[token]: whether it belongs to the second sentence.
+   *  The first sentence runs clockwise from the top, the second one counter-clockwise, until they meet. */
+  function layout(rings, second, heads, radius) {
+    const depth = rings.length - 1;
+    const inner = Math.min(0.55 * radius / Math.max(depth, 1), 46);
+    const band = depth ? (radius - inner) / depth : radius;
+    const { rows, columns } = grid(heads);
+    return rings.map((tokens, d) => {
+      const r = d ? inner + d * band : 0;
+      const step = TURN / Math.max(tokens.length, 1);
+      const left = tokens.filter((token) => second[token]), right = tokens.filter((token) => !second[token]);
+      const nodes = new Map();
+      const place = (token, angle) => {
+        const flip = d && Math.cos(angle) < -1e-9 ? -1 : 1; // right side up in the lower half, too
+        nodes.set(token, {
+          token, angle, flip, x: r * Math.sin(angle), y: r * Math.cos(angle),
+          right: d ? [flip * Math.cos(angle), -flip * Math.sin(angle)] : [1, 0], // direction of reading
+          up: d ? [flip * Math.sin(angle), flip * Math.cos(angle)] : [0, 1],
+        });
+      };
+      right.forEach((token, i) => place(token, (i + 0.5) * step));
+      left.forEach((token, i) => place(token, -(i + 0.5) * step));
+      if (!d) tokens.forEach((token, i) => { nodes.get(token).x = (i - (tokens.length - 1) / 2) * 1.4 * inner; }); // two roots
+      const arc = d ? r * step : 2 * inner;
+      const pitch = Math.min(6, 0.36 * band / rows, 0.9 * arc / columns);
+      return {
+        depth: d, r, arc, band: d ? band : 2 * inner, nodes, right, left, rows, columns,
+        pitch, cell: pitch < 1.6 ? 0 : 0.78 * pitch, // too small to tell apart: no cells
+        meet: left.length && right.length ? right.length * step : null,
+        font: Math.max(8, Math.min(12.5, 0.4 * band)),
+      };
+    });
+  }
+
+  /** Centre of a node's grid of head cells: inside its ring, the label stands on the ring. */
+  function glyphCentre(ring, node) {
+    const back = (ring.rows * ring.pitch) / 2 + ring.font * 0.66;
+    if (!ring.depth) return [node.x, node.y - back];
+    return [node.x - back * Math.sin(node.angle), node.y - back * Math.cos(node.angle)];
+  }
+
+  /** Centre of one head's cell. */
+  function cellCentre(ring, node, head) {
+    const row = Math.floor(head / ring.columns), column = head % ring.columns;
+    const across = (column - (ring.columns - 1) / 2) * ring.pitch, down = (row - (ring.rows - 1) / 2) * ring.pitch;
+    const [x, y] = glyphCentre(ring, node);
+    return [x + across * node.right[0] - down * node.up[0], y + across * node.right[1] - down * node.up[1]];
+  }
+
+  /** Corners of one head's cell, for a closed line. */
+  function cellCorners(ring, node, head) {
+    const [x, y] = cellCentre(ring, node, head), h = ring.cell / 2, { right: [a, b], up: [c, d] } = node;
+    return [[x - h * (a + c), y - h * (b + d)], [x + h * (a - c), y + h * (b - d)], [x + h * (a + c), y + h * (b + d)], [x - h * (a - c), y - h * (b - d)]];
+  }
+
+  /** The token, and perhaps the head of it, at a point; null where there is none. */
+  function hit(rings, heads, x, y) {
+    const distance = Math.hypot(x, y), angle = Math.atan2(x, y);
+    for (const ring of rings) {
+      if (!ring.nodes.size) continue;
+      const low = ring.depth ? ring.r - 0.72 * ring.band : -1, high = ring.depth ? ring.r + 0.28 * ring.band : 0.6 * ring.band;
+      if (distance < low || distance >= high) continue;
+      const node = ring.depth ? nodeAt(ring, angle) : [...ring.nodes.values()].sort((p, q) => Math.hypot(p.x - x, p.y - y) - Math.hypot(q.x - x, q.y - y))[0];
+      return node && { depth: ring.depth, token: node.token, head: headAt(ring, node, heads, x, y) };
+    }
+    return null;
+  }
+
+  function nodeAt(ring, angle) {
+    const step = TURN / ring.nodes.size;
+    const clockwise = (angle + TURN) % TURN, at = Math.floor(clockwise / step);
+    const token = at < ring.right.length ? ring.right[at] : ring.left[ring.nodes.size - 1 - at];
+    const node = ring.nodes.get(token);
+    // In a sparse ring a token's slice is wide; only its middle belongs to it.
+    const off = Math.abs(((clockwise - node.angle + 1.5 * TURN) % TURN) - TURN / 2) * ring.r;
+    return off <= Math.max(60, ring.band) ? node : null;
+  }
+
+  function headAt(ring, node, heads, x, y) {
+    if (!ring.cell) return null;
+    const [cx, cy] = glyphCentre(ring, node), { right, up, } = node;
+    const column = Math.floor(((x - cx) * right[0] + (y - cy) * right[1]) / ring.pitch + ring.columns / 2);
+    const row = Math.floor(-((x - cx) * up[0] + (y - cy) * up[1]) / ring.pitch + ring.rows / 2);
+    const head = row * ring.columns + column;
+    return column >= 0 && column < ring.columns && row >= 0 && row < ring.rows && head < heads ? head : null;
+  }
+
+  /** A label cut to the room there is, or "" if not even three characters fit. */
+  function fit(text, room, font) {
+    const characters = [...text], most = Math.floor(room / (0.56 * font));
+    if (characters.length <= most) return text;
+    return most >= 3 ? characters.slice(0, most - 1).join("") + "…" : "";
+  }
+
+  Object.assign(Attnflow, { geometry: { grid, layout, glyphCentre, cellCentre, cellCorners, hit, fit } });
+})();

@@ -1,0 +1,180 @@
+// What all panels share, and the simple ones: predictions, sentence view, heat map.
+// A panel gets its element, `props` (props.value is JSON text), `trigger` (an event for Python) and `watch`.
+// Whatever a person or a tokenizer wrote goes into the page as textContent or as escaped Plotly text, never as markup.
+(() => {
+  "use strict";
+  const Attnflow = (globalThis.Attnflow ??= {});
+  if (Attnflow.predictions) return;
+
+  const Plotly = window.Plotly; // ours: a gr.Plot on the page would later replace window.Plotly by its own build
+  const CONFIG = {
+    responsive: false, displaylogo: false, // resizing is ours: panels may be drawn while their tab is hidden
+    modeBarButtonsToRemove: ["sendChartToCloud", "autoScale2d", "select2d", "lasso2d"],
+    toImageButtonOptions: { format: "png", scale: 2, filename: "attnflow" },
+  };
+  const SVG = "http://www.w3.org/2000/svg";
+
+  const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const number = (value, digits = 2) => value.toLocaleString("en", { maximumFractionDigits: digits });
+
+  /** A new element with a class and text. */
+  function make(tag, className, text, parent) {
+    const node = document.createElement(tag);
+    if (className) node.className = className;
+    if (text !== undefined) node.textContent = text;
+    parent?.append(node);
+    return node;
+  }
+
+  function makeSvg(tag, attributes, parent) {
+    const node = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    parent?.append(node);
+    return node;
+  }
+
+  /** Call `draw(data)` now, when Python sends a new value, when the theme changes, and when the panel is resized. */
+  function panel(element, { props, watch }, selector, { draw, redraw = draw, leave = () => {} }) {
+    const box = element.querySelector(selector);
+    let data = null, width = 0, dark = document.body.classList.contains("dark");
+    async function show(how) {
+      if (!data || !box.clientWidth) return; // a hidden tab: drawn when it gets its size
+      width = box.clientWidth;
+      await how(data, box);
+      box.dataset.drawn = Number(box.dataset.drawn ?? 0) + 1; // tells tests that the panel is ready
+    }
+    function receive() {
+      data = props.value ? JSON.parse(props.value) : null;
+      box.classList.toggle("af-empty", !data);
+      show(draw);
+    }
+    const sizes = new ResizeObserver(() => {
+      if (!box.isConnected) { sizes.disconnect(); themes.disconnect(); leave(box); return; }
+      if (box.clientWidth && Math.abs(box.clientWidth - width) > 2) show(width ? redraw : draw);
+    });
+    sizes.observe(box);
+    const themes = new MutationObserver(() => {
+      const now = document.body.classList.contains("dark");
+      if (now !== dark) { dark = now; show(redraw); }
+    });
+    themes.observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    watch("value", receive);
+    receive();
+    return box;
+  }
+
+  /** Layout that every chart shares: the page shows through, and text has the page's colour and font. */
+  const chartLayout = (layout) => ({
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--body-text-color-subdued"), activecolor: colour("--body-text-color") },
+    font: { color: colour("--body-text-color"), family: colour("--font"), size: 12 },
+    hoverlabel: { bgcolor: colour("--background-fill-primary"), bordercolor: colour("--border-color-primary"), font: { color: colour("--body-text-color") } },
+    ...layout,
+  });
+
+  /** Both models' predictions as bars. */
+  function predictions(element, gradio) {
+    function draw(models, box) {
+      box.replaceChildren();
+      models.forEach((model, index) => {
+        const card = make("section", `af-card af-model-${"ab"[index]}`, undefined, box);
+        const head = make("header", "", undefined, card);
+        make("span", "af-badge", "AB"[index], head);
+        make("strong", "", model.name, head).title = model.name;
+        make("p", "af-facts", model.facts, card);
+        for (const { label, probability, score } of model.classes ?? []) {
+          const row = make("div", "af-class", undefined, card);
+          make("span", "af-class-name", label, row).title = label;
+          if (probability !== null) {
+            const bar = make("span", "af-bar", undefined, row);
+            make("span", "af-bar-fill", undefined, bar).style.width = `${100 * probability}%`;
+            make("span", "af-value", `${number(100 * probability, 1)} %`, row).title = `score ${number(score, 3)}`;
+          } else make("span", "af-value", number(score, 3), row);
+        }
+        if (model.note) make("p", "af-note", model.note, card);
+      });
+    }
+    panel(element, gradio, ".af-predictions", { draw });
+  }
+
+  /** The sentences with influence circles over their words, for a layer that the reader chooses. */
+  function sentence(element, gradio) {
+    const slider = element.querySelector("input"), layerName = element.querySelector("output");
+    const text = element.querySelector(".af-text"), note = element.querySelector(".af-note");
+    let shown = null;
+
+    /** Layers are chosen by their distance from the root, so that models of different depth are aligned there. */
+    const layerOf = (model) => model.layers - 1 - (Number(slider.max) - Number(slider.value));
+
+    function words(data) {
+      text.replaceChildren();
+      let group = null, second = false;
+      data.text.forEach((token, index) => {
+        const inSentence = data.sentence[index];
+        if (inSentence === 1 && !second) { second = true; make("span", "af-break", undefined, text); }
+        const continues = inSentence >= 0 && token.startsWith("·") && token.length > 1;
+        if (!continues || !group) group = make("bdi", "af-word", undefined, text);
+        const unit = make("span", inSentence < 0 ? "af-unit af-special" : "af-unit", undefined, group);
+        const values = data.models.map((model) => model.influence[layerOf(model)]?.[index] ?? null);
+        const circles = make("span", "af-circles", undefined, unit);
+        circles.setAttribute("aria-hidden", "true");
+        const counts = values.map((value) => Math.min(5, Math.ceil(value ?? 0)));
+        const shared = counts.length > 1 ? Math.min(...counts) : 0;
+        for (let i = 0; i < Math.max(...counts); i++) {
+          const own = counts[0] > counts[1] || counts.length === 1 ? "a" : "b";
+          make("i", `af-dot af-${i < shared ? "ab" : own}`, undefined, circles);
+        }
+        make("span", "af-token", continues ? token.slice(1) : token, unit);
+        const told = values.map((value, i) => value === null ? null : `${"AB"[i]} ${number(value)}`).filter(Boolean).join(", ");
+        unit.title = `${token}: influence ${told} heads`;
+        unit.tabIndex = -1;
+      });
+      const names = data.models.map((model, i) => `${data.models.length > 1 ? "AB"[i] + " " : ""}L${layerOf(model) + 1}`);
+      layerName.textContent = names[0].slice(-2) === names.at(-1).slice(-2) && data.models[0].layers === data.models.at(-1).layers ? `L${layerOf(data.models[0]) + 1}` : names.join(" · ");
+      const last = slider.value === slider.max;
+      note.textContent = last
+        ? "Circles: how many heads of the last layer attend from the decision to this word (one circle a head, at most five)."
+        : `Circles: influence on the decision from ${layerName.textContent} on, later layers counting more (one circle a head, at most five).`;
+    }
+
+    function draw(data) {
+      const layers = Math.min(...data.models.map((model) => model.layers));
+      const back = shown ? Number(slider.max) - Number(slider.value) : 0; // keep the distance from the root
+      slider.max = layers;
+      slider.value = Math.max(1, layers - back);
+      shown = data;
+      words(data);
+    }
+    slider.addEventListener("input", () => shown && words(shown));
+    panel(element, gradio, ".af-sentence", { draw, redraw: words });
+  }
+
+  /** Plotly reads <s> and </s> as tags and shows nothing. */
+  const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const shorten = (text, limit) => ([...text].length > limit ? [...text].slice(0, limit - 1).join("") + "…" : text);
+
+  /** A Plotly heat map of tokens against tokens. */
+  function heatmap(element, gradio) {
+    const title = element.querySelector(".af-title"), chart = element.querySelector(".af-chart");
+    async function draw(figure) {
+      const { data: [trace], layout, names } = figure;
+      const width = chart.clientWidth, narrow = width < 420;
+      title.textContent = figure.title;
+      chart.style.height = `${Math.min(720, width + 30)}px`;
+      const step = Math.ceil((11.5 * names.length) / (width - 130)); // as many names as can be read
+      const places = names.map((_, index) => index).filter((index) => index % step === 0);
+      const axis = { tickvals: places, ticktext: places.map((index) => escape(shorten(names[index], 12))), tickfont: { size: 10 } };
+      const shown = {
+        ...trace, showscale: !narrow, xgap: names.length > 32 ? 0 : 1, ygap: names.length > 32 ? 0 : 1,
+        text: names.map((query) => names.map((key) => `${escape(query)} → ${escape(key)}`)),
+      };
+      await Plotly.react(chart, [shown], chartLayout({
+        ...layout, width, height: chart.clientHeight, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+        xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
+      }), CONFIG);
+    }
+    panel(element, gradio, ".af-heatmap", { draw, leave: () => Plotly.purge(chart) });
+  }
+
+  Object.assign(Attnflow, { Plotly, CONFIG, panel, make, makeSvg, chartLayout, colour, number, predictions, sentence, heatmap });
+})();

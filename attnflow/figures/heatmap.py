@@ -1,0 +1,45 @@
+"""Heat maps of token against token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.palette import SCALE
+from attnflow.records import Tokens
+
+
+def attention_heatmap(
+    values: NDArray[np.float32], tokens: Tokens, *, title: str, model: str = "a", highest: float | None = None
+) -> dict[str, Any]:
+    """Draw the attention of one head.
+
+    Args:
+        values: `[T, T]` as `[query, key]`.
+        tokens: What the axes stand for.
+        title: What the map shows.
+        model: `a` or `b`, which decides the colour.
+        highest: End of the colour scale; the largest value if None.
+
+    Returns:
+        `data` and `layout` of a Plotly figure (rows attend, columns are attended to, the scale starts at 0), the
+        `title`, and `names`, the tokens: the panel writes as many of them on the axes as there is room for.
+    """
+    trace = {
+        "type": "heatmap",
+        "z": np.round(values.astype(float), 4).tolist(),
+        "zmin": 0,
+        "zmax": float(values.max() if highest is None else highest),
+        "colorscale": SCALE[model],
+        "colorbar": {"thickness": 10, "len": 0.6, "outlinewidth": 0, "title": {"text": "attention", "side": "right"}},
+        "hovertemplate": "%{text}<br>attention %{z:.3f}<extra></extra>",
+    }
+    axis = {"showgrid": False, "zeroline": False, "ticks": "", "automargin": True}
+    layout = {
+        "xaxis": axis | {"side": "top", "tickangle": -60, "title": {"text": "attended to (key)"}},
+        "yaxis": axis | {"autorange": "reversed", "title": {"text": "attending (query)"}},
+        "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
+    }
+    return {"data": [trace], "layout": layout, "title": title, "names": list(tokens.text)}

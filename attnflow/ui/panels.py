@@ -1,0 +1,106 @@
+"""The panels of the page: gr.HTML subclasses whose drawing is done by the scripts in `assets/page`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import plotly
+
+from attnflow.checkpoint import ASSETS
+
+PAGE = ASSETS / "page"
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+_SCRIPTS = (PLOTLY_JS, *(PAGE / f"{name}.js" for name in ("graph", "geometry", "panels", "radial")))
+
+
+def _head() -> str:
+    """Tags for plotly.js, our scripts and styles, served by the app itself: no request leaves its origin."""
+    gr.set_static_paths([PAGE, PLOTLY_JS])
+
+    def url(path: Path) -> str:
+        return f"/gradio_api/file={path}?v={path.stat().st_mtime_ns}"
+
+    style = f'<link rel="stylesheet" href="{url(PAGE / "panels.css")}">'
+    return style + "".join(f'<script src="{url(path)}"></script>' for path in _SCRIPTS)
+
+
+class Panel(gr.HTML):
+    """A part of the page that a script draws.
+
+    The template is constant: Gradio runs `${…}` in values as code, so nothing that a person or a tokenizer wrote may be
+    put into it. Values travel as JSON text, which Gradio passes on many times faster than a dict.
+    """
+
+    EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
+    mount = ""
+    template = ""
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(
+            value,
+            html_template=self.template,
+            js_on_load=f"Attnflow.{self.mount}(element, {{props, trigger, watch}});",
+            head=_head(),
+            apply_default_css=False,
+            **{"container": True, "padding": True, "show_label": False, **kwargs},
+        )
+
+    def postprocess(self, value: Any) -> str | None:
+        """Send a value as strict JSON."""
+        return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+    def preprocess(self, payload: str | None) -> Any:
+        """Read a value back."""
+        return None if payload is None else json.loads(payload)
+
+
+class Predictions(Panel):
+    """Both models' predictions."""
+
+    mount = "predictions"
+    template = '<h3 class="af-title">Predictions</h3><div class="af-predictions"></div>'
+
+
+class SentenceView(Panel):
+    """The words with their influence as circles; the layer is chosen in the panel itself."""
+
+    mount = "sentence"
+    template = """
+<div class="af-sentence">
+  <h3 class="af-title">Influence on the decision</h3>
+  <label class="af-layer">From layer <input type="range" min="1" max="1" value="1" step="1"> <output></output></label>
+  <div class="af-text"></div>
+  <p class="af-note"></p>
+</div>"""
+
+
+class RadialView(Panel):
+    """The rings of the attention graph. `head_select` carries `depth` (from the root) and `head`."""
+
+    EVENTS = ["head_select"]  # noqa: RUF012
+    mount = "radial"
+    template = """
+<div class="af-radial">
+  <h3 class="af-title">Attention flow</h3>
+  <div class="af-toolbar">
+    <span class="af-views" role="group" aria-label="Which model">
+      <button type="button" data-view="a">A</button><button type="button" data-view="b">B</button>
+      <button type="button" data-view="both">A and B</button>
+    </span>
+    <span class="af-legend"></span>
+  </div>
+  <p class="af-note af-warning" hidden></p>
+  <div class="af-chart" tabindex="0" role="group"></div>
+  <div class="af-tip" hidden></div>
+  <p class="af-status" role="status" aria-live="polite"></p>
+</div>"""
+
+
+class AttentionMap(Panel):
+    """A heat map of token against token."""
+
+    mount = "heatmap"
+    template = '<div class="af-heatmap"><h3 class="af-title"></h3><div class="af-chart"></div></div>'
