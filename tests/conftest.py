@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Read when the libraries are imported, so they are set before any of them is.
@@ -28,6 +31,8 @@ os.environ["HF_ENDPOINT"] = _HUB.url
 
 import pytest  # noqa: E402
 import transformers  # noqa: E402
+from gradio_client import Client  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright  # noqa: E402
 
 from attnflow import Checkpoint, Trace, capture, encode, load_checkpoint  # noqa: E402
 from tests.checkpoints import ARCHITECTURES, PAIR, make_checkpoint  # noqa: E402
@@ -63,3 +68,73 @@ def checkpoints(folders: dict[str, Path]) -> dict[str, Checkpoint]:
 def traces(checkpoints: dict[str, Checkpoint]) -> dict[str, Trace]:
     """What each of them does with the same pair."""
     return {name: capture(checkpoint, encode(checkpoint, *PAIR)) for name, checkpoint in checkpoints.items()}
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """The app, served as `python app.py` serves it."""
+    from app import demo
+    from attnflow.ui.page import THEME
+
+    _, address, _ = demo.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, theme=THEME, mcp_server=_has_mcp()
+    )
+    yield address
+    demo.close()
+
+
+def _has_mcp() -> bool:
+    return importlib.util.find_spec("mcp") is not None
+
+
+@pytest.fixture(scope="session")
+def client(url: str) -> Iterator[Client]:
+    """A program that calls the app."""
+    connected = Client(url, verbose=False)
+    yield connected
+    connected.close()
+
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
+CHROMIUM_FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium for all tests."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
+    """Opens the app; afterwards the test fails if a page logged an error or asked anything of another machine."""
+    contexts: list[BrowserContext] = []
+    outside: list[str] = []
+    errors: list[str] = []
+
+    def refuse(route: Route) -> None:
+        outside.append(route.request.url)
+        route.abort()
+
+    def open_(width: int = 1280, height: int = 1000, *, dark: bool = False, query: str = "") -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height})
+        contexts.append(context)
+        context.route(lambda target: not target.startswith((url, "data:", "blob:")), refuse)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(f"{url}?{'__theme=dark&' * dark}{query}")
+        page.wait_for_selector("#flow .af-radial[data-drawn]")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not outside, f"requests left the machine: {outside}"
+    assert not errors, errors

@@ -5,14 +5,14 @@
   const Attnflow = (globalThis.Attnflow ??= {});
 
   const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const shorts = (text) => new Uint16Array(bytes(text).buffer);
+  const numbers = (text, size) => (size === 1 ? bytes(text) : new Uint16Array(bytes(text).buffer));
 
   /** One model's attention graph.  Edge e joins token key[e] of ring depth[e] to token query[e] of ring depth[e] - 1. */
   class Graph {
     constructor({ name, layers, heads, root, rings, edges }, size) {
       Object.assign(this, { name, layers, heads, root, size });
-      this.query = shorts(edges.query);
-      this.key = shorts(edges.key);
+      this.query = numbers(edges.query, edges.bytes);
+      this.key = numbers(edges.key, edges.bytes);
       this.depth = new Uint8Array(this.query.length);
       let edge = 0;
       edges.count.forEach((count, layer) => {
@@ -30,7 +30,16 @@
         return ring;
       }).reverse();
       this.byDepth = Array.from({ length: layers + 1 }, () => []);
-      for (let e = 0; e < this.query.length; e++) this.byDepth[this.depth[e]].push(e);
+      this.reads = Array.from({ length: layers + 1 }, () => new Uint16Array(size * heads)); // see attends()
+      this.strongest = new Uint8Array(this.query.length);
+      for (let e = 0, w = 0; e < this.query.length; e++) {
+        this.byDepth[this.depth[e]].push(e);
+        for (const head of this.headsOf(e)) {
+          this.reads[this.depth[e] - 1][this.query[e] * heads + head]++;
+          this.strongest[e] = Math.max(this.strongest[e], this.weights[w++]);
+        }
+      }
+      this.byStrength = Uint32Array.from(this.strongest.keys()).sort((p, q) => this.strongest[q] - this.strongest[p]);
     }
 
     has(edge, head) { return (this.masks[edge * this.width + (head >> 3)] >> (head & 7)) & 1; }
@@ -51,14 +60,7 @@
     layerOf(depth) { return this.layers - depth; }
 
     /** For each head, to how many tokens of the next ring outwards a token attends. */
-    attends(depth, token) {
-      const counts = new Uint16Array(this.heads);
-      for (const e of this.byDepth[depth + 1] ?? []) {
-        if (this.query[e] !== token) continue;
-        for (const head of this.headsOf(e)) counts[head]++;
-      }
-      return counts;
-    }
+    attends(depth, token) { return this.reads[depth].subarray(token * this.heads, (token + 1) * this.heads); }
 
     /** What a token depends on and what depends on it; a head restricts only the layer that the token itself reads with.
      *  Returns byte masks: rings[depth][token] and edges[e]. */

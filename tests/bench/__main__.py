@@ -1,0 +1,22 @@
+"""Measures speed as ratios in one run: `python -m tests.bench`.  Nothing here is a test; a noisy machine moves it."""
+
+from __future__ import annotations
+
+import argparse
+
+import tests.conftest  # noqa: F401 - the environment of the tests: no network, no telemetry
+from tests.bench import capture, page
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["capture", "page"], help="capture, page (both if left out)")
+    chosen = parser.parse_args().parts
+    for name, part in (("capture", capture), ("page", page)):
+        if name in chosen:
+            print(f"\n{name}\n{'-' * len(name)}")
+            for what, figure in part.measure():
+                print(f"{what:<72} {figure}", flush=True)
+
+
+main()

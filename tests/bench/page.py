@@ -1,0 +1,122 @@
+"""How long a person waits: the page of the bundled pair, and the radial view at the largest size that is aimed at."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from statistics import median
+
+from playwright.sync_api import Page, sync_playwright
+
+from attnflow.figures.radial import radial
+from attnflow.flow import compare_flows, flow
+from attnflow.ui.examples import load_examples
+from attnflow.ui.page import THEME
+from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
+from tests.random_traces import random_trace
+
+LAYERS, HEADS, TOKENS, TAU = 12, 12, 64, 0.05
+MOUNT = """async (value) => {
+  window.source ??= document.querySelector('#flow .af-radial').parentElement;
+  const host = window.source.cloneNode(true);
+  const box = host.querySelector('.af-radial'), chart = host.querySelector('.af-chart');
+  chart.replaceChildren();
+  chart.className = 'af-chart';
+  delete chart.dataset.wired;
+  delete box.dataset.drawn;
+  host.style.width = '900px';
+  document.body.replaceChildren(host);
+  window.host = host;
+  const start = performance.now();
+  Attnflow.radial(host, { props: { value }, trigger() {}, watch() {} });
+  while (!box.dataset.drawn) await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+HOVER = """async () => {
+  const chart = host.querySelector('.af-chart'), times = [];
+  const labels = [...host.querySelectorAll('.af-labels > *')], step = Math.floor(labels.length / 12);
+  for (let i = 0; i < labels.length; i += step) {
+    const [depth, token] = labels[i].dataset.at.split(' ').map(Number);
+    const [x, y] = host.locate(depth, token);
+    const start = performance.now();
+    chart.dispatchEvent(new PointerEvent('pointermove', { clientX: x, clientY: y, bubbles: true }));
+    const worked = performance.now() - start;
+    await new Promise(requestAnimationFrame);
+    times.push([worked, performance.now() - start]);
+  }
+  return times;
+}"""
+
+
+def measure() -> Iterator[tuple[str, str]]:
+    """Yield what was measured and its figure."""
+    yield from _figure_size()
+    from app import demo
+
+    _, url, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, theme=THEME)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        start = time.perf_counter()
+        page.goto(url)
+        page.wait_for_selector("#flow .af-radial[data-drawn]")
+        yield "open the page, first time, models not loaded", f"{time.perf_counter() - start:.2f} s"
+        yield from _waits(page)
+        yield from _largest(page)
+        browser.close()
+    demo.close()
+
+
+def _figures() -> tuple[str, str]:
+    a, b = (random_trace(seed, LAYERS, HEADS, TOKENS, concentration=0.1) for seed in (0, 1))
+    one, pair = radial(flow(a, TAU), ("a",)), radial(compare_flows(a, b, TAU), ("a", "b"))
+    return json.dumps(one, separators=(",", ":")), json.dumps(pair, separators=(",", ":"))
+
+
+def _figure_size() -> Iterator[tuple[str, str]]:
+    for name, text in zip(("one model", "two models"), _figures(), strict=True):
+        sizes = f"{len(text) / 1000:.0f} kB  ({len(gzip.compress(text.encode())) / 1000:.0f} kB compressed)"
+        yield f"radial figure, {LAYERS} layers x {TOKENS} tokens x {HEADS} heads, tau {TAU}, {name}", sizes
+
+
+def _drawn(page: Page, panel: str) -> int:
+    return int(page.locator(panel).get_attribute("data-drawn") or 0)
+
+
+def _waits(page: Page) -> Iterator[tuple[str, str]]:
+    """From a click to all panels, with pairs that were not analysed before; then a change of tau alone."""
+    panels = ["#predictions .af-predictions", "#sentence .af-sentence", "#flow .af-radial"]
+    ready = "(before) => Object.entries(before).every(([p, n]) => Number(document.querySelector(p).dataset.drawn) > n)"
+
+    def timed(action: object, watched: list[str]) -> float:
+        before = {panel: _drawn(page, panel) for panel in watched}
+        start = time.perf_counter()
+        action()  # type: ignore[operator]
+        page.wait_for_function(ready, arg=before, polling=10)
+        return time.perf_counter() - start
+
+    times = []
+    for example in [example for example in load_examples() if example.text_b][1:6]:
+        page.get_by_label("First sentence").fill(example.text_b)
+        page.get_by_label("Second sentence (may be empty)").fill(example.text_a)
+        times.append(timed(lambda: page.get_by_role("button", name="Analyse").click(), panels))
+    yield "bundled pair: from the click on Analyse to the full page, median of 5", f"{median(times):.2f} s"
+    box = page.locator("#tau input[type=number]")
+    times = []
+    for tau in ("0.3", "0.1", "0.2", "0.05", "0.15"):
+        times.append(timed(lambda tau=tau: box.fill(tau), ["#flow .af-radial"]))
+    yield "bundled pair: change of tau alone, median of 5", f"{median(times):.2f} s"
+
+
+def _largest(page: Page) -> Iterator[tuple[str, str]]:
+    for name, text in zip(("one model", "two models"), _figures(), strict=True):
+        first = page.evaluate(MOUNT, text)
+        yield f"radial view of that size, {name}: first draw", f"{first:.0f} ms"
+        times = page.evaluate(HOVER)
+        worked, shown = (median(column) for column in zip(*times, strict=True))
+        yield (
+            f"radial view of that size, {name}: hover to highlight, work / next frame",
+            f"{worked:.0f} / {shown:.0f} ms",
+        )

@@ -1,0 +1,196 @@
+"""The endpoints that programs call, through gradio_client, against the definitions and with bad input."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import httpx2
+import numpy as np
+import pytest
+import torch
+from gradio_client.exceptions import AppError
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from attnflow.checkpoint import ASSETS
+from attnflow.ui.examples import load_examples
+from tests import reference
+from tests.checkpoints import PAIR
+
+PARAMETERS = {
+    "/predict": ["model", "sentence_a", "sentence_b", "pruned"],
+    "/attention_flow": ["model", "sentence_a", "sentence_b", "tau", "alpha", "pruned"],
+    "/compare_attention_flow": ["model_a", "model_b", "sentence_a", "sentence_b", "tau", "alpha"],
+    "/attention_map": ["model", "sentence_a", "sentence_b", "layer", "head", "pruned"],
+}
+EXAMPLE = load_examples()[0]
+TEXTS = {"sentence_a": EXAMPLE.text_a, "sentence_b": EXAMPLE.text_b}
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """The bundled classifier as transformers itself runs it, on the example."""
+    folder = ASSETS / "demo" / "finetuned"
+    model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
+    inputs = AutoTokenizer.from_pretrained(folder)(*TEXTS.values(), return_tensors="pt")
+    with torch.no_grad():
+        return model(**inputs, output_attentions=True)
+
+
+def attentions(output) -> np.ndarray:
+    return torch.cat(output.attentions).numpy()
+
+
+def test_the_endpoints_are_documented_and_nothing_else_is(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert {name: [p["parameter_name"] for p in info["parameters"]] for name, info in named.items()} == PARAMETERS
+    for info in named.values():
+        assert info["description"]
+        assert all(p["type"] for p in info["parameters"])
+
+
+def test_predict_equals_transformers(client, eager):
+    answer = client.predict("demo/finetuned", *TEXTS.values(), api_name="/predict")
+    assert [c["score"] for c in answer["prediction"]] == pytest.approx(eager.logits[0].tolist(), rel=1e-3)
+    probabilities = torch.softmax(eager.logits[0], -1).tolist()
+    assert [c["probability"] for c in answer["prediction"]] == pytest.approx(probabilities, rel=1e-3)
+    assert [c["label"] for c in answer["prediction"]] == ["unsupported", "supported"]
+    assert answer["model"]["ref"] == "demo/finetuned"
+    assert len(answer["model"]["sha"]) == 40
+    assert [t["sentence"] for t in answer["tokens"]][:2] == [None, 0]
+
+
+def test_a_model_without_a_classifier_says_so(client):
+    answer = client.predict("demo/pretrained", *TEXTS.values(), api_name="/predict")
+    assert answer["prediction"] is None
+    assert "No classification head" in answer["note"]
+
+
+@pytest.mark.parametrize(("tau", "alpha"), [(0.1, 0.5), (0.3, 1), (0.02, 0.25)])
+def test_attention_flow_equals_the_definition(tau, alpha, client, eager):
+    answer = client.predict(model="demo/finetuned", **TEXTS, tau=tau, alpha=alpha, api_name="/attention_flow")
+    rings, edges = reference.attention_graph(attentions(eager), tau, 0)
+    assert [set(ring) for ring in answer["rings"]] == rings
+    assert {(e["layer"], e["query"], e["key"]): set(e["heads"]) for e in answer["edges"]} == edges
+    for edge in answer["edges"]:
+        weights = attentions(eager)[edge["layer"], edge["heads"], edge["query"], edge["key"]]
+        assert edge["weights"] == pytest.approx(weights.tolist(), rel=1e-3)
+    expected = reference.influence(attentions(eager), tau, 0, alpha)
+    np.testing.assert_allclose(answer["influence"], expected, rtol=1e-3)
+    assert (answer["root"], answer["tau"], answer["alpha"], answer["unit"]) == (0, tau, alpha, "piece")
+    json.dumps(answer)
+
+
+def test_pruned_heads_carry_nothing_and_change_the_scores(client):
+    pruned = [[0, 1], [2, 0]]
+    answer = client.predict("demo/finetuned", *TEXTS.values(), 0.0, 0.5, pruned, api_name="/attention_flow")
+    assert answer["pruned"] == pruned
+    assert not any([e["layer"], h] in pruned for e in answer["edges"] for h in e["heads"])
+    plain, less = (
+        client.predict("demo/finetuned", *TEXTS.values(), heads, api_name="/predict") for heads in ([], pruned)
+    )
+    assert plain["prediction"] != less["prediction"]
+    assert client.predict("demo/finetuned", *TEXTS.values(), [], api_name="/predict") == plain
+
+
+def test_comparison_unites_two_graphs(client):
+    refs = {"model_a": "demo/pretrained", "model_b": "demo/finetuned"}
+    answer = client.predict(**refs, **TEXTS, tau=0.2, api_name="/compare_attention_flow")
+    a, b = (client.predict(ref, *TEXTS.values(), 0.2, api_name="/attention_flow") for ref in refs.values())
+    assert (answer["a"], answer["b"]) == (a, b)
+    for depth, (ring_a, ring_b) in enumerate(zip(a["rings"][::-1], b["rings"][::-1], strict=True)):
+        assert answer["shared"][depth] == sorted(set(ring_a) & set(ring_b))
+        assert answer["only_a"][depth] == sorted(set(ring_a) - set(ring_b))
+        assert answer["only_b"][depth] == sorted(set(ring_b) - set(ring_a))
+    assert answer["unit"] == "piece"
+
+
+def test_different_tokenizers_are_compared_word_by_word(client, hub, folders):
+    hub.add("lab/gpt2", folders["gpt2"])
+    answer = client.predict("demo/finetuned", "lab/gpt2", *PAIR, 0.1, api_name="/compare_attention_flow")
+    assert answer["unit"] == "word"
+    assert "word by word" in answer["note"]
+    assert [u["text"] for u in answer["units"]][:3] == ["[CLS]", "Anna", "gave"]
+    assert answer["units"][0]["token_b"] is None
+    assert len(answer["shared"]) == max(len(answer["a"]["rings"]), len(answer["b"]["rings"]))
+
+
+def test_the_attention_map_equals_transformers(client, eager):
+    answer = client.predict("demo/finetuned", *TEXTS.values(), 1, 2, api_name="/attention_map")
+    np.testing.assert_allclose(answer["attention"], attentions(eager)[1, 2], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(np.sum(answer["attention"], axis=1), 1, rtol=1e-2)
+
+
+def test_a_checkpoint_of_the_hub_gives_the_numbers_of_transformers(client, hub, folders):
+    sha = hub.add("lab/served", folders["roberta"])
+    model = AutoModelForSequenceClassification.from_pretrained(folders["roberta"], attn_implementation="eager").eval()
+    inputs = AutoTokenizer.from_pretrained(folders["roberta"])(*PAIR, return_tensors="pt")
+    with torch.no_grad():
+        expected = model(**inputs, output_attentions=True)
+    answer = client.predict("lab/served", *PAIR, 0.1, api_name="/attention_flow")
+    rings, edges = reference.attention_graph(attentions(expected), 0.1, 0)
+    assert [set(ring) for ring in answer["rings"]] == rings
+    assert {(e["layer"], e["query"], e["key"]): set(e["heads"]) for e in answer["edges"]} == edges
+    assert answer["model"]["sha"] == sha
+    assert client.predict(f"lab/served@{sha}", *PAIR, api_name="/predict")["model"]["sha"] == sha
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "change", "reason"),
+    [
+        ("predict", {"model": ""}, "not the name of a checkpoint"),
+        ("predict", {"model": None}, "not the name of a checkpoint"),
+        ("predict", {"model": "/etc"}, "not the name of a checkpoint"),
+        ("predict", {"model": "../demo/finetuned"}, "not the name of a checkpoint"),
+        ("predict", {"model": str(ASSETS / "demo" / "finetuned")}, "not the name of a checkpoint"),
+        ("predict", {"model": "lab/unknown-model"}, "no public checkpoint"),
+        ("predict", {"model": "lab/x@-y"}, "not a revision"),
+        ("predict", {"sentence_a": " "}, "first sentence is empty"),
+        ("predict", {"sentence_a": 5}, "is a int; give a text"),
+        ("predict", {"sentence_b": "word " * 200}, "the limit is 128"),
+        ("predict", {"pruned": [[0, 99]]}, "not a head of this checkpoint"),
+        ("predict", {"pruned": [[0]]}, "list of"),
+        ("predict", {"pruned": "all"}, "list of"),
+        ("predict", {"pruned": [["a", 0]]}, "whole number"),
+        ("attention_flow", {"tau": 1}, "from 0 to below 1"),
+        ("attention_flow", {"tau": -0.1}, "from 0 to below 1"),
+        ("attention_flow", {"tau": "high"}, "from 0 to below 1"),
+        ("attention_flow", {"alpha": 0}, "alpha is"),
+        ("attention_flow", {"alpha": None}, "alpha is"),
+        ("attention_map", {"layer": 99}, "layer is 99"),
+        ("attention_map", {"head": -1}, "head is -1"),
+        ("attention_map", {"head": 1.5}, "whole number"),
+        ("attention_map", {"layer": "x"}, "whole number"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence(endpoint, change, reason, client):
+    call = {"model": "demo/finetuned", **TEXTS, **change}
+    with pytest.raises(AppError, match=reason) as caught:
+        client.predict(**call, api_name=f"/{endpoint}")
+    assert str(ASSETS.parent) not in str(caught.value).replace(str(change.get("model")), "")
+
+
+def test_a_graph_that_ends_early_says_so(client):
+    answer = client.predict("demo/finetuned", *TEXTS.values(), 0.99, api_name="/attention_flow")
+    assert "ends at L" in answer["note"]
+    assert answer["rings"][0] == []
+
+
+def test_markup_is_text(client):
+    text = "<b>bold</b> ${1+1} {{x}} </s> 😀 مرحبا"
+    answer = client.predict("demo/finetuned", text, "", api_name="/predict")
+    assert "".join(t["text"].removeprefix("·") for t in answer["tokens"][1:-1]) == text.replace(" ", "")
+
+
+def test_events_of_the_page_cannot_be_called_by_name(client):
+    for name in ("/analysed", "/head_selected", "/suggested"):
+        with pytest.raises(ValueError, match="Cannot find a function"):
+            client.predict(api_name=name)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="the extra gradio[mcp] is not installed")
+def test_mcp_offers_the_same_tools(url):
+    tools = httpx2.get(f"{url}gradio_api/mcp/schema").json()
+    assert {tool["name"] for tool in tools} == {name.strip("/") for name in PARAMETERS}
+    for tool in tools:
+        assert all(field["description"] for field in tool["inputSchema"]["properties"].values())

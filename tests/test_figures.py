@@ -1,0 +1,104 @@
+"""Drawings hold exactly the numbers they are drawn from, as strict JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from attnflow import pair_traces
+from attnflow.figures.heatmap import attention_heatmap
+from attnflow.figures.radial import radial
+from attnflow.figures.sentence import sentence
+from attnflow.flow import compare_flows, flow
+from tests.random_traces import random_trace
+
+
+def numbers(text: str, dtype: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+def unpacked(model: dict) -> dict[tuple[int, int, int], dict[int, float]]:
+    """The edges of a packed model as (layer, query, key) -> head -> weight."""
+    edges = model["edges"]
+    layer = np.repeat(np.arange(model["layers"]), edges["count"])
+    masks = numbers(edges["heads"], "u1").reshape(len(layer), -(-model["heads"] // 8))
+    heads = np.unpackbits(masks, axis=1, bitorder="little")[:, : model["heads"]].astype(bool)
+    weights = iter(numbers(edges["weight"], "u1") / 255)
+    size = f"<u{edges['bytes']}"
+    queries, keys = numbers(edges["query"], size), numbers(edges["key"], size)
+    return {
+        (int(at), int(query), int(key)): {int(h): float(next(weights)) for h in np.flatnonzero(row)}
+        for at, query, key, row in zip(layer, queries, keys, heads, strict=True)
+    }
+
+
+@pytest.mark.parametrize(("n_heads", "tau"), [(1, 0.2), (7, 0.1), (8, 0.1), (12, 0.05), (17, 0.3), (3, 0.99)])
+def test_the_radial_view_holds_the_graph(n_heads, tau):
+    trace = random_trace(1, 3, n_heads, 9)
+    one = flow(trace, tau)
+    figure = json.loads(json.dumps(radial(one, ("m",)), allow_nan=False))
+    edges = unpacked(figure["models"][0])
+    graph = one.graph
+    expected = {
+        (int(a), int(q), int(k)): {int(h): float(weights[h]) for h in np.flatnonzero(heads)}
+        for a, q, k, heads, weights in zip(graph.layer, graph.query, graph.key, graph.heads, graph.weights, strict=True)
+    }
+    assert edges.keys() == expected.keys()
+    for place, weights in expected.items():
+        assert edges[place] == pytest.approx(weights, abs=0.5 / 255 + 1e-6)
+    assert figure["models"][0]["rings"] == [np.flatnonzero(ring).tolist() for ring in graph.rings]
+    assert (figure["text"], figure["models"][0]["root"]) == (list(trace.tokens.text), 0)
+
+
+def test_more_than_256_tokens_need_two_bytes_each():
+    assert radial(flow(random_trace(1, 1, 1, 256), 0.1), ("m",))["models"][0]["edges"]["bytes"] == 1
+    trace = random_trace(1, 2, 9, 300, concentration=0.05)
+    one = flow(trace, 0.01)
+    model = radial(one, ("m",))["models"][0]
+    assert model["edges"]["bytes"] == 2
+    assert {key for _, _, key in unpacked(model)} == set(one.graph.key.tolist())
+
+
+def test_two_models_speak_of_the_same_units(traces):
+    flows = compare_flows(traces["bert"], traces["gpt2"], 0.1)
+    figure = radial(flows, ("a", "b"))
+    pairing = pair_traces(traces["bert"], traces["gpt2"])
+    for model, side, place in zip(figure["models"], (flows.a, flows.b), (pairing.in_a, pairing.in_b), strict=True):
+        for ring, tokens in zip(model["rings"], side.graph.rings, strict=True):
+            assert ring == [u for u, token in enumerate(place) if token >= 0 and tokens[token]]
+        assert place[model["root"]] == side.graph.root
+        for layer, query, key in unpacked(model):
+            hit = (side.graph.layer == layer) & (side.graph.query == place[query]) & (side.graph.key == place[key])
+            assert hit.sum() == 1
+    assert figure["unit"] == "word"
+    assert figure["models"][1]["root"] == len(figure["text"]) - 2  # GPT-2 reads its last token, "."; then comes [SEP]
+
+
+def test_the_sentence_view_holds_influence(traces):
+    flows = compare_flows(traces["bert"], traces["gpt2"], 0.1)
+    figure = json.loads(json.dumps(sentence(flows, ("a", "b")), allow_nan=False))
+    for model, side, place in zip(
+        figure["models"], (flows.a, flows.b), (flows.pairing.in_a, flows.pairing.in_b), strict=True
+    ):
+        for layer, values in enumerate(model["influence"]):
+            for unit, value in enumerate(values):
+                if place[unit] < 0:
+                    assert value is None
+                else:
+                    assert value == pytest.approx(side.influence[layer, place[unit]], rel=1e-3)
+
+
+def test_the_heat_map_holds_attention():
+    trace = random_trace(2, 1, 2, 6)
+    figure = attention_heatmap(trace.attention[0, 1], trace.tokens, title="</s> L1 H2", highest=0.9)
+    (drawn,) = figure["data"]
+    np.testing.assert_allclose(drawn["z"], trace.attention[0, 1], atol=6e-5)
+    assert (drawn["zmin"], drawn["zmax"]) == (0, 0.9)
+    assert figure["layout"]["yaxis"]["autorange"] == "reversed"  # the first token is the top row
+    assert "query" in figure["layout"]["yaxis"]["title"]["text"]
+    assert "key" in figure["layout"]["xaxis"]["title"]["text"]
+    assert figure["names"] == list(trace.tokens.text)
+    json.dumps(figure, allow_nan=False)
