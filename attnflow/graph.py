@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
-from attnflow.records import Head, Trace
+from attnflow.records import Head, Trace, check_heads
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,12 @@ def check_tau(tau: float) -> float:
 
 
 def attention_graph(
-    trace: Trace, tau: float = 0.1, *, root: int | None = None, heads: Iterable[Head] | None = None
+    trace: Trace,
+    tau: float = 0.1,
+    *,
+    root: int | None = None,
+    heads: Iterable[Head] | None = None,
+    hidden: Iterable[int] = (),
 ) -> AttentionGraph:
     """Build the attention graph backwards from the root.
 
@@ -90,20 +95,23 @@ def attention_graph(
         tau: An edge needs attention strictly greater than this; from 0 to below 1.
         root: Token that ring `L` holds; the position the task reads if None.
         heads: Heads `(layer, head)` that may carry edges; all if None. Pruned heads never do.
+        hidden: Tokens that join no ring, such as the special ones; the root stays at ring `L`.
 
     Returns:
         The graph of everything reached from the root. It may end early with empty rings.
 
     Raises:
-        SelectionError: If the threshold, the root or a head is out of range.
+        SelectionError: If the threshold, the root, a head or a hidden token is out of range.
 
     Reference:
         DeRose, Wang and Berger, "Attention Flows", section 4.1. The paper gives no threshold; 0.1 is ours.
     """
     tau = check_tau(tau)
-    root = trace.root if root is None else _checked_root(root, len(trace.tokens))
+    root = trace.root if root is None else check_token("root", root, len(trace.tokens))
     above = trace.attention > tau
     above &= _allowed(trace, heads)[:, :, None, None]
+    for token in hidden:
+        above[..., check_token("a hidden token", token, len(trace.tokens))] = False
     rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
     rings[-1, root] = True
     edges: list[tuple[NDArray[np.int32], ...]] = []
@@ -118,22 +126,23 @@ def attention_graph(
     return AttentionGraph(rings, layers, query, key, carried, weights, root, tau)
 
 
-def _checked_root(root: int, n_tokens: int) -> int:
-    if not isinstance(root, int | np.integer) or isinstance(root, bool) or not 0 <= root < n_tokens:
-        raise SelectionError(f"root is {root!r}; give the position of a token, from 0 to {n_tokens - 1}.")
-    return int(root)
+def check_token(name: str, token: int, n_tokens: int) -> int:
+    """Return the position of a token.
+
+    Raises:
+        SelectionError: If there is no such token.
+    """
+    if not isinstance(token, int | np.integer) or isinstance(token, bool) or not 0 <= token < n_tokens:
+        raise SelectionError(f"{name} is {token!r}; give the position of a token, from 0 to {n_tokens - 1}.")
+    return int(token)
 
 
 def _allowed(trace: Trace, heads: Iterable[Head] | None) -> NDArray[np.bool_]:
     """`[L, H]`: the heads that may carry edges."""
     shape = trace.n_layers, trace.n_heads
     allowed = np.ones(shape, bool) if heads is None else np.zeros(shape, bool)
-    for layer, head in heads or ():
-        if not (0 <= layer < shape[0] and 0 <= head < shape[1]):
-            raise SelectionError(
-                f"[{layer}, {head}] is not a head; layers go from 0 to {shape[0] - 1}, heads from 0 to {shape[1] - 1}."
-            )
-        allowed[layer, head] = True
+    for head in check_heads(heads or (), *shape):
+        allowed[head] = True
     for layer, head in trace.pruned:
         allowed[layer, head] = False
     return allowed
@@ -179,48 +188,111 @@ def influence(graph: AttentionGraph, alpha: float = 0.5) -> NDArray[np.float64]:
     return summed / np.arange(n_layers, 0, -1)[:, None]
 
 
-def reach(graph: AttentionGraph, ring: int, token: int, *, head: int | None = None) -> Reach:
-    """Everything a token depends on, and everything that depends on it.
+def reach(graph: AttentionGraph, ring: int, tokens: int | Iterable[int], *, head: int | None = None) -> Reach:
+    """Everything that tokens of a ring depend on in common, and everything that depends on all of them.
 
     Args:
         graph: An attention graph.
-        ring: Ring of the token, from 0 (what enters the first layer) to `L` (the root).
-        token: Its position; it need not be in the ring, and then nothing is reached.
-        head: If given, only this head connects the token to the ring below it, as when a head glyph is chosen, and
-            what depends on the token is left as it is. All other layers use all heads.
+        ring: Ring of the tokens, from 0 (what enters the first layer) to `L` (the root).
+        tokens: A position, or several. Those that are not in the ring do not count; if none is, nothing is reached.
+            Of several, the next ring each way holds what is joined to *each* of them, and goes on from there.
+        head: If given, only this head joins the tokens to the ring below them, as when a head glyph is chosen, and
+            what depends on them is left as it is. All other layers use all heads.
 
     Returns:
-        Tokens and edges, the token itself included.
+        Tokens and edges, the given tokens included.
 
     Raises:
-        SelectionError: If the ring, the token or the head is out of range.
+        SelectionError: If the ring, a token or the head is out of range.
 
     Reference:
-        Attention Flows, section 4.4.1.
+        Attention Flows, section 4.4.1: hovering, head glyphs, and brushing, where "the intersection is performed at
+        each layer before continuing traversal at the next layer".
     """
-    for name, value, size in (
-        ("ring", ring, graph.n_layers + 1),
-        ("token", token, graph.n_tokens),
-        ("head", 0 if head is None else head, graph.n_heads),
-    ):
-        if not 0 <= value < size:
-            raise SelectionError(f"{name} is {value}; give a number from 0 to {size - 1}.")
+    chosen = _chosen(graph, ring, tokens)
+    if head is not None and not 0 <= head < graph.n_heads:
+        raise SelectionError(f"head is {head!r}; give a number from 0 to {graph.n_heads - 1}.")
     rings = np.zeros_like(graph.rings)
     edges = np.zeros(len(graph.layer), bool)
-    if not graph.rings[ring, token]:
-        return Reach(rings, edges)
-    rings[ring, token] = True
-    for layer in reversed(range(ring)):  # away from the root: what it depends on
+    rings[ring] = chosen
+    for layer in reversed(range(ring)):  # away from the root: what they depend on
         hit = (graph.layer == layer) & rings[layer + 1][graph.query]
-        if head is not None and layer == ring - 1:
-            hit &= graph.heads[:, head]
+        if layer == ring - 1:
+            hit &= graph.heads[:, head] if head is not None else True
+            hit &= (np.bincount(graph.key[hit], minlength=graph.n_tokens) == chosen.sum())[graph.key]
         edges |= hit
         rings[layer][graph.key[hit]] = True
-    for layer in range(ring, graph.n_layers):  # towards the root: what depends on it
+    for layer in range(ring, graph.n_layers):  # towards the root: what depends on them
         hit = (graph.layer == layer) & rings[layer][graph.key]
+        if layer == ring:
+            hit &= (np.bincount(graph.query[hit], minlength=graph.n_tokens) == chosen.sum())[graph.query]
         edges |= hit
         rings[layer + 1][graph.query[hit]] = True
     return Reach(rings, edges)
+
+
+def paths_between(
+    graph: AttentionGraph, ring: int, tokens: int | Iterable[int], other_ring: int, other_tokens: int | Iterable[int]
+) -> Reach:
+    """All paths between tokens of two rings, and the tokens on the way.
+
+    Args:
+        graph: An attention graph.
+        ring: A ring, from 0 to `L`.
+        tokens: A position in it, or several.
+        other_ring: Another ring; the order of the two does not matter.
+        other_tokens: A position in that ring, or several.
+
+    Returns:
+        The given tokens that are in their rings, every token in between that all of them are joined to by paths, and
+        the edges of those paths. Its `edges` tell the heads that carry them.
+
+    Raises:
+        SelectionError: If a ring or a token is out of range, or the rings are the same.
+
+    Reference:
+        Attention Flows, section 4.4.2. Tokens that a model's graph does not hold do not count for it.
+    """
+    if ring == other_ring:
+        raise SelectionError(f"Both tokens are in ring {ring}; paths lead from one ring to another.")
+    chosen = {ring: _chosen(graph, ring, tokens), other_ring: _chosen(graph, other_ring, other_tokens)}
+    inner, outer = max(ring, other_ring), min(ring, other_ring)
+    down = _joined_to_all(graph, inner, chosen[inner], outer)
+    up = _joined_to_all(graph, outer, chosen[outer], inner)
+    rings = down & up
+    for end in (inner, outer):
+        rings[end] = chosen[end]
+    rings[:outer] = rings[inner + 1 :] = False
+    edges = (graph.layer >= outer) & (graph.layer < inner)
+    edges &= rings[graph.layer + 1, graph.query] & rings[graph.layer, graph.key]
+    return Reach(rings, edges)
+
+
+def _joined_to_all(graph: AttentionGraph, ring: int, chosen: NDArray[np.bool_], until: int) -> NDArray[np.bool_]:
+    """`[L + 1, T]`: the tokens that each of the chosen ones is joined to by a path."""
+    joined = np.ones_like(graph.rings)
+    for token in np.flatnonzero(chosen):
+        rings = np.zeros_like(graph.rings)
+        rings[ring, token] = True
+        steps = reversed(range(until, ring)) if until < ring else range(ring, until)
+        for layer in steps:
+            source, target = (layer + 1, layer) if until < ring else (layer, layer + 1)
+            ends = (graph.query, graph.key) if until < ring else (graph.key, graph.query)
+            hit = (graph.layer == layer) & rings[source][ends[0]]
+            rings[target][ends[1][hit]] = True
+        joined &= rings
+    return joined & chosen.any()
+
+
+def _chosen(graph: AttentionGraph, ring: int, tokens: int | Iterable[int]) -> NDArray[np.bool_]:
+    """`[T]`: the given tokens that are in a ring."""
+    if not 0 <= ring <= graph.n_layers:
+        raise SelectionError(f"ring is {ring!r}; give a number from 0 to {graph.n_layers}.")
+    several = [tokens] if isinstance(tokens, int | np.integer) else list(tokens)
+    chosen = np.zeros(graph.n_tokens, bool)
+    for token in several:
+        chosen[check_token("token", token, graph.n_tokens)] = True
+    return chosen & graph.rings[ring]
 
 
 def smallest_tau(traces: Iterable[Trace], *, largest_ring: int = 24, step: float = 0.05) -> float:

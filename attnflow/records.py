@@ -6,11 +6,14 @@ Layers and heads count from 0; people are shown `L1`, `H1`. Arrays are NumPy, on
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attnflow.errors import SelectionError
 
 SPECIAL = -1
 """Value of `Tokens.sentence` for a token that stands for no text: `[CLS]`, `[SEP]`, `<s>`."""
@@ -100,3 +103,25 @@ class Trace:
     def nbytes(self) -> int:
         """Memory of the arrays in bytes."""
         return self.attention.nbytes + self.hidden.nbytes + self.head_output.nbytes
+
+
+def check_heads(heads: Iterable[Head], n_layers: int, n_heads: int) -> frozenset[Head]:
+    """Return heads as a set after checking that all of them exist.
+
+    Raises:
+        SelectionError: If one is no pair of whole numbers, or out of range.
+    """
+    checked = set()
+    try:
+        pairs = [tuple(head) for head in heads]
+    except TypeError:
+        pairs = [(heads,)]
+    for pair in pairs:
+        whole = len(pair) == 2 and all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair)
+        if not whole or not (0 <= pair[0] < n_layers and 0 <= pair[1] < n_heads):
+            raise SelectionError(
+                f"{list(pair)!r} is not a head of this checkpoint; give [layer, head] with a layer from 0 to "
+                f"{n_layers - 1} and a head from 0 to {n_heads - 1}."
+            )
+        checked.add((int(pair[0]), int(pair[1])))
+    return frozenset(checked)

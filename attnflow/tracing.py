@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from attnflow import attention
 from attnflow.checkpoint import Checkpoint
-from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
-from attnflow.records import SPECIAL, Encoding, Head, Tokens, Trace
+from attnflow.errors import TextError, UnsupportedArchitectureError
+from attnflow.records import SPECIAL, Encoding, Head, Tokens, Trace, check_heads
 from attnflow.tokens import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
 
 
@@ -139,28 +139,6 @@ def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head
         labels=checkpoint.head.labels if trained else (),
         pruned=heads,
     )
-
-
-def check_heads(heads: Iterable[Head], n_layers: int, n_heads: int) -> frozenset[Head]:
-    """Return heads as a set after checking that all of them exist.
-
-    Raises:
-        SelectionError: If one is no pair of whole numbers, or out of range.
-    """
-    checked = set()
-    try:
-        pairs = [tuple(head) for head in heads]
-    except TypeError:
-        pairs = [(heads,)]
-    for pair in pairs:
-        whole = len(pair) == 2 and all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair)
-        if not whole or not (0 <= pair[0] < n_layers and 0 <= pair[1] < n_heads):
-            raise SelectionError(
-                f"{list(pair)!r} is not a head of this checkpoint; give [layer, head] with a layer from 0 to "
-                f"{n_layers - 1} and a head from 0 to {n_heads - 1}."
-            )
-        checked.add((int(pair[0]), int(pair[1])))
-    return frozenset(checked)
 
 
 def _check_recording(checkpoint: Checkpoint, recording: attention.Recording) -> None:

@@ -125,7 +125,7 @@ def open_page(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
     def open_(width: int = 1280, height: int = 1000, *, dark: bool = False, query: str = "") -> Page:
         context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
-        context.route(lambda target: not target.startswith((url, "data:", "blob:")), refuse)
+        context.route(lambda target: not target.startswith((url, "data:", "blob:", "file:")), refuse)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

@@ -49,35 +49,75 @@ def influence(attention: np.ndarray, tau: float, root: int, alpha: float) -> np.
     return result
 
 
+def neighbours(edges: dict[Edge, set[int]], ring: int, token: int, step: int, head: int | None = None) -> set[int]:
+    """Tokens of the next ring away from the root (step -1) or towards it (step 1) that a token is joined to."""
+    if step < 0:
+        return {
+            k for (layer, q, k), h in edges.items() if (layer, q) == (ring - 1, token) and (head is None or head in h)
+        }
+    return {q for (layer, q, k) in edges if (layer, k) == (ring, token)}
+
+
+def edge(ring: int, token: int, step: int, other: int) -> Edge:
+    return (ring - 1, token, other) if step < 0 else (ring, other, token)
+
+
 def reach(
-    rings: list[set[int]], edges: dict[Edge, set[int]], ring: int, token: int, head: int | None = None
+    rings: list[set[int]], edges: dict[Edge, set[int]], ring: int, tokens: set[int], head: int | None = None
 ) -> tuple[set[tuple[int, int]], set[Edge]]:
-    """Attention Flows 4.4.1: every path through the token, written out one by one."""
-    if token not in rings[ring]:
-        return set(), set()
-    nodes, used = {(ring, token)}, set()
+    """Attention Flows 4.4.1: from the tokens, each way, first what is joined to each of them, then all that follows."""
+    tokens = tokens & rings[ring]
+    nodes, used = {(ring, token) for token in tokens}, set()
+    if not tokens:
+        return nodes, used
+    for step in (-1, 1):
+        common = set.intersection(*(neighbours(edges, ring, t, step, head if step < 0 else None) for t in tokens))
+        used |= {edge(ring, t, step, other) for t in tokens for other in common}
+        level, front = ring + step, common
+        while front:
+            nodes |= {(level, token) for token in front}
+            steps = [(token, other) for token in front for other in neighbours(edges, level, token, step)]
+            used |= {edge(level, token, step, other) for token, other in steps}
+            level, front = level + step, {other for _, other in steps}
+    return nodes, used
 
-    def away(level: int, node: int) -> Iterator[list[Edge]]:
-        steps = [
-            edge
-            for edge, heads in edges.items()
-            if edge[:2] == (level - 1, node) and (head is None or level != ring or head in heads)
-        ]
-        yield []
-        for edge in steps:
-            for rest in away(level - 1, edge[2]):
-                yield [edge, *rest]
 
-    def towards(level: int, node: int) -> Iterator[list[Edge]]:
-        yield []
-        for edge in [edge for edge in edges if (edge[0], edge[2]) == (level, node)]:
-            for rest in towards(level + 1, edge[1]):
-                yield [edge, *rest]
+def paths_between(
+    rings: list[set[int]],
+    edges: dict[Edge, set[int]],
+    inner: int,
+    inner_tokens: set[int],
+    outer: int,
+    outer_tokens: set[int],
+) -> tuple[set[tuple[int, int]], set[Edge]]:
+    """Attention Flows 4.4.2: every path from an inner token outwards, written out one by one."""
+    inner_tokens, outer_tokens = inner_tokens & rings[inner], outer_tokens & rings[outer]
+    ends = {(inner, t) for t in inner_tokens} | {(outer, t) for t in outer_tokens}
 
-    for path in [*away(ring, token), *towards(ring, token)]:
-        for layer, query, key in path:
-            used.add((layer, query, key))
-            nodes |= {(layer + 1, query), (layer, key)}
+    def walk(level: int, token: int) -> Iterator[list[tuple[int, int]]]:
+        if level == outer:
+            if token in outer_tokens:
+                yield [(level, token)]
+            return
+        for other in neighbours(edges, level, token, -1):
+            for rest in walk(level - 1, other):
+                yield [(level, token), *rest]
+
+    paths = [path for token in inner_tokens for path in walk(inner, token)]
+    passed = {node for path in paths for node in path} - ends
+    on_the_way = {
+        node
+        for node in passed
+        if {path[0][1] for path in paths if node in path} == inner_tokens
+        and {path[-1][1] for path in paths if node in path} == outer_tokens
+    }
+    nodes = ends | on_the_way
+    used = {
+        (low[0], high[1], low[1])
+        for path in paths
+        for high, low in zip(path, path[1:], strict=False)
+        if high in nodes and low in nodes
+    }
     return nodes, used
 
 

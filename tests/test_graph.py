@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnflow import SelectionError, attention_graph, influence, reach
-from attnflow.graph import attended_by, smallest_tau
+from attnflow.graph import attended_by, paths_between, smallest_tau
 from tests import reference
 from tests.random_traces import random_trace
 
@@ -24,6 +24,12 @@ def as_sets(graph):
         for layer, query, key, heads in zip(graph.layer, graph.query, graph.key, graph.heads, strict=True)
     }
     return rings, edges
+
+
+def as_reach(graph, found):
+    """A reach in the form of the reference."""
+    edges = np.stack([graph.layer, graph.query, graph.key], axis=1)[found.edges]
+    return {(int(r), int(t)) for r, t in np.argwhere(found.rings)}, {tuple(e) for e in edges.tolist()}
 
 
 @CASES
@@ -50,18 +56,44 @@ def test_influence_is_that_of_the_definition(seed, n_layers, n_heads, size, tau)
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("tau", [0.1, 0.3])
-def test_reach_is_every_path_through_the_token(seed, tau):
-    trace = random_trace(seed, 3, 3, 5)
-    graph = attention_graph(trace, tau)
+def test_reach_is_that_of_the_definition(seed, tau):
+    graph = attention_graph(random_trace(seed, 3, 3, 5), tau)
     rings, edges = as_sets(graph)
     for ring in range(4):
-        for token in range(5):
+        for tokens in ({0}, {1}, {4}, {0, 1}, {1, 3}, {0, 2, 4}):
             for head in (None, 0, 2):
-                nodes, used = reference.reach(rings, edges, ring, token, head)
-                found = reach(graph, ring, token, head=head)
-                assert {(int(r), int(t)) for r, t in np.argwhere(found.rings)} == nodes
-                hit = found.edges
-                assert set(zip(graph.layer[hit], graph.query[hit], graph.key[hit], strict=True)) == used
+                found = as_reach(graph, reach(graph, ring, tokens, head=head))
+                assert found == reference.reach(rings, edges, ring, tokens, head)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("tau", [0.1, 0.3])
+def test_paths_between_are_those_of_the_definition(seed, tau):
+    graph = attention_graph(random_trace(seed, 4, 3, 5), tau)
+    rings, edges = as_sets(graph)
+    for inner, outer in [(4, 3), (4, 0), (3, 1), (2, 0), (3, 2)]:
+        for high in ({0}, {1, 2}, {0, 3, 4}):
+            for low in ({0}, {2}, {1, 4}):
+                expected = reference.paths_between(rings, edges, inner, high, outer, low)
+                assert as_reach(graph, paths_between(graph, inner, high, outer, low)) == expected
+                assert as_reach(graph, paths_between(graph, outer, low, inner, high)) == expected
+
+
+def test_paths_within_one_ring_are_refused():
+    with pytest.raises(SelectionError, match="from one ring to another"):
+        paths_between(attention_graph(random_trace(0, 2, 3, 4)), 1, 0, 1, 2)
+
+
+def test_hidden_tokens_join_no_ring():
+    trace = random_trace(3, 3, 4, 7)
+    graph = attention_graph(trace, 0.05, hidden=[0, 4])
+    assert not graph.rings[:-1, [0, 4]].any()
+    assert graph.rings[-1, 0]  # the root stays
+    attention = trace.attention.copy()
+    attention[..., [0, 4]] = 0
+    assert as_sets(graph) == reference.attention_graph(attention, 0.05, 0)
+    with pytest.raises(SelectionError, match="hidden token is 9"):
+        attention_graph(trace, hidden=[9])
 
 
 @CASES
@@ -166,12 +198,12 @@ def test_a_root_that_is_no_token_is_refused(root):
 
 @pytest.mark.parametrize("head", [(2, 0), (0, 3), (-1, 0)])
 def test_an_allowed_head_that_does_not_exist_is_refused(head):
-    with pytest.raises(SelectionError, match="is not a head"):
+    with pytest.raises(SelectionError, match="not a head of this checkpoint"):
         attention_graph(random_trace(0, 2, 3, 4), heads=[head])
 
 
-@pytest.mark.parametrize("place", [{"ring": 3}, {"token": 4}, {"head": 3}, {"ring": -1}])
+@pytest.mark.parametrize("place", [{"ring": 3}, {"tokens": 4}, {"tokens": [0, 9]}, {"head": 3}, {"ring": -1}])
 def test_reach_from_a_place_that_does_not_exist_is_refused(place):
     graph = attention_graph(random_trace(0, 2, 3, 4))
-    with pytest.raises(SelectionError, match=next(iter(place))):
-        reach(graph, **{"ring": 1, "token": 0, **place})
+    with pytest.raises(SelectionError, match=next(iter(place)).rstrip("s")):
+        reach(graph, **{"ring": 1, "tokens": 0, **place})

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from attnflow import capture, encode, load_checkpoint, reach, service
 from attnflow.figures.radial import radial
 from attnflow.flow import compare_flows, first_tau, flow
+from attnflow.graph import paths_between
 from attnflow.ui.examples import load_examples
 from tests.checkpoints import PAIR
 from tests.random_traces import random_trace
@@ -72,14 +73,35 @@ def lit(page: Page) -> dict[tuple[int, int], str]:
     return {tuple(map(int, at.split())): name for at, name in found}
 
 
-def expected_lit(flows, depth: int, token: int, head: int | None = None) -> dict[tuple[int, int], str]:
+def expected_lit(flows, depth: int, tokens, head: int | None = None, models: str = "ab") -> dict[tuple[int, int], str]:
     """What Python's traversal lights, each model by itself."""
+    return united(
+        flows, lambda one: reach(one.graph, one.graph.n_layers - depth, tokens, head=head).rings, models=models
+    )
+
+
+def united(flows, find, models: str = "ab") -> dict[tuple[int, int], str]:
+    """Tokens of some rings of both models as (depth, token) -> a, b or ab."""
     result: dict[tuple[int, int], str] = {}
     for name, one in (("a", flows.a), ("b", flows.b)):
-        rings = reach(one.graph, one.graph.n_layers - depth, token, head=head).rings[::-1]
-        for d, t in np.argwhere(rings):
-            result[(int(d), int(t))] = result.get((int(d), int(t)), "") + name
+        for depth, token in np.argwhere(find(one)[::-1]) if name in models else ():
+            result[(int(depth), int(token))] = result.get((int(depth), int(token)), "") + name
     return result
+
+
+def shared_cell(flows) -> tuple[int, int, int] | None:
+    """A (depth, token, head) whose head attends to something in both models."""
+    a, b = (carrying_heads(one) for one in (flows.a, flows.b))
+    common = sorted(a & b)
+    return common[0] if common else None
+
+
+def carrying_heads(one) -> set[tuple[int, int, int]]:
+    """(depth, token, head) of every head that attends to something above tau."""
+    graph = one.graph
+    edge, head = graph.heads.nonzero()
+    depth = graph.n_layers - 1 - graph.layer[edge]
+    return set(zip(depth.tolist(), graph.query[edge].tolist(), head.tolist(), strict=True))
 
 
 def some_token(flows, depth: int) -> int:
@@ -140,25 +162,44 @@ def test_nothing_sticks_out_of_the_window(width, dark, open_page):
 # ---- tracing
 
 
-def test_the_browser_traces_like_python(page):
-    for seed, (layers, heads, size, tau) in enumerate(
-        [(3, 4, 6, 0.15), (5, 9, 8, 0.1), (1, 1, 3, 0.3), (4, 17, 5, 0.4)]
-    ):
-        one = flow(random_trace(seed, layers, heads, size), tau)
-        model = radial(one, ("m",))["models"][0]
-        for ring in range(layers + 1):
-            for token in range(size):
-                for head in (None, 0, heads - 1):
-                    expected = reach(one.graph, ring, token, head=head)
-                    found = page.evaluate(
-                        """([model, size, at]) => {
-                          const { rings, edges } = new Attnflow.Graph(model, size).reach(...at);
-                          return [rings.map((ring) => [...ring]), [...edges]];
-                        }""",
-                        [model, size, [layers - ring, token, head]],
-                    )
-                    assert found[0][::-1] == expected.rings.astype(int).tolist()
-                    assert found[1] == expected.edges.astype(int).tolist()
+SHAPES = [(3, 4, 6, 0.15), (5, 9, 8, 0.1), (1, 1, 3, 0.3), (4, 17, 5, 0.4)]
+TRACE_IN_BROWSER = """([model, text, method, calls]) => {
+  const graph = new Attnflow.Graph(model, text);
+  return calls.map((call) => {
+    const { rings, edges } = graph[method](...call);
+    return [rings.map((ring) => [...ring]), [...edges]];
+  });
+}"""
+
+
+def traced(page: Page, one, method: str, calls: list) -> list:
+    """What the browser finds on the same graph, with rings from 0 to L as in Python."""
+    figure = radial(one, ("m",))
+    found = page.evaluate(TRACE_IN_BROWSER, [figure["models"][0], figure["text"], method, calls])
+    return [(rings[::-1], edges) for rings, edges in found]
+
+
+def as_lists(found) -> tuple[list, list]:
+    return found.rings.astype(int).tolist(), found.edges.astype(int).tolist()
+
+
+@pytest.mark.parametrize(("layers", "heads", "size", "tau"), SHAPES)
+def test_the_browser_traces_like_python(layers, heads, size, tau, page):
+    one = flow(random_trace(layers, layers, heads, size), tau)
+    cases = [
+        (ring, tokens, head)
+        for ring in range(layers + 1)
+        for tokens in [[0], [size - 1], [0, 1], [1, 2, size - 1]]
+        for head in (None, 0, heads - 1)
+    ]
+    found = traced(page, one, "reach", [[layers - ring, tokens, head] for ring, tokens, head in cases])
+    for (ring, tokens, head), result in zip(cases, found, strict=True):
+        assert result == as_lists(reach(one.graph, ring, tokens, head=head))
+    rings = [(p, q) for p in range(layers + 1) for q in range(layers + 1) if p != q]
+    cases = [(p, high, q, low) for p, q in rings for high in ([0], [1, 2]) for low in ([0, 2], [1])]
+    found = traced(page, one, "between", [[layers - p, high, layers - q, low] for p, high, q, low in cases])
+    for case, result in zip(cases, found, strict=True):
+        assert result == as_lists(paths_between(one.graph, *case))
 
 
 def test_hovering_a_token_lights_all_it_depends_on_and_all_that_depends_on_it(page, flows):
@@ -183,13 +224,115 @@ def test_hovering_a_token_lights_all_it_depends_on_and_all_that_depends_on_it(pa
 
 def test_hovering_a_head_traces_through_that_head_in_its_layer(page, flows):
     token = some_token(flows, 1)
+    a, b = carrying_heads(flows.a), carrying_heads(flows.b)
     different = 0
     for head in range(flows.a.graph.n_heads):
-        hover(page, 1, token, head)
+        at = (1, token, head)
+        hover(page, *at)
         expect(page.locator("#flow .af-status")).to_contain_text(f"H{head + 1} ")
-        assert lit(page) == expected_lit(flows, 1, token, head)
+        # The pointer is at the left of the cell's centre: a split cell then stands for model A.
+        models = "a" if at in a else "b" if at in b else "ab"
+        assert lit(page) == expected_lit(flows, 1, token, head, models)
         different += lit(page) != expected_lit(flows, 1, token)
     assert different  # a single head reaches less than all of them
+
+
+def test_the_halves_of_a_split_cell_are_one_model_each_and_shift_is_both(page, flows):
+    depth, token, head = shared_cell(flows)
+    x, y = place(page, depth, token, head)
+    angle = page.evaluate(f"([d, t]) => {PANEL}.locate(d, t)", [depth, token])
+    assert angle
+    seen = set()
+    for dx, dy in ((-1.2, 0), (1.2, 0), (0, -1.2), (0, 1.2)):
+        page.mouse.move(x + 40, y + 40)
+        page.mouse.move(x + dx, y + dy)
+        seen.add(re.search(r" of ([AB])", page.locator("#flow .af-tip").text_content() or "").group(1))
+        model = page.locator("#flow .af-tip").text_content().split(" of ")[1][0].lower()
+        assert lit(page) == expected_lit(flows, depth, token, head, model)
+    assert seen == {"A", "B"}
+    page.keyboard.down("Shift")
+    page.mouse.move(x + 40, y + 40)
+    page.mouse.move(x, y)
+    assert lit(page) == expected_lit(flows, depth, token, head)
+    page.keyboard.up("Shift")
+    assert lit(page) in [expected_lit(flows, depth, token, head, model) for model in "ab"]
+
+
+def ring_order(flows, depth: int) -> list[int]:
+    """Tokens of a ring clockwise from the top."""
+    tokens = np.flatnonzero(flows.a.graph.rings[::-1][depth] | flows.b.graph.rings[::-1][depth])
+    second = int(np.flatnonzero(flows.pairing.sentence == 1)[0])
+    return [*tokens[tokens < second].tolist(), *tokens[tokens >= second][::-1].tolist()]
+
+
+def test_dragging_along_a_ring_lights_what_its_tokens_have_in_common(page, flows):
+    depth = flows.a.graph.n_layers
+    order = ring_order(flows, depth)[:3]
+    start, end = place(page, depth, order[0]), place(page, depth, order[2])
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=4)
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
+    page.mouse.move(5, 5)
+    assert lit(page) == expected_lit(flows, depth, order)
+    expect(page.locator("#flow .af-status")).to_contain_text("Held")
+
+
+def test_shift_click_in_two_rings_shows_the_paths_between(page, flows):
+    outer = flows.a.graph.n_layers
+    low, high = some_token(flows, outer), some_token(flows, 1)
+    page.mouse.click(*hover(page, 1, high))
+    x, y = place(page, outer, low)
+    page.keyboard.down("Shift")
+    page.mouse.click(x, y)
+    page.keyboard.up("Shift")
+    page.mouse.move(5, 5)
+    expect(page.locator("#flow .af-status")).to_contain_text("Paths between")
+    rings = united(flows, lambda one: paths_between(one.graph, outer - 1, high, 0, low).rings)
+    assert lit(page) == rings
+    cells = page.evaluate(
+        "[...document.querySelectorAll('#flow .af-lit-cells')].map((p) => p.getAttribute('d').split('M').length - 1)"
+    )
+    used = set()
+    for one in (flows.a, flows.b):
+        found = paths_between(one.graph, outer - 1, high, 0, low).edges
+        for layer, query, heads in zip(
+            one.graph.layer[found], one.graph.query[found], one.graph.heads[found], strict=True
+        ):
+            used |= {(int(layer), int(query), int(head)) for head in np.flatnonzero(heads)}
+    assert sum(cells) == len(used)
+
+
+def test_the_table_holds_the_same_and_selects(page, flows):
+    page.locator("#flow .af-table summary").click()
+    rows = page.locator("#flow .af-table tbody tr")
+    expect(rows).to_have_count(flows.a.graph.n_layers + 1)
+    for depth in range(flows.a.graph.n_layers + 1):
+        ring = flows.a.graph.rings[::-1][depth] | flows.b.graph.rings[::-1][depth]
+        assert rows.nth(depth).locator("button").count() == ring.sum()
+    token = some_token(flows, 1)
+    button = page.locator(f"#flow .af-table [data-row='1 {token}']")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert lit(page) == expected_lit(flows, 1, token)
+    on = page.locator("#flow .af-table .af-on").count()
+    assert on == len(lit(page))
+
+
+def test_names_can_be_switched_off(page):
+    page.locator("#flow .af-names").uncheck()
+    assert page.locator("#flow .af-labels text").count() == 0
+    assert page.locator("#flow .af-labels circle").count() > 10
+
+
+def test_the_context_ring_marks_the_same_tokens(page, flows):
+    dots = page.locator("#flow .af-context [data-place]")
+    rings = [flows.a.graph.rings[::-1][d] | flows.b.graph.rings[::-1][d] for d in range(flows.a.graph.n_layers + 1)]
+    expect(dots).to_have_count(int(sum(ring.sum() for ring in rings[1:])))
+    hover(page, 1, some_token(flows, 1))
+    assert page.locator("#flow .af-context .af-on").count() == sum(depth > 0 for depth, _ in lit(page))
 
 
 def test_a_click_holds_and_escape_lets_go(page, flows):
@@ -212,17 +355,25 @@ def test_a_second_click_lets_go(page, flows):
 
 
 def test_the_rings_can_be_walked_with_the_keyboard(page, flows):
+    status = page.locator("#flow .af-status")
     page.locator("#flow .af-chart").focus()
     page.keyboard.press("ArrowUp")
-    first = page.locator("#flow .af-status").text_content()
+    first = status.text_content()
     assert f"L{flows.a.graph.n_layers}" in first
     page.keyboard.press("ArrowRight")
-    assert page.locator("#flow .af-status").text_content() != first
+    assert status.text_content() != first
+    page.keyboard.press("]")
+    assert "head H1" in status.text_content()
+    page.keyboard.press("[")
     page.keyboard.press("Enter")
-    expect(page.locator("#flow .af-status")).to_contain_text("Held")
+    expect(status).to_contain_text("Held")
     held = lit(page)
-    page.keyboard.press("Tab")
-    assert lit(page) == held
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Shift+Enter")
+    expect(status).to_contain_text("Paths between")
+    page.keyboard.press("Escape")
+    assert lit(page) == {}
+    assert held
 
 
 def test_one_model_can_be_shown_alone(page, flows):
@@ -295,7 +446,110 @@ def test_the_sentence_view_shows_influence_of_the_chosen_layer(page, flows):
         shared = np.minimum(a, b)
         assert shown == np.stack([shared, a - shared, b - shared], axis=1).tolist()
     title = page.locator("#sentence .af-unit").nth(1).get_attribute("title")
-    assert f"A {flows.a.influence[0, 1]:.2f}".rstrip("0").rstrip(".") in title
+    told = [float(number) for number in re.findall(r"[AB] ([\d.]+)", title)]
+    assert told == pytest.approx([flows.a.influence[0, 1], flows.b.influence[0, 1]], abs=0.006)
+
+
+def change(page: Page, act) -> None:
+    before = drawn(page)
+    act()
+    wait_for_redraw(page, before)
+
+
+def open_settings(page: Page) -> None:
+    page.get_by_role("button", name="More settings").click()
+
+
+def test_the_graph_can_start_from_another_token(page, flows):
+    open_settings(page)
+    token = some_token(flows, 1)
+    name = f"{token + 1}: {flows.pairing.text[token]}"
+
+    def act() -> None:
+        page.locator("#root input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+
+    change(page, act)
+    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, root=token)
+    assert page.locator(f"#flow [data-at='0 {token}']").count() == 1
+    hover(page, 1, some_token(other, 1))
+    assert lit(page) == expected_lit(other, 1, some_token(other, 1))
+
+
+def test_special_tokens_can_be_hidden(page, flows):
+    open_settings(page)
+    change(page, lambda: page.get_by_label("Hide special tokens").check())
+    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, hide_special=True)
+    expect(page.locator("#status")).to_contain_text(
+        f"{other.a.hidden_share:.0%} (A) and {other.b.hidden_share:.0%} (B)"
+    )
+    assert page.locator("#flow [data-at='1 0']").count() == 0
+
+
+def test_heads_can_be_chosen(page, flows):
+    open_settings(page)
+
+    def act() -> None:
+        page.locator("#heads input").click()
+        page.get_by_role("option", name=f"L{flows.a.graph.n_layers} H2", exact=True).click()
+
+    change(page, act)
+    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, heads=[(flows.a.graph.n_layers - 1, 1)])
+    ring = other.a.graph.rings[-2] | other.b.graph.rings[-2]
+    assert page.locator("#flow [data-at^='1 ']").count() == ring.sum()
+    assert page.locator("#flow [data-at^='2 ']").count() == 0
+
+
+def test_what_is_shown_can_be_saved(page, flows, tmp_path, open_page, url):
+    token = some_token(flows, 1)
+    page.mouse.click(*hover(page, 1, token))
+    files = {}
+    for kind in ("svg", "png", "html", "json", "csv"):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=kind.upper(), exact=True).click()
+        assert waiting.value.suggested_filename == f"attention-flow.{kind}"
+        files[kind] = tmp_path / f"flow.{kind}"
+        waiting.value.save_as(files[kind])
+    assert files["png"].read_bytes().startswith(b"\x89PNG")
+    svg = files["svg"].read_text()
+    for text in {flows.pairing.text[token].removeprefix("·"), "[CLS]"}:
+        assert text in svg
+    graph = json.loads(files["json"].read_text())
+    for name, one in (("a", flows.a), ("b", flows.b)):
+        assert len(graph[name]["edges"]) == len(one.graph.layer)
+        assert graph[name]["tau"] == one.graph.tau
+    rows = files["csv"].read_text().splitlines()
+    assert rows[0].startswith("model,sha,layer,head,query")
+    assert len(rows) - 1 == flows.a.graph.heads.sum() + flows.b.graph.heads.sum()
+
+    alone = page.context.new_page()
+    asked: list[str] = []
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.goto(files["html"].as_uri())
+    alone.wait_for_selector(".af-radial[data-drawn]")
+    held = alone.evaluate("[...document.querySelectorAll('[data-lit]')].map((n) => [n.dataset.at, n.dataset.lit])")
+    assert {tuple(map(int, at.split())): name for at, name in held} == expected_lit(flows, 1, token)
+    assert all(address.startswith(("file:", "data:", "blob:")) for address in asked)
+    alone.keyboard.press("Escape")
+
+
+def test_the_address_restores_what_is_shown(page, flows, open_page, url):
+    before = analyse(page, First_sentence=PAIR[0])
+    wait_for_redraw(page, before)
+    change(page, lambda: page.locator("#tau input[type=number]").fill("0.2"))
+    page.get_by_role("button", name="B", exact=True).click()
+    labels = page.evaluate("[...document.querySelectorAll('#flow .af-labels text')].map((n) => n.dataset.at)")
+    at = next(at for at in labels if at.startswith("1 "))
+    depth, token = map(int, at.split())
+    page.mouse.click(*hover(page, depth, token))
+    page.mouse.move(5, 5)
+    page.wait_for_function("location.search.includes('tau=0.2') && location.search.includes('select')")
+    held, query = lit(page), page.evaluate("location.search.slice(1)")
+    again = open_page(query=query)
+    expect(again.get_by_label("First sentence")).to_have_value(PAIR[0])
+    expect(again.locator("#status")).to_contain_text("tau = 0.2.")
+    expect(again.locator("#flow [data-view=b]")).to_have_attribute("aria-pressed", "true")
+    assert lit(again) == held
 
 
 def test_an_example_is_analysed_with_a_click(page):

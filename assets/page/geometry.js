@@ -33,7 +33,7 @@
       };
       right.forEach((token, i) => place(token, (i + 0.5) * step));
       left.forEach((token, i) => place(token, -(i + 0.5) * step));
-      if (!d) tokens.forEach((token, i) => { nodes.get(token).x = (i - (tokens.length - 1) / 2) * 1.4 * inner; }); // two roots
+      if (!d) tokens.forEach((token, i) => Object.assign(nodes.get(token), { angle: 0, x: (i - (tokens.length - 1) / 2) * 1.4 * inner })); // two roots
       const arc = d ? r * step : 2 * inner;
       const pitch = Math.min(6, 0.36 * band / rows, 0.9 * arc / columns);
       return {
@@ -60,10 +60,26 @@
     return [x + across * node.right[0] - down * node.up[0], y + across * node.right[1] - down * node.up[1]];
   }
 
-  /** Corners of one head's cell, for a closed line. */
-  function cellCorners(ring, node, head) {
-    const [x, y] = cellCentre(ring, node, head), h = ring.cell / 2, { right: [a, b], up: [c, d] } = node;
-    return [[x - h * (a + c), y - h * (b + d)], [x + h * (a - c), y + h * (b - d)], [x + h * (a + c), y + h * (b + d)], [x - h * (a - c), y - h * (b - d)]];
+  /** Corners of one head's cell, or of its left (0) or right (1) half, for a closed line. */
+  function cellCorners(ring, node, head, half = null) {
+    const [x, y] = cellCentre(ring, node, head), h = ring.cell / 2, gap = 0.1 * h, { right: [a, b], up: [c, d] } = node;
+    const from = half === 1 ? gap : -h, to = half === 0 ? -gap : h;
+    return [[from, -h], [to, -h], [to, h], [from, h]].map(([u, v]) => [x + u * a + v * c, y + u * b + v * d]);
+  }
+
+  /** Spikes under a token's cells: where, relative to it, the tokens stand that attend to it.
+   *  `spikes` are [offset from -1 to 1, heads]; returns the base line and a triangle each, or null without room. */
+  function sparkline(ring, node, spikes) {
+    const width = Math.min(0.72 * ring.arc, 46), high = Math.min(11, 0.17 * ring.band);
+    if (!ring.cell || width < 14) return null;
+    const [x, y] = glyphCentre(ring, node), inward = (ring.rows * ring.pitch) / 2 + 2 + (node.flip > 0 ? high : 0);
+    const base = [x - inward * Math.sin(node.angle), y - inward * Math.cos(node.angle)];
+    const put = (points) => points.map(([u, v]) => [base[0] + u * node.right[0] + v * node.up[0], base[1] + u * node.right[1] + v * node.up[1]]);
+    const line = put([[-width / 2, -0.8], [width / 2, -0.8], [width / 2, 0], [-width / 2, 0]]);
+    return { line, spikes: spikes.map(([offset, heads]) => {
+      const at = (offset * width) / 2, top = (high * Math.min(heads, 3)) / 3;
+      return put([[at - 1.3, 0], [at, top], [at + 1.3, 0]]);
+    }) };
   }
 
   /** The token, and perhaps the head of it, at a point; null where there is none. */
@@ -74,7 +90,7 @@
       const low = ring.depth ? ring.r - 0.72 * ring.band : -1, high = ring.depth ? ring.r + 0.28 * ring.band : 0.6 * ring.band;
       if (distance < low || distance >= high) continue;
       const node = ring.depth ? nodeAt(ring, angle) : [...ring.nodes.values()].sort((p, q) => Math.hypot(p.x - x, p.y - y) - Math.hypot(q.x - x, q.y - y))[0];
-      return node && { depth: ring.depth, token: node.token, head: headAt(ring, node, heads, x, y) };
+      return node && { depth: ring.depth, token: node.token, ...headAt(ring, node, heads, x, y) };
     }
     return null;
   }
@@ -89,13 +105,15 @@
     return off <= Math.max(60, ring.band) ? node : null;
   }
 
+  /** The head whose cell is at a point, and the half of the cell (0 left, 1 right). */
   function headAt(ring, node, heads, x, y) {
-    if (!ring.cell) return null;
-    const [cx, cy] = glyphCentre(ring, node), { right, up, } = node;
-    const column = Math.floor(((x - cx) * right[0] + (y - cy) * right[1]) / ring.pitch + ring.columns / 2);
-    const row = Math.floor(-((x - cx) * up[0] + (y - cy) * up[1]) / ring.pitch + ring.rows / 2);
-    const head = row * ring.columns + column;
-    return column >= 0 && column < ring.columns && row >= 0 && row < ring.rows && head < heads ? head : null;
+    if (!ring.cell) return { head: null };
+    const [cx, cy] = glyphCentre(ring, node), { right, up } = node;
+    const across = ((x - cx) * right[0] + (y - cy) * right[1]) / ring.pitch + ring.columns / 2;
+    const down = -((x - cx) * up[0] + (y - cy) * up[1]) / ring.pitch + ring.rows / 2;
+    const column = Math.floor(across), row = Math.floor(down), head = row * ring.columns + column;
+    const inside = column >= 0 && column < ring.columns && row >= 0 && row < ring.rows && head < heads;
+    return inside ? { head, half: across - column < 0.5 ? 0 : 1 } : { head: null };
   }
 
   /** A label cut to the room there is, or "" if not even three characters fit. */
@@ -105,5 +123,5 @@
     return most >= 3 ? characters.slice(0, most - 1).join("") + "…" : "";
   }
 
-  Object.assign(Attnflow, { geometry: { grid, layout, glyphCentre, cellCentre, cellCorners, hit, fit } });
+  Object.assign(Attnflow, { geometry: { grid, layout, glyphCentre, cellCentre, cellCorners, sparkline, hit, fit } });
 })();

@@ -9,8 +9,9 @@
 
   /** One model's attention graph.  Edge e joins token key[e] of ring depth[e] to token query[e] of ring depth[e] - 1. */
   class Graph {
-    constructor({ name, layers, heads, root, rings, edges }, size) {
-      Object.assign(this, { name, layers, heads, root, size });
+    constructor({ name, layers, heads, root, rings, edges }, text) {
+      const size = text.length;
+      Object.assign(this, { name, layers, heads, root, size, text });
       this.query = numbers(edges.query, edges.bytes);
       this.key = numbers(edges.key, edges.bytes);
       this.depth = new Uint8Array(this.query.length);
@@ -32,13 +33,16 @@
       this.byDepth = Array.from({ length: layers + 1 }, () => []);
       this.reads = Array.from({ length: layers + 1 }, () => new Uint16Array(size * heads)); // see attends()
       this.strongest = new Uint8Array(this.query.length);
+      this.headCount = new Uint16Array(this.query.length);
       for (let e = 0, w = 0; e < this.query.length; e++) {
         this.byDepth[this.depth[e]].push(e);
         for (const head of this.headsOf(e)) {
+          this.headCount[e]++;
           this.reads[this.depth[e] - 1][this.query[e] * heads + head]++;
           this.strongest[e] = Math.max(this.strongest[e], this.weights[w++]);
         }
       }
+      this.paths = this.pathsToRoot();
       this.byStrength = Uint32Array.from(this.strongest.keys()).sort((p, q) => this.strongest[q] - this.strongest[p]);
     }
 
@@ -62,25 +66,95 @@
     /** For each head, to how many tokens of the next ring outwards a token attends. */
     attends(depth, token) { return this.reads[depth].subarray(token * this.heads, (token + 1) * this.heads); }
 
-    /** What a token depends on and what depends on it; a head restricts only the layer that the token itself reads with.
-     *  Returns byte masks: rings[depth][token] and edges[e]. */
-    reach(depth, token, head = null) {
-      const rings = Array.from({ length: this.layers + 1 }, () => new Uint8Array(this.size));
-      const edges = new Uint8Array(this.query.length);
-      if (!this.inRing[depth]?.[token]) return { rings, edges };
-      rings[depth][token] = 1;
-      for (let d = depth + 1; d <= this.layers; d++) { // away from the root
-        for (const e of this.byDepth[d]) {
-          if (!rings[d - 1][this.query[e]]) continue;
-          if (head !== null && d === depth + 1 && !this.has(e, head)) continue;
-          edges[e] = rings[d][this.key[e]] = 1;
+    /** The edges by which a token of a ring is attended to. */
+    attendersOf(depth, token) {
+      if (!this.attenders) {
+        this.attenders = this.byDepth.map(() => new Map());
+        for (let e = 0; e < this.key.length; e++) {
+          const ring = this.attenders[this.depth[e]];
+          if (!ring.has(this.key[e])) ring.set(this.key[e], []);
+          ring.get(this.key[e]).push(e);
         }
       }
+      return this.attenders[depth]?.get(token) ?? [];
+    }
+
+    /** What tokens of a ring depend on in common, and what depends on all of them; a head restricts only the layer that
+     *  the tokens themselves read with.  Returns byte masks: rings[depth][token] and edges[e]. */
+    reach(depth, tokens, head = null) {
+      const { rings, edges } = this.nothing();
+      if (depth > this.layers) return { rings, edges };
+      const chosen = this.chosen(depth, tokens), size = Attnflow.count(chosen);
+      rings[depth] = chosen;
+      for (let d = depth + 1; d <= this.layers; d++) { // away from the root
+        const hits = this.byDepth[d].filter((e) => rings[d - 1][this.query[e]] && (head === null || d > depth + 1 || this.has(e, head)));
+        for (const e of d === depth + 1 ? joinedToAll(hits, this.key, size) : hits) edges[e] = rings[d][this.key[e]] = 1;
+      }
       for (let d = depth; d > 0; d--) { // towards the root
-        for (const e of this.byDepth[d]) if (rings[d][this.key[e]]) edges[e] = rings[d - 1][this.query[e]] = 1;
+        const hits = this.byDepth[d].filter((e) => rings[d][this.key[e]]);
+        for (const e of d === depth ? joinedToAll(hits, this.query, size) : hits) edges[e] = rings[d - 1][this.query[e]] = 1;
       }
       return { rings, edges };
     }
+
+    /** All paths between tokens of two rings, and the tokens on the way that all of them are joined to. */
+    between(depth, tokens, otherDepth, otherTokens) {
+      const inner = Math.min(depth, otherDepth), outer = Math.max(depth, otherDepth);
+      const ends = { [depth]: this.chosen(depth, tokens), [otherDepth]: this.chosen(otherDepth, otherTokens) };
+      const { rings, edges } = this.nothing();
+      const down = this.joined(inner, ends[inner], outer), up = this.joined(outer, ends[outer], inner);
+      for (let d = inner; d <= outer; d++) {
+        if (d > this.layers) break;
+        rings[d] = ends[d] ?? down[d].map((on, token) => on & up[d][token]);
+      }
+      for (let d = inner + 1; d <= Math.min(outer, this.layers); d++) {
+        for (const e of this.byDepth[d]) if (rings[d - 1][this.query[e]] && rings[d][this.key[e]]) edges[e] = 1;
+      }
+      return { rings, edges };
+    }
+
+    /** Masks by ring of the tokens that each of the chosen ones is joined to by a path. */
+    joined(depth, chosen, until) {
+      const all = Array.from({ length: this.layers + 1 }, () => new Uint8Array(this.size).fill(Attnflow.count(chosen) ? 1 : 0));
+      const step = Math.sign(until - depth);
+      chosen.forEach((on, token) => {
+        if (!on) return;
+        const { rings } = this.nothing();
+        rings[depth][token] = 1;
+        for (let d = depth; d !== until && d + step <= this.layers; d += step) {
+          const [from, to] = step > 0 ? [this.query, this.key] : [this.key, this.query];
+          for (const e of this.byDepth[step > 0 ? d + 1 : d]) if (rings[d][from[e]]) rings[d + step][to[e]] = 1;
+        }
+        all.forEach((ring, d) => ring.forEach((was, t) => { ring[t] = was & rings[d][t]; }));
+      });
+      return all;
+    }
+
+    nothing() {
+      return { rings: Array.from({ length: this.layers + 1 }, () => new Uint8Array(this.size)), edges: new Uint8Array(this.query.length) };
+    }
+
+    /** The given tokens that are in a ring. */
+    chosen(depth, tokens) {
+      const mask = new Uint8Array(this.size);
+      for (const token of tokens) if (this.inRing[depth]?.[token]) mask[token] = 1;
+      return mask;
+    }
+
+    /** Number of paths from each token to the root, along edges (heads count once): paths[depth][token]. */
+    pathsToRoot() {
+      const paths = this.inRing.map(() => new Float64Array(this.size));
+      paths[0][this.root] = 1;
+      for (let d = 1; d <= this.layers; d++) for (const e of this.byDepth[d]) paths[d][this.key[e]] += paths[d - 1][this.query[e]];
+      return paths;
+    }
+  }
+
+  /** The edges whose end (`ends`) is joined to all `size` tokens at the other side; each edge joins one pair. */
+  function joinedToAll(hits, ends, size) {
+    const counts = new Map();
+    for (const e of hits) counts.set(ends[e], (counts.get(ends[e]) ?? 0) + 1);
+    return hits.filter((e) => counts.get(ends[e]) === size);
   }
 
   /** Number of tokens in a mask. */

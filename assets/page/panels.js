@@ -14,6 +14,17 @@
   };
   const SVG = "http://www.w3.org/2000/svg";
 
+  /** The query string of the page, which restores what is shown. */
+  const link = {
+    get: (name) => new URLSearchParams(location.search).get(name) ?? Attnflow.saved?.[name] ?? "",
+    set(values) {
+      if (location.protocol === "file:") return; // a saved page
+      const query = new URLSearchParams(location.search);
+      for (const [name, value] of Object.entries(values)) { if (value === "" || value === null) query.delete(name); else query.set(name, value); }
+      history.replaceState(history.state, "", `${location.pathname}?${query}${location.hash}`);
+    },
+  };
+
   const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const number = (value, digits = 2) => value.toLocaleString("en", { maximumFractionDigits: digits });
 
@@ -176,5 +187,5 @@
     panel(element, gradio, ".af-heatmap", { draw, leave: () => Plotly.purge(chart) });
   }
 
-  Object.assign(Attnflow, { Plotly, CONFIG, panel, make, makeSvg, chartLayout, colour, number, predictions, sentence, heatmap });
+  Object.assign(Attnflow, { Plotly, CONFIG, link, escape, panel, make, makeSvg, chartLayout, colour, number, predictions, sentence, heatmap });
 })();

@@ -1,37 +1,43 @@
-// The radial view: rings of tokens around the decision.  Plotly draws rings and head cells and does zoom and export;
-// labels and highlights are an overlay that is painted in a millisecond.  See graph.js and geometry.js.
+// The radial view: rings of tokens around the decision.  Plotly draws rings and head cells and does zoom; labels and
+// highlights are an overlay that is painted in a few milliseconds.  See graph.js, geometry.js and selection.js.
 (() => {
   "use strict";
   const Attnflow = (globalThis.Attnflow ??= {});
-  const { Graph, geometry, panel, make, makeSvg, chartLayout, colour, number, Plotly, CONFIG } = Attnflow;
+  const { Graph, geometry, selection: select, link, panel, make, makeSvg, chartLayout, colour, Plotly, CONFIG } = Attnflow;
   const CLASSES = ["a", "b", "ab"]; // only A, only B, shared
-  const MOST_LINES = 500; // of one model; more are no longer told apart and take longer than a frame
+  const FAINT = [0.16, 0.42, 0.85]; // opacity of a line by its strongest attention
+  const faint = (strength) => (strength < 51 ? 0 : strength < 128 ? 1 : 2); // below 0.2, below 0.5, above
 
   Attnflow.radial = (element, gradio) => {
     const { props, trigger, watch } = gradio;
-    const chart = element.querySelector(".af-chart"), status = element.querySelector(".af-status"), tip = element.querySelector(".af-tip");
-    const legend = element.querySelector(".af-legend"), note = element.querySelector(".af-note");
+    const find = (name) => element.querySelector(name);
+    const chart = find(".af-chart"), status = find(".af-status"), tip = find(".af-tip"), legend = find(".af-legend");
+    const note = find(".af-warning"), names = find(".af-names"), table = find(".af-table"), context = find(".af-context");
     const overlay = makeSvg("g", { class: "af-overlay" });
-    const edgePaths = CLASSES.map((name) => makeSvg("path", { class: `af-edges af-${name}` }, overlay));
+    const linePaths = CLASSES.map((name) => FAINT.map((opacity) => makeSvg("path", { class: `af-edges af-${name}`, "stroke-opacity": opacity }, overlay)));
     const cellPaths = CLASSES.map((name) => makeSvg("path", { class: `af-lit-cells af-${name}` }, overlay));
     const labels = makeSvg("g", { class: "af-labels" }, overlay);
-    let data, graphs = [], view = "both", rings = [], hover = null, frozen = null, cursor = null, project = null;
-    let shapes = new Map(); // "depth token" -> { node, label, full, cells }, what is drawn of a token
+    let data, graphs = [], view = "both", rings = [], second = [], project = null;
+    let hover = null, cursor = null, frozen = null, brush = null; // selections; the first that is set is shown
+    let shapes = new Map(); // "depth token" -> { label, text, models, cells }, what is drawn of a token
+    let hit = null; // what is lit
 
-    // ---- what is shown ---------------------------------------------------------------------------------------------
+    // ---- what is shown
 
     const active = () => (view === "a" ? [0] : view === "b" ? [1] : graphs.map((_, i) => i)).filter((i) => graphs[i]);
     const comparing = () => active().length > 1;
     const maxHeads = () => Math.max(...active().map((i) => graphs[i].heads));
+    const last = () => rings.length - 1;
+    const current = () => brush?.selection ?? hover ?? cursor ?? frozen;
 
-    /** Which models a mask over models stands for: 1 only A, 2 only B, 3 both; as an index of CLASSES. */
-    const classOf = (mask) => mask - 1;
-    const maskOf = (test) => active().reduce((mask, i) => mask | (test(graphs[i]) ? 1 << i : 0), 0);
+    /** Sets of models are bits: 1 only A, 2 only B, 3 both. */
+    const nameOf = (models) => CLASSES[models - 1];
+    const modelsWith = (test) => active().reduce((models, i) => models | (test(graphs[i]) ? 1 << i : 0), 0);
+    const modelsAt = (depth, token) => modelsWith((graph) => graph.inRing[depth]?.[token]);
 
     function ringTokens() {
       const depth = Math.max(...active().map((i) => graphs[i].layers));
-      return Array.from({ length: depth + 1 }, (_, d) =>
-        data.text.map((_, token) => token).filter((token) => maskOf((graph) => graph.inRing[d]?.[token])));
+      return Array.from({ length: depth + 1 }, (_, d) => data.text.map((_, token) => token).filter((token) => modelsAt(d, token)));
     }
 
     /** Tokens of the second sentence and the special tokens after it run counter-clockwise. */
@@ -41,101 +47,131 @@
     }
 
     function layerName(depth) {
-      const names = active().map((i) => graphs[i].layers - depth).map((layer) => layer < 0 ? null : layer);
-      const layers = [...new Set(active().map((i) => graphs[i].layers))];
-      if (layers.length === 1) return depth === 0 ? "the output" : `L${names[0] + 1}`;
-      return depth === 0 ? "the output" : names.map((layer, i) => layer === null ? null : `${"AB"[active()[i]]} L${layer + 1}`).filter(Boolean).join(" · ");
+      if (depth === 0) return "the output";
+      const layers = active().map((i) => [i, graphs[i].layers - depth]).filter(([, layer]) => layer >= 0);
+      const same = new Set(active().map((i) => graphs[i].layers)).size === 1;
+      return same ? `L${layers[0][1] + 1}` : layers.map(([i, layer]) => `${"AB"[i]} L${layer + 1}`).join(" · ");
     }
 
-    // ---- drawing ---------------------------------------------------------------------------------------------------
+    // ---- drawing
 
+    /** Rings, and the ticks where the sentences meet. */
     function traces() {
-      const muted = colour("--border-color-primary"), text = colour("--body-text-color");
       const line = (points, options) => ({ type: "scatter", mode: "lines", hoverinfo: "skip", ...points, ...options });
       const circles = { x: [], y: [] }, ticks = { x: [], y: [] };
       for (const { r, band, meet, depth } of rings) {
         if (!depth) continue;
-        for (let i = 0; i <= 90; i++) { circles.x.push(r * Math.sin(i * Math.PI / 45)); circles.y.push(r * Math.cos(i * Math.PI / 45)); }
+        for (let i = 0; i <= 90; i++) { circles.x.push(r * Math.sin((i * Math.PI) / 45)); circles.y.push(r * Math.cos((i * Math.PI) / 45)); }
         circles.x.push(null); circles.y.push(null);
         if (meet === null) continue;
         for (const at of [r - 0.34 * band, r + 0.08 * band]) { ticks.x.push(at * Math.sin(meet)); ticks.y.push(at * Math.cos(meet)); }
         ticks.x.push(null); ticks.y.push(null);
       }
-      return [line(circles, { line: { color: muted, width: 1 }, opacity: 0.6 }), line(ticks, { line: { color: text, width: 3 } })];
+      return [
+        line(circles, { line: { color: colour("--border-color-primary"), width: 1 }, opacity: 0.6 }),
+        line(ticks, { line: { color: colour("--body-text-color"), width: 3 } }),
+      ];
     }
 
-    /** The cells of all heads, one shape for each colour: as points of a trace they would take Plotly ten times as long. */
+    /** Cells and sparklines, one shape for each colour: as points of a trace they would take Plotly many times as long. */
     function cellShapes() {
       const paths = new Map();
+      const put = (key, corners) => paths.set(key, `${paths.get(key) ?? ""}M${corners.map(([x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`).join("L")}Z`);
       for (const ring of rings) {
-        if (!ring.cell || ring.depth === rings.length - 1) continue; // what enters the first layer attends to nothing
         for (const node of ring.nodes.values()) {
-          forHeads(ring.depth, node.token, (head, mask, most) => {
-            const key = mask ? `${classOf(mask)} ${comparing() ? 4 : strength(most)}` : "none";
-            const corners = geometry.cellCorners(ring, node, head).map(([x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`);
-            paths.set(key, `${paths.get(key) ?? ""}M${corners.join("L")}Z`);
+          forHeads(ring, node, (head, models, most) => {
+            const key = models ? `${models} ${comparing() ? 4 : strength(most)}` : "none";
+            for (const half of models === 3 ? [0, 1] : [null]) put(key, geometry.cellCorners(ring, node, head, half));
           });
+          for (const [models, spikes] of ring.depth ? sparks(ring, node) : []) {
+            const sparkline = geometry.sparkline(ring, node, spikes);
+            if (!sparkline) break;
+            put("none", sparkline.line);
+            for (const corners of sparkline.spikes) put(`${models} 4`, corners);
+          }
         }
       }
       return [...paths].map(([key, path]) => {
-        const [which, level] = key.split(" ");
+        const [models, level] = key.split(" ");
         return {
           type: "path", path, line: { width: 0 },
-          fillcolor: colour(key === "none" ? "--border-color-primary" : `--af-${CLASSES[which]}`),
+          fillcolor: colour(key === "none" ? "--border-color-primary" : `--af-${nameOf(models)}`),
           opacity: key === "none" ? 0.55 : [0, 0.35, 0.55, 0.78, 1][level],
         };
       });
     }
 
-    /** Call back with each head of a token: which models attend with it, and to how many tokens at most. */
-    function forHeads(depth, token, callback) {
-      const counts = active().map((i) => [i, graphs[i].inRing[depth]?.[token] ? graphs[i].attends(depth, token) : []]);
+    const strength = (tokens) => (tokens < 2 ? 1 : tokens < 4 ? 2 : tokens < 8 ? 3 : 4);
+
+    /** Call back with each head of a token that has cells: which models attend with it, and to how many tokens at most. */
+    function forHeads(ring, { token }, callback) {
+      if (!ring.cell || ring.depth === last()) return; // what enters the first layer attends to nothing
+      const counts = active().filter((i) => graphs[i].inRing[ring.depth]?.[token]).map((i) => [i, graphs[i].attends(ring.depth, token)]);
       for (let head = 0; head < maxHeads(); head++) {
-        let mask = 0, most = 0;
-        for (const [i, heads] of counts) if (heads[head]) { mask |= 1 << i; most = Math.max(most, heads[head]); }
-        callback(head, mask, most);
+        let models = 0, most = 0;
+        for (const [i, heads] of counts) if (heads[head]) { models |= 1 << i; most = Math.max(most, heads[head]); }
+        callback(head, models, most);
       }
     }
 
-    const strength = (tokens) => (tokens < 2 ? 1 : tokens < 4 ? 2 : tokens < 8 ? 3 : 4);
+    /** From where a token is attended to, and by how many heads: by models, lists of [offset, heads]. */
+    function sparks(ring, node) {
+      const at = new Map(); // attending token -> [models, heads]
+      for (const i of active()) {
+        const graph = graphs[i];
+        for (const e of graph.attendersOf(ring.depth, node.token)) {
+          const [models, heads] = at.get(graph.query[e]) ?? [0, 0];
+          at.set(graph.query[e], [models | (1 << i), Math.max(heads, graph.headCount[e])]);
+        }
+      }
+      const groups = new Map();
+      for (const [query, [models, heads]] of at) {
+        if (!groups.has(models)) groups.set(models, []);
+        groups.get(models).push([(query - node.token) / Math.max(1, data.text.length - 1), heads]);
+      }
+      return groups;
+    }
+
+    const textKey = () => data.text.join("\n");
 
     async function draw(next, box) {
       if (next !== data) {
+        const first = !data, before = data && textKey();
         data = next;
-        graphs = data.models.map((model) => new Graph(model, data.text.length));
+        graphs = data.models.map((model) => new Graph(model, data.text));
         if (graphs.length < 2) view = "a";
-        hover = null;
-        frozen = keepFrozen();
+        hover = cursor = brush = null;
+        if (first) [view, frozen] = [graphs.length > 1 && ["a", "b"].includes(link.get("view")) ? link.get("view") : view, select.decode(link.get("select"))];
+        else if (before !== textKey()) frozen = null; // a held token stays when only tau has changed
+        showViews();
       }
       const width = box.clientWidth, height = Math.min(width, 860);
       chart.style.height = `${height}px`;
-      const radius = Math.min(width, height) / 2 - 18;
-      rings = geometry.layout(ringTokens(), secondHalf(), maxHeads(), radius);
-      const axis = { visible: false, zeroline: false, showgrid: false };
-      const touch = matchMedia("(pointer: coarse)").matches;
-      await Plotly.react(chart, traces(), chartLayout({
-        showlegend: false, hovermode: false, dragmode: touch ? false : "pan", width, height, margin: { l: 0, r: 0, t: 0, b: 0 },
-        shapes: cellShapes(),
-        xaxis: { ...axis, range: [-width / 2, width / 2] }, yaxis: { ...axis, range: [-height / 2, height / 2], scaleanchor: "x" },
-      }), { ...CONFIG, doubleClick: "reset" });
+      second = secondHalf();
+      rings = geometry.layout(ringTokens(), second, maxHeads(), Math.min(width, height) / 2 - 18);
+      await Plotly.react(chart, traces(), figureLayout(width, height), { ...CONFIG, doubleClick: "reset" });
       if (!chart.dataset.wired) wire();
       place();
       explain();
-      chart.setAttribute("aria-label", `Attention flow of ${data.models.map((model) => model.name).join(" and ")}. Arrow keys move between words and rings, Enter holds, Escape clears.`);
+      drawContext();
+      chart.setAttribute("aria-label", `Attention flow of ${data.models.map((model) => model.name).join(" and ")}. Arrow keys move between words and rings, square brackets choose a head, Enter holds, Shift and Enter add, Escape clears. The table below holds the same.`);
     }
 
-    /** A frozen token stays frozen when only tau has changed. */
-    function keepFrozen() {
-      return frozen && frozen.text === data.text.join("\n") ? frozen : null;
+    function figureLayout(width, height) {
+      const axis = { visible: false, zeroline: false, showgrid: false };
+      return chartLayout({
+        showlegend: false, hovermode: false, dragmode: matchMedia("(pointer: coarse)").matches ? false : "pan",
+        width, height, margin: { l: 0, r: 0, t: 0, b: 0 }, shapes: cellShapes(),
+        xaxis: { ...axis, range: [-width / 2, width / 2] }, yaxis: { ...axis, range: [-height / 2, height / 2], scaleanchor: "x" },
+      });
     }
 
     /** Plotly has drawn or zoomed: put the overlay where the points now are. */
     function place() {
       const plot = chart._fullLayout?._plots?.xy;
       if (!plot || !rings.length) return;
-      const { xaxis, yaxis } = plot;
-      const zoom = Math.abs(xaxis.l2p(1) - xaxis.l2p(0));
-      project = { x: (v) => xaxis.l2p(v), y: (v) => yaxis.l2p(v), zoom, xBack: (p) => xaxis.p2l(p), yBack: (p) => yaxis.p2l(p) };
+      const { xaxis, yaxis } = plot, zoom = Math.abs(xaxis.l2p(1) - xaxis.l2p(0));
+      project = { x: (v) => xaxis.l2p(v), y: (v) => yaxis.l2p(v), xBack: (p) => xaxis.p2l(p), yBack: (p) => yaxis.p2l(p) };
       chart.querySelector(".scatterlayer").parentNode.append(overlay);
       labels.replaceChildren();
       shapes = new Map();
@@ -144,125 +180,82 @@
         const every = Math.ceil((3.2 * 0.56 * ring.font) / Math.max(room, 1)); // in a crowded ring only some are named
         let index = 0;
         for (const node of ring.nodes.values()) {
-          const text = index++ % every ? "" : geometry.fit(data.text[node.token], room * every, ring.font);
-          const mask = maskOf((graph) => graph.inRing[ring.depth]?.[node.token]);
-          shapes.set(`${ring.depth} ${node.token}`, { label: label(ring, node, text, mask), text, cells: null });
+          const named = names.checked && index++ % every === 0, models = modelsAt(ring.depth, node.token);
+          const text = named ? geometry.fit(data.text[node.token], room * every, ring.font) : "";
+          shapes.set(`${ring.depth} ${node.token}`, { label: label(ring, node, text, models), text, models, cells: null });
         }
       }
       paint();
     }
 
+    const degrees = (ring, node) => (ring.depth ? (node.angle * 180) / Math.PI + (node.flip < 0 ? 180 : 0) : 0);
+
     /** A token's name on its ring, or a dot where there is no room for it. */
-    function label(ring, node, text, mask) {
-      const turn = ring.depth ? (node.angle * 180) / Math.PI + (node.flip < 0 ? 180 : 0) : 0;
+    function label(ring, node, text, models) {
       const quiet = data.sentence[node.token] < 0 && ring.depth ? " af-quiet" : "";
       const shape = makeSvg(text ? "text" : "circle", {
-        "data-at": `${ring.depth} ${node.token}`, class: `af-${CLASSES[classOf(mask)]}${quiet}`,
-        transform: `translate(${project.x(node.x).toFixed(1)} ${project.y(node.y).toFixed(1)}) rotate(${turn.toFixed(1)})`,
+        "data-at": `${ring.depth} ${node.token}`, class: `af-${nameOf(models)}${quiet}`,
+        transform: `translate(${project.x(node.x).toFixed(1)} ${project.y(node.y).toFixed(1)}) rotate(${degrees(ring, node).toFixed(1)})`,
         ...(text ? { "font-size": ring.font, dy: "0.32em" } : { r: 1.6 }),
       }, labels);
       if (text) shape.textContent = text;
       return shape;
     }
 
-    /** The cells of a token's heads as [which models, SVG path]; made when first needed. */
+    const svgPath = (corners) => `M${corners.map(([x, y]) => `${project.x(x).toFixed(1)} ${project.y(y).toFixed(1)}`).join("L")}Z`;
+
+    /** SVG paths of a token's head cells; made when first needed. */
     function cellsOf(ring, node) {
       const shape = shapes.get(`${ring.depth} ${node.token}`);
       if (!shape.cells) {
         shape.cells = [];
-        if (ring.cell && ring.depth < rings.length - 1) {
-          forHeads(ring.depth, node.token, (head, mask) => {
-            const corners = geometry.cellCorners(ring, node, head).map(([x, y]) => `${project.x(x).toFixed(1)} ${project.y(y).toFixed(1)}`);
-            shape.cells.push([mask, `M${corners.join("L")}Z`]);
-          });
-        }
+        forHeads(ring, node, (head) => shape.cells.push(svgPath(geometry.cellCorners(ring, node, head))));
       }
       return shape.cells;
     }
 
-    // ---- tracing ---------------------------------------------------------------------------------------------------
-
-    /** What is lit for a selection: for each model its own reach, united by colour; of the edges only the strongest. */
-    function lit({ depth, token, head }) {
-      const nodes = rings.map(() => new Uint8Array(data.text.length)), edges = new Map();
-      let count = 0;
-      for (const i of active()) {
-        const graph = graphs[i];
-        if (head !== null && head >= graph.heads) continue;
-        const reach = graph.reach(depth, token, head);
-        reach.rings.forEach((ring, d) => ring.forEach((on, t) => { if (on) nodes[d][t] |= 1 << i; }));
-        let drawn = 0;
-        for (const e of graph.byStrength) {
-          if (!reach.edges[e]) continue;
-          count++;
-          if (++drawn > MOST_LINES) continue;
-          const key = `${graph.depth[e]} ${graph.query[e]} ${graph.key[e]}`;
-          edges.set(key, (edges.get(key) ?? 0) | (1 << i));
-        }
-      }
-      return { nodes, edges, count };
+    function lineEnds([depth, from, to]) {
+      const inner = rings[depth - 1].nodes.get(from), outer = rings[depth].nodes.get(to);
+      return [rings[depth - 1].cell ? geometry.glyphCentre(rings[depth - 1], inner) : [inner.x, inner.y], [outer.x, outer.y]];
     }
+
+    // ---- highlighting
 
     function paint() {
       if (!project) return;
-      const selection = hover ?? cursor ?? frozen;
-      chart.classList.toggle("af-lit", Boolean(selection));
-      const lines = ["", "", ""], cells = ["", "", ""];
-      const hit = selection && lit(selection);
-      for (const [key, mask] of hit?.edges ?? []) {
-        const [depth, from, to] = key.split(" ").map(Number);
-        const inner = rings[depth - 1].nodes.get(from), outer = rings[depth].nodes.get(to);
-        const [x, y] = rings[depth - 1].cell ? geometry.glyphCentre(rings[depth - 1], inner) : [inner.x, inner.y];
-        lines[classOf(mask)] += `M${project.x(x).toFixed(1)} ${project.y(y).toFixed(1)}L${project.x(outer.x).toFixed(1)} ${project.y(outer.y).toFixed(1)}`;
+      const selection = current();
+      hit = selection && select.lit(selection, graphs, active(), rings.length, data.text.length, maxHeads());
+      chart.classList.toggle("af-lit", Boolean(hit));
+      const lines = CLASSES.map(() => FAINT.map(() => "")), cells = ["", "", ""];
+      for (const line of hit?.lines ?? []) {
+        const [[x1, y1], [x2, y2]] = lineEnds(line);
+        lines[line[3] - 1][faint(line[4])] += `M${project.x(x1).toFixed(1)} ${project.y(y1).toFixed(1)}L${project.x(x2).toFixed(1)} ${project.y(y2).toFixed(1)}`;
       }
-      for (const ring of rings) for (const node of ring.nodes.values()) light(ring, node, hit?.nodes[ring.depth][node.token] ?? 0, selection, cells);
-      edgePaths.forEach((path, i) => path.setAttribute("d", lines[i]));
+      for (const ring of rings) for (const node of ring.nodes.values()) light(ring, node, cells);
+      linePaths.forEach((group, i) => group.forEach((path, level) => path.setAttribute("d", lines[i][level])));
       cellPaths.forEach((path, i) => path.setAttribute("d", cells[i]));
-      tell(selection, hit);
+      tell(selection);
+      lightContext();
+      lightTable();
     }
 
-    /** Light a token, in the colours of the models that reach it, or let it rest (mask 0). */
-    function light(ring, node, mask, selection, cells) {
-      const { label } = shapes.get(`${ring.depth} ${node.token}`);
-      const on = label.dataset.lit ?? "";
-      const now = mask ? CLASSES[classOf(mask)] : "";
-      if (on !== now) { if (now) label.dataset.lit = now; else delete label.dataset.lit; }
-      if (!mask) return;
-      const only = selection.depth === ring.depth ? selection.head : null;
-      cellsOf(ring, node).forEach(([models, path], head) => {
-        if ((models & mask) && (only === null || only === head)) cells[classOf(models & mask)] += path;
+    /** Light a token in the colours of the models that reach it, with the heads that carry lit edges, or let it rest. */
+    function light(ring, node, cells) {
+      const { label } = shapes.get(`${ring.depth} ${node.token}`), models = hit?.nodes[ring.depth][node.token] ?? 0;
+      const before = label.dataset.lit ?? "", now = models ? nameOf(models) : "";
+      if (before !== now) { if (now) label.dataset.lit = now; else delete label.dataset.lit; }
+      if (!models) return;
+      const at = node.token * maxHeads();
+      cellsOf(ring, node).forEach((path, head) => {
+        const carried = hit.cells[ring.depth][at + head];
+        if (carried) cells[carried - 1] += path;
       });
     }
 
-    // ---- words -----------------------------------------------------------------------------------------------------
-
-    function describe({ depth, token, head }) {
-      const name = `“${data.text[token].replace(/^·(?=.)/, "")}”`;
-      const where = depth === 0 ? "at the output" : `entering ${layerName(depth)}`;
-      const facts = active().map((i) => {
-        const graph = graphs[i], tag = graphs.length > 1 ? `${"AB"[i]}: ` : "";
-        if (!graph.inRing[depth]?.[token]) return `${tag}not reached`;
-        const reads = graph.attends(depth, token), by = (graph.byDepth[depth] ?? []).filter((e) => graph.key[e] === token);
-        const heads = by.reduce((sum, e) => sum + graph.headsOf(e).length, 0);
-        const words = [];
-        if (head !== null && head < graph.heads) {
-          const to = graph.byDepth[depth + 1].filter((e) => graph.query[e] === token && graph.has(e, head));
-          const list = to.sort((p, q) => graph.weight(q, head) - graph.weight(p, head)).slice(0, 4).map((e) => `${data.text[graph.key[e]]} ${number(graph.weight(e, head))}`);
-          words.push(to.length ? `H${head + 1} attends to ${list.join(", ")}${to.length > 4 ? ` and ${to.length - 4} more` : ""}` : `H${head + 1} attends to nothing above tau`);
-        } else if (depth < graph.layers) words.push(`${reads.filter(Boolean).length} of its ${graph.heads} heads attend to ${plural(graph.byDepth[depth + 1].filter((e) => graph.query[e] === token).length, "token")}`);
-        if (depth > 0 && head === null) words.push(`${plural(heads, "head")} of ${plural(by.length, "token")} attend to it`);
-        return tag + words.join(", ");
-      });
-      const reader = head !== null && depth < rings.length - 1 ? `, head H${head + 1} of ${layerName(depth + 1)}` : "";
-      return `${name} ${where}${reader} — ${facts.join("; ")}.`;
-    }
-
-    const plural = (count, name) => `${count} ${name}${count === 1 ? "" : "s"}`;
-
-    function tell(selection, hit) {
-      const held = frozen && selection === frozen ? "Held (Escape or a click beside it lets go): " : "";
-      const cut = hit && hit.count > MOST_LINES * active().length ? ` Of ${number(hit.count)} lines only the strongest are drawn.` : "";
-      status.textContent = selection ? held + describe(selection) + cut : "Hover a word, or a square for one head; click to hold.";
+    function tell(selection) {
+      if (!selection) { status.textContent = "Hover a word, or a square for one head; click to hold, drag along a ring for several, Shift-click a word of another ring for the paths between."; return; }
+      const held = frozen && selection === frozen ? "Held (Escape lets go): " : "";
+      status.textContent = held + select.describe(selection, hit, { graphs, active: active(), text: data.text, layerName, last: last() });
     }
 
     function explain() {
@@ -276,55 +269,161 @@
       note.hidden = !ended.length;
     }
 
-    // ---- mouse and keyboard ----------------------------------------------------------------------------------------
+    // ---- the sentence-context ring: the angle is the place in the sentence, in every ring
 
-    const same = (p, q) => p && q && p.depth === q.depth && p.token === q.token && p.head === q.head;
+    function drawContext() {
+      context.replaceChildren();
+      const svg = makeSvg("svg", { viewBox: "-60 -60 120 120", role: "img", "aria-label": "Where the words of each ring stand in the sentences" }, context);
+      const everything = data.text.map((_, token) => token);
+      const full = geometry.layout(rings.map(() => everything), second, 1, 56);
+      rings.forEach((ring, d) => {
+        if (!d) return;
+        makeSvg("circle", { r: full[d].r, class: "af-orbit" }, svg);
+        for (const token of ring.nodes.keys()) {
+          const { x, y } = full[d].nodes.get(token);
+          makeSvg("circle", { cx: x.toFixed(1), cy: (-y).toFixed(1), r: 1.7, class: `af-${nameOf(modelsAt(d, token))}`, "data-place": `${d} ${token}` }, svg);
+        }
+      });
+    }
 
+    function lightContext() {
+      context.classList.toggle("af-lit", Boolean(hit));
+      for (const dot of context.querySelectorAll("[data-place]")) {
+        const [depth, token] = dot.dataset.place.split(" ");
+        dot.classList.toggle("af-on", Boolean(hit?.nodes[depth][token]));
+      }
+    }
+
+    // ---- the same as a table, for keyboard and screen reader
+
+    function fillTable() {
+      const body = table.querySelector("tbody");
+      body.replaceChildren();
+      for (const ring of rings) {
+        const row = make("tr", "", undefined, body);
+        make("th", "", ring.depth ? `entering ${layerName(ring.depth)}` : "the output", row).scope = "row";
+        const cell = make("td", "", undefined, row);
+        for (const token of [...ring.nodes.keys()].sort((p, q) => p - q)) {
+          const models = modelsAt(ring.depth, token), button = make("button", `af-token-button af-${nameOf(models)}`, data.text[token], cell);
+          button.type = "button";
+          button.dataset.row = `${ring.depth} ${token}`;
+          button.title = graphs.length > 1 ? ["only A", "only B", "both models"][models - 1] : "";
+          button.addEventListener("click", (event) => hold(event.shiftKey ? select.extended(frozen, ring.depth, token) : select.one(ring.depth, token)));
+        }
+      }
+      lightTable();
+    }
+
+    function lightTable() {
+      if (!table.open) return;
+      for (const button of table.querySelectorAll("[data-row]")) {
+        const [depth, token] = button.dataset.row.split(" ").map(Number);
+        button.classList.toggle("af-on", Boolean(hit?.nodes[depth]?.[token]));
+        button.setAttribute("aria-pressed", String(Boolean(frozen?.ends.some((end) => end.depth === depth && end.tokens.includes(token)))));
+      }
+    }
+
+    // ---- mouse and keyboard
+
+    const code = select.encode;
+
+    /** The selection at a point: a token, or one of its heads. A half of a split cell stands for one model; with Shift for both. */
     function at(event) {
       if (!project) return null;
       const box = chart.getBoundingClientRect();
       const found = geometry.hit(rings, maxHeads(), project.xBack(event.clientX - box.left), project.yBack(event.clientY - box.top));
-      if (found && found.depth === rings.length - 1) found.head = null; // no cells there
-      return found;
+      if (!found) return null;
+      if (found.head === null || found.depth === last()) return select.one(found.depth, found.token);
+      let models = 0;
+      forHeads(rings[found.depth], { token: found.token }, (head, with_) => { if (head === found.head) models = with_; });
+      const model = !comparing() || !models || (models === 3 && event.shiftKey) ? null : models === 3 ? found.half : models - 1;
+      return select.one(found.depth, found.token, found.head, model);
     }
 
-    function freeze(selection) {
-      frozen = selection && !same(selection, frozen) ? { ...selection, text: data.text.join("\n") } : null;
-      if (frozen && frozen.head !== null) trigger("head_select", { depth: frozen.depth, head: frozen.head });
+    /** Hold a selection; the same one again lets go. */
+    function hold(selection) {
+      frozen = selection && code(selection) !== code(frozen) ? selection : null;
+      link.set({ select: code(frozen) });
+      if (frozen && frozen.head !== null) trigger("head_select", { depth: frozen.ends[0].depth, head: frozen.head });
       paint();
     }
+
+    function startBrush(event, found) {
+      const { depth, tokens: [token] } = found.ends[0];
+      brush = { depth, start: token, base: event.shiftKey ? frozen : null, selection: null, x: event.clientX, y: event.clientY };
+    }
+
+    /** Tokens from where the brush started to where it is, along the shorter way round the ring. */
+    function moveBrush(event) {
+      const ring = rings[brush.depth], box = chart.getBoundingClientRect();
+      if (!brush.selection && Math.hypot(event.clientX - brush.x, event.clientY - brush.y) < 5) return;
+      const angle = Math.atan2(project.xBack(event.clientX - box.left), project.yBack(event.clientY - box.top));
+      const order = clockwise(ring), size = order.length, from = order.indexOf(brush.start);
+      const to = nearest(ring, order, angle), way = (to - from + size) % size;
+      const tokens = way <= size / 2 ? Array.from({ length: way + 1 }, (_, i) => order[(from + i) % size]) : Array.from({ length: size - way + 1 }, (_, i) => order[(from - i + size) % size]);
+      const end = { depth: brush.depth, tokens: tokens.sort((p, q) => p - q) };
+      const other = brush.base?.ends.find(({ depth }) => depth !== brush.depth);
+      brush.selection = { ends: other ? [other, end] : [end], head: null, model: null };
+      tip.hidden = true;
+      paint();
+    }
+
+    const clockwise = (ring) => [...ring.right, ...[...ring.left].reverse()];
+    const nearest = (ring, order, angle) => order.reduce((best, token, i) => (Math.cos(ring.nodes.get(token).angle - angle) > Math.cos(ring.nodes.get(order[best]).angle - angle) ? i : best), 0);
 
     function wire() {
       chart.dataset.wired = "yes";
       chart.on("plotly_afterplot", place);
       let pressed = null;
-      chart.addEventListener("pointermove", (event) => {
-        if (event.buttons || event.pointerType === "touch") return;
+      const show = (event) => {
         const found = at(event);
         cursor = null;
-        if (!same(found, hover)) { hover = found; paint(); }
+        if (code(found) !== code(hover)) { hover = found; paint(); }
         showTip(found, event);
+      };
+      chart.addEventListener("pointermove", (event) => {
+        if (event.pointerType === "touch" || brush || event.buttons) return;
+        show(event);
       });
-      chart.addEventListener("pointerleave", () => { hover = null; tip.hidden = true; paint(); });
-      chart.addEventListener("pointerdown", (event) => { pressed = [event.clientX, event.clientY]; }, true);
-      window.addEventListener("pointerup", (event) => {
-        if (!pressed) return;
-        const moved = Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > 4;
-        pressed = null;
-        if (moved || !chart.contains(event.target) && !event.target.closest?.(".dragcover") || event.target.closest?.(".modebar")) return;
-        hover = null;
-        freeze(at(event));
+      chart.addEventListener("pointerleave", () => { if (brush) return; hover = null; tip.hidden = true; paint(); });
+      const shift = (event) => { if (event.key === "Shift" && hover?.head !== null && hover && lastMove) show({ ...lastMove, shiftKey: event.type === "keydown" }); };
+      let lastMove = null;
+      chart.addEventListener("pointermove", ({ clientX, clientY }) => { lastMove = { clientX, clientY }; });
+      chart.addEventListener("pointerdown", (event) => {
+        pressed = [event.clientX, event.clientY];
+        const found = at(event);
+        if (found && found.head === null && event.pointerType === "mouse" && event.button === 0) startBrush(event, found);
       }, true);
+      // A press on a word starts a brush; elsewhere Plotly pans.
+      chart.addEventListener("mousedown", (event) => { if (brush) event.stopPropagation(); }, true);
+      const move = (event) => { if (brush) moveBrush(event); };
+      const up = (event) => {
+        if (!pressed) return;
+        const moved = Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > 4, brushed = brush?.selection;
+        pressed = brush = null;
+        if (brushed) { hover = null; frozen = null; hold(brushed); return; }
+        if (moved || event.target.closest?.(".modebar") || !(chart.contains(event.target) || event.target.closest?.(".dragcover"))) return;
+        hover = null;
+        chart.focus({ preventScroll: true });
+        const found = at(event);
+        hold(found && event.shiftKey && found.head === null ? select.extended(frozen, found.ends[0].depth, found.ends[0].tokens[0]) : found);
+      };
+      const page = { pointermove: move, keydown: shift, keyup: shift };
+      for (const [name, listener] of Object.entries(page)) window.addEventListener(name, listener);
+      window.addEventListener("pointerup", up, true);
+      leave = () => { for (const [name, listener] of Object.entries(page)) window.removeEventListener(name, listener); window.removeEventListener("pointerup", up, true); };
       chart.addEventListener("keydown", key);
       chart.addEventListener("blur", () => { cursor = null; paint(); });
     }
+    let leave = () => {};
 
     function showTip(found, event) {
       tip.hidden = !found;
       chart.style.cursor = found ? "pointer" : "";
       if (!found) return;
-      const { depth, token, head } = found;
-      tip.textContent = `${data.text[token]}${head === null ? "" : ` · H${head + 1}`}${data.piece[token] !== data.text[token] ? `  (${data.piece[token]})` : ""}`;
+      const { head, model, ends: [{ tokens: [token] }] } = found;
+      const piece = data.piece[token] !== data.text[token] ? `  (${data.piece[token]})` : "";
+      tip.textContent = `${data.text[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${piece}`;
       const box = chart.getBoundingClientRect();
       tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 4)}px`;
       tip.style.top = `${event.clientY - box.top + 16 + chart.offsetTop}px`;
@@ -332,35 +431,38 @@
 
     function key(event) {
       const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 0], ArrowDown: [-1, 0] };
-      if (event.key === "Escape") { frozen = cursor = hover = null; paint(); return; }
-      if (event.key === "Enter" || event.key === " ") { const chosen = cursor; cursor = null; freeze(chosen); cursor = null; paint(); event.preventDefault(); return; }
-      const move = moves[event.key];
-      if (!move) return;
-      event.preventDefault();
-      const from = cursor ?? frozen ?? { depth: 0, token: [...rings[0].nodes.keys()][0] };
-      const order = (ring) => [...ring.right, ...[...ring.left].reverse()]; // clockwise
-      let depth = from.depth, list = order(rings[depth]), index = list.indexOf(from.token);
-      if (move[1]) index = (index + move[1] + list.length) % list.length;
-      else {
-        depth = Math.max(0, Math.min(rings.length - 1, depth + move[0]));
-        if (!rings[depth].nodes.size) return;
-        const angle = rings[from.depth].nodes.get(from.token)?.angle ?? 0;
-        list = order(rings[depth]);
-        index = depth === from.depth ? index : list.reduce((best, token, i) => (Math.cos(rings[depth].nodes.get(token).angle - angle) > Math.cos(rings[depth].nodes.get(list[best]).angle - angle) ? i : best), 0);
+      if (event.key === "Escape") { cursor = hover = brush = null; tip.hidden = true; hold(null); return; }
+      if (event.key === "Enter" || event.key === " ") {
+        event.preventDefault();
+        const chosen = cursor;
+        cursor = null;
+        if (chosen) hold(event.shiftKey ? select.extended(frozen, chosen.ends[0].depth, chosen.ends[0].tokens[0]) : chosen);
+        return;
       }
-      cursor = { depth, token: list[index], head: null };
+      const from = cursor ?? (frozen && frozen.ends.length === 1 ? frozen : select.one(0, [...rings[0].nodes.keys()][0]));
+      if (event.key === "[" || event.key === "]") cursor = nextHead(from, event.key === "]" ? 1 : -1);
+      else if (moves[event.key]) cursor = step(from, ...moves[event.key]);
+      else return;
+      event.preventDefault();
       hover = null;
       paint();
     }
 
-    for (const button of element.querySelectorAll("[data-view]")) {
-      button.addEventListener("click", () => {
-        view = button.dataset.view;
-        frozen = hover = cursor = null;
-        showViews();
-        if (data) draw(data, box);
-      });
+    function nextHead({ ends: [{ depth, tokens: [token] }], head }, way) {
+      if (depth === last()) return select.one(depth, token);
+      const heads = maxHeads() + 1, next = ((head === null ? -1 : head) + 1 + way + heads) % heads - 1;
+      return select.one(depth, token, next < 0 ? null : next);
     }
+
+    function step({ ends: [{ depth, tokens: [token] }] }, outwards, along) {
+      const target = Math.max(0, Math.min(last(), depth + outwards)), ring = rings[target], order = clockwise(ring);
+      if (!order.length) return select.one(depth, token);
+      if (target !== depth) return select.one(target, order[nearest(ring, order, rings[depth].nodes.get(token)?.angle ?? 0)]);
+      return select.one(depth, order[(order.indexOf(token) + along + order.length) % order.length]);
+    }
+
+    // ---- controls of the panel
+
     /** Where a token, or one head of it, lies in the window; null if it is not drawn. */
     element.locate = (depth, token, head = null) => {
       const ring = rings[depth], node = ring?.nodes.get(token);
@@ -369,10 +471,46 @@
       return [area.left + project.x(x), area.top + project.y(y)];
     };
 
+    /** Show one model or both, and hold a selection. */
+    element.show = (which, selection) => {
+      view = which;
+      hover = cursor = null;
+      frozen = selection;
+      link.set({ view: view === "both" ? "" : view, select: code(frozen) });
+      showViews();
+      if (data) draw(data, box);
+    };
+
+    for (const button of element.querySelectorAll("[data-view]")) button.addEventListener("click", () => element.show(button.dataset.view, null));
     function showViews() {
       for (const button of element.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === view));
     }
+    names.addEventListener("change", place);
+    table.addEventListener("toggle", () => { if (table.open) fillTable(); });
+    for (const button of element.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save));
+    function save(kind) {
+      if (!data) return;
+      if (kind === "html") Attnflow.save.page(element, props.value, { view, select: code(frozen) });
+      else if (kind === "json" || kind === "csv") trigger("export", { kind }); // exact numbers come from Python
+      else {
+        const lineOf = (line) => ({ ends: lineEnds(line), opacity: FAINT[faint(line[4])] });
+        Attnflow.save.image(kind, { traces: traces(), layout: figureLayout(chart.clientWidth, chart.clientHeight), rings, shapes, hit, degrees, lineOf, cellsOf: litCells, nameOf });
+      }
+    }
+    watch("download", () => props.download && Attnflow.save.download(props.download.name, props.download.text));
+
+    /** Corners of a token's lit cells, with the models that carry them. */
+    function litCells(ring, node) {
+      const found = [];
+      forHeads(ring, node, (head) => {
+        const models = hit?.cells[ring.depth][node.token * maxHeads() + head];
+        if (models) found.push([models, geometry.cellCorners(ring, node, head)]);
+      });
+      return found;
+    }
+
     showViews();
-    const box = panel(element, { props, watch }, ".af-radial", { draw, leave: () => Plotly.purge(chart) });
+    const redraw = async (next, where) => { await draw(next, where); if (table.open) fillTable(); };
+    const box = panel(element, { props, watch }, ".af-radial", { draw: redraw, leave: () => { leave(); Plotly.purge(chart); } });
   };
 })();

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from itertools import zip_longest
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import gradio as gr
@@ -15,7 +16,7 @@ import numpy as np
 
 from attnflow import service
 from attnflow.errors import AttnflowError, SelectionError
-from attnflow.flow import Flow, compare_flows, flow
+from attnflow.flow import Flow, FlowPair, compare_flows, flow
 from attnflow.palette import rounded
 from attnflow.records import SPECIAL, Tokens
 
@@ -146,7 +147,7 @@ def predict(model: str, sentence_a: str, sentence_b: str = "", pruned: list[list
         sentence_b: The second sentence; may be empty.
         pruned: Heads to switch off as [layer, head], both counted from 0.
     """
-    run = service.run(model, sentence_a, sentence_b, checked_pruned(pruned))
+    run = service.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     return {
         "model": model_answer(run.card),
         "tokens": tokens_answer(run.trace.tokens),
@@ -164,6 +165,8 @@ def attention_flow(
     tau: float = 0.1,
     alpha: float = 0.5,
     pruned: list[list[int]] | None = None,
+    root: int | None = None,
+    heads: list[list[int]] | None = None,
 ) -> FlowAnswer:
     """Return the attention graph of a checkpoint on a sentence pair, built backwards from the token its task reads.
 
@@ -174,14 +177,25 @@ def attention_flow(
         tau: Attention must be above this threshold to make an edge; from 0 to below 1.
         alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
         pruned: Heads to switch off as [layer, head], both counted from 0.
+        root: Position of the token to start from, counted from 0; the one that the task reads if left out.
+        heads: Heads that may carry edges as [layer, head]; all if left out.
     """
-    run = service.run(model, sentence_a, sentence_b, checked_pruned(pruned))
-    return _flow_answer(run, flow(run.trace, tau, alpha), alpha)
+    run = service.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    allowed = None if heads is None else checked_heads("heads", heads)
+    start = None if root is None else whole_number("root", root)
+    return _flow_answer(run, flow(run.trace, tau, alpha, root=start, heads=allowed), alpha)
 
 
 @endpoint
 def compare_attention_flow(
-    model_a: str, model_b: str, sentence_a: str, sentence_b: str = "", tau: float = 0.1, alpha: float = 0.5
+    model_a: str,
+    model_b: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    tau: float = 0.1,
+    alpha: float = 0.5,
+    root: int | None = None,
+    heads: list[list[int]] | None = None,
 ) -> CompareAnswer:
     """Return the attention graphs of two checkpoints on one sentence pair, and what they share.
 
@@ -195,15 +209,20 @@ def compare_attention_flow(
         sentence_b: The second sentence; may be empty.
         tau: Attention must be above this threshold to make an edge; from 0 to below 1.
         alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
+        root: Number of the unit to start from, counted from 0; what each task reads if left out.
+        heads: Heads that may carry edges as [layer, head], by the layers of the deeper model; all if left out.
     """
     a, b = (service.run(model, sentence_a, sentence_b) for model in (model_a, model_b))
-    flows = compare_flows(a.trace, b.trace, tau, alpha)
+    allowed = None if heads is None else checked_heads("heads", heads)
+    start = None if root is None else whole_number("root", root)
+    return comparison_answer(a, b, compare_flows(a.trace, b.trace, tau, alpha, root=start, heads=allowed), alpha)
+
+
+def comparison_answer(a: service.Run, b: service.Run, flows: FlowPair, alpha: float) -> CompareAnswer:
+    """Both graphs and what they share."""
     pairing = flows.pairing
     rings_a, rings_b = _unit_rings(flows.a, pairing.in_a), _unit_rings(flows.b, pairing.in_b)
-    depth = max(len(rings_a), len(rings_b))
-    rings_a += [set()] * (depth - len(rings_a))
-    rings_b += [set()] * (depth - len(rings_b))
-    both = list(zip(rings_a, rings_b, strict=True))
+    both = list(zip_longest(rings_a, rings_b, fillvalue=frozenset()))
     return {
         "unit": pairing.unit,
         "units": [
@@ -243,7 +262,7 @@ def attention_map(
         head: Head, counted from 0.
         pruned: Heads to switch off as [layer, head], both counted from 0.
     """
-    run = service.run(model, sentence_a, sentence_b, checked_pruned(pruned))
+    run = service.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     layer, head = whole_number("layer", layer), whole_number("head", head)
     values = service.attention_map(run.trace, layer, head)
     off = (layer, head) in run.trace.pruned
@@ -262,19 +281,17 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (predict, attention_flow, compare_at
 """All published functions; their names are the names of the endpoints."""
 
 
-def checked_pruned(pruned: Any) -> list[tuple[int, int]]:
-    """Pruned heads as pairs.
+def checked_heads(name: str, heads: Any) -> list[tuple[int, int]]:
+    """Heads as pairs; none if None.
 
     Raises:
-        SelectionError: If they are no list of pairs of whole numbers. Whether they exist is checked by `capture`.
+        SelectionError: If they are no list of pairs of whole numbers. Whether they exist is checked where they serve.
     """
-    if pruned is None:
+    if heads is None:
         return []
-    if not isinstance(pruned, list | tuple) or not all(isinstance(h, list | tuple) and len(h) == 2 for h in pruned):
-        raise SelectionError(f"pruned is {str(pruned)[:80]!r}; give a list of [layer, head], such as [[0, 3], [2, 1]].")
-    return [
-        (whole_number("a layer of pruned", layer), whole_number("a head of pruned", head)) for layer, head in pruned
-    ]
+    if not isinstance(heads, list | tuple) or not all(isinstance(h, list | tuple) and len(h) == 2 for h in heads):
+        raise SelectionError(f"{name} is {str(heads)[:80]!r}; give a list of [layer, head], such as [[0, 3], [2, 1]].")
+    return [(whole_number(f"a layer of {name}", at), whole_number(f"a head of {name}", head)) for at, head in heads]
 
 
 def whole_number(name: str, value: Any) -> int:
@@ -350,10 +367,10 @@ def _pruned_answer(run: service.Run) -> list[list[int]]:
     return [list(head) for head in sorted(run.trace.pruned)]
 
 
-def _unit_rings(one: Flow, place: np.ndarray) -> list[set[int]]:
+def _unit_rings(one: Flow, place: np.ndarray) -> list[frozenset[int]]:
     """Units in each ring, from the root outwards."""
     return [
-        {unit for unit, token in enumerate(place.tolist()) if token >= 0 and ring[token]}
+        frozenset(unit for unit, token in enumerate(place.tolist()) if token >= 0 and ring[token])
         for ring in one.graph.rings[::-1]
     ]
 

@@ -13,7 +13,10 @@ from attnflow.checkpoint import ASSETS
 
 PAGE = ASSETS / "page"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-_SCRIPTS = (PLOTLY_JS, *(PAGE / f"{name}.js" for name in ("graph", "geometry", "panels", "radial")))
+_SCRIPTS = (
+    PLOTLY_JS,
+    *(PAGE / f"{name}.js" for name in ("graph", "geometry", "selection", "panels", "save", "radial")),
+)
 
 
 def _head() -> str:
@@ -78,9 +81,13 @@ class SentenceView(Panel):
 
 
 class RadialView(Panel):
-    """The rings of the attention graph. `head_select` carries `depth` (from the root) and `head`."""
+    """The rings of the attention graph.
 
-    EVENTS = ["head_select"]  # noqa: RUF012
+    Events: `head_select` carries `depth` (from the root) and `head`; `export` carries `kind` (`json` or `csv`). The
+    property `download` (`name`, `text`) makes the browser save a file.
+    """
+
+    EVENTS = ["head_select", "export"]  # noqa: RUF012
     mount = "radial"
     template = """
 <div class="af-radial">
@@ -90,12 +97,30 @@ class RadialView(Panel):
       <button type="button" data-view="a">A</button><button type="button" data-view="b">B</button>
       <button type="button" data-view="both">A and B</button>
     </span>
+    <label class="af-check"><input type="checkbox" class="af-names" checked> names</label>
+    <span class="af-views" role="group" aria-label="Save">
+      <button type="button" data-save="png">PNG</button><button type="button" data-save="svg">SVG</button>
+      <button type="button" data-save="html">HTML</button>
+      <button type="button" data-save="json">JSON</button><button type="button" data-save="csv">CSV</button>
+    </span>
     <span class="af-legend"></span>
   </div>
   <p class="af-note af-warning" hidden></p>
-  <div class="af-chart" tabindex="0" role="group"></div>
+  <div class="af-stage">
+    <div class="af-chart" tabindex="0" role="group"></div>
+    <figure class="af-aside">
+      <div class="af-context"></div><figcaption>place in the sentence</figcaption>
+    </figure>
+  </div>
   <div class="af-tip" hidden></div>
   <p class="af-status" role="status" aria-live="polite"></p>
+  <details class="af-table">
+    <summary>The same as a table: choose words with the keyboard</summary>
+    <table>
+      <thead><tr><th scope="col">Ring, from the centre</th><th scope="col">Words</th></tr></thead>
+      <tbody></tbody>
+    </table>
+  </details>
 </div>"""
 
 

@@ -1,0 +1,136 @@
+// What is selected in the radial view, what it lights, and how it is said in words.  No DOM here.
+//
+// A selection is { ends: [{ depth, tokens }, perhaps a second one], head, model }: tokens of one ring light all that they
+// depend on in common and all that depends on each of them; tokens of two rings light the paths between.  `head` restricts
+// the layer that the tokens read with, `model` (0 or 1) the models; null means all.
+(() => {
+  "use strict";
+  const Attnflow = (globalThis.Attnflow ??= {});
+  const MOST_LINES = 300; // of one model; more are not told apart and take longer than a frame
+
+  const one = (depth, token, head = null, model = null) => ({ ends: [{ depth, tokens: [token] }], head, model });
+
+  /** The selection with a token added to its end in that ring, taken away again, or put at a second end. */
+  function extended(selection, depth, token) {
+    if (!selection) return one(depth, token);
+    const ends = selection.ends.map((end) => ({ ...end, tokens: [...end.tokens] }));
+    const end = ends.find((candidate) => candidate.depth === depth);
+    if (!end) return { ends: [ends[0], { depth, tokens: [token] }], head: null, model: null };
+    end.tokens = end.tokens.includes(token) ? end.tokens.filter((other) => other !== token) : [...end.tokens, token];
+    const left = ends.filter(({ tokens }) => tokens.length);
+    return left.length ? { ends: left, head: null, model: null } : null;
+  }
+
+  /** As a text for the link of the page, and back; null if the text is none. */
+  function encode(selection) {
+    if (!selection) return "";
+    const ends = selection.ends.map(({ depth, tokens }) => `${depth}:${tokens.join(",")}`).join("~");
+    return ends + (selection.head === null ? "" : `.h${selection.head}`) + (selection.model === null ? "" : `.m${selection.model}`);
+  }
+
+  function decode(text) {
+    const found = /^(\d+:\d+(?:,\d+)*)(?:~(\d+:\d+(?:,\d+)*))?(?:\.h(\d+))?(?:\.m([01]))?$/.exec(text ?? "");
+    if (!found) return null;
+    const ends = [found[1], found[2]].filter(Boolean).map((end) => {
+      const [depth, tokens] = end.split(":");
+      return { depth: Number(depth), tokens: tokens.split(",").map(Number) };
+    });
+    return { ends, head: found[3] === undefined ? null : Number(found[3]), model: found[4] === undefined ? null : Number(found[4]) };
+  }
+
+  /** Light a selection: each model by itself, then united.
+   *  Returns nodes[depth][token] and cells[depth][token * heads + head] as sets of models (bits), the strongest lines as
+   *  [depth, query, key, models, strength in 255ths], their number in all, and each model's edges. */
+  function lit(selection, graphs, active, depths, size, heads) {
+    const nodes = Array.from({ length: depths }, () => new Uint8Array(size));
+    const cells = Array.from({ length: depths }, () => new Uint8Array(size * heads));
+    const lines = new Map(), edges = new Map();
+    let count = 0;
+    for (const i of active) {
+      const graph = graphs[i], { head, model, ends: [end, other] } = selection;
+      if ((model !== null && model !== i) || (head !== null && head >= graph.heads)) continue;
+      const reach = other ? graph.between(end.depth, end.tokens, other.depth, other.tokens) : graph.reach(end.depth, end.tokens, head);
+      reach.rings.forEach((ring, d) => ring.forEach((on, t) => { if (on) nodes[d][t] |= 1 << i; }));
+      const own = [];
+      for (const e of graph.byStrength) {
+        if (!reach.edges[e]) continue;
+        own.push(e);
+        const depth = graph.depth[e], query = graph.query[e];
+        for (const h of graph.headsOf(e)) {
+          if (head === null || depth !== end.depth + 1 || h === head) cells[depth - 1][query * heads + h] |= 1 << i;
+        }
+        if (own.length > MOST_LINES) continue;
+        const key = `${depth} ${query} ${graph.key[e]}`, [models, strength] = lines.get(key) ?? [0, 0];
+        lines.set(key, [models | (1 << i), Math.max(strength, graph.strongest[e])]);
+      }
+      edges.set(i, own);
+      count += own.length;
+    }
+    return { nodes, cells, count, edges, lines: [...lines].map(([key, rest]) => [...key.split(" ").map(Number), ...rest]) };
+  }
+
+  const plural = (count, name) => `${count.toLocaleString("en", { maximumFractionDigits: 0 })} ${name}${count === 1 ? "" : "s"}`;
+  const percent = (weight) => weight.toLocaleString("en", { maximumFractionDigits: 2 });
+
+  /** Heads that carry some edges, as "L3 H2, H4; L4 H1". */
+  function headList(graph, edges, most = 8) {
+    const layers = new Map();
+    for (const e of edges) {
+      const layer = graph.layers - graph.depth[e];
+      if (!layers.has(layer)) layers.set(layer, new Set());
+      graph.headsOf(e).forEach((head) => layers.get(layer).add(head));
+    }
+    const names = [...layers].sort(([p], [q]) => p - q).flatMap(([layer, heads]) => [...heads].sort((p, q) => p - q).map((head) => [layer, head]));
+    const shown = names.slice(0, most).map(([layer, head]) => `L${layer + 1} H${head + 1}`).join(", ");
+    return shown + (names.length > most ? ` and ${names.length - most} more` : "");
+  }
+
+  /** One sentence on a selection, with numbers for each model. */
+  function describe(selection, hit, { graphs, active, text, layerName, last }) {
+    const { ends: [end, other], head, model } = selection;
+    const name = (tokens) => tokens.map((token) => `“${text[token].replace(/^·(?=.)/, "")}”`).join(", ");
+    const where = (depth) => (depth === 0 ? "at the output" : `entering ${layerName(depth)}`);
+    const tag = (i) => (graphs.length > 1 ? `${"AB"[i]}: ` : "");
+    const shown = active.filter((i) => model === null || model === i);
+    const facts = shown.map((i) => tag(i) + fact(graphs[i], hit.edges.get(i) ?? [], hit, i, selection)).join("; ");
+    const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${layerName(end.depth + 1)}` : "";
+    const subject = other ? `Paths between ${name(end.tokens)} ${where(end.depth)} and ${name(other.tokens)} ${where(other.depth)}` : `${name(end.tokens)} ${where(end.depth)}${reader}`;
+    const cut = hit.count > MOST_LINES * shown.length ? ` Of ${plural(hit.count, "line")} the strongest are drawn.` : "";
+    return `${subject} — ${facts}.${cut}`;
+  }
+
+  function fact(graph, edges, hit, i, { ends: [end, other], head }) {
+    const { depth, tokens } = end;
+    const held = tokens.filter((token) => graph.inRing[depth]?.[token]);
+    if (!held.length) return "not reached";
+    if (other) {
+      const between = hit.nodes.slice(Math.min(depth, other.depth) + 1, Math.max(depth, other.depth)).reduce((sum, ring) => sum + ring.filter((models) => models & (1 << i)).length, 0);
+      return edges.length ? `${plural(between, "token")} on the way, through ${headList(graph, edges)}` : "no path";
+    }
+    const token = held[0], said = [];
+    if (held.length > 1) {
+      const common = (d) => hit.nodes[d]?.filter((models) => models & (1 << i)).length ?? 0;
+      return `all ${held.length} attend to ${plural(common(depth + 1), "token")} and are attended to by ${plural(depth ? common(depth - 1) : 0, "token")}`;
+    }
+    const reads = (graph.byDepth[depth + 1] ?? []).filter((e) => graph.query[e] === token);
+    const strongest = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
+    if (head !== null) {
+      const through = reads.filter((e) => graph.has(e, head));
+      const names = strongest(through, (e) => graph.weight(e, head)).map((e) => `${graph.text[graph.key[e]]} ${percent(graph.weight(e, head))}`);
+      return through.length ? `attends to ${names.join(", ")}${through.length > 3 ? ` and ${through.length - 3} more` : ""}` : "attends to nothing above tau";
+    }
+    if (depth < graph.layers) {
+      const heads = graph.attends(depth, token).filter(Boolean).length;
+      const names = strongest(reads, (e) => graph.strongest[e]).map((e) => `${graph.text[graph.key[e]]} ${percent(graph.strongest[e] / 255)}`);
+      said.push(heads ? `${heads} of its ${graph.heads} heads attend to ${plural(reads.length, "token")} (most to ${names.join(", ")})` : "its heads attend to nothing above tau");
+    }
+    if (depth > 0) {
+      const by = graph.byDepth[depth].filter((e) => graph.key[e] === token);
+      const pairs = by.reduce((sum, e) => sum + graph.headsOf(e).length, 0);
+      said.push(`${plural(pairs, "head")} of ${plural(by.length, "token")} attend to it`, `${plural(graph.paths[depth][token], "path")} to the centre`);
+    }
+    return said.join(", ");
+  }
+
+  Object.assign(Attnflow, { selection: { one, extended, encode, decode, lit, describe, plural } });
+})();
