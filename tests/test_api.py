@@ -19,8 +19,11 @@ from tests.checkpoints import PAIR
 
 PARAMETERS = {
     "/predict": ["model", "sentence_a", "sentence_b", "pruned"],
-    "/attention_flow": ["model", "sentence_a", "sentence_b", "tau", "alpha", "pruned"],
-    "/compare_attention_flow": ["model_a", "model_b", "sentence_a", "sentence_b", "tau", "alpha"],
+    "/attention_flow": ["model", "sentence_a", "sentence_b", "tau", "alpha", "pruned", "root", "heads"],
+    "/compare_attention_flow": [
+        *("model_a", "model_b", "sentence_a", "sentence_b"),
+        *("tau", "alpha", "root", "heads"),
+    ],
     "/attention_map": ["model", "sentence_a", "sentence_b", "layer", "head", "pruned"],
 }
 EXAMPLE = load_examples()[0]
@@ -79,6 +82,19 @@ def test_attention_flow_equals_the_definition(tau, alpha, client, eager):
     np.testing.assert_allclose(answer["influence"], expected, rtol=1e-3)
     assert (answer["root"], answer["tau"], answer["alpha"], answer["unit"]) == (0, tau, alpha, "piece")
     json.dumps(answer)
+
+
+def test_the_root_and_the_heads_can_be_chosen(client, eager):
+    heads = [[3, 0], [3, 2], [2, 1], [1, 3], [0, 0], [0, 1]]
+    answer = client.predict(model="demo/finetuned", **TEXTS, tau=0.1, root=3, heads=heads, api_name="/attention_flow")
+    rings, edges = reference.attention_graph(attentions(eager), 0.1, 3, {tuple(head) for head in heads})
+    assert [set(ring) for ring in answer["rings"]] == rings
+    assert {(e["layer"], e["query"], e["key"]): set(e["heads"]) for e in answer["edges"]} == edges
+    both = client.predict(
+        "demo/finetuned", "demo/finetuned", **TEXTS, tau=0.1, root=3, heads=heads, api_name="/compare_attention_flow"
+    )
+    assert both["a"]["rings"] == both["b"]["rings"] == answer["rings"]
+    assert both["a"]["root"] == 3
 
 
 def test_pruned_heads_carry_nothing_and_change_the_scores(client):
@@ -157,6 +173,10 @@ def test_a_checkpoint_of_the_hub_gives_the_numbers_of_transformers(client, hub, 
         ("attention_flow", {"tau": "high"}, "from 0 to below 1"),
         ("attention_flow", {"alpha": 0}, "alpha is"),
         ("attention_flow", {"alpha": None}, "alpha is"),
+        ("attention_flow", {"root": 99}, "root is 99"),
+        ("attention_flow", {"root": "x"}, "root is 'x'"),
+        ("attention_flow", {"heads": [[0, 77]]}, "not a head of this checkpoint"),
+        ("attention_flow", {"heads": [0]}, "heads is"),
         ("attention_map", {"layer": 99}, "layer is 99"),
         ("attention_map", {"head": -1}, "head is -1"),
         ("attention_map", {"head": 1.5}, "whole number"),

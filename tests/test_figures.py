@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from attnflow import pair_traces
 from attnflow.figures.heatmap import attention_heatmap
 from attnflow.figures.radial import radial
 from attnflow.figures.sentence import sentence
+from attnflow.figures.tour import tour
 from attnflow.flow import compare_flows, flow
 from tests.random_traces import random_trace
 
@@ -102,3 +104,24 @@ def test_the_heat_map_holds_attention():
     assert "key" in figure["layout"]["xaxis"]["title"]["text"]
     assert figure["names"] == list(trace.tokens.text)
     json.dumps(figure, allow_nan=False)
+
+
+def test_the_tour_tells_what_the_last_layer_attends_to():
+    flows = compare_flows(random_trace(5, 3, 4, 9), random_trace(6, 3, 4, 9), 0.1)
+    first, second, third = tour(flows)
+    for step, one in ((first, flows.a), (second, flows.b)):
+        attended = np.flatnonzero((one.trace.attention[-1, :, 0] > 0.1).any(axis=0))
+        assert f"{len(attended)} token" in step["text"]
+        assert step["select"] == "0:0"
+    head = int(re.fullmatch(r"0:0\.h(\d+)", third["select"]).group(1))
+    shown = re.search(r"Head H(\d+) of L3.*gives “(.+?)” (\d+)%", third["text"])
+    assert int(shown.group(1)) == head + 1
+    row = flows.b.trace.attention[-1, :, 0]
+    named = [i for i, text in enumerate(flows.pairing.text) if text.removeprefix("·") == shown.group(2)]
+    assert any(round(100 * row[head, i]) == int(shown.group(3)) and row[:, i].argmax() == head for i in named)
+
+
+def test_a_tour_of_a_graph_without_edges_has_no_third_step(traces):
+    steps = tour(compare_flows(traces["bert"], traces["electra"], 0.999999))
+    assert [step["view"] for step in steps] == ["a", "b"]
+    assert "nothing" in steps[1]["text"]

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from attnflow import capture, encode, load_checkpoint, reach, service
 from attnflow.figures.radial import radial
+from attnflow.figures.tour import tour
 from attnflow.flow import compare_flows, first_tau, flow
 from attnflow.graph import paths_between
 from attnflow.ui.examples import load_examples
@@ -319,6 +320,19 @@ def test_the_table_holds_the_same_and_selects(page, flows):
     assert lit(page) == expected_lit(flows, 1, token)
     on = page.locator("#flow .af-table .af-on").count()
     assert on == len(lit(page))
+
+
+def test_the_tour_shows_each_model_and_the_head(page, flows):
+    steps = page.locator("#flow .af-tour-steps button")
+    expect(steps).to_have_count(3)
+    for index, (step, view) in enumerate(zip(tour(flows), "abb", strict=True)):
+        steps.nth(index).click()
+        expect(page.locator("#flow .af-tour p")).to_have_text(step["text"])
+        expect(page.locator(f"#flow [data-view={view}]")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#flow .af-status")).to_contain_text("Held")
+    head = int(tour(flows)[2]["select"].split(".h")[1])
+    expected = expected_lit(flows, 0, flows.b.graph.root, head, "b")
+    assert lit(page) == expected
 
 
 def test_names_can_be_switched_off(page):

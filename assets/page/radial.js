@@ -12,7 +12,7 @@
     const { props, trigger, watch } = gradio;
     const find = (name) => element.querySelector(name);
     const chart = find(".af-chart"), status = find(".af-status"), tip = find(".af-tip"), legend = find(".af-legend");
-    const note = find(".af-warning"), names = find(".af-names"), table = find(".af-table"), context = find(".af-context");
+    const note = find(".af-warning"), names = find(".af-names"), table = find(".af-table"), context = find(".af-context"), tour = find(".af-tour");
     const overlay = makeSvg("g", { class: "af-overlay" });
     const linePaths = CLASSES.map((name) => FAINT.map((opacity) => makeSvg("path", { class: `af-edges af-${name}`, "stroke-opacity": opacity }, overlay)));
     const cellPaths = CLASSES.map((name) => makeSvg("path", { class: `af-lit-cells af-${name}` }, overlay));
@@ -144,6 +144,7 @@
         if (first) [view, frozen] = [graphs.length > 1 && ["a", "b"].includes(link.get("view")) ? link.get("view") : view, select.decode(link.get("select"))];
         else if (before !== textKey()) frozen = null; // a held token stays when only tau has changed
         showViews();
+        drawTour();
       }
       const width = box.clientWidth, height = Math.min(width, 860);
       chart.style.height = `${height}px`;
@@ -480,6 +481,22 @@
       showViews();
       if (data) draw(data, box);
     };
+
+    /** The steps of the guided tour; each shows a model and holds a selection. */
+    function drawTour() {
+      const steps = tour.querySelector("span"), text = tour.querySelector("p");
+      steps.replaceChildren();
+      text.textContent = "";
+      (data.tour ?? []).forEach((step, index) => {
+        const button = make("button", "", `${index + 1}. ${step.title}`, steps);
+        button.type = "button";
+        button.addEventListener("click", () => {
+          for (const other of steps.children) other.setAttribute("aria-pressed", String(other === button));
+          text.textContent = step.text;
+          element.show(step.view, select.decode(step.select));
+        });
+      });
+    }
 
     for (const button of element.querySelectorAll("[data-view]")) button.addEventListener("click", () => element.show(button.dataset.view, null));
     function showViews() {

@@ -22,11 +22,12 @@ from attnflow.errors import AttnflowError, SelectionError
 from attnflow.figures.heatmap import attention_heatmap
 from attnflow.figures.radial import radial
 from attnflow.figures.sentence import sentence
+from attnflow.figures.tour import tour
 from attnflow.flow import LARGEST_RING, FlowPair, compare_flows, first_tau
 from attnflow.hub import search_models
 from attnflow.records import Head
 from attnflow.service import Run
-from attnflow.ui import api
+from attnflow.ui import answers, api
 from attnflow.ui.examples import Example, load_examples
 
 UNITS = {"Word pieces": "piece", "Words": "word"}
@@ -162,14 +163,14 @@ def _drawn(a: Run, b: Run, settings: Settings) -> tuple[Any, ...]:
     flows = _flows(a, b, settings)
     names, tau = (a.card.ref, b.card.ref), flows.a.graph.tau
     why = f" (the smallest step at which no ring holds more than {LARGEST_RING} tokens)" if settings.auto else ""
-    note = f"tau = {tau:g}{why}. {api.comparison_note(flows.pairing.unit)}"
+    note = f"tau = {tau:g}{why}. {answers.comparison_note(flows.pairing.unit)}"
     if settings.hide_special:
         shares = f"{flows.a.hidden_share:.0%} (A) and {flows.b.hidden_share:.0%} (B)"
         note += f" Special tokens are hidden; they take {shares} of the attention of the tokens shown."
     starts = [("What each task reads", DECISION)]
     starts += [(f"{index + 1}: {text}", index) for index, text in enumerate(flows.pairing.text)]
     root = gr.update(choices=starts, value=settings.root)
-    return note, tau, sentence(flows, names), radial(flows, names), root
+    return note, tau, sentence(flows, names), radial(flows, names) | {"tour": tour(flows)}, root
 
 
 @told
@@ -232,7 +233,7 @@ def exported(
 
 def graph_json(a: Run, b: Run, flows: FlowPair, alpha: float) -> str:
     """Both graphs as the endpoint `compare_attention_flow` gives them."""
-    return json.dumps(api.comparison_answer(a, b, flows, alpha), ensure_ascii=False, indent=1)
+    return json.dumps(answers.comparison_answer(a, b, flows, alpha), ensure_ascii=False, indent=1)
 
 
 def graph_csv(a: Run, b: Run, flows: FlowPair) -> str:
@@ -291,7 +292,7 @@ def _prediction(run: Run) -> dict[str, Any]:
         f"{card.architecture} · {card.n_layers} layers x {card.n_heads} heads · "
         f"{card.n_parameters / 1e6:,.1f} M parameters · {card.sha[:7]}"
     )
-    return {"name": card.ref, "facts": facts, "classes": api.prediction(run), "note": api.prediction_note(card)}
+    return {"name": card.ref, "facts": facts, "classes": answers.prediction(run), "note": answers.prediction_note(card)}
 
 
 def suggested(event: gr.KeyUpData) -> Any:

@@ -105,6 +105,7 @@ class RadialView(Panel):
     </span>
     <span class="af-legend"></span>
   </div>
+  <div class="af-tour"><span class="af-tour-steps" role="group" aria-label="Guided tour"></span><p></p></div>
   <p class="af-note af-warning" hidden></p>
   <div class="af-stage">
     <div class="af-chart" tabindex="0" role="group"></div>
