@@ -207,7 +207,7 @@ def test_hovering_a_token_lights_all_it_depends_on_and_all_that_depends_on_it(pa
     for depth in (1, 2):
         token = some_token(flows, depth)
         hover(page, depth, token)
-        expect(page.locator("#flow .af-chart")).to_have_class(re.compile("af-lit"))
+        expect(page.locator("#flow .af-stage")).to_have_class(re.compile("af-lit"))
         assert lit(page) == expected_lit(flows, depth, token)
         expect(page.locator("#flow .af-status")).to_contain_text(flows.pairing.text[token].removeprefix("·"))
     edges = page.evaluate(
@@ -219,7 +219,7 @@ def test_hovering_a_token_lights_all_it_depends_on_and_all_that_depends_on_it(pa
         united |= {tuple(edge) for edge in np.stack([one.graph.layer, one.graph.query, one.graph.key], 1)[hit].tolist()}
     assert sum(edges) == len(united)
     page.mouse.move(5, 5)
-    expect(page.locator("#flow .af-chart")).not_to_have_class(re.compile("af-lit"))
+    expect(page.locator("#flow .af-stage")).not_to_have_class(re.compile("af-lit"))
     assert lit(page) == {}
 
 

@@ -3,6 +3,7 @@
   "use strict";
   const Attnflow = (globalThis.Attnflow ??= {});
   const TURN = 2 * Math.PI;
+  const SPIKE = 2.6; // width of a spike of a sparkline
 
   /** Rows and columns for a grid of heads: wide rather than high, like a line of text (12 heads are 3 x 4). */
   function grid(heads) {
@@ -67,19 +68,26 @@
     return [[from, -h], [to, -h], [to, h], [from, h]].map(([u, v]) => [x + u * a + v * c, y + u * b + v * d]);
   }
 
+  /** Room for a sparkline, 0 if there is too little or nothing attends to the ring. */
+  function sparklineWidth(ring) {
+    const width = Math.min(0.72 * ring.arc, 46);
+    return ring.depth && ring.cell && width >= 14 ? width : 0;
+  }
+
   /** Spikes under a token's cells: where, relative to it, the tokens stand that attend to it.
-   *  `spikes` are [offset from -1 to 1, heads]; returns the base line and a triangle each, or null without room. */
+   *  `spikes` are [offset from -1 to 1, heads]; returns the base line and a triangle each. */
   function sparkline(ring, node, spikes) {
-    const width = Math.min(0.72 * ring.arc, 46), high = Math.min(11, 0.17 * ring.band);
-    if (!ring.cell || width < 14) return null;
+    const width = sparklineWidth(ring), high = Math.min(11, 0.17 * ring.band);
     const [x, y] = glyphCentre(ring, node), inward = (ring.rows * ring.pitch) / 2 + 2 + (node.flip > 0 ? high : 0);
     const base = [x - inward * Math.sin(node.angle), y - inward * Math.cos(node.angle)];
     const put = (points) => points.map(([u, v]) => [base[0] + u * node.right[0] + v * node.up[0], base[1] + u * node.right[1] + v * node.up[1]]);
     const line = put([[-width / 2, -0.8], [width / 2, -0.8], [width / 2, 0], [-width / 2, 0]]);
-    return { line, spikes: spikes.map(([offset, heads]) => {
-      const at = (offset * width) / 2, top = (high * Math.min(heads, 3)) / 3;
-      return put([[at - 1.3, 0], [at, top], [at + 1.3, 0]]);
-    }) };
+    const tallest = new Map(); // spikes that would hide each other count as one
+    for (const [offset, heads] of spikes) {
+      const at = Math.round((offset * width) / 2 / SPIKE) * SPIKE;
+      tallest.set(at, Math.max(tallest.get(at) ?? 0, Math.min(heads, 3)));
+    }
+    return { line, spikes: [...tallest].map(([at, heads]) => put([[at - SPIKE / 2, 0], [at, (high * heads) / 3], [at + SPIKE / 2, 0]])) };
   }
 
   /** The token, and perhaps the head of it, at a point; null where there is none. */
@@ -123,5 +131,5 @@
     return most >= 3 ? characters.slice(0, most - 1).join("") + "…" : "";
   }
 
-  Object.assign(Attnflow, { geometry: { grid, layout, glyphCentre, cellCentre, cellCorners, sparkline, hit, fit } });
+  Object.assign(Attnflow, { geometry: { grid, layout, glyphCentre, cellCentre, cellCorners, sparkline, sparklineWidth, hit, fit } });
 })();

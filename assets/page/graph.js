@@ -4,7 +4,12 @@
   "use strict";
   const Attnflow = (globalThis.Attnflow ??= {});
 
-  const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  function bytes(text) {
+    const characters = atob(text), array = new Uint8Array(characters.length);
+    for (let i = 0; i < array.length; i++) array[i] = characters.charCodeAt(i);
+    return array;
+  }
+
   const numbers = (text, size) => (size === 1 ? bytes(text) : new Uint16Array(bytes(text).buffer));
 
   /** One model's attention graph.  Edge e joins token key[e] of ring depth[e] to token query[e] of ring depth[e] - 1. */
@@ -20,11 +25,15 @@
         this.depth.fill(layers - layer, edge, edge + count);
         edge += count;
       });
-      this.masks = bytes(edges.heads);
-      this.width = Math.ceil(heads / 8); // bytes of one set of heads
       this.weights = bytes(edges.weight);
-      this.weightStart = new Int32Array(this.query.length + 1);
-      for (let e = 0; e < this.query.length; e++) this.weightStart[e + 1] = this.weightStart[e] + this.headsOf(e).length;
+      // Heads of edge e are headOf[headStart[e]] .. headOf[headStart[e + 1] - 1], and so are their weights.
+      this.headOf = new Uint8Array(this.weights.length);
+      this.headStart = new Uint32Array(this.query.length + 1);
+      const masks = bytes(edges.heads), width = Math.ceil(heads / 8); // bytes of one set of heads
+      for (let e = 0, at = 0; e < this.query.length; e++) {
+        for (let head = 0; head < heads; head++) if ((masks[e * width + (head >> 3)] >> (head & 7)) & 1) this.headOf[at++] = head;
+        this.headStart[e + 1] = at;
+      }
       this.inRing = rings.map((tokens) => { // [depth][token]
         const ring = new Uint8Array(size);
         for (const token of tokens) ring[token] = 1;
@@ -33,31 +42,26 @@
       this.byDepth = Array.from({ length: layers + 1 }, () => []);
       this.reads = Array.from({ length: layers + 1 }, () => new Uint16Array(size * heads)); // see attends()
       this.strongest = new Uint8Array(this.query.length);
-      this.headCount = new Uint16Array(this.query.length);
-      for (let e = 0, w = 0; e < this.query.length; e++) {
+      for (let e = 0; e < this.query.length; e++) {
         this.byDepth[this.depth[e]].push(e);
-        for (const head of this.headsOf(e)) {
-          this.headCount[e]++;
-          this.reads[this.depth[e] - 1][this.query[e] * heads + head]++;
-          this.strongest[e] = Math.max(this.strongest[e], this.weights[w++]);
+        const reads = this.reads[this.depth[e] - 1], at = this.query[e] * heads;
+        for (let k = this.headStart[e]; k < this.headStart[e + 1]; k++) {
+          reads[at + this.headOf[k]]++;
+          if (this.weights[k] > this.strongest[e]) this.strongest[e] = this.weights[k];
         }
       }
       this.paths = this.pathsToRoot();
       this.byStrength = Uint32Array.from(this.strongest.keys()).sort((p, q) => this.strongest[q] - this.strongest[p]);
     }
 
-    has(edge, head) { return (this.masks[edge * this.width + (head >> 3)] >> (head & 7)) & 1; }
+    headsOf(edge) { return this.headOf.subarray(this.headStart[edge], this.headStart[edge + 1]); }
 
-    headsOf(edge) {
-      const list = [];
-      for (let head = 0; head < this.heads; head++) if (this.has(edge, head)) list.push(head);
-      return list;
-    }
+    has(edge, head) { return this.headsOf(edge).includes(head); }
 
     /** Attention of one head along an edge, to 1/255; 0 if the head does not carry it. */
     weight(edge, head) {
       const at = this.headsOf(edge).indexOf(head);
-      return at < 0 ? 0 : this.weights[this.weightStart[edge] + at] / 255;
+      return at < 0 ? 0 : this.weights[this.headStart[edge] + at] / 255;
     }
 
     /** The layer, from 0, that reads the tokens of a ring. */

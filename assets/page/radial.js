@@ -12,11 +12,13 @@
     const { props, trigger, watch } = gradio;
     const find = (name) => element.querySelector(name);
     const chart = find(".af-chart"), status = find(".af-status"), tip = find(".af-tip"), legend = find(".af-legend");
-    const note = find(".af-warning"), names = find(".af-names"), table = find(".af-table"), context = find(".af-context"), tour = find(".af-tour");
-    const overlay = makeSvg("g", { class: "af-overlay" });
+    const note = find(".af-warning"), stage = find(".af-stage"), names = find(".af-names"), table = find(".af-table"), context = find(".af-context"), tour = find(".af-tour");
+    // Names rest in one layer, what is lit is painted in another: the page then only fades the first, and draws the second.
+    const resting = makeSvg("svg", { class: "af-overlay af-resting" }), overlay = makeSvg("svg", { class: "af-overlay" });
+    chart.after(resting, overlay);
     const linePaths = CLASSES.map((name) => FAINT.map((opacity) => makeSvg("path", { class: `af-edges af-${name}`, "stroke-opacity": opacity }, overlay)));
     const cellPaths = CLASSES.map((name) => makeSvg("path", { class: `af-lit-cells af-${name}` }, overlay));
-    const labels = makeSvg("g", { class: "af-labels" }, overlay);
+    const labels = makeSvg("g", { class: "af-labels" }, resting), litLabels = makeSvg("g", { class: "af-lit-labels" }, overlay);
     let data, graphs = [], view = "both", rings = [], second = [], project = null;
     let hover = null, cursor = null, frozen = null, brush = null; // selections; the first that is set is shown
     let shapes = new Map(); // "depth token" -> { label, text, models, cells }, what is drawn of a token
@@ -76,16 +78,15 @@
     /** Cells and sparklines, one shape for each colour: as points of a trace they would take Plotly many times as long. */
     function cellShapes() {
       const paths = new Map();
-      const put = (key, corners) => paths.set(key, `${paths.get(key) ?? ""}M${corners.map(([x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`).join("L")}Z`);
+      const put = (key, corners) => paths.set(key, `${paths.get(key) ?? ""}M${corners.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join("L")}Z`);
       for (const ring of rings) {
         for (const node of ring.nodes.values()) {
           forHeads(ring, node, (head, models, most) => {
             const key = models ? `${models} ${comparing() ? 4 : strength(most)}` : "none";
             for (const half of models === 3 ? [0, 1] : [null]) put(key, geometry.cellCorners(ring, node, head, half));
           });
-          for (const [models, spikes] of ring.depth ? sparks(ring, node) : []) {
+          for (const [models, spikes] of geometry.sparklineWidth(ring) ? sparks(ring, node) : []) {
             const sparkline = geometry.sparkline(ring, node, spikes);
-            if (!sparkline) break;
             put("none", sparkline.line);
             for (const corners of sparkline.spikes) put(`${models} 4`, corners);
           }
@@ -121,7 +122,7 @@
         const graph = graphs[i];
         for (const e of graph.attendersOf(ring.depth, node.token)) {
           const [models, heads] = at.get(graph.query[e]) ?? [0, 0];
-          at.set(graph.query[e], [models | (1 << i), Math.max(heads, graph.headCount[e])]);
+          at.set(graph.query[e], [models | (1 << i), Math.max(heads, graph.headsOf(e).length)]);
         }
       }
       const groups = new Map();
@@ -173,7 +174,6 @@
       if (!plot || !rings.length) return;
       const { xaxis, yaxis } = plot, zoom = Math.abs(xaxis.l2p(1) - xaxis.l2p(0));
       project = { x: (v) => xaxis.l2p(v), y: (v) => yaxis.l2p(v), xBack: (p) => xaxis.p2l(p), yBack: (p) => yaxis.p2l(p) };
-      chart.querySelector(".scatterlayer").parentNode.append(overlay);
       labels.replaceChildren();
       shapes = new Map();
       for (const ring of rings) {
@@ -226,13 +226,14 @@
       if (!project) return;
       const selection = current();
       hit = selection && select.lit(selection, graphs, active(), rings.length, data.text.length, maxHeads());
-      chart.classList.toggle("af-lit", Boolean(hit));
+      stage.classList.toggle("af-lit", Boolean(hit));
+      litLabels.replaceChildren();
       const lines = CLASSES.map(() => FAINT.map(() => "")), cells = ["", "", ""];
       for (const line of hit?.lines ?? []) {
         const [[x1, y1], [x2, y2]] = lineEnds(line);
         lines[line[3] - 1][faint(line[4])] += `M${project.x(x1).toFixed(1)} ${project.y(y1).toFixed(1)}L${project.x(x2).toFixed(1)} ${project.y(y2).toFixed(1)}`;
       }
-      for (const ring of rings) for (const node of ring.nodes.values()) light(ring, node, cells);
+      if (hit) for (const ring of rings) for (const node of ring.nodes.values()) light(ring, node, cells);
       linePaths.forEach((group, i) => group.forEach((path, level) => path.setAttribute("d", lines[i][level])));
       cellPaths.forEach((path, i) => path.setAttribute("d", cells[i]));
       tell(selection);
@@ -240,12 +241,13 @@
       lightTable();
     }
 
-    /** Light a token in the colours of the models that reach it, with the heads that carry lit edges, or let it rest. */
+    /** Light a token in the colours of the models that reach it, with the heads that carry lit edges. */
     function light(ring, node, cells) {
-      const { label } = shapes.get(`${ring.depth} ${node.token}`), models = hit?.nodes[ring.depth][node.token] ?? 0;
-      const before = label.dataset.lit ?? "", now = models ? nameOf(models) : "";
-      if (before !== now) { if (now) label.dataset.lit = now; else delete label.dataset.lit; }
+      const models = hit.nodes[ring.depth][node.token];
       if (!models) return;
+      const label = shapes.get(`${ring.depth} ${node.token}`).label.cloneNode(true);
+      label.dataset.lit = nameOf(models);
+      litLabels.append(label);
       const at = node.token * maxHeads();
       cellsOf(ring, node).forEach((path, head) => {
         const carried = hit.cells[ring.depth][at + head];
@@ -375,12 +377,13 @@
     function wire() {
       chart.dataset.wired = "yes";
       chart.on("plotly_afterplot", place);
+      chart.on("plotly_relayouting", place);
       let pressed = null;
       const show = (event) => {
         const found = at(event);
         cursor = null;
+        showTip(found, event); // before painting: it asks for sizes
         if (code(found) !== code(hover)) { hover = found; paint(); }
-        showTip(found, event);
       };
       chart.addEventListener("pointermove", (event) => {
         if (event.pointerType === "touch" || brush || event.buttons) return;

@@ -56,8 +56,9 @@
         if (!reach.edges[e]) continue;
         own.push(e);
         const depth = graph.depth[e], query = graph.query[e];
-        for (const h of graph.headsOf(e)) {
-          if (head === null || depth !== end.depth + 1 || h === head) cells[depth - 1][query * heads + h] |= 1 << i;
+        const restricted = head !== null && depth === end.depth + 1, row = cells[depth - 1], at = query * heads;
+        for (let k = graph.headStart[e]; k < graph.headStart[e + 1]; k++) {
+          if (!restricted || graph.headOf[k] === head) row[at + graph.headOf[k]] |= 1 << i;
         }
         if (own.length > MOST_LINES) continue;
         const key = `${depth} ${query} ${graph.key[e]}`, [models, strength] = lines.get(key) ?? [0, 0];

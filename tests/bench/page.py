@@ -6,6 +6,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
+from itertools import cycle
 from statistics import median
 
 from playwright.sync_api import Page, sync_playwright
@@ -50,6 +51,26 @@ HOVER = """async () => {
 }"""
 
 
+BRUSH = """async () => {
+  const chart = host.querySelector('.af-chart'), labels = [...host.querySelectorAll('.af-labels > *')];
+  const ring = labels.filter((label) => label.dataset.at.startsWith('12 ')).slice(0, 12), times = [];
+  const send = (name, label) => {
+    const [x, y] = host.locate(...label.dataset.at.split(' ').map(Number));
+    const event = { clientX: x, clientY: y, bubbles: true, pointerType: 'mouse', button: 0, buttons: 1 };
+    chart.dispatchEvent(new PointerEvent(name, event));
+  };
+  send('pointerdown', ring[0]);
+  for (const label of ring.slice(1)) {
+    const start = performance.now();
+    send('pointermove', label);
+    await new Promise(requestAnimationFrame);
+    times.push(performance.now() - start);
+  }
+  send('pointerup', ring.at(-1));
+  return times;
+}"""
+
+
 def measure() -> Iterator[tuple[str, str]]:
     """Yield what was measured and its figure."""
     yield from _figure_size()
@@ -64,6 +85,7 @@ def measure() -> Iterator[tuple[str, str]]:
         page.wait_for_selector("#flow .af-radial[data-drawn]")
         yield "open the page, first time, models not loaded", f"{time.perf_counter() - start:.2f} s"
         yield from _waits(page)
+        yield from _growth(page)
         yield from _largest(page)
         browser.close()
     demo.close()
@@ -108,6 +130,28 @@ def _waits(page: Page) -> Iterator[tuple[str, str]]:
     for tau in ("0.3", "0.1", "0.2", "0.05", "0.15"):
         times.append(timed(lambda tau=tau: box.fill(tau), ["#flow .af-radial"]))
     yield "bundled pair: change of tau alone, median of 5", f"{median(times):.2f} s"
+
+
+def _growth(page: Page) -> Iterator[tuple[str, str]]:
+    """What 100 redraws leave behind: nodes, listeners and heap after a collection, at the start and at the end."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    box, taus = page.locator("#tau input[type=number]"), cycle(("0.1", "0.2"))
+
+    def redraw(times: int) -> dict[str, float]:
+        for _ in range(times):
+            before = _drawn(page, "#flow .af-radial")
+            box.fill(next(taus))
+            page.wait_for_function(
+                "(n) => Number(document.querySelector('#flow .af-radial').dataset.drawn) > n", arg=before, polling=10
+            )
+        session.send("HeapProfiler.collectGarbage")
+        return {entry["name"]: entry["value"] for entry in session.send("Performance.getMetrics")["metrics"]}
+
+    redraw(1)
+    start, end = redraw(4), redraw(100)
+    for name, unit in (("Nodes", 1), ("JSEventListeners", 1), ("JSHeapUsedSize", 1e6)):
+        yield f"100 redraws: {name}", f"{start[name] / unit:.0f} -> {end[name] / unit:.0f}{' MB' if unit > 1 else ''}"
 
 
 def _largest(page: Page) -> Iterator[tuple[str, str]]:
