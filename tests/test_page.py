@@ -391,7 +391,7 @@ def test_the_rings_can_be_walked_with_the_keyboard(page, flows):
 
 
 def test_one_model_can_be_shown_alone(page, flows):
-    page.get_by_role("button", name="B", exact=True).click()
+    page.locator("#flow [data-view=b]").click()
     shown = page.evaluate("[...document.querySelectorAll('#flow .af-labels > *')].map((n) => n.getAttribute('class'))")
     assert all("af-b" in name for name in shown)
     token = int(np.flatnonzero(flows.b.graph.rings[-2])[-1])
@@ -459,6 +459,14 @@ def test_the_sentence_view_shows_influence_of_the_chosen_layer(page, flows):
         a, b = (np.minimum(5, np.ceil(one.influence[layer - 1])).astype(int) for one in (flows.a, flows.b))
         shared = np.minimum(a, b)
         assert shown == np.stack([shared, a - shared, b - shared], axis=1).tolist()
+    for side, one in (("a", flows.a), ("b", flows.b)):
+        page.locator(f"#sentence [data-side={side}]").click()
+        dots = page.evaluate(
+            "(name) => [...document.querySelectorAll('#sentence .af-unit')].map((unit) => "
+            "[unit.querySelectorAll('.af-dot').length, unit.querySelectorAll(`.af-dot.af-${name}`).length])",
+            side,
+        )
+        assert dots == [[n, n] for n in np.minimum(5, np.ceil(one.influence[0])).astype(int).tolist()]
     title = page.locator("#sentence .af-unit").nth(1).get_attribute("title")
     told = [float(number) for number in re.findall(r"[AB] ([\d.]+)", title)]
     assert told == pytest.approx([flows.a.influence[0, 1], flows.b.influence[0, 1]], abs=0.006)
@@ -551,19 +559,29 @@ def test_the_address_restores_what_is_shown(page, flows, open_page, url):
     before = analyse(page, First_sentence=PAIR[0])
     wait_for_redraw(page, before)
     change(page, lambda: page.locator("#tau input[type=number]").fill("0.2"))
-    page.get_by_role("button", name="B", exact=True).click()
+    page.locator("#flow [data-view=b]").click()
     labels = page.evaluate("[...document.querySelectorAll('#flow .af-labels text')].map((n) => n.dataset.at)")
     at = next(at for at in labels if at.startswith("1 "))
     depth, token = map(int, at.split())
     page.mouse.click(*hover(page, depth, token))
     page.mouse.move(5, 5)
-    page.wait_for_function("location.search.includes('tau=0.2') && location.search.includes('select')")
+    open_settings(page)
+
+    def start_elsewhere() -> None:
+        page.locator("#root input").click()
+        page.get_by_role("option").nth(3).click()
+
+    change(page, start_elsewhere)
+    page.wait_for_function("['tau=0.2', 'select', 'root=2'].every((part) => location.search.includes(part))")
     held, query = lit(page), page.evaluate("location.search.slice(1)")
+    centre = page.locator("#flow .af-labels [data-at^='0 ']").get_attribute("data-at")
+    assert centre == "0 2"
     again = open_page(query=query)
     expect(again.get_by_label("First sentence")).to_have_value(PAIR[0])
     expect(again.locator("#status")).to_contain_text("tau = 0.2.")
     expect(again.locator("#flow [data-view=b]")).to_have_attribute("aria-pressed", "true")
     assert lit(again) == held
+    assert again.locator("#flow .af-labels [data-at^='0 ']").get_attribute("data-at") == centre
 
 
 def test_an_example_is_analysed_with_a_click(page):

@@ -41,7 +41,7 @@
         depth: d, r, arc, band: d ? band : 2 * inner, nodes, right, left, rows, columns,
         pitch, cell: pitch < 1.6 ? 0 : 0.78 * pitch, // too small to tell apart: no cells
         meet: left.length && right.length ? right.length * step : null,
-        font: Math.max(8, Math.min(12.5, 0.4 * band)),
+        font: Math.max(8, Math.min(12.5, 0.36 * band)),
       };
     });
   }
@@ -68,16 +68,18 @@
     return [[from, -h], [to, -h], [to, h], [from, h]].map(([u, v]) => [x + u * a + v * c, y + u * b + v * d]);
   }
 
+  const sparklineHeight = (ring) => Math.min(11, 0.13 * ring.band);
+
   /** Room for a sparkline, 0 if there is too little or nothing attends to the ring. */
   function sparklineWidth(ring) {
-    const width = Math.min(0.72 * ring.arc, 46);
-    return ring.depth && ring.cell && width >= 14 ? width : 0;
+    const width = Math.min(0.72 * ring.arc, 46), used = 1.11 * ring.font + ring.rows * ring.pitch + 2 + sparklineHeight(ring);
+    return ring.depth && ring.cell && width >= 14 && used <= ring.band - 1.5 ? width : 0;
   }
 
   /** Spikes under a token's cells: where, relative to it, the tokens stand that attend to it.
    *  `spikes` are [offset from -1 to 1, heads]; returns the base line and a triangle each. */
   function sparkline(ring, node, spikes) {
-    const width = sparklineWidth(ring), high = Math.min(11, 0.17 * ring.band);
+    const width = sparklineWidth(ring), high = sparklineHeight(ring);
     const [x, y] = glyphCentre(ring, node), inward = (ring.rows * ring.pitch) / 2 + 2 + (node.flip > 0 ? high : 0);
     const base = [x - inward * Math.sin(node.angle), y - inward * Math.cos(node.angle)];
     const put = (points) => points.map(([u, v]) => [base[0] + u * node.right[0] + v * node.up[0], base[1] + u * node.right[1] + v * node.up[1]]);

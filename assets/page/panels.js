@@ -112,7 +112,7 @@
   function sentence(element, gradio) {
     const slider = element.querySelector("input"), layerName = element.querySelector("output");
     const text = element.querySelector(".af-text"), note = element.querySelector(".af-note");
-    let shown = null;
+    let shown = null, side = "both";
 
     /** Layers are chosen by their distance from the root, so that models of different depth are aligned there. */
     const layerOf = (model) => model.layers - 1 - (Number(slider.max) - Number(slider.value));
@@ -129,12 +129,11 @@
         const values = data.models.map((model) => model.influence[layerOf(model)]?.[index] ?? null);
         const circles = make("span", "af-circles", undefined, unit);
         circles.setAttribute("aria-hidden", "true");
-        const counts = values.map((value) => Math.min(5, Math.ceil(value ?? 0)));
-        const shared = counts.length > 1 ? Math.min(...counts) : 0;
-        for (let i = 0; i < Math.max(...counts); i++) {
-          const own = counts[0] > counts[1] || counts.length === 1 ? "a" : "b";
-          make("i", `af-dot af-${i < shared ? "ab" : own}`, undefined, circles);
-        }
+        const [a, b] = values.map((value) => Math.min(5, Math.ceil(value ?? 0)));
+        const shared = side === "both" ? Math.min(a, b ?? 0) : 0;
+        const own = side === "a" || (side === "both" && !(b > a)) ? "a" : "b";
+        const most = side === "a" ? a : side === "b" ? b : Math.max(a, b ?? 0);
+        for (let i = 0; i < most; i++) make("i", `af-dot af-${i < shared ? "ab" : own}`, undefined, circles);
         make("span", "af-token", continues ? token.slice(1) : token, unit);
         const told = values.map((value, i) => value === null ? null : `${"AB"[i]} ${number(value)}`).filter(Boolean).join(", ");
         unit.title = `${token}: influence ${told} heads`;
@@ -157,6 +156,14 @@
       words(data);
     }
     slider.addEventListener("input", () => shown && words(shown));
+    const sides = [...element.querySelectorAll("[data-side]")];
+    for (const button of sides) {
+      button.addEventListener("click", () => {
+        side = button.dataset.side;
+        for (const other of sides) other.setAttribute("aria-pressed", String(other === button));
+        if (shown) words(shown);
+      });
+    }
     panel(element, gradio, ".af-sentence", { draw, redraw: words });
   }
 

@@ -287,6 +287,7 @@
           makeSvg("circle", { cx: x.toFixed(1), cy: (-y).toFixed(1), r: 1.7, class: `af-${nameOf(modelsAt(d, token))}`, "data-place": `${d} ${token}` }, svg);
         }
       });
+      lightContext();
     }
 
     function lightContext() {

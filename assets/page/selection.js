@@ -71,7 +71,7 @@
   }
 
   const plural = (count, name) => `${count.toLocaleString("en", { maximumFractionDigits: 0 })} ${name}${count === 1 ? "" : "s"}`;
-  const percent = (weight) => weight.toLocaleString("en", { maximumFractionDigits: 2 });
+  const weightText = (weight) => weight.toFixed(2);
 
   /** Heads that carry some edges, as "L3 H2, H4; L4 H1". */
   function headList(graph, edges, most = 8) {
@@ -117,12 +117,12 @@
     const strongest = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
     if (head !== null) {
       const through = reads.filter((e) => graph.has(e, head));
-      const names = strongest(through, (e) => graph.weight(e, head)).map((e) => `${graph.text[graph.key[e]]} ${percent(graph.weight(e, head))}`);
+      const names = strongest(through, (e) => graph.weight(e, head)).map((e) => `${graph.text[graph.key[e]]} ${weightText(graph.weight(e, head))}`);
       return through.length ? `attends to ${names.join(", ")}${through.length > 3 ? ` and ${through.length - 3} more` : ""}` : "attends to nothing above tau";
     }
     if (depth < graph.layers) {
       const heads = graph.attends(depth, token).filter(Boolean).length;
-      const names = strongest(reads, (e) => graph.strongest[e]).map((e) => `${graph.text[graph.key[e]]} ${percent(graph.strongest[e] / 255)}`);
+      const names = strongest(reads, (e) => graph.strongest[e]).map((e) => `${graph.text[graph.key[e]]} ${weightText(graph.strongest[e] / 255)}`);
       said.push(heads ? `${heads} of its ${graph.heads} heads attend to ${plural(reads.length, "token")} (most to ${names.join(", ")})` : "its heads attend to nothing above tau");
     }
     if (depth > 0) {

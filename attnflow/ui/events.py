@@ -84,8 +84,8 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @told
 def analysed(
-    model_a: str, revision_a: str, model_b: str, revision_b: str, text_a: str, text_b: str, layer: int, head: int,
-    *settings: Any, progress: gr.Progress = PROGRESS,
+    before: Shown | None, model_a: str, revision_a: str, model_b: str, revision_b: str, text_a: str, text_b: str,
+    layer: int, head: int, *settings: Any, progress: gr.Progress = PROGRESS,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Run both models and fill the page."""
     refs = [_ref(model_a, revision_a), _ref(model_b, revision_b)]
@@ -99,12 +99,16 @@ def analysed(
     layers, heads = layer_choices(a, b), max(a.card.n_heads, b.card.n_heads)
     layer, head = min(layer or 0, len(layers) - 1), min(head or 0, heads - 1)
     choices = [(f"L{at + 1} H{h + 1}", f"{at}.{h}") for at in range(len(layers)) for h in range(heads)]
-    fresh = Settings(*settings)._replace(root=DECISION, heads=[])  # tokens and heads may be others now
+    chosen = Settings(*settings)._replace(heads=[])
+    # A root belongs to the tokens it was chosen for: those of the last analysis, or of the link that was opened.
+    same = before is None or (before.text_a, before.text_b) == (text_a, text_b)
+    if not (same and 0 <= (chosen.root or 0) < len(_flows(a, b, chosen._replace(root=DECISION)).pairing.text)):
+        chosen = chosen._replace(root=DECISION)
     return (
         shown,
         _story(refs, text_a, text_b),
         [_prediction(a), _prediction(b)],
-        *_drawn(a, b, fresh),
+        *_drawn(a, b, chosen),
         gr.update(choices=choices, value=[]),
         gr.update(choices=layers, value=layer),
         gr.update(choices=[(f"H{h + 1}", h) for h in range(heads)], value=head),
@@ -318,6 +322,9 @@ def restored(request: gr.Request) -> Any:
     unit = {unit: name for name, unit in UNITS.items()}.get(query.get("unit", ""))
     updates.append(gr.update(value=unit) if unit else gr.skip())
     updates.append(gr.update(value=True) if query.get("hide") == "1" else gr.skip())
+    root = query.get("root", "")
+    known = root.isdecimal() and len(root) < 5  # whether there is such a token is seen once the pair is analysed
+    updates.append(gr.update(choices=[(root, int(root))], value=int(root)) if known else gr.skip())
     return updates
 
 

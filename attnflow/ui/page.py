@@ -39,7 +39,8 @@ CLOSE_SIDEBAR_ON_PHONES = """() => {
 """There the sidebar covers the page, and a visitor comes for the results."""
 REMEMBER = """(model_a, revision_a, model_b, revision_b, a, b, tau, auto, unit, alpha, root, heads, hide) =>
   Attnflow.link.set({ model_a, revision_a, model_b, revision_b, a, b, tau: auto ? "" : tau,
-    unit: unit === "Words" ? "word" : "", alpha: alpha === 0.5 ? "" : alpha, hide: hide ? "1" : "" })"""
+    unit: unit === "Words" ? "word" : "", alpha: alpha === 0.5 ? "" : alpha, hide: hide ? "1" : "",
+    root: root < 0 ? "" : root })"""
 """Keeps the address of the page such that it restores what is shown."""
 
 # What a person does with the page: answered at once, outside the queue, and no endpoint of the API.
@@ -149,12 +150,12 @@ def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[
     shown = gr.State(None, time_to_live=3600)
     pair, settings, layer, head = controls.pair, controls.settings, results.layer, results.head
     tau, auto, unit, alpha, root, heads, hide = settings
-    inputs = [*pair, layer, head, *settings]
+    inputs = [shown, *pair, layer, head, *settings]
     redrawn = [results.status, tau, results.words, results.flow, root]
     everything = [shown, results.story, results.predictions, *redrawn, heads, layer, head, *results.maps]
     flow, remembered = results.flow, {"fn": None, "inputs": [*pair, *settings], "js": REMEMBER, **_CLICK}
 
-    opened = demo.load(events.restored, None, [*pair, tau, alpha, auto, unit, hide], **_CLICK)
+    opened = demo.load(events.restored, None, [*pair, tau, alpha, auto, unit, hide, root], **_CLICK)
     opened.then(events.analysed, inputs, everything, **_MODEL)
     starts = [controls.analyse.click, pair[-2].submit, pair[-1].submit]
     gr.on(starts, events.analysed, inputs, everything, **_MODEL).success(**remembered)

@@ -74,7 +74,13 @@ class SentenceView(Panel):
     template = """
 <div class="af-sentence">
   <h3 class="af-title">Influence on the decision</h3>
-  <label class="af-layer">From layer <input type="range" min="1" max="1" value="1" step="1"> <output></output></label>
+  <div class="af-toolbar">
+    <label class="af-layer">From layer <input type="range" min="1" max="1" value="1" step="1"> <output></output></label>
+    <span class="af-views" role="group" aria-label="Influence in which model">
+      <button type="button" data-side="a">A</button><button type="button" data-side="b">B</button>
+      <button type="button" data-side="both" aria-pressed="true">A and B</button>
+    </span>
+  </div>
   <div class="af-text"></div>
   <p class="af-note"></p>
 </div>"""

@@ -164,3 +164,4 @@ def _largest(page: Page) -> Iterator[tuple[str, str]]:
             f"radial view of that size, {name}: hover to highlight, work / next frame",
             f"{worked:.0f} / {shown:.0f} ms",
         )
+        yield f"radial view of that size, {name}: a step of a brush", f"{median(page.evaluate(BRUSH)):.0f} ms"
