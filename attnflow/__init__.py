@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         TextError,
         UnsupportedArchitectureError,
     )
-    from attnflow.graph import AttentionGraph, Reach, attention_graph, influence, reach
+    from attnflow.graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
     from attnflow.records import Encoding, Tokens, Trace
     from attnflow.tracing import capture, encode
 
@@ -42,7 +42,7 @@ _HOME = {
         "TextError",
         "UnsupportedArchitectureError",
     ),
-    "graph": ("AttentionGraph", "Reach", "attention_graph", "influence", "reach"),
+    "graph": ("AttentionGraph", "Reach", "attention_graph", "influence", "paths_between", "reach"),
     "records": ("Encoding", "Tokens", "Trace"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -67,6 +67,7 @@ __all__ = [
     "load_checkpoint",
     "merge_words",
     "pair_traces",
+    "paths_between",
     "reach",
 ]
 

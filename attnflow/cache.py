@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -13,8 +14,8 @@ T = TypeVar("T")
 class BoundedCache(Generic[T]):
     """Keeps the values that were used last, up to a number of bytes.
 
-    Threads that ask for the same missing key wait for one computation; a failed computation is not remembered. A value
-    that alone exceeds the bound is returned and not kept.
+    Threads that ask for the same missing key share one computation, its failure included; a failure is not remembered
+    for those who ask later. A value that alone exceeds the bound is returned and not kept.
 
     Args:
         max_bytes: The bound.
@@ -25,7 +26,7 @@ class BoundedCache(Generic[T]):
         self.max_bytes = max_bytes
         self._size_of = size_of
         self._values: OrderedDict[Hashable, T] = OrderedDict()
-        self._under_way: dict[Hashable, threading.Lock] = {}
+        self._under_way: dict[Hashable, Future[T]] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
@@ -34,18 +35,29 @@ class BoundedCache(Generic[T]):
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key]
-            turn = self._under_way.setdefault(key, threading.Lock())
-        with turn:
+            shared = self._under_way.get(key)
+            mine = shared is None
+            if shared is None:
+                shared = self._under_way[key] = Future()
+        if mine:
+            self._compute(key, compute, shared)
+        return shared.result()
+
+    def _compute(self, key: Hashable, compute: Callable[[], T], shared: Future[T]) -> None:
+        try:
+            value = compute()
+        except BaseException as error:
             with self._lock:
-                if key in self._values:  # somebody else computed it while we waited
-                    return self._values[key]
-            try:
-                value = compute()
-                self._keep(key, value)
-                return value
-            finally:
-                with self._lock:
-                    self._under_way.pop(key, None)
+                del self._under_way[key]
+            shared.set_exception(error)
+            return
+        with self._lock:
+            del self._under_way[key]
+            if self._size_of(value) <= self.max_bytes:
+                self._values[key] = value
+                while self.nbytes > self.max_bytes:
+                    self._values.popitem(last=False)
+        shared.set_result(value)
 
     def find(self, key: Hashable) -> T | None:
         """Return the value of a key if it is there."""
@@ -54,14 +66,6 @@ class BoundedCache(Generic[T]):
                 return None
             self._values.move_to_end(key)
             return self._values[key]
-
-    def _keep(self, key: Hashable, value: T) -> None:
-        with self._lock:
-            if self._size_of(value) > self.max_bytes:
-                return
-            self._values[key] = value
-            while self.nbytes > self.max_bytes:
-                self._values.popitem(last=False)
 
     @property
     def nbytes(self) -> int:

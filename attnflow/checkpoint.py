@@ -14,6 +14,8 @@ from typing import Any, Literal
 import torch
 from transformers import (
     CONFIG_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_MAPPING,
     AutoConfig,
@@ -44,6 +46,8 @@ _KIND_BY_SUFFIX: dict[str, HeadKind] = {
 }
 
 
+_MOST_LAYERS = 200
+_TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
 _FOLDERS = re.compile(r"(?<![\w:])/(?:[^\s'\",:]+/)+")
 
 
@@ -136,12 +140,12 @@ def _load_location(location: hub.Location) -> Checkpoint:
         raise CheckpointError(
             f"{location.repo_id} has no weights as safetensors or PyTorch .bin; choose a repository that has."
         )
-    size = location.parameters or sum(location.files[name] for name in location.weight_files) // 4
-    if size > limits.MAX_PARAMETERS:
+    if location.wanted_bytes > limits.MAX_DOWNLOAD_BYTES:
         raise CheckpointError(
-            f"{location.repo_id} has {size / 1e6:,.0f} million parameters; this machine takes at most "
-            f"{limits.MAX_PARAMETERS / 1e6:,.0f} million. Choose a smaller checkpoint."
+            f"{location.repo_id} takes {location.wanted_bytes / 1e6:,.0f} MB to download; this machine takes at most "
+            f"{limits.MAX_DOWNLOAD_BYTES / 1e6:,.0f} MB. Choose a smaller checkpoint."
         )
+    _check_size(location.parameters or 0, location.repo_id)
     return _read(hub.download(location), location.repo_id, location.sha)
 
 
@@ -179,6 +183,10 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
         reason = f"{kind} is an encoder-decoder, and so far encoders and decoders are analysed only by themselves"
     elif "quantization_config" in config:
         reason = "its weights are quantised; the analyses need them in full"
+    elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
+        reason = f"{kind} does not read text"
+    elif not 0 < _layers(config) <= _MOST_LAYERS:
+        reason = f"its config.json asks for {_layers(config)} layers; from 1 to {_MOST_LAYERS} can be analysed"
     else:
         model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
         model_class = model_class[0] if isinstance(model_class, tuple) else model_class
@@ -186,6 +194,14 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             reason = f"the attention of {kind} cannot be recorded through transformers' attention interface"
     if reason:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: {reason}. Choose another checkpoint.")
+
+
+def _layers(config: Mapping[str, Any]) -> int:
+    """Number of layers; 1 where the configuration leaves it to the architecture's default."""
+    for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
+        if name in config:
+            return config[name] if isinstance(config[name], int) else 0
+    return 1
 
 
 def _read(folder: Path, name: str, sha: str) -> Checkpoint:
@@ -227,6 +243,9 @@ def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
     kind = head_kind(config.architectures or [])
     classifies = kind == "sequence-classification" and type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
     loader = AutoModelForSequenceClassification if classifies else AutoModel
+    # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
+    with torch.device("meta"):
+        _check_size(loader.from_config(config).num_parameters(), name)
     try:
         model, report = loader.from_pretrained(
             folder,
@@ -260,6 +279,14 @@ def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
         config.problem_type or "", "single_label" if len(labels) > 1 else "regression"
     )
     return model, TaskHead(kind, trained=True, labels=labels, problem=problem)
+
+
+def _check_size(parameters: int, name: str) -> None:
+    if parameters > limits.MAX_PARAMETERS:
+        raise CheckpointError(
+            f"{name} has {parameters / 1e6:,.0f} million parameters; this machine takes at most "
+            f"{limits.MAX_PARAMETERS / 1e6:,.0f} million. Choose a smaller checkpoint."
+        )
 
 
 def head_kind(architectures: list[str]) -> HeadKind:

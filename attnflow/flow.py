@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from attnflow.comparison import Pairing, merge_words, pair_traces
 from attnflow.errors import SelectionError
-from attnflow.graph import AttentionGraph, attention_graph, check_token, influence, smallest_tau
+from attnflow.graph import AttentionGraph, attention_graph, check_token, influence
 from attnflow.records import SPECIAL, Head, Trace, check_heads
 
 LARGEST_RING = 24
@@ -121,10 +121,33 @@ def _aligned(heads: Iterable[Head], trace: Trace, n_layers: int) -> list[Head]:
     return [(layer, head) for layer, head in own if layer >= 0 and head < trace.n_heads]
 
 
-def first_tau(a: Trace, b: Trace, *, unit: str = "piece") -> float:
-    """The threshold to start with: the smallest multiple of 0.05 with at most `LARGEST_RING` tokens in every ring."""
-    pairing = pair_traces(a, b, check_unit(unit))
-    return smallest_tau([pairing.a, pairing.b], largest_ring=LARGEST_RING)
+def first_tau(
+    a: Trace,
+    b: Trace,
+    *,
+    unit: str = "piece",
+    root: int | None = None,
+    heads: Iterable[Head] | None = None,
+    hide_special: bool = False,
+) -> float:
+    """The threshold to start with: the smallest multiple of 0.05 with at most `LARGEST_RING` tokens in every ring.
+
+    Args:
+        a: Trace of model A.
+        b: Trace of model B.
+        unit: As in `compare_flows`, and so are the others.
+        root: Unit of the pair to start from.
+        heads: Heads that may carry edges.
+        hide_special: Whether special tokens are kept out.
+    """
+    allowed = None if heads is None else list(heads)
+
+    def readable(tau: float) -> bool:
+        flows = compare_flows(a, b, tau, unit=unit, root=root, heads=allowed, hide_special=hide_special)
+        return all(one.graph.rings.sum(axis=1).max() <= LARGEST_RING for one in (flows.a, flows.b))
+
+    taus = [round(0.05 * step, 2) for step in range(1, 20)]
+    return next((tau for tau in taus if readable(tau)), taus[-1])
 
 
 def check_unit(unit: str) -> str:

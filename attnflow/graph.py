@@ -6,7 +6,6 @@ Ring `l` of a graph holds tokens as they enter layer `l`; ring `L` holds only th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -293,13 +292,3 @@ def _chosen(graph: AttentionGraph, ring: int, tokens: int | Iterable[int]) -> ND
     for token in several:
         chosen[check_token("token", token, graph.n_tokens)] = True
     return chosen & graph.rings[ring]
-
-
-def smallest_tau(traces: Iterable[Trace], *, largest_ring: int = 24, step: float = 0.05) -> float:
-    """The smallest multiple of `step` at which no ring of any trace holds more than `largest_ring` tokens."""
-    traces = list(traces)
-    for multiple in range(1, math.ceil(1 / step)):
-        tau = round(multiple * step, 10)
-        if all(attention_graph(trace, tau).rings.sum(axis=1).max() <= largest_ring for trace in traces):
-            return tau
-    raise SelectionError(f"No threshold leaves at most {largest_ring} tokens in every ring.")

@@ -70,6 +70,16 @@ class Location:
                 return [first, *(name for name in self.files if first.endswith(".json") and shards.fullmatch(name))]
         return []
 
+    @property
+    def wanted(self) -> list[str]:
+        """All files that are downloaded."""
+        return [*_TEXT_FILES, *(self.weight_files or [*_WEIGHTS, "model-*.safetensors"])]
+
+    @property
+    def wanted_bytes(self) -> int:
+        """Their size."""
+        return sum(self.files.get(name, 0) for name in self.wanted)
+
 
 def check_repo_id(name: str) -> str:
     """Return a valid repository id, stripped.
@@ -159,7 +169,6 @@ def parse_config(path: Path, name: str) -> dict[str, Any]:
 
 def download(location: Location) -> Path:
     """Fetch configuration, tokenizer and weights of a commit and return their folder."""
-    wanted = [*_TEXT_FILES, *(location.weight_files or [*_WEIGHTS, "model-*.safetensors"])]
     return Path(
         _guarded(
             location,
@@ -168,7 +177,7 @@ def download(location: Location) -> Path:
                 revision=location.sha,
                 token=location.token or False,
                 cache_dir=location.cache_dir,
-                allow_patterns=wanted,
+                allow_patterns=location.wanted,
                 local_files_only=not location.files,
             ),
         )

@@ -18,6 +18,10 @@ def _whole_number(name: str, default: int) -> int:
 
 MAX_TOKENS = _whole_number("ATTNFLOW_MAX_TOKENS", 128)
 """Pieces in one pair, special tokens included."""
+MAX_CHARACTERS = 20 * MAX_TOKENS
+"""Characters of one sentence: more cannot be few tokens, except of a text made to be a burden."""
+MAX_DOWNLOAD_BYTES = _whole_number("ATTNFLOW_MAX_DOWNLOAD_MB", 4_000) * 10**6
+"""Files of one checkpoint."""
 MAX_PARAMETERS = _whole_number("ATTNFLOW_MAX_PARAMETERS", 1_000_000_000)
 """Parameters of one checkpoint; each takes four bytes of memory."""
 MODEL_CACHE_BYTES = _whole_number("ATTNFLOW_MODEL_CACHE_MB", 6_000) * 10**6

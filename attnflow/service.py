@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ class Run:
     trace: Trace
 
 
+_AT_ONCE = threading.BoundedSemaphore(2)
+"""Models that run at the same time, whoever asked: the page's quick events run one, too, if its trace is gone."""
 _runs: BoundedCache[Run] = BoundedCache(limits.TRACE_CACHE_BYTES, lambda run: run.trace.nbytes)
 
 
@@ -77,7 +80,8 @@ def run(
             n_parameters=checkpoint.n_parameters,
             head=checkpoint.head,
         )
-        return Run(key, card, capture(checkpoint, encoding, pruned=heads))
+        with _AT_ONCE:
+            return Run(key, card, capture(checkpoint, encoding, pruned=heads))
 
     return _runs.get(key, compute)
 

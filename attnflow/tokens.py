@@ -1,4 +1,4 @@
-"""Words, pieces and their display text: the only place where text is cut, joined or escaped.
+"""Words and pieces: where the words of a text are, and which piece belongs to which.
 
 A *piece* is what a tokenizer makes, a *word* is what a reader sees. Words are defined by the text alone, so that two
 checkpoints with different tokenizers can be compared word by word.
@@ -6,7 +6,6 @@ checkpoints with different tokenizers can be compared word by word.
 
 from __future__ import annotations
 
-import html
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -158,13 +157,3 @@ def word_of_piece(words: Sequence[Span], span: Span) -> int:
     if last >= first:
         return first
     return next((index for index, (_, right) in enumerate(words) if span[0] < right), len(words) - 1)
-
-
-def escape(text: str) -> str:
-    """Escape a text for Plotly, which otherwise reads `<s>` and `</s>` as strike-through marks and shows nothing."""
-    return html.escape(text, quote=False)
-
-
-def shorten(text: str, limit: int) -> str:
-    """Cut a text to at most `limit` (2 or more) characters, with an ellipsis where something is missing."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"

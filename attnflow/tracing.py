@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attnflow import attention
+from attnflow import attention, limits
 from attnflow.checkpoint import Checkpoint
 from attnflow.errors import TextError, UnsupportedArchitectureError
 from attnflow.records import SPECIAL, Encoding, Head, Tokens, Trace, check_heads
@@ -55,6 +55,12 @@ def _checked_texts(text_a: str, text_b: str | None) -> tuple[str, str | None]:
     for name, text in (("first", text_a), ("second", text_b or "")):
         if not isinstance(text, str):
             raise TextError(f"The {name} sentence is a {type(text).__name__}; give a text.")
+        if len(text) > limits.MAX_CHARACTERS:
+            raise TextError(
+                f"The {name} sentence has {len(text):,} characters; the limit is {limits.MAX_CHARACTERS:,}. Shorten it."
+            )
+        if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise TextError(f"The {name} sentence holds half of a character (a lone surrogate); remove it.")
     if not text_a.strip():
         raise TextError("The first sentence is empty; write a sentence in it.")
     return text_a, text_b if text_b and text_b.strip() else None

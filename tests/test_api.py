@@ -181,6 +181,8 @@ def test_a_checkpoint_of_the_hub_gives_the_numbers_of_transformers(client, hub, 
         ("attention_map", {"head": -1}, "head is -1"),
         ("attention_map", {"head": 1.5}, "whole number"),
         ("attention_map", {"layer": "x"}, "whole number"),
+        ("attention_map", {"layer": 10**400}, "whole number"),
+        ("predict", {"sentence_a": "a" * 3000}, "3,000 characters"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(endpoint, change, reason, client):

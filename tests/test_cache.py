@@ -35,6 +35,41 @@ def test_a_failure_is_not_remembered():
     assert cache.get("a", lambda: "ok") == "ok"
 
 
+def test_threads_share_a_value_that_is_too_large_to_keep_and_a_failure():
+    cache, calls = BoundedCache[str](1, len), []
+    entered, release = threading.Event(), threading.Event()
+
+    def compute(fails=False):
+        calls.append(1)
+        entered.set()
+        release.wait(5)
+        if fails:
+            raise KeyError("no")
+        return "too large"
+
+    results = []
+
+    def ask(fails):
+        try:
+            results.append(cache.get("key", lambda: compute(fails)))
+        except KeyError:
+            results.append("failed")
+
+    for fails in (False, True):
+        entered.clear(), release.clear(), calls.clear(), results.clear()
+        first = threading.Thread(target=ask, args=(fails,))
+        first.start()
+        entered.wait(5)
+        others = [threading.Thread(target=ask, args=(fails,)) for _ in range(5)]
+        for thread in others:
+            thread.start()
+        threading.Timer(0.1, release.set).start()
+        for thread in [first, *others]:
+            thread.join()
+        assert len(calls) == 1
+        assert results == ["failed" if fails else "too large"] * 6
+
+
 def test_threads_that_ask_for_the_same_value_compute_it_once():
     cache, calls, start = BoundedCache[str](10, len), [], threading.Barrier(8)
     release = threading.Event()

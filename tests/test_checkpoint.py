@@ -157,6 +157,7 @@ def test_positions_before_padding_are_not_counted_for_roberta(folders, tmp_path,
         ({"model_type": "bert", "quantization_config": {}}, "quantised"),
         ({"model_type": "deberta-v2"}, "attention of deberta-v2 cannot be recorded"),
         ({"model_type": "xlnet"}, "attention of xlnet cannot be recorded"),
+        ({"model_type": "vit"}, "vit does not read text"),
     ],
 )
 def test_an_architecture_that_cannot_be_analysed_is_refused_with_the_reason(config, reason):
@@ -233,6 +234,25 @@ def test_a_repository_that_lacks_a_file_is_refused(missing, reason, hub, folders
     hub.add(name, copy_without(folders["bert"], tmp_path / "part", missing))
     with pytest.raises(CheckpointError, match=reason):
         load_checkpoint(name)
+
+
+def test_a_configuration_that_asks_for_too_much_is_refused_before_anything_is_allocated(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_PARAMETERS", 10**8)
+    config = json.loads((folders["bert"] / "config.json").read_text())
+    for name, change in (("vocabulary", {"vocab_size": 10**8}), ("width", {"intermediate_size": 10**9})):
+        folder = edited_config(folders["bert"], tmp_path / name, **change)
+        with pytest.raises(CheckpointError, match="million parameters; this machine takes at most 100 million"):
+            load_checkpoint(folder)
+    for layers in (0, 10**6, "x"):
+        with pytest.raises(UnsupportedArchitectureError, match="layers"):
+            check_supported(config | {"num_hidden_layers": layers}, "lab/model")
+
+
+def test_a_large_download_is_refused_before_it_starts(hub, repo, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_DOWNLOAD_BYTES", 10_000)
+    with pytest.raises(CheckpointError, match="MB to download; this machine takes at most 0 MB"):
+        load_checkpoint(repo)
+    assert not any("safetensors" in request.path for request in hub.requests if repo in request.path)
 
 
 def test_an_adapter_is_refused(hub, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnflow import SelectionError, attention_graph, influence, reach
-from attnflow.graph import attended_by, paths_between, smallest_tau
+from attnflow.graph import attended_by, paths_between
 from tests import reference
 from tests.random_traces import random_trace
 
@@ -165,17 +165,6 @@ def test_pruned_heads_carry_no_edge():
     assert not graph.heads[graph.layer == 0][:, 1].any()
     assert not graph.heads[graph.layer == 1][:, 2].any()
     assert graph.heads[graph.layer == 0][:, 0].all()
-
-
-def test_the_smallest_tau_keeps_every_ring_readable():
-    # Uniform attention over 30 tokens is above 0 everywhere but not above 1/30.
-    sharp = random_trace(1, 3, 4, 30, concentration=0.02)
-    uniform = random_trace(0, 2, 2, 30, attention=np.full((2, 2, 30, 30), 1 / 30))
-    assert smallest_tau([uniform]) == 0.05
-    tau = smallest_tau([uniform, sharp])
-    assert attention_graph(sharp, tau).rings.sum(axis=1).max() <= 24
-    assert tau == 0.05 or attention_graph(sharp, tau - 0.05).rings.sum(axis=1).max() > 24
-    assert smallest_tau([sharp], largest_ring=3) > tau
 
 
 @pytest.mark.parametrize("tau", [-0.1, 1, 1.5, float("nan"), float("inf"), "0.1", None, True])

@@ -21,7 +21,7 @@ LAYERS = {
     "errors": (0, "both"),
     "limits": (1, "both"),
     "tokens": (1, "both"),
-    "palette": (1, "both"),
+    "rounding": (1, "both"),
     "cache": (1, "both"),
     "records": (1, "both"),
     "hub": (2, "model"),

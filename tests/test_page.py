@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import gradio as gr
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,8 +15,9 @@ from attnflow.figures.radial import radial
 from attnflow.figures.tour import tour
 from attnflow.flow import compare_flows, first_tau, flow
 from attnflow.graph import paths_between
+from attnflow.ui import events
 from attnflow.ui.examples import load_examples
-from tests.checkpoints import PAIR
+from tests.checkpoints import PAIR, make_checkpoint
 from tests.random_traces import random_trace
 
 EXAMPLE = load_examples()[0]
@@ -321,6 +323,8 @@ def test_the_table_holds_the_same_and_selects(page, flows):
     assert lit(page) == expected_lit(flows, 1, token)
     on = page.locator("#flow .af-table .af-on").count()
     assert on == len(lit(page))
+    page.keyboard.press("Escape")  # anywhere in the panel
+    assert lit(page) == {}
 
 
 def test_the_tour_shows_each_model_and_the_head(page, flows):
@@ -551,9 +555,13 @@ def test_what_is_shown_can_be_saved(page, flows, tmp_path, open_page, url):
     alone.goto(files["html"].as_uri())
     alone.wait_for_selector(".af-radial[data-drawn]")
     held = alone.evaluate("[...document.querySelectorAll('[data-lit]')].map((n) => [n.dataset.at, n.dataset.lit])")
-    assert {tuple(map(int, at.split())): name for at, name in held} == expected_lit(flows, 1, token)
+    expected = expected_lit(flows, 1, token)
+    assert sorted((tuple(map(int, at.split())), name) for at, name in held) == sorted(expected.items())
+    assert alone.locator(".af-overlay").count() == 2
     assert all(address.startswith(("file:", "data:", "blob:")) for address in asked)
+    alone.locator(".af-chart").focus()
     alone.keyboard.press("Escape")
+    expect(alone.locator("[data-lit]")).to_have_count(0)
 
 
 def test_the_address_restores_what_is_shown(page, flows, open_page, url):
@@ -621,13 +629,13 @@ def test_a_checkpoint_of_the_hub_is_analysed_through_the_page(page, hub, folders
 
 
 def test_models_of_different_depth_are_aligned_at_the_root(page, hub, tmp_path):
-    from tests.checkpoints import make_checkpoint
-
     hub.add("lab/deep", make_checkpoint(tmp_path / "deep", "bert", num_hidden_layers=9))
     before = analyse(page, Model_A="lab/deep")
     wait_for_redraw(page, before)
     depth = load_checkpoint("demo/finetuned").n_layers
     expect(page.locator("#sentence output")).to_have_text(f"A L9 · B L{depth}")
+    page.locator("#sentence input[type=range]").fill("1")
+    expect(page.locator("#sentence output")).to_have_text("A L1")
     page.get_by_role("tab", name="Attention map").click()
     page.locator("#layer input").click()
     expect(page.get_by_role("option", name=f"A L9 · B L{depth}")).to_be_visible()
@@ -665,18 +673,89 @@ def test_hostile_text_is_shown_and_not_run(page):
     assert page.locator("#sentence img").count() == 0
 
 
-def test_event_payloads_are_checked(url):
-    """A private event still answers a direct request, so what it is sent is checked like input of the API."""
-    import httpx2
+class Sent:
+    """An event as a direct request would make it."""
 
-    config = httpx2.get(f"{url}config").json()
-    (event,) = [d for d in config["dependencies"] if any(t[1] == "head_select" for t in d["targets"])]
-    for payload in ({"depth": 10**6, "head": 0}, {"depth": "x", "head": 0}, {}):
-        answer = httpx2.post(
-            f"{url}gradio_api/run/predict",
-            json={"fn_index": event["id"], "data": [None], "event_data": payload, "session_hash": "tests"},
-        )
-        assert answer.status_code < 500 or "error" in json.dumps(answer.json())
+    def __init__(self, **data):
+        vars(self).update(data)
+
+
+def test_event_payloads_are_checked(flows):
+    """A private event still answers a direct request, so what it is sent is checked like input of the API."""
+    runs = [service.run(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
+    shown = events.Shown(runs[0].key, runs[1].key, "demo/pretrained", "demo/finetuned", EXAMPLE.text_a, EXAMPLE.text_b)
+    settings = (0.1, False, "Word pieces", 0.5, -1, [], False)
+    layer, head, *maps = events.head_selected(shown, Sent(depth=0, head=1))
+    assert (layer, head, maps[0]["title"]) == (3, 1, "demo/pretrained · L4 H2")
+    for payload in ({"depth": 10**6, "head": 0}, {"depth": "x", "head": 0}, {"depth": -1, "head": 0}, {"head": 99}, {}):
+        with pytest.raises(gr.Error, match=r"whole number|no head"):
+            events.head_selected(shown, Sent(**payload))
+    for layer, head in ((99, 0), (0, -1), (None, 0), ("1", 0)):
+        with pytest.raises(gr.Error, match=r"whole number|no head"):
+            events.mapped(shown, layer, head)
+    for number, value in ((0, "x"), (0, 2), (3, 0), (3, None), (4, 10**6), (4, "x"), (5, ["9.9"]), (5, ["x"])):
+        wrong = [*settings[:number], value, *settings[number + 1 :]]
+        with pytest.raises(gr.Error, match=r"give|choose"):
+            events.redrawn(shown, *wrong)
+    with pytest.raises(gr.Error, match="press Analyse first"):
+        events.redrawn(None, *settings)
+
+
+def test_a_panel_is_up_to_date_when_its_tab_is_shown_again(page, flows):
+    page.get_by_role("tab", name="Attention map").click()
+    page.wait_for_selector("#map-b .af-heatmap[data-drawn]")
+    analyse(page, First_sentence="Nina met Paul.")
+    expect(page.locator("#sentence .af-text")).to_contain_text("Nina")
+    page.get_by_role("tab", name="Attention flow").click()
+    expect(page.locator("#flow .af-labels")).to_contain_text("Nina")
+    x, y = place(page, 0, 0, 1)
+    page.mouse.click(x, y)
+    expect(page.locator("#flow .af-status")).to_contain_text("Held")
+    page.get_by_role("tab", name="Attention map").click()
+    expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned · L4 H2")
+
+
+def test_a_map_of_a_head_that_a_model_lacks_is_empty(page, hub, tmp_path):
+    hub.add("lab/deeper", make_checkpoint(tmp_path / "deeper", "bert", num_hidden_layers=9))
+    before = analyse(page, Model_A="lab/deeper")
+    wait_for_redraw(page, before)
+    page.get_by_role("tab", name="Attention map").click()
+    page.wait_for_selector("#map-b .af-heatmap[data-drawn]")
+    page.locator("#layer input").click()
+    page.get_by_role("option", name="A L2", exact=True).click()
+    expect(page.locator("#map-a .af-title")).to_contain_text("L2")
+    expect(page.locator("#map-b .af-title")).to_have_text("This model has no such head")
+
+
+@pytest.mark.parametrize("select", ["9:1", "1:99", "0:0.h77", "1:1~8:0", "x", "1:"])
+def test_a_link_to_a_selection_that_is_not_there_shows_the_page(select, open_page):
+    page = open_page(query=f"select={select}")
+    expect(page.locator("#flow .af-legend")).to_contain_text("both")
+    assert lit(page) == {}
+    page.wait_for_function("!location.search.includes('select')")
+
+
+def test_a_slow_answer_does_not_move_the_slider_back(page, monkeypatch):
+    import time
+
+    from attnflow.ui import events as module
+
+    slow = module.compare_flows
+
+    def delayed(*args, **kwargs):
+        time.sleep(0.4)
+        return slow(*args, **kwargs)
+
+    monkeypatch.setattr(module, "compare_flows", delayed)
+    box = page.locator("#tau input[type=number]")
+    seen = []
+    for tau in ("0.1", "0.3", "0.5", "0.6"):
+        box.fill(tau)
+        page.wait_for_timeout(150)
+        seen.append(box.input_value())
+    expect(page.locator("#status")).to_contain_text("tau = 0.6")
+    assert seen == ["0.1", "0.3", "0.5", "0.6"]
+    assert box.input_value() == "0.6"
 
 
 def test_many_redraws_leave_nothing_behind(page):

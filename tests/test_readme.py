@@ -44,3 +44,16 @@ def test_the_table_of_limits_is_true():
     for name, default in re.findall(r"\| `(ATTNFLOW_\w+)` \| (\d+) \|", README):
         value = getattr(limits, name.removeprefix("ATTNFLOW_").replace("_MB", "_BYTES"))
         assert value == int(default) * (10**6 if name.endswith("_MB") else 1)
+
+
+def test_every_file_it_links_to_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (Path(__file__).parent.parent / target).exists(), target
+
+
+def test_the_table_of_endpoints_is_that_of_the_app(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    told = dict(re.findall(r"\| `(\w+)\(([^)]*)\)` \|", README))
+    assert {f"/{name}": parameters.split(", ") for name, parameters in told.items()} == {
+        name: [p["parameter_name"] for p in info["parameters"]] for name, info in named.items()
+    }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnflow.tokens import escape, join_words, piece_span, shorten, word_of_piece, word_spans
+from attnflow.tokens import join_words, piece_span, word_of_piece, word_spans
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text(
     "ab'’.,3 -_\u200d😀🏽🇩🇪é\u0301中かहिन्ीم\u0651", max_size=30
@@ -87,11 +87,3 @@ def test_a_piece_shows_no_white_space():
     assert piece_span("an old", "▁", (3, 4)) == (3, 3)
     assert piece_span("an old", "Ġ", (2, 3)) == (3, 3)
     assert piece_span("  ", "ĠĠ", (0, 2)) == (2, 2)
-
-
-def test_escape_keeps_special_tokens_visible():
-    assert escape('</s> & "x"') == '&lt;/s&gt; &amp; "x"'
-
-
-def test_shorten_says_that_something_is_missing():
-    assert [shorten("word", limit) for limit in (2, 3, 4, 5)] == ["w…", "wo…", "word", "word"]

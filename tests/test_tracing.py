@@ -269,6 +269,16 @@ def test_a_missing_first_sentence_is_refused(text, reason, checkpoints):
         encode(checkpoints["bert"], text, "something")
 
 
+def test_a_text_made_to_be_a_burden_is_refused_before_it_is_tokenized(checkpoints):
+    with pytest.raises(TextError, match=r"second sentence has 5,000,000 characters; the limit is 2,560"):
+        encode(checkpoints["bert"], "a", "a" * 5_000_000)
+
+
+def test_half_a_character_is_refused(checkpoints):
+    with pytest.raises(TextError, match="lone surrogate"):
+        encode(checkpoints["bert"], "\ud800 x")
+
+
 def test_a_text_of_nothing_visible_is_refused(checkpoints):
     with pytest.raises(TextError, match="finds nothing"):
         encode(checkpoints["bert"], "\u200b\u200b", "x")

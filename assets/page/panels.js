@@ -44,29 +44,34 @@
     return node;
   }
 
-  /** Call `draw(data)` now, when Python sends a new value, when the theme changes, and when the panel is resized. */
-  function panel(element, { props, watch }, selector, { draw, redraw = draw, leave = () => {} }) {
+  /** Call `draw(data)` now and when Python sends a new value, `redraw(data)` when the theme changes or the panel is resized,
+   *  and `clear()` when there is nothing to show.  What comes while a tab is hidden is drawn when it is shown. */
+  function panel(element, { props, watch }, selector, { draw, redraw = draw, clear = () => {}, leave = () => {} }) {
     const box = element.querySelector(selector);
-    let data = null, width = 0, dark = document.body.classList.contains("dark");
-    async function show(how) {
-      if (!data || !box.clientWidth) return; // a hidden tab: drawn when it gets its size
+    let data = null, stale = true, width = 0, dark = document.body.classList.contains("dark");
+    async function show() {
+      if (!box.clientWidth) return; // a hidden tab
       width = box.clientWidth;
-      await how(data, box);
+      const fresh = stale;
+      stale = false;
+      if (data) await (fresh ? draw : redraw)(data, box);
+      else clear(box);
       box.dataset.drawn = Number(box.dataset.drawn ?? 0) + 1; // tells tests that the panel is ready
     }
     function receive() {
       data = props.value ? JSON.parse(props.value) : null;
+      stale = true;
       box.classList.toggle("af-empty", !data);
-      show(draw);
+      show();
     }
     const sizes = new ResizeObserver(() => {
       if (!box.isConnected) { sizes.disconnect(); themes.disconnect(); leave(box); return; }
-      if (box.clientWidth && Math.abs(box.clientWidth - width) > 2) show(width ? redraw : draw);
+      if (box.clientWidth && (stale || Math.abs(box.clientWidth - width) > 2)) show();
     });
     sizes.observe(box);
     const themes = new MutationObserver(() => {
       const now = document.body.classList.contains("dark");
-      if (now !== dark) { dark = now; show(redraw); }
+      if (now !== dark) { dark = now; show(); }
     });
     themes.observe(document.body, { attributes: true, attributeFilter: ["class"] });
     watch("value", receive);
@@ -136,11 +141,14 @@
         for (let i = 0; i < most; i++) make("i", `af-dot af-${i < shared ? "ab" : own}`, undefined, circles);
         make("span", "af-token", continues ? token.slice(1) : token, unit);
         const told = values.map((value, i) => value === null ? null : `${"AB"[i]} ${number(value)}`).filter(Boolean).join(", ");
-        unit.title = `${token}: influence ${told} heads`;
-        unit.tabIndex = -1;
+        const name = continues ? token.slice(1) : token;
+        unit.title = `${name}: influence ${told} heads`;
+        unit.setAttribute("role", "img");
+        unit.setAttribute("aria-label", unit.title);
       });
-      const names = data.models.map((model, i) => `${data.models.length > 1 ? "AB"[i] + " " : ""}L${layerOf(model) + 1}`);
-      layerName.textContent = names[0].slice(-2) === names.at(-1).slice(-2) && data.models[0].layers === data.models.at(-1).layers ? `L${layerOf(data.models[0]) + 1}` : names.join(" · ");
+      const layers = data.models.map((model, i) => [i, layerOf(model)]).filter(([, layer]) => layer >= 0);
+      const same = new Set(data.models.map((model) => model.layers)).size === 1;
+      layerName.textContent = same ? `L${layers[0][1] + 1}` : layers.map(([i, layer]) => `${"AB"[i]} L${layer + 1}`).join(" · ");
       const last = slider.value === slider.max;
       note.textContent = last
         ? "Circles: how many heads of the last layer attend from the decision to this word (one circle a head, at most five)."
@@ -148,7 +156,7 @@
     }
 
     function draw(data) {
-      const layers = Math.min(...data.models.map((model) => model.layers));
+      const layers = Math.max(...data.models.map((model) => model.layers));
       const back = shown ? Number(slider.max) - Number(slider.value) : 0; // keep the distance from the root
       slider.max = layers;
       slider.value = Math.max(1, layers - back);
@@ -174,8 +182,13 @@
   /** A Plotly heat map of tokens against tokens. */
   function heatmap(element, gradio) {
     const title = element.querySelector(".af-title"), chart = element.querySelector(".af-chart");
+    function clear() {
+      Plotly.purge(chart);
+      title.textContent = "This model has no such head";
+      chart.style.height = "";
+    }
     async function draw(figure) {
-      const { data: [trace], layout, names } = figure;
+      const { data: [trace], layout, names } = figure, own = colour(`--af-${figure.model}`);
       const width = chart.clientWidth, narrow = width < 420;
       title.textContent = figure.title;
       chart.style.height = `${Math.min(720, width + 30)}px`;
@@ -183,7 +196,8 @@
       const places = names.map((_, index) => index).filter((index) => index % step === 0);
       const axis = { tickvals: places, ticktext: places.map((index) => escape(shorten(names[index], 12))), tickfont: { size: 10 } };
       const shown = {
-        ...trace, showscale: !narrow, xgap: names.length > 32 ? 0 : 1, ygap: names.length > 32 ? 0 : 1,
+        // Weight 0 is the page itself, in light and in dark mode.
+        ...trace, colorscale: [[0, `${own}00`], [1, own]], showscale: !narrow, xgap: names.length > 32 ? 0 : 1, ygap: names.length > 32 ? 0 : 1,
         text: names.map((query) => names.map((key) => `${escape(query)} → ${escape(key)}`)),
       };
       await Plotly.react(chart, [shown], chartLayout({
@@ -191,7 +205,7 @@
         xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
       }), CONFIG);
     }
-    panel(element, gradio, ".af-heatmap", { draw, leave: () => Plotly.purge(chart) });
+    panel(element, gradio, ".af-heatmap", { draw, clear, leave: () => Plotly.purge(chart) });
   }
 
   Object.assign(Attnflow, { Plotly, CONFIG, link, escape, panel, make, makeSvg, chartLayout, colour, number, predictions, sentence, heatmap });

@@ -133,6 +133,11 @@
       return groups;
     }
 
+    function fits({ ends, head }) {
+      const depths = Math.max(...active().map((i) => graphs[i].layers));
+      return ends.every(({ depth, tokens }) => depth <= depths && tokens.every((token) => token < data.text.length)) && (head === null || head < maxHeads());
+    }
+
     const textKey = () => data.text.join("\n");
 
     async function draw(next, box) {
@@ -144,6 +149,8 @@
         hover = cursor = brush = null;
         if (first) [view, frozen] = [graphs.length > 1 && ["a", "b"].includes(link.get("view")) ? link.get("view") : view, select.decode(link.get("select"))];
         else if (before !== textKey()) frozen = null; // a held token stays when only tau has changed
+        if (frozen && !fits(frozen)) frozen = null; // it came with a link, or belongs to deeper models
+        link.set({ select: code(frozen) });
         showViews();
         drawTour();
       }
@@ -311,7 +318,11 @@
           const models = modelsAt(ring.depth, token), button = make("button", `af-token-button af-${nameOf(models)}`, data.text[token], cell);
           button.type = "button";
           button.dataset.row = `${ring.depth} ${token}`;
-          button.title = graphs.length > 1 ? ["only A", "only B", "both models"][models - 1] : "";
+          const attention = active().filter((i) => models & (1 << i)).map((i) => {
+            const pairs = graphs[i].attendersOf(ring.depth, token).reduce((sum, e) => sum + graphs[i].headsOf(e).length, 0);
+            return `${graphs.length > 1 ? `${"AB"[i]}: ` : ""}attended to by ${select.plural(pairs, "head")}`;
+          });
+          button.title = attention.join(", ");
           button.addEventListener("click", (event) => hold(event.shiftKey ? select.extended(frozen, ring.depth, token) : select.one(ring.depth, token)));
         }
       }
@@ -418,6 +429,12 @@
       window.addEventListener("pointerup", up, true);
       leave = () => { for (const [name, listener] of Object.entries(page)) window.removeEventListener(name, listener); window.removeEventListener("pointerup", up, true); };
       chart.addEventListener("keydown", key);
+      element.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape") return;
+        cursor = hover = brush = null;
+        tip.hidden = true;
+        hold(null);
+      });
       chart.addEventListener("blur", () => { cursor = null; paint(); });
     }
     let leave = () => {};
@@ -436,7 +453,7 @@
 
     function key(event) {
       const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 0], ArrowDown: [-1, 0] };
-      if (event.key === "Escape") { cursor = hover = brush = null; tip.hidden = true; hold(null); return; }
+      if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
       if (event.key === "Enter" || event.key === " ") {
         event.preventDefault();
         const chosen = cursor;

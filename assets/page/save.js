@@ -53,6 +53,7 @@
     const styles = await Promise.all([...document.querySelectorAll('link[href*="panels.css"]')].map((sheet) => read(sheet.href)));
     const body = element.querySelector(".af-radial").cloneNode(true), data = JSON.parse(value);
     body.removeAttribute("data-drawn");
+    body.querySelectorAll(".af-overlay").forEach((layer) => layer.remove());
     body.querySelector(".af-table tbody").replaceChildren();
     body.querySelector(".af-chart").replaceWith(Object.assign(document.createElement("div"), { className: "af-chart", tabIndex: 0 }));
     body.querySelectorAll("[data-save]:not([data-save=png]):not([data-save=svg])").forEach((button) => button.remove());

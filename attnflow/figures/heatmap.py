@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.palette import SCALE
 from attnflow.records import Tokens
 
 
@@ -25,14 +24,13 @@ def attention_heatmap(
 
     Returns:
         `data` and `layout` of a Plotly figure (rows attend, columns are attended to, the scale starts at 0), the
-        `title`, and `names`, the tokens: the panel writes as many of them on the axes as there is room for.
+        `title`, the `model` that gives the colour, and `names`, the tokens: the panel names as many on the axes as fit.
     """
     trace = {
         "type": "heatmap",
         "z": np.round(values.astype(float), 4).tolist(),
         "zmin": 0,
         "zmax": float(values.max() if highest is None else highest),
-        "colorscale": SCALE[model],
         "colorbar": {"thickness": 10, "len": 0.6, "outlinewidth": 0, "title": {"text": "attention", "side": "right"}},
         "hovertemplate": "%{text}<br>attention %{z:.3f}<extra></extra>",
     }
@@ -42,4 +40,4 @@ def attention_heatmap(
         "yaxis": axis | {"autorange": "reversed", "title": {"text": "attending (query)"}},
         "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
     }
-    return {"data": [trace], "layout": layout, "title": title, "names": list(tokens.text)}
+    return {"data": [trace], "layout": layout, "title": title, "names": list(tokens.text), "model": model}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from attnflow.flow import Flow, FlowPair
-from attnflow.palette import rounded
+from attnflow.rounding import rounded
 
 
 def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> dict[str, Any]:

@@ -53,14 +53,15 @@ def _step(side: str, one: Flow, place: NDArray[np.int32], text: tuple[str, ...])
 
 
 def _strongest_head(flows: FlowPair) -> dict[str, Any] | None:
-    """The head of model B that attends most to what B attends to with more heads than A does."""
+    """The head of model B that attends most to the word that B, more than A, attends to with many heads."""
     a, b = (_last_layer(one, place) for one, place in ((flows.a, flows.pairing.in_a), (flows.b, flows.pairing.in_b)))
     wanted = np.where((b > 0) & (flows.pairing.sentence != SPECIAL), b - a, -np.inf)
     if not np.isfinite(wanted).any():
         return None
     unit = int(np.argmax(wanted))
-    graph, trace = flows.b.graph, flows.b.trace
-    row = trace.attention[-1, :, graph.root, flows.pairing.in_b[unit]]
+    graph = flows.b.graph
+    edge = (graph.layer == graph.n_layers - 1) & (graph.key == flows.pairing.in_b[unit])
+    row = graph.weights[edge][0]
     head = int(np.argmax(row))
     root = int(np.flatnonzero(flows.pairing.in_b == graph.root)[0])
     name = _quoted(flows.pairing.text[unit])

@@ -9,8 +9,8 @@ import numpy as np
 
 from attnflow import service
 from attnflow.flow import Flow, FlowPair
-from attnflow.palette import rounded
 from attnflow.records import SPECIAL, Tokens
+from attnflow.rounding import rounded
 
 
 class ModelAnswer(TypedDict):

@@ -15,7 +15,7 @@ import gradio as gr
 from attnflow import service
 from attnflow.errors import AttnflowError, SelectionError
 from attnflow.flow import compare_flows, flow
-from attnflow.palette import rounded
+from attnflow.rounding import rounded
 from attnflow.ui import answers
 from attnflow.ui.answers import CompareAnswer, FlowAnswer, MapAnswer, PredictAnswer
 
@@ -176,6 +176,7 @@ def whole_number(name: str, value: Any) -> int:
     Raises:
         SelectionError: If it is not whole.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer():
-        raise SelectionError(f"{name} is {value!r}; give a whole number, counted from 0.")
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole or abs(value) > 10**9:
+        raise SelectionError(f"{name} is {str(value)[:40]!r}; give a whole number, counted from 0.")
     return int(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,17 +100,20 @@ def analysed(
     layers, heads = layer_choices(a, b), max(a.card.n_heads, b.card.n_heads)
     layer, head = min(layer or 0, len(layers) - 1), min(head or 0, heads - 1)
     choices = [(f"L{at + 1} H{h + 1}", f"{at}.{h}") for at in range(len(layers)) for h in range(heads)]
-    chosen = Settings(*settings)._replace(heads=[])
-    # A root belongs to the tokens it was chosen for: those of the last analysis, or of the link that was opened.
-    same = before is None or (before.text_a, before.text_b) == (text_a, text_b)
-    if not (same and 0 <= (chosen.root or 0) < len(_flows(a, b, chosen._replace(root=DECISION)).pairing.text)):
-        chosen = chosen._replace(root=DECISION)
+    chosen = Settings(*settings)
+    # Root and heads belong to what they were chosen for: the last analysis, or the link that was opened.
+    if before is not None and (before.key_a, before.key_b) != (a.key, b.key):
+        chosen = chosen._replace(root=DECISION, heads=[])
+    try:
+        _flows(a, b, chosen)
+    except SelectionError:
+        chosen = chosen._replace(root=DECISION, heads=[])
     return (
         shown,
         _story(refs, text_a, text_b),
         [_prediction(a), _prediction(b)],
         *_drawn(a, b, chosen),
-        gr.update(choices=choices, value=[]),
+        gr.update(choices=choices, value=chosen.heads),
         gr.update(choices=layers, value=layer),
         gr.update(choices=[(f"H{h + 1}", h) for h in range(heads)], value=head),
         *_maps(a, b, layer, head),
@@ -142,17 +146,14 @@ def example(examples: list[Example], index: int) -> tuple[str, str, str, str, st
 
 def _flows(a: Run, b: Run, settings: Settings) -> FlowPair:
     """Flows at the settings; a threshold that is left to the page is chosen for the pair."""
-    unit = UNITS.get(settings.unit, "piece")
-    return compare_flows(
-        a.trace,
-        b.trace,
-        first_tau(a.trace, b.trace, unit=unit) if settings.auto else settings.tau,
-        settings.alpha,
-        unit=unit,
-        root=None if settings.root in (DECISION, None) else settings.root,
-        heads=[_head(text) for text in settings.heads] if settings.heads else None,
-        hide_special=bool(settings.hide_special),
-    )
+    where: dict[str, Any] = {
+        "unit": UNITS.get(settings.unit, "piece"),
+        "root": None if settings.root in (DECISION, None) else settings.root,
+        "heads": [_head(text) for text in settings.heads] if settings.heads else None,
+        "hide_special": bool(settings.hide_special),
+    }
+    tau = first_tau(a.trace, b.trace, **where) if settings.auto else settings.tau
+    return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
 
 
 def _head(text: str) -> Head:
@@ -177,44 +178,41 @@ def _drawn(a: Run, b: Run, settings: Settings) -> tuple[Any, ...]:
     return note, tau, sentence(flows, names), radial(flows, names) | {"tour": tour(flows)}, root
 
 
+def _runs(shown: Shown | None) -> tuple[Run, Run]:
+    if shown is None:
+        raise SelectionError("Nothing has been analysed yet; press Analyse first.")
+    return shown.runs()
+
+
 @told
 def redrawn(shown: Shown | None, *settings: Any) -> Any:
     """The flow with other settings: no model runs."""
-    if shown is None:
-        return (gr.skip(),) * 5
-    return _drawn(*shown.runs(), Settings(*settings))
+    return _drawn(*_runs(shown), Settings(*settings))
 
 
 @told
 def rethresholded(shown: Shown | None, *settings: Any) -> Any:
     """A threshold chosen by hand, which ends the automatic choice."""
-    if shown is None:
-        return (gr.skip(),) * 6
-    return *_drawn(*shown.runs(), Settings(*settings)._replace(auto=False)), False
+    status, _, words, rings, root = _drawn(*_runs(shown), Settings(*settings)._replace(auto=False))
+    return status, words, rings, root, False  # tau itself is the visitor's, who may have moved it on
 
 
 @told
 def reunited(shown: Shown | None, *settings: Any) -> Any:
     """Words instead of pieces, or back: the tokens are counted anew."""
-    if shown is None:
-        return (gr.skip(),) * 5
-    return _drawn(*shown.runs(), Settings(*settings)._replace(root=DECISION))
+    return _drawn(*_runs(shown), Settings(*settings)._replace(root=DECISION))
 
 
 @told
 def mapped(shown: Shown | None, layer: int, head: int) -> Any:
     """Another head's map."""
-    if shown is None:
-        return gr.skip(), gr.skip()
-    return _maps(*shown.runs(), api.whole_number("layer", layer), api.whole_number("head", head))
+    return _maps(*_runs(shown), api.whole_number("layer", layer), api.whole_number("head", head))
 
 
 @told
 def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
     """A head was chosen in the radial view; its depth counts from the root."""
-    if shown is None:
-        return (gr.skip(),) * 4
-    a, b = shown.runs()
+    a, b = _runs(shown)
     depth, head = (api.whole_number(name, getattr(event, name, None)) for name in ("depth", "head"))
     layer = max(a.card.n_layers, b.card.n_layers) - 1 - depth
     return layer, head, *_maps(a, b, layer, head)
@@ -226,9 +224,7 @@ def exported(
     hide_special: bool, event: gr.EventData,
 ) -> Any:  # fmt: skip
     """The graphs that are shown, with exact numbers, as a file for the visitor's browser."""
-    if shown is None:
-        return gr.skip()
-    a, b = shown.runs()
+    a, b = _runs(shown)
     flows = _flows(a, b, Settings(tau, auto, unit, alpha, root, heads, hide_special))
     kind = "csv" if getattr(event, "kind", None) == "csv" else "json"
     text = graph_csv(a, b, flows) if kind == "csv" else graph_json(a, b, flows, alpha)
@@ -312,20 +308,27 @@ def restored(request: gr.Request) -> Any:
     """Models, sentences and settings of a shared link, from its query string; what it does not name stays."""
     query = {name: value[:2000] for name, value in dict(request.query_params).items()}
     updates = [gr.update(value=query[name]) if name in query else gr.skip() for name in LINK_PAIR]
-    for name, low, high in (("tau", 0.0, 0.95), ("alpha", 0.05, 1.0)):
-        try:
-            value = float(query.get(name, ""))
-        except ValueError:
-            value = -1.0
-        updates.append(gr.update(value=value) if low <= value <= high else gr.skip())
-    updates.append(gr.update(value=False) if "tau" in query else gr.skip())
+    tau, alpha = _number(query.get("tau"), 0, 0.95), _number(query.get("alpha"), 0.05, 1)
+    updates += [gr.skip() if value is None else gr.update(value=value) for value in (tau, alpha)]
+    updates.append(gr.skip() if tau is None else gr.update(value=False))  # a tau of its own ends the automatic choice
     unit = {unit: name for name, unit in UNITS.items()}.get(query.get("unit", ""))
     updates.append(gr.update(value=unit) if unit else gr.skip())
     updates.append(gr.update(value=True) if query.get("hide") == "1" else gr.skip())
     root = query.get("root", "")
     known = root.isdecimal() and len(root) < 5  # whether there is such a token is seen once the pair is analysed
     updates.append(gr.update(choices=[(root, int(root))], value=int(root)) if known else gr.skip())
+    heads = [head for head in query.get("heads", "").split(",") if re.fullmatch(r"\d{1,3}\.\d{1,3}", head)]
+    updates.append(gr.update(choices=heads, value=heads) if heads else gr.skip())
     return updates
+
+
+def _number(text: str | None, low: float, high: float) -> float | None:
+    """A number within bounds, or None."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if low <= value <= high else None
 
 
 LINK_PAIR = ("model_a", "revision_a", "model_b", "revision_b", "a", "b")

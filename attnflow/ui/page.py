@@ -40,7 +40,7 @@ CLOSE_SIDEBAR_ON_PHONES = """() => {
 REMEMBER = """(model_a, revision_a, model_b, revision_b, a, b, tau, auto, unit, alpha, root, heads, hide) =>
   Attnflow.link.set({ model_a, revision_a, model_b, revision_b, a, b, tau: auto ? "" : tau,
     unit: unit === "Words" ? "word" : "", alpha: alpha === 0.5 ? "" : alpha, hide: hide ? "1" : "",
-    root: root < 0 ? "" : root })"""
+    root: root < 0 ? "" : root, heads: heads.join(",") })"""
 """Keeps the address of the page such that it restores what is shown."""
 
 # What a person does with the page: answered at once, outside the queue, and no endpoint of the API.
@@ -147,7 +147,7 @@ def _results() -> Results:
 
 
 def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[Example]) -> None:
-    shown = gr.State(None, time_to_live=3600)
+    shown = gr.State(None)
     pair, settings, layer, head = controls.pair, controls.settings, results.layer, results.head
     tau, auto, unit, alpha, root, heads, hide = settings
     inputs = [shown, *pair, layer, head, *settings]
@@ -155,7 +155,7 @@ def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[
     everything = [shown, results.story, results.predictions, *redrawn, heads, layer, head, *results.maps]
     flow, remembered = results.flow, {"fn": None, "inputs": [*pair, *settings], "js": REMEMBER, **_CLICK}
 
-    opened = demo.load(events.restored, None, [*pair, tau, alpha, auto, unit, hide, root], **_CLICK)
+    opened = demo.load(events.restored, None, [*pair, tau, alpha, auto, unit, hide, root, heads], **_CLICK)
     opened.then(events.analysed, inputs, everything, **_MODEL)
     starts = [controls.analyse.click, pair[-2].submit, pair[-1].submit]
     gr.on(starts, events.analysed, inputs, everything, **_MODEL).success(**remembered)
@@ -163,9 +163,10 @@ def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[
     picked = controls.examples.click(lambda index: events.example(examples, index), controls.examples, pair, **_CLICK)
     picked.then(events.analysed, inputs, everything, **_MODEL).success(**remembered)
 
-    tau.input(events.rethresholded, [shown, *settings], [*redrawn, auto], **_CLICK).success(**remembered)
+    without_tau = [component for component in redrawn if component is not tau]
+    tau.input(events.rethresholded, [shown, *settings], [*without_tau, auto], **_CLICK).success(**remembered)
     unit.input(events.reunited, [shown, *settings], redrawn, **_CLICK).success(**remembered)
-    changes = [auto.input, alpha.input, root.input, heads.change, hide.input]
+    changes = [auto.input, alpha.input, root.input, heads.input, hide.input]
     gr.on(changes, events.redrawn, [shown, *settings], redrawn, **_CLICK).success(**remembered)
     gr.on([layer.input, head.input], events.mapped, [shown, layer, head], results.maps, **_CLICK)
     flow.head_select(events.head_selected, shown, [layer, head, *results.maps], **_CLICK)
