@@ -27,8 +27,9 @@ def encode(checkpoint: Checkpoint, text_a: str, text_b: str | None = None) -> En
         TextError: If the first sentence is empty, or the pair is longer than `checkpoint.max_tokens`.
 
     Example:
-        >>> encode(checkpoint, "Anna slept.").tokens.text
-        ('[CLS]', 'Anna', 'slept', '.', '[SEP]')
+        >>> from attnflow import load_checkpoint
+        >>> encode(load_checkpoint("demo/finetuned"), "Anna met Paul.").tokens.text
+        ('[CLS]', 'Anna', 'met', 'Paul', '.', '[SEP]')
     """
     text_a, text_b = _checked_texts(text_a, text_b)
     encoded = checkpoint.tokenizer(
