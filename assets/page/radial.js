@@ -241,6 +241,7 @@
         lines[line[3] - 1][faint(line[4])] += `M${project.x(x1).toFixed(1)} ${project.y(y1).toFixed(1)}L${project.x(x2).toFixed(1)} ${project.y(y2).toFixed(1)}`;
       }
       if (hit) for (const ring of rings) for (const node of ring.nodes.values()) light(ring, node, cells);
+      litLabels.classList.toggle("af-crowded", litLabels.childElementCount > 200); // bold text takes longer to draw
       linePaths.forEach((group, i) => group.forEach((path, level) => path.setAttribute("d", lines[i][level])));
       cellPaths.forEach((path, i) => path.setAttribute("d", cells[i]));
       tell(selection);

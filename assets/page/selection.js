@@ -6,7 +6,7 @@
 (() => {
   "use strict";
   const Attnflow = (globalThis.Attnflow ??= {});
-  const MOST_LINES = 300; // of one model; more are not told apart and take longer than a frame
+  const MOST_LINES = 200; // of one model; more are not told apart and take longer than a frame
 
   const one = (depth, token, head = null, model = null) => ({ ends: [{ depth, tokens: [token] }], head, model });
 
