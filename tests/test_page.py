@@ -354,6 +354,33 @@ def test_the_context_ring_marks_the_same_tokens(page, flows):
     assert page.locator("#flow .af-context .af-on").count() == sum(depth > 0 for depth, _ in lit(page))
 
 
+def test_twelve_layers_of_twelve_heads_are_traced_like_in_python(page, hub, tmp_path):
+    runs, texts = [], ("Anna gave the book.", "He read it.")  # short, because random deep models attend evenly
+    for seed, side in enumerate("AB"):
+        name = f"lab/twelve-{side.lower()}"
+        options = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 48}
+        hub.add(name, make_checkpoint(tmp_path / side, "bert", seed=seed, **options))
+        runs.append(service.run(name, *texts))
+    before = analyse(page, Model_A="lab/twelve-a", Model_B="lab/twelve-b", First_sentence=texts[0])
+    wait_for_redraw(page, before)
+    before = drawn(page)
+    page.get_by_label("Second sentence (may be empty)").fill(texts[1])
+    page.get_by_role("button", name="Analyse").click()
+    wait_for_redraw(page, before)
+    traces = [run.trace for run in runs]
+    flows = compare_flows(*traces, first_tau(*traces))
+    cells = carrying_heads(flows.a) | carrying_heads(flows.b)
+    for depth in (1, 5, 11):
+        token = some_token(flows, depth)
+        hover(page, depth, token)
+        assert lit(page) == expected_lit(flows, depth, token)
+        head = next(head for at, of, head in sorted(cells) if (at, of) == (depth, token))
+        hover(page, depth, token, head)
+        told = re.search(r"H(\d+)(?: of ([AB]))?", page.locator("#flow .af-tip").text_content())
+        assert int(told.group(1)) == head + 1
+        assert lit(page) == expected_lit(flows, depth, token, head, (told.group(2) or "ab").lower())
+
+
 def test_a_click_holds_and_escape_lets_go(page, flows):
     token = some_token(flows, 2)
     page.mouse.click(*hover(page, 2, token))

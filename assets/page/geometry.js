@@ -41,7 +41,7 @@
         depth: d, r, arc, band: d ? band : 2 * inner, nodes, right, left, rows, columns,
         pitch, cell: pitch < 1.6 ? 0 : 0.78 * pitch, // too small to tell apart: no cells
         meet: left.length && right.length ? right.length * step : null,
-        font: Math.max(8, Math.min(12.5, 0.36 * band)),
+        font: Math.max(8, Math.min(12.5, 0.33 * band)),
       };
     });
   }
@@ -73,7 +73,7 @@
   /** Room for a sparkline, 0 if there is too little or nothing attends to the ring. */
   function sparklineWidth(ring) {
     const width = Math.min(0.72 * ring.arc, 46), used = 1.11 * ring.font + ring.rows * ring.pitch + 2 + sparklineHeight(ring);
-    return ring.depth && ring.cell && width >= 14 && used <= ring.band - 1.5 ? width : 0;
+    return ring.depth && ring.cell && width >= 14 && used <= ring.band - 1.2 ? width : 0;
   }
 
   /** Spikes under a token's cells: where, relative to it, the tokens stand that attend to it.
