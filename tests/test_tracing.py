@@ -147,17 +147,17 @@ def test_threads_with_different_gates_do_not_see_each_other(name, checkpoints):
     encoding = encode(checkpoint, *PAIR)
     sets = [[], [(0, 0)], [(1, 1), (2, 2)], PRUNED]
     alone = [capture(checkpoint, encoding, pruned=heads) for heads in sets]
-    barrier, wrong = threading.Barrier(len(sets)), []
+    barrier, wrong = threading.Barrier(len(sets), timeout=60), []
 
     def work(index):
         for _ in range(10):
             barrier.wait()
-            trace = capture(checkpoint, encoding, pruned=sets[index])
-            if not (
-                np.allclose(trace.scores, alone[index].scores, atol=1e-6)
-                and np.allclose(trace.attention, alone[index].attention, atol=1e-6)
-            ):
-                wrong.append(index)
+            try:
+                trace = capture(checkpoint, encoding, pruned=sets[index])
+                np.testing.assert_allclose(trace.scores, alone[index].scores, atol=1e-6)
+                np.testing.assert_allclose(trace.attention, alone[index].attention, atol=1e-6)
+            except Exception as error:
+                wrong.append(error)
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(len(sets))]
     for thread in threads:
