@@ -212,17 +212,24 @@ def test_hovering_a_token_lights_all_it_depends_on_and_all_that_depends_on_it(pa
         expect(page.locator("#flow .af-stage")).to_have_class(re.compile("af-lit"))
         assert lit(page) == expected_lit(flows, depth, token)
         expect(page.locator("#flow .af-status")).to_contain_text(flows.pairing.text[token].removeprefix("·"))
-    edges = page.evaluate(
-        "[...document.querySelectorAll('#flow .af-edges')].map((path) => path.getAttribute('d').split('M').length - 1)"
-    )
-    united = set()
-    for one in (flows.a, flows.b):
-        hit = reach(one.graph, one.graph.n_layers - 2, token).edges
-        united |= {tuple(edge) for edge in np.stack([one.graph.layer, one.graph.query, one.graph.key], 1)[hit].tolist()}
-    assert sum(edges) == len(united)
     page.mouse.move(5, 5)
     expect(page.locator("#flow .af-stage")).not_to_have_class(re.compile("af-lit"))
     assert lit(page) == {}
+
+
+def test_a_line_is_drawn_for_every_edge_that_is_lit(page, flows):
+    change(page, lambda: page.locator("#tau input[type=number]").fill("0.2"))
+    higher = compare_flows(flows.a.trace, flows.b.trace, 0.2)
+    token, edges = some_token(higher, 1), set()
+    for one in (higher.a, higher.b):
+        hit = reach(one.graph, one.graph.n_layers - 1, token).edges
+        assert hit.sum() < 200  # more than that would not all be drawn
+        edges |= {tuple(edge) for edge in np.stack([one.graph.layer, one.graph.query, one.graph.key], 1)[hit].tolist()}
+    hover(page, 1, token)
+    drawn_lines = page.evaluate(
+        "[...document.querySelectorAll('#flow .af-edges')].map((path) => path.getAttribute('d').split('M').length - 1)"
+    )
+    assert sum(drawn_lines) == len(edges) > 5
 
 
 def test_hovering_a_head_traces_through_that_head_in_its_layer(page, flows):
@@ -405,7 +412,7 @@ def test_the_rings_can_be_walked_with_the_keyboard(page, flows):
     page.locator("#flow .af-chart").focus()
     page.keyboard.press("ArrowUp")
     first = status.text_content()
-    assert f"L{flows.a.graph.n_layers}" in first
+    assert f"after L{flows.a.graph.n_layers - 1}" in first
     page.keyboard.press("ArrowRight")
     assert status.text_content() != first
     page.keyboard.press("]")
@@ -573,7 +580,7 @@ def test_what_is_shown_can_be_saved(page, flows, tmp_path, open_page, url):
         assert len(graph[name]["edges"]) == len(one.graph.layer)
         assert graph[name]["tau"] == one.graph.tau
     rows = files["csv"].read_text().splitlines()
-    assert rows[0].startswith("model,sha,layer,head,query")
+    assert rows[0].startswith("model,sha,layer_index,head_index,query")
     assert len(rows) - 1 == flows.a.graph.heads.sum() + flows.b.graph.heads.sum()
 
     alone = page.context.new_page()
@@ -685,6 +692,26 @@ def test_wrong_input_is_told_and_nothing_is_lost(fields, reason, page, flows):
     token = some_token(flows, 1)
     hover(page, 1, token)
     assert lit(page) == expected_lit(flows, 1, token)
+
+
+def test_what_is_written_but_not_analysed_is_told(page):
+    expect(page.locator("#hint")).not_to_contain_text("press Analyse")
+    page.get_by_label("First sentence").press_sequentially(" x")
+    expect(page.locator("#hint")).to_contain_text("press Analyse")
+    before = drawn(page)
+    page.get_by_role("button", name="Analyse").click()
+    wait_for_redraw(page, before)
+    expect(page.locator("#hint")).not_to_contain_text("press Analyse")
+
+
+def test_escape_ends_the_tour_and_brings_the_view_back(page):
+    page.locator("#flow .af-tour-steps button").nth(1).click()
+    expect(page.locator("#flow [data-view=b]")).to_have_attribute("aria-pressed", "true")
+    page.locator("#flow .af-tour-steps button").nth(1).focus()
+    page.keyboard.press("Escape")
+    expect(page.locator("#flow [data-view=both]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#flow .af-tour p")).to_have_text("")
+    assert lit(page) == {}
 
 
 def test_hostile_text_is_shown_and_not_run(page):

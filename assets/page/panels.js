@@ -152,7 +152,7 @@
       const last = slider.value === slider.max;
       note.textContent = last
         ? "Circles: how many heads of the last layer attend from the decision to this word (one circle a head, at most five)."
-        : `Circles: influence on the decision from ${layerName.textContent} on, later layers counting more (one circle a head, at most five).`;
+        : `Circles: influence on the decision from ${layerName.textContent} on, in heads, later layers counting more (rounded up, at most five circles).`;
     }
 
     function draw(data) {
@@ -203,7 +203,7 @@
       await Plotly.react(chart, [shown], chartLayout({
         ...layout, width, height: chart.clientHeight, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
         xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
-      }), CONFIG);
+      }), { ...CONFIG, displayModeBar: narrow ? false : "hover" });
     }
     panel(element, gradio, ".af-heatmap", { draw, clear, leave: () => Plotly.purge(chart) });
   }

@@ -18,7 +18,7 @@
     chart.after(resting, overlay);
     const linePaths = CLASSES.map((name) => FAINT.map((opacity) => makeSvg("path", { class: `af-edges af-${name}`, "stroke-opacity": opacity }, overlay)));
     const cellPaths = CLASSES.map((name) => makeSvg("path", { class: `af-lit-cells af-${name}` }, overlay));
-    const labels = makeSvg("g", { class: "af-labels" }, resting), litLabels = makeSvg("g", { class: "af-lit-labels" }, overlay);
+    const ringNames = makeSvg("g", {}, resting), labels = makeSvg("g", { class: "af-labels" }, resting), litLabels = makeSvg("g", { class: "af-lit-labels" }, overlay);
     let data, graphs = [], view = "both", rings = [], second = [], project = null;
     let hover = null, cursor = null, frozen = null, brush = null; // selections; the first that is set is shown
     let shapes = new Map(); // "depth token" -> { label, text, models, cells }, what is drawn of a token
@@ -48,12 +48,15 @@
       return data.text.map((_, token) => start >= 0 && token >= start);
     }
 
-    function layerName(depth) {
-      if (depth === 0) return "the output";
+    /** Say something of each model's layer in front of a ring (0 is the input), once where all models agree. */
+    function byLayer(depth, say) {
       const layers = active().map((i) => [i, graphs[i].layers - depth]).filter(([, layer]) => layer >= 0);
       const same = new Set(active().map((i) => graphs[i].layers)).size === 1;
-      return same ? `L${layers[0][1] + 1}` : layers.map(([i, layer]) => `${"AB"[i]} L${layer + 1}`).join(" · ");
+      return same ? say(layers[0][1]) : layers.map(([i, layer]) => `${"AB"[i]} ${say(layer)}`).join(" · ");
     }
+
+    const layerName = (depth) => byLayer(depth, (layer) => `L${layer}`);
+    const ringName = (depth) => (depth ? byLayer(depth, (layer) => (layer ? `after L${layer}` : "input")) : "output");
 
     // ---- drawing
 
@@ -152,6 +155,7 @@
         if (frozen && !fits(frozen)) frozen = null; // it came with a link, or belongs to deeper models
         link.set({ select: code(frozen) });
         showViews();
+        beforeTour = null;
         drawTour();
       }
       const width = box.clientWidth, height = Math.min(width, 860);
@@ -182,8 +186,13 @@
       const { xaxis, yaxis } = plot, zoom = Math.abs(xaxis.l2p(1) - xaxis.l2p(0));
       project = { x: (v) => xaxis.l2p(v), y: (v) => yaxis.l2p(v), xBack: (p) => xaxis.p2l(p), yBack: (p) => yaxis.p2l(p) };
       labels.replaceChildren();
+      ringNames.replaceChildren();
       shapes = new Map();
       for (const ring of rings) {
+        if (ring.depth) {
+          const name = makeSvg("text", { class: "af-ring-name", x: project.x(0), y: project.y(ring.r - 0.42 * ring.band), "font-size": Math.max(7, 0.8 * ring.font) }, ringNames);
+          name.textContent = byLayer(ring.depth, (layer) => (layer ? `L${layer}` : "input"));
+        }
         const room = (ring.depth ? ring.arc : 4 * ring.band) * zoom - 4;
         const every = Math.ceil((3.2 * 0.56 * ring.font) / Math.max(room, 1)); // in a crowded ring only some are named
         let index = 0;
@@ -229,6 +238,12 @@
 
     // ---- highlighting
 
+    /** Lines that end at the selection are strong, those further away only hint. */
+    function levelOf([depth, , , , strength], { ends }) {
+      const near = ends.length > 1 || ends.some((end) => depth === end.depth || depth === end.depth + 1);
+      return near ? Math.max(1, faint(strength)) : 0;
+    }
+
     function paint() {
       if (!project) return;
       const selection = current();
@@ -238,7 +253,7 @@
       const lines = CLASSES.map(() => FAINT.map(() => "")), cells = ["", "", ""];
       for (const line of hit?.lines ?? []) {
         const [[x1, y1], [x2, y2]] = lineEnds(line);
-        lines[line[3] - 1][faint(line[4])] += `M${project.x(x1).toFixed(1)} ${project.y(y1).toFixed(1)}L${project.x(x2).toFixed(1)} ${project.y(y2).toFixed(1)}`;
+        lines[line[3] - 1][levelOf(line, selection)] += `M${project.x(x1).toFixed(1)} ${project.y(y1).toFixed(1)}L${project.x(x2).toFixed(1)} ${project.y(y2).toFixed(1)}`;
       }
       if (hit) for (const ring of rings) for (const node of ring.nodes.values()) light(ring, node, cells);
       litLabels.classList.toggle("af-crowded", litLabels.childElementCount > 200); // bold text takes longer to draw
@@ -266,13 +281,13 @@
     function tell(selection) {
       if (!selection) { status.textContent = "Hover a word, or a square for one head; click to hold, drag along a ring for several, Shift-click a word of another ring for the paths between."; return; }
       const held = frozen && selection === frozen ? "Held (Escape lets go): " : "";
-      status.textContent = held + select.describe(selection, hit, { graphs, active: active(), text: data.text, layerName, last: last() });
+      status.textContent = held + select.describe(selection, hit, { graphs, active: active(), text: data.text, layerName, ringName, last: last() });
     }
 
     function explain() {
       legend.replaceChildren();
       const entry = (kind, text) => { const item = make("span", "af-key", undefined, legend); make("i", `af-swatch af-${kind}`, undefined, item); item.append(text); };
-      if (comparing()) { entry("a", "only A"); entry("b", "only B"); entry("ab", "both"); }
+      if (comparing()) { entry("a", "only A"); entry("b", "only B"); entry("ab", "both (left half of a square A, right half B)"); }
       else entry(CLASSES[active()[0]], "a head that attends to something: the darker, the more tokens");
       entry("none", "a head that attends to nothing above tau");
       const ended = active().map((i) => [i, graphs[i].inRing.findIndex((ring) => !Attnflow.count(ring))]).filter(([, depth]) => depth > 0);
@@ -313,7 +328,7 @@
       body.replaceChildren();
       for (const ring of rings) {
         const row = make("tr", "", undefined, body);
-        make("th", "", ring.depth ? `entering ${layerName(ring.depth)}` : "the output", row).scope = "row";
+        make("th", "", ringName(ring.depth), row).scope = "row";
         const cell = make("td", "", undefined, row);
         for (const token of [...ring.nodes.keys()].sort((p, q) => p - q)) {
           const models = modelsAt(ring.depth, token), button = make("button", `af-token-button af-${nameOf(models)}`, data.text[token], cell);
@@ -435,6 +450,8 @@
         cursor = hover = brush = null;
         tip.hidden = true;
         hold(null);
+        endTour();
+        Plotly.relayout(chart, { "xaxis.range": [-chart.clientWidth / 2, chart.clientWidth / 2], "yaxis.range": [-chart.clientHeight / 2, chart.clientHeight / 2] });
       });
       chart.addEventListener("blur", () => { cursor = null; paint(); });
     }
@@ -504,6 +521,15 @@
       if (data) draw(data, box);
     };
 
+    let beforeTour = null; // the view to go back to
+
+    function endTour() {
+      const back = beforeTour;
+      beforeTour = null;
+      drawTour();
+      if (back && back !== view) element.show(back, null);
+    }
+
     /** The steps of the guided tour; each shows a model and holds a selection. */
     function drawTour() {
       const steps = tour.querySelector("span"), text = tour.querySelector("p");
@@ -515,7 +541,9 @@
         button.addEventListener("click", () => {
           for (const other of steps.children) other.setAttribute("aria-pressed", String(other === button));
           text.textContent = step.text;
+          beforeTour ??= view;
           element.show(step.view, select.decode(step.select));
+          tour.scrollIntoView({ block: "start", behavior: "smooth" });
         });
       });
     }
@@ -532,8 +560,8 @@
       if (kind === "html") Attnflow.save.page(element, props.value, { view, select: code(frozen) });
       else if (kind === "json" || kind === "csv") trigger("export", { kind }); // exact numbers come from Python
       else {
-        const lineOf = (line) => ({ ends: lineEnds(line), opacity: FAINT[faint(line[4])] });
-        Attnflow.save.image(kind, { traces: traces(), layout: figureLayout(chart.clientWidth, chart.clientHeight), rings, shapes, hit, degrees, lineOf, cellsOf: litCells, nameOf });
+        const lineOf = (line) => ({ ends: lineEnds(line), opacity: FAINT[levelOf(line, current())] });
+        Attnflow.save.image(kind, { data, traces: traces(), layout: figureLayout(chart.clientWidth, chart.clientHeight), rings, shapes, hit, degrees, lineOf, cellsOf: litCells, nameOf });
       }
     }
     watch("download", () => props.download && Attnflow.save.download(props.download.name, props.download.text));

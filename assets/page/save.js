@@ -19,7 +19,7 @@
   }
 
   /** PNG or SVG.  `view` is what is drawn: labels and highlights, an overlay on the page, become part of the figure. */
-  async function saveImage(format, { traces, layout, rings, shapes, hit, degrees, lineOf, cellsOf, nameOf }) {
+  async function saveImage(format, { data, traces, layout, rings, shapes, hit, degrees, lineOf, cellsOf, nameOf }) {
     const rest = hit ? 0.2 : 1, drawn = layout.shapes.map((shape) => ({ ...shape, opacity: shape.opacity * rest })), annotations = [];
     for (const line of hit?.lines ?? []) {
       const { ends: [[x0, y0], [x1, y1]], opacity } = lineOf(line);
@@ -39,6 +39,10 @@
         });
       }
     }
+    const names = data.models.map((model, i) => (data.models.length > 1 ? `${"AB"[i]}: ` : "") + model.name).join("<br>").split("<br>").map(escape).join("<br>");
+    const key = ["a", "b", "ab"].map((name, i) => `<span style="color:${colour(`--af-${name}`)}">■ ${["only A", "only B", "both"][i]}</span>`).join("  ");
+    const corner = { xref: "paper", yref: "paper", x: 0.01, y: 0.995, xanchor: "left", yanchor: "top", align: "left", showarrow: false };
+    annotations.push({ ...corner, text: `${names}<br>tau = ${data.tau}${data.models.length > 1 ? `<br>${key}` : ""}`, font: { size: 12 } });
     const figure = {
       data: traces.map((trace) => ({ ...trace, opacity: (trace.opacity ?? 1) * (hit ? 0.4 : 1) })),
       layout: { ...layout, paper_bgcolor: colour("--block-background-fill"), shapes: drawn, annotations },

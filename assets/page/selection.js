@@ -86,15 +86,17 @@
     return shown + (names.length > most ? ` and ${names.length - most} more` : "");
   }
 
+  const quoted = (token) => `“${token.replace(/^·(?=.)/, "")}”`;
+
   /** One sentence on a selection, with numbers for each model. */
-  function describe(selection, hit, { graphs, active, text, layerName, last }) {
+  function describe(selection, hit, { graphs, active, text, layerName, ringName, last }) {
     const { ends: [end, other], head, model } = selection;
-    const name = (tokens) => tokens.map((token) => `“${text[token].replace(/^·(?=.)/, "")}”`).join(", ");
-    const where = (depth) => (depth === 0 ? "at the output" : `entering ${layerName(depth)}`);
+    const name = (tokens) => tokens.map((token) => quoted(text[token])).join(", ");
+    const where = (depth) => (depth === 0 ? "at the output" : depth === last ? "at the input" : ringName(depth));
     const tag = (i) => (graphs.length > 1 ? `${"AB"[i]}: ` : "");
     const shown = active.filter((i) => model === null || model === i);
     const facts = shown.map((i) => tag(i) + fact(graphs[i], hit.edges.get(i) ?? [], hit, i, selection)).join("; ");
-    const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${layerName(end.depth + 1)}` : "";
+    const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${layerName(end.depth)}` : "";
     const subject = other ? `Paths between ${name(end.tokens)} ${where(end.depth)} and ${name(other.tokens)} ${where(other.depth)}` : `${name(end.tokens)} ${where(end.depth)}${reader}`;
     const cut = hit.count > MOST_LINES * shown.length ? ` Of ${plural(hit.count, "line")} the strongest are drawn.` : "";
     return `${subject} — ${facts}.${cut}`;
@@ -117,12 +119,12 @@
     const strongest = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
     if (head !== null) {
       const through = reads.filter((e) => graph.has(e, head));
-      const names = strongest(through, (e) => graph.weight(e, head)).map((e) => `${graph.text[graph.key[e]]} ${weightText(graph.weight(e, head))}`);
+      const names = strongest(through, (e) => graph.weight(e, head)).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.weight(e, head))}`);
       return through.length ? `attends to ${names.join(", ")}${through.length > 3 ? ` and ${through.length - 3} more` : ""}` : "attends to nothing above tau";
     }
     if (depth < graph.layers) {
       const heads = graph.attends(depth, token).filter(Boolean).length;
-      const names = strongest(reads, (e) => graph.strongest[e]).map((e) => `${graph.text[graph.key[e]]} ${weightText(graph.strongest[e] / 255)}`);
+      const names = strongest(reads, (e) => graph.strongest[e]).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.strongest[e] / 255)}`);
       said.push(heads ? `${heads} of its ${graph.heads} heads attend to ${plural(reads.length, "token")} (most to ${names.join(", ")})` : "its heads attend to nothing above tau");
     }
     if (depth > 0) {

@@ -32,6 +32,7 @@ from attnflow.ui import answers, api
 from attnflow.ui.examples import Example, load_examples
 
 UNITS = {"Word pieces": "piece", "Words": "word"}
+CHANGED = "*Not analysed yet: press Analyse.*"
 DECISION = -1
 """Value of the choice of a root: what each model's task reads."""
 PROGRESS = gr.Progress()
@@ -110,6 +111,7 @@ def analysed(
         chosen = chosen._replace(root=DECISION, heads=[])
     return (
         shown,
+        "",
         _story(refs, text_a, text_b),
         [_prediction(a), _prediction(b)],
         *_drawn(a, b, chosen),
@@ -134,7 +136,7 @@ def _story(refs: list[str], text_a: str, text_b: str) -> str:
     """What to look for, if one of the examples is shown."""
     for example in load_examples():
         if [example.model_a, example.model_b, example.text_a, example.text_b] == [*refs, text_a, text_b]:
-            return f"**{example.title}.** {example.what_to_see}"
+            return f"**{example.title}{'' if example.title.endswith('?') else '.'}** {example.what_to_see}"
     return ""
 
 
@@ -237,10 +239,12 @@ def graph_json(a: Run, b: Run, flows: FlowPair, alpha: float) -> str:
 
 
 def graph_csv(a: Run, b: Run, flows: FlowPair) -> str:
-    """One line for each head of each edge."""
+    """One line for each head of each edge; layers, heads and tokens are counted from 0."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["model", "sha", "layer", "head", "query", "query_text", "key", "key_text", "attention"])
+    writer.writerow(
+        ["model", "sha", "layer_index", "head_index", "query", "query_text", "key", "key_text", "attention"]
+    )
     for run, one in ((a, flows.a), (b, flows.b)):
         graph, text = one.graph, one.trace.tokens.text
         for layer, query, key, heads, weights in zip(

@@ -60,6 +60,8 @@ class Controls:
     pair: list[Component]
     """Model A, its revision, model B, its revision, first and second sentence."""
     analyse: gr.Button
+    hint: gr.Markdown
+    """Says that what is written is not yet what is shown."""
     settings: list[Component]
     """In the order of `events.Settings`."""
     examples: gr.Dataset
@@ -98,6 +100,7 @@ def _sidebar(examples: list[Example]) -> Controls:
     text_a = _text_box("First sentence", examples[0].text_a, "text-a")
     text_b = _text_box("Second sentence (may be empty)", examples[0].text_b, "text-b")
     analyse = gr.Button("Analyse", variant="primary", elem_id="analyse")
+    hint = gr.Markdown(elem_id="hint")
     tau = gr.Slider(
         0, 0.95, 0.05, step=0.01, label="Threshold tau", info="Attention up to tau makes no edge.", elem_id="tau"
     )
@@ -124,7 +127,7 @@ def _sidebar(examples: list[Example]) -> Controls:
         )
         revision_a, revision_b = _revision_box("A"), _revision_box("B")
     pair = [model_a, revision_a, model_b, revision_b, text_a, text_b]
-    return Controls(pair, analyse, [tau, auto, unit, alpha, root, heads, hide], picker)
+    return Controls(pair, analyse, hint, [tau, auto, unit, alpha, root, heads, hide], picker)
 
 
 def _results() -> Results:
@@ -152,16 +155,18 @@ def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[
     tau, auto, unit, alpha, root, heads, hide = settings
     inputs = [shown, *pair, layer, head, *settings]
     redrawn = [results.status, tau, results.words, results.flow, root]
-    everything = [shown, results.story, results.predictions, *redrawn, heads, layer, head, *results.maps]
+    everything = [shown, controls.hint, results.story, results.predictions, *redrawn, heads, layer, head, *results.maps]
     flow, remembered = results.flow, {"fn": None, "inputs": [*pair, *settings], "js": REMEMBER, **_CLICK}
 
     opened = demo.load(events.restored, None, [*pair, tau, alpha, auto, unit, hide, root, heads], **_CLICK)
-    opened.then(events.analysed, inputs, everything, **_MODEL)
+    # Progress and failure show in one place; what was there stays readable.
+    analysing = {**_MODEL, "show_progress_on": results.predictions}
+    opened.then(events.analysed, inputs, everything, **analysing)
     starts = [controls.analyse.click, pair[-2].submit, pair[-1].submit]
-    gr.on(starts, events.analysed, inputs, everything, **_MODEL).success(**remembered)
+    gr.on(starts, events.analysed, inputs, everything, **analysing).success(**remembered)
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     picked = controls.examples.click(lambda index: events.example(examples, index), controls.examples, pair, **_CLICK)
-    picked.then(events.analysed, inputs, everything, **_MODEL).success(**remembered)
+    picked.then(events.analysed, inputs, everything, **analysing).success(**remembered)
 
     without_tau = [component for component in redrawn if component is not tau]
     tau.input(events.rethresholded, [shown, *settings], [*without_tau, auto], **_CLICK).success(**remembered)
@@ -171,6 +176,7 @@ def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[
     gr.on([layer.input, head.input], events.mapped, [shown, layer, head], results.maps, **_CLICK)
     flow.head_select(events.head_selected, shown, [layer, head, *results.maps], **_CLICK)
     flow.export(events.exported, [shown, *settings], flow, **_CLICK)
+    gr.on([box.input for box in pair], lambda: events.CHANGED, None, controls.hint, **_CLICK)
     for box in (pair[0], pair[2]):
         box.key_up(events.suggested, None, box, **_CLICK)
 

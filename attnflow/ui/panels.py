@@ -113,6 +113,7 @@ class RadialView(Panel):
   </div>
   <div class="af-tour"><span class="af-tour-steps" role="group" aria-label="Guided tour"></span><p></p></div>
   <p class="af-note af-warning" hidden></p>
+  <p class="af-status" role="status" aria-live="polite"></p>
   <div class="af-stage">
     <div class="af-chart" tabindex="0" role="group"></div>
     <figure class="af-aside">
@@ -120,7 +121,6 @@ class RadialView(Panel):
     </figure>
   </div>
   <div class="af-tip" hidden></div>
-  <p class="af-status" role="status" aria-live="polite"></p>
   <details class="af-table">
     <summary>The same as a table: choose words with the keyboard</summary>
     <table>
