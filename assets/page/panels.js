@@ -56,10 +56,13 @@
       stale = false;
       if (data) await (fresh ? draw : redraw)(data, box);
       else clear(box);
-      box.dataset.drawn = Number(box.dataset.drawn ?? 0) + 1; // tells tests that the panel is ready
+      if (fresh) box.dataset.drawn = Number(box.dataset.drawn ?? 0) + 1; // tells tests that a new value is drawn
     }
+    let text; // what was received last: a value that is there when the panel is made may be told of again
     function receive() {
-      data = props.value ? JSON.parse(props.value) : null;
+      if (props.value === text) return;
+      text = props.value;
+      data = text ? JSON.parse(text) : null;
       stale = true;
       box.classList.toggle("af-empty", !data);
       show();
