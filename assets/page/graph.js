@@ -64,9 +64,6 @@
       return at < 0 ? 0 : this.weights[this.headStart[edge] + at] / 255;
     }
 
-    /** The layer, from 0, that reads the tokens of a ring. */
-    layerOf(depth) { return this.layers - depth; }
-
     /** For each head, to how many tokens of the next ring outwards a token attends. */
     attends(depth, token) { return this.reads[depth].subarray(token * this.heads, (token + 1) * this.heads); }
 

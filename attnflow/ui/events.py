@@ -106,15 +106,16 @@ def analysed(
     if before is not None and (before.key_a, before.key_b) != (a.key, b.key):
         chosen = chosen._replace(root=DECISION, heads=[])
     try:
-        _flows(a, b, chosen)
+        drawn = _drawn(a, b, chosen)
     except SelectionError:
         chosen = chosen._replace(root=DECISION, heads=[])
+        drawn = _drawn(a, b, chosen)
     return (
         shown,
         "",
         _story(refs, text_a, text_b),
         [_prediction(a), _prediction(b)],
-        *_drawn(a, b, chosen),
+        *drawn,
         gr.update(choices=choices, value=chosen.heads),
         gr.update(choices=layers, value=layer),
         gr.update(choices=[(f"H{h + 1}", h) for h in range(heads)], value=head),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 
 from attnflow.checkpoint import ASSETS, BUNDLED
 
@@ -48,6 +49,7 @@ HUB_EXAMPLES = (
 )
 
 
+@cache
 def load_examples() -> list[Example]:
     """All examples; the first one is shown when the page opens."""
     bundled = json.loads((ASSETS / "demo" / "examples.json").read_text(encoding="utf-8"))
