@@ -24,6 +24,28 @@ NAME = "attnflow"
 """The `attn_implementation` under which the function is registered."""
 
 
+@dataclass(frozen=True)
+class Call:
+    """What the attention of one layer was called with, and what it gave before any gate."""
+
+    query: torch.Tensor
+    """`[B, H, T, K]`, with whatever the architecture does to it: rotation, normalisation."""
+    key: torch.Tensor
+    """`[B, H or fewer, T, K]`."""
+    value: torch.Tensor
+    """Like `key`."""
+    mask: torch.Tensor | None
+    """Additive, broadcast to `[B, H, T, T]`."""
+    scaling: float
+    """Factor of the products of query and key."""
+    output: torch.Tensor
+    """`[B, T, H, K]`."""
+
+
+class _Enough(Exception):
+    """Ends a forward pass of which only the layers so far are wanted; never leaves `record`."""
+
+
 @dataclass
 class Recording:
     """What the attention layers of one forward pass computed, in the order in which they ran.
@@ -37,20 +59,64 @@ class Recording:
     """For each layer `[B, H, T, T]`."""
     head_output: list[torch.Tensor] = field(default_factory=list)
     """For each layer `[B, T, H, K]`, after the gates."""
+    keep: bool = True
+    """False: gate only, and leave nothing in the lists."""
+    layer: int = 0
+    """Index of the layer that runs next; layers that are skipped count, but leave nothing in the lists."""
+    last: int | None = None
+    """The layer whose attention ends the forward pass; None runs all of it."""
+    calls: list[Call] | None = None
+    """For each layer what its attention was called with, if that is to be kept."""
+
+    def add(self, probabilities: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Keep what a layer computed and return its heads' outputs `[B, T, H, K]` after the gates."""
+        if self.gates is not None:
+            gates = self.gates[..., self.layer, :].to(output)
+            output = output * (gates[:, None, :, None] if gates.dim() == 2 else gates[:, None])
+        if self.keep:
+            self.attention.append(probabilities)
+            self.head_output.append(output)
+        self.layer += 1
+        if self.last is not None and self.layer > self.last:
+            raise _Enough
+        return output
 
 
 _recording: ContextVar[Recording | None] = ContextVar("attnflow_recording", default=None)
 
 
 @contextmanager
-def record(gates: torch.Tensor | None = None) -> Iterator[Recording]:
-    """Record every attention layer that runs in this context; afterwards nothing is left behind."""
-    recording = Recording(gates)
+def record(
+    gates: torch.Tensor | None = None, *, keep: bool = True, last: int | None = None, keep_calls: bool = False
+) -> Iterator[Recording]:
+    """Record every attention layer that runs in this context; afterwards nothing is left behind.
+
+    Args:
+        gates: `[L, H]` or `[B, L, H]`, multiplied with the heads' outputs.
+        keep: False to gate only, and leave nothing in the lists.
+        last: Layer whose attention ends the block: what the model would compute after it is not run.
+        keep_calls: Whether to keep what the attention of each layer was called with.
+    """
+    recording = Recording(gates, keep=keep, last=last, calls=[] if keep_calls else None)
     token = _recording.set(recording)
     try:
         yield recording
+    except _Enough:
+        pass
     finally:
         _recording.reset(token)
+
+
+def active() -> Recording | None:
+    """The recording of the current context, if there is one."""
+    return _recording.get()
+
+
+def skip_layer() -> None:
+    """Tell an active recording that a layer is left out of the forward pass."""
+    recording = _recording.get()
+    if recording is not None:
+        recording.layer += 1
 
 
 @cache
@@ -88,12 +154,11 @@ def attention_forward(
     recording = _recording.get()
     if recording is None:
         return output, probabilities
-    if recording.gates is not None:
-        gates = recording.gates[..., len(recording.attention), :].to(output)
-        output = output * (gates[:, None, :, None] if gates.dim() == 2 else gates[:, None])
-    recording.attention.append(probabilities)
-    recording.head_output.append(output)
-    return output, probabilities
+    if recording.calls is not None:
+        scaling = options.get("scaling")
+        scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+        recording.calls.append(Call(query, key, value, attention_mask, scaling, output))
+    return recording.add(probabilities, output), probabilities
 
 
 AttentionInterface.register(NAME, attention_forward)

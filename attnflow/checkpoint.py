@@ -7,7 +7,7 @@ import os
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +17,23 @@ from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_TEXT_ENCODING_MAPPING,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     MODEL_MAPPING,
     AutoConfig,
     AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
+    AutoModelForTextEncoding,
+    AutoModelForTokenClassification,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
-from attnflow import attention, hub, limits
+from attnflow import attention, fallback, hub, layers, limits, relevance
 from attnflow.cache import BoundedCache
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError
 
@@ -46,7 +53,18 @@ _KIND_BY_SUFFIX: dict[str, HeadKind] = {
 }
 
 
+ENCODERS = ("t5", "mt5", "umt5", "bart", "mbart", "plbart", "pegasus")
+"""Encoder-decoders whose encoder is analysed by itself."""
+_LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
+    "sequence-classification": (MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification),
+    "masked-lm": (MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM),
+    "causal-lm": (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
+    "token-classification": (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoModelForTokenClassification),
+}
+_INTERFACE = ("biogpt", "stablelm")
+"""Architectures that use the attention interface, although transformers does not say so of them."""
 _MOST_LAYERS = 200
+_FEWEST_ENTRIES = 2
 _TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
 _FOLDERS = re.compile(r"(?<![\w:])/(?:[^\s'\",:]+/)+")
 
@@ -57,9 +75,9 @@ class TaskHead:
 
     kind: HeadKind
     trained: bool
-    """False if the file lacks weights of a classification head: then there is no prediction."""
+    """False if there is no head, or the file lacks weights of it: then there is no prediction."""
     labels: tuple[str, ...] = ()
-    """Names of the classes of a trained classification head."""
+    """Names of the classes of a trained head that classifies the text or its tokens."""
     problem: Literal["single_label", "multi_label", "regression"] = "single_label"
 
 
@@ -84,6 +102,12 @@ class Checkpoint:
     """The token whose last embedding the task reads: the first (`[CLS]`) or, in causal models, the last."""
     max_tokens: int
     """Most pieces of one pair: the smaller of the model's own bound and `limits.MAX_TOKENS`."""
+    steerable: bool
+    """Whether a forward pass can begin at a later layer (`layers.steer`)."""
+    encoder_alone: bool = False
+    """Whether the model is the encoder of an encoder-decoder, whose decoder is left out."""
+    license: str | None = None
+    """As the model card on the Hub names it."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -146,7 +170,8 @@ def _load_location(location: hub.Location) -> Checkpoint:
             f"{limits.MAX_DOWNLOAD_BYTES / 1e6:,.0f} MB. Choose a smaller checkpoint."
         )
     _check_size(location.parameters or 0, location.repo_id)
-    return _read(hub.download(location), location.repo_id, location.sha)
+    with hub.downloaded(location) as folder:
+        return replace(_read(folder, location.repo_id, location.sha), license=location.license)
 
 
 def _load_folder(folder: Path, name: str) -> Checkpoint:
@@ -179,15 +204,17 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             if "auto_map" in config
             else f"transformers does not know its architecture {kind!r}"
         )
-    elif config.get("is_encoder_decoder"):
-        reason = f"{kind} is an encoder-decoder, and so far encoders and decoders are analysed only by themselves"
+    elif config.get("is_encoder_decoder") and kind not in ENCODERS:
+        reason = f"{kind} is an encoder-decoder; of these, the encoders of {', '.join(ENCODERS)} can be analysed"
     elif "quantization_config" in config:
         reason = "its weights are quantised; the analyses need them in full"
     elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"
     elif not 0 < _layers(config) <= _MOST_LAYERS:
         reason = f"its config.json asks for {_layers(config)} layers; from 1 to {_MOST_LAYERS} can be analysed"
-    else:
+    elif kind in fallback.MODEL_TYPES:
+        reason = fallback.refusal(config)
+    elif kind not in (*ENCODERS, *_INTERFACE):
         model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
         model_class = model_class[0] if isinstance(model_class, tuple) else model_class
         if model_class is None or not getattr(model_class, "_supports_attention_backend", False):
@@ -205,18 +232,34 @@ def _layers(config: Mapping[str, Any]) -> int:
 
 
 def _read(folder: Path, name: str, sha: str) -> Checkpoint:
-    """Read model and tokenizer from a folder whose configuration has been checked."""
+    """Read model and tokenizer from a folder whose configuration has been checked; its files may hold anything."""
+    try:
+        return _read_files(folder, name, sha)
+    except (CheckpointError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the tokenizers library is no Exception
+        raise CheckpointError(f"{name} cannot be loaded ({brief(error)}); choose another checkpoint.") from error
+
+
+def _read_files(folder: Path, name: str, sha: str) -> Checkpoint:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
-        raise CheckpointError(f"The tokenizer of {name} cannot be loaded ({_brief(error)}).") from error
+        raise CheckpointError(f"The tokenizer of {name} cannot be loaded ({brief(error)}).") from error
     if not tokenizer.is_fast:
         raise CheckpointError(
             f"{name} has no fast tokenizer, so its pieces cannot be placed in the text; choose a repository with a "
             "tokenizer.json."
         )
+    # Without its files transformers makes a tokenizer that knows its special tokens and reads all else as unknown.
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    if sum(index not in special for index in tokenizer.get_vocab().values()) <= _FEWEST_ENTRIES:
+        raise CheckpointError(
+            f"The tokenizer of {name} cannot be loaded (no vocabulary); choose a repository with a tokenizer.json."
+        )
     model, head = _read_model(folder, name)
-    config = model.config.get_text_config()
+    relevance.install(model)
+    config, encoder_alone = model.config.get_text_config(), model.config.model_type in ENCODERS
     sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
@@ -231,27 +274,46 @@ def _read(folder: Path, name: str, sha: str) -> Checkpoint:
         width=sizes[2],
         n_parameters=model.num_parameters(),
         head=head,
-        root="last" if any(getattr(module, "is_causal", False) for module in model.modules()) else "first",
+        root=_root(model, tokenizer),
         max_tokens=min(limits.MAX_TOKENS, _longest_input(model, tokenizer)),
+        steerable=layers.install(model.base_model, sizes[0]),
+        encoder_alone=encoder_alone,
     )
 
 
+def _root(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Literal["first", "last"]:
+    """Where the task reads: in T5's encoder, which has no token for it, the token that ends the text stands in."""
+    if model.config.model_type in ENCODERS:
+        return "first" if tokenizer("a").input_ids[0] in tokenizer.all_special_ids else "last"
+    causal = any(getattr(module, "is_causal", False) for module in model.modules())
+    return "last" if causal or model.config.model_type in fallback.READ_LAST else "first"
+
+
 def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    if hasattr(config, "use_cache"):
-        config.use_cache = False  # a cache of keys and values serves generation only
-    kind = head_kind(config.architectures or [])
-    classifies = kind == "sequence-classification" and type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
-    loader = AutoModelForSequenceClassification if classifies else AutoModel
-    # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
-    with torch.device("meta"):
-        _check_size(loader.from_config(config).num_parameters(), name)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if hasattr(config, "use_cache"):
+            config.use_cache = False  # a cache of keys and values serves generation only
+        kind = head_kind(config.architectures or [])
+        known, loader = _LOADERS.get(kind, ({}, AutoModel))
+        if type(config) not in known:
+            loader = AutoModel
+        if config.model_type in ENCODERS:
+            kind, loader = "none", AutoModelForTextEncoding if _has_encoder_class(config) else AutoModel
+        watched = config.model_type in fallback.MODEL_TYPES
+        implementation = "eager" if watched else attention.NAME
+        # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
+        with torch.device("meta"):
+            parameters = loader.from_config(config, attn_implementation=implementation).num_parameters()
+    except Exception as error:  # a configuration may hold anything
+        raise CheckpointError(f"The config.json of {name} describes no model ({brief(error)}).") from error
+    _check_size(parameters, name)
     try:
         model, report = loader.from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
-            attn_implementation=attention.NAME,
+            attn_implementation=implementation,
             local_files_only=True,
             trust_remote_code=False,
             weights_only=True,
@@ -263,22 +325,32 @@ def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
             "run. Choose a repository with safetensors."
         ) from error
     except Exception as error:
-        raise CheckpointError(f"The weights of {name} cannot be read ({_brief(error)}).") from error
+        raise CheckpointError(f"The weights of {name} cannot be read ({brief(error)}).") from error
+    if watched:
+        fallback.install(model)
     missing = set(report["missing_keys"])
     prefix = model.base_model_prefix + "."
-    of_head = {key for key in missing if "pooler" in key or (classifies and not key.startswith(prefix))}
+    has_head = loader not in (AutoModel, AutoModelForTextEncoding)
+    of_head = {key for key in missing if "pooler" in key or (has_head and not key.startswith(prefix))}
     if missing - of_head:
         raise CheckpointError(f"{name} lacks weights of its own model, {min(missing - of_head)} among them.")
     model.eval().requires_grad_(False)
-    if not classifies:
-        return model, TaskHead(kind, trained=kind != "none")
-    if of_head:
+    if config.model_type in ENCODERS:
+        return model if _has_encoder_class(config) else model.get_encoder(), TaskHead("none", trained=False)
+    if not has_head or of_head:
         return model, TaskHead(kind, trained=False)
-    labels = tuple(str(config.id2label[index]) for index in range(config.num_labels))
+    if not kind.endswith("classification"):
+        return model, TaskHead(kind, trained=True)
+    labels = tuple(str(config.id2label.get(index, index)) for index in range(config.num_labels))
     problem = {"regression": "regression", "multi_label_classification": "multi_label"}.get(
         config.problem_type or "", "single_label" if len(labels) > 1 else "regression"
     )
     return model, TaskHead(kind, trained=True, labels=labels, problem=problem)
+
+
+def _has_encoder_class(config: PreTrainedConfig) -> bool:
+    """Whether transformers can load the encoder without its decoder, as of T5."""
+    return type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
 
 
 def _check_size(parameters: int, name: str) -> None:
@@ -298,14 +370,16 @@ def head_kind(architectures: list[str]) -> HeadKind:
     """
     for architecture in architectures:
         for suffix, kind in _KIND_BY_SUFFIX.items():
-            if architecture.endswith(suffix):
+            if isinstance(architecture, str) and architecture.endswith(suffix):
                 return kind
     return "none"
 
 
 def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """Most pieces that the position embeddings and the tokenizer allow."""
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or limits.MAX_TOKENS
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions <= 0:  # relative positions have no bound
+        positions = limits.MAX_TOKENS
     for name, module in model.named_modules():
         # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
@@ -313,7 +387,7 @@ def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
     return min(positions, tokenizer.model_max_length)
 
 
-def _brief(error: Exception) -> str:
+def brief(error: BaseException) -> str:
     """Kind and first line of an error, with the folders of this machine left out."""
     line = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {_FOLDERS.sub('', line)[:200]}"

@@ -18,6 +18,10 @@ class UnsupportedArchitectureError(CheckpointError):
     """A checkpoint was found, but its architecture cannot be analysed."""
 
 
+class TooManyRequestsError(AttnflowError):
+    """A visitor asks more often than this machine can serve."""
+
+
 class TextError(AttnflowError):
     """A sentence is empty, too long, or cannot be tokenized."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
-from attnflow.records import Head, Trace, check_heads
+from attnflow.records import Head, Trace, check_heads, is_whole
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def check_token(name: str, token: int, n_tokens: int) -> int:
     Raises:
         SelectionError: If there is no such token.
     """
-    if not isinstance(token, int | np.integer) or isinstance(token, bool) or not 0 <= token < n_tokens:
+    if not is_whole(token) or not 0 <= token < n_tokens:
         raise SelectionError(f"{name} is {token!r}; give the position of a token, from 0 to {n_tokens - 1}.")
     return int(token)
 

@@ -22,9 +22,19 @@ MAX_CHARACTERS = 20 * MAX_TOKENS
 """Characters of one sentence: more cannot be few tokens, except of a text made to be a burden."""
 MAX_DOWNLOAD_BYTES = _whole_number("ATTNFLOW_MAX_DOWNLOAD_MB", 4_000) * 10**6
 """Files of one checkpoint."""
+DISK_BYTES = _whole_number("ATTNFLOW_DISK_MB", 20_000) * 10**6
+"""Files of all checkpoints that were downloaded."""
 MAX_PARAMETERS = _whole_number("ATTNFLOW_MAX_PARAMETERS", 1_000_000_000)
 """Parameters of one checkpoint; each takes four bytes of memory."""
 MODEL_CACHE_BYTES = _whole_number("ATTNFLOW_MODEL_CACHE_MB", 6_000) * 10**6
 """Memory for loaded checkpoints."""
 TRACE_CACHE_BYTES = _whole_number("ATTNFLOW_TRACE_CACHE_MB", 500) * 10**6
 """Memory for recorded traces."""
+QUEUE = _whole_number("ATTNFLOW_QUEUE", 32)
+"""Requests that wait for their turn."""
+REQUESTS_PER_MINUTE = _whole_number("ATTNFLOW_REQUESTS_PER_MINUTE", 120)
+"""Model runs that one visitor may ask for in a minute."""
+RESULT_CACHE_BYTES = _whole_number("ATTNFLOW_RESULT_CACHE_MB", 200) * 10**6
+"""Memory for what was computed from runs: attributions, importances, explanations."""
+MAX_TERA_OPERATIONS = _whole_number("ATTNFLOW_MAX_TERA_OPERATIONS", 20)
+"""Million million floating-point operations of one attribution: a few minutes on two cores."""

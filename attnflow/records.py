@@ -57,6 +57,9 @@ class Encoding:
     tokens: Tokens
     inputs: dict[str, NDArray[np.int64]]
     """What the model is called with, each `[T]`: `input_ids`, `attention_mask`, perhaps `token_type_ids`."""
+    separator: str | None = None
+    """What was put between the sentences where the tokenizer has no format for pairs; None where it has one, and
+    empty where it has nothing to separate them with."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,49 @@ class Trace:
         return self.attention.nbytes + self.hidden.nbytes + self.head_output.nbytes
 
 
+@dataclass(frozen=True)
+class Attribution:
+    """What every head's output at every token owes to every source token: Hidden Token Attribution."""
+
+    tokens: Tokens
+    values: NDArray[np.float32]
+    """`[L, H, T, T]` as `[layer, head, query, source]`; rows sum to 1, or to 0 where the output depends on nothing."""
+    wrt: Literal["input", "previous_layer"]
+    """What the sources are: the model's input after the embeddings, or the input of the head's own layer."""
+    probes: int | None = None
+    """Random directions per source token that the values are estimated from; None if they are exact."""
+    standard_error: NDArray[np.float32] | None = None
+    """`[L, H, T, T]` of an estimate, measured on its own probes; None if the values are exact."""
+    pruned: frozenset[Head] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.values.shape[2:] != (len(self.tokens),) * 2:
+            raise ValueError(f"token axes of Attribution do not agree: {len(self.tokens)}, {self.values.shape}")
+        if (self.probes is None) != (self.standard_error is None):
+            raise ValueError("probes and standard error of an Attribution come together")
+
+    @property
+    def relative_error(self) -> float:
+        """Expected mean of `|estimate - exact| / exact` over all values; 0 if exact."""
+        if self.standard_error is None:
+            return 0.0
+        depends = self.values > 0
+        if not depends.any():
+            return 0.0
+        # The mean absolute value of a normal variable is this many standard deviations.
+        return float(np.sqrt(2 / np.pi) * (self.standard_error[depends] / self.values[depends]).mean())
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays in bytes."""
+        return self.values.nbytes + (0 if self.standard_error is None else self.standard_error.nbytes)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number; a truth value is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def check_heads(heads: Iterable[Head], n_layers: int, n_heads: int) -> frozenset[Head]:
     """Return heads as a set after checking that all of them exist.
 
@@ -117,7 +163,7 @@ def check_heads(heads: Iterable[Head], n_layers: int, n_heads: int) -> frozenset
     except TypeError:
         pairs = [(heads,)]
     for pair in pairs:
-        whole = len(pair) == 2 and all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair)
+        whole = len(pair) == 2 and all(map(is_whole, pair))
         if not whole or not (0 <= pair[0] < n_layers and 0 <= pair[1] < n_heads):
             raise SelectionError(
                 f"{list(pair)!r} is not a head of this checkpoint; give [layer, head] with a layer from 0 to "

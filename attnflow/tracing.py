@@ -7,16 +7,20 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
 
 from attnflow import attention, limits
-from attnflow.checkpoint import Checkpoint
-from attnflow.errors import TextError, UnsupportedArchitectureError
+from attnflow.checkpoint import Checkpoint, brief
+from attnflow.errors import CheckpointError, TextError, UnsupportedArchitectureError
 from attnflow.records import SPECIAL, Encoding, Head, Tokens, Trace, check_heads
 from attnflow.tokens import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
 
 
 def encode(checkpoint: Checkpoint, text_a: str, text_b: str | None = None) -> Encoding:
     """Tokenize a sentence pair.
+
+    A tokenizer without a format for pairs (GPT-2's) would run the sentences together; between them is put its
+    separator, else its end-of-text token, else a line break, and `Encoding.separator` tells which.
 
     Args:
         checkpoint: Whose tokenizer reads it.
@@ -25,6 +29,7 @@ def encode(checkpoint: Checkpoint, text_a: str, text_b: str | None = None) -> En
 
     Raises:
         TextError: If the first sentence is empty, or the pair is longer than `checkpoint.max_tokens`.
+        CheckpointError: If the tokenizer fails.
 
     Example:
         >>> from attnflow import load_checkpoint
@@ -32,24 +37,51 @@ def encode(checkpoint: Checkpoint, text_a: str, text_b: str | None = None) -> En
         ('[CLS]', 'Anna', 'met', 'Paul', '.', '[SEP]')
     """
     text_a, text_b = _checked_texts(text_a, text_b)
-    encoded = checkpoint.tokenizer(
-        text_a, text_b, return_offsets_mapping=True, return_attention_mask=True, truncation=False, verbose=False
-    )
-    size = len(encoded["input_ids"])
+    try:
+        encoded = checkpoint.tokenizer(
+            text_a, text_b, return_offsets_mapping=True, return_attention_mask=True, truncation=False, verbose=False
+        )
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the tokenizers library is no Exception
+        raise CheckpointError(f"The tokenizer of {checkpoint.name} fails on this text ({brief(error)}).") from error
+    sentence = [SPECIAL if part is None else part for part in encoded.sequence_ids()]
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    columns = {name: list(encoded[name]) for name in names if name in encoded}
+    offsets = list(encoded["offset_mapping"])
+    separator = None
+    if (0, 1) in zip(sentence, sentence[1:], strict=False):
+        separator, ids = _separator(checkpoint.tokenizer)
+        place = sentence.index(1)
+        sentence[place:place] = [SPECIAL] * len(ids)
+        offsets[place:place] = [(0, 0)] * len(ids)
+        for name, values in columns.items():
+            values[place:place] = ids if name == "input_ids" else [values[place - 1]] * len(ids)
+    size = len(sentence)
     if size > checkpoint.max_tokens:
         raise TextError(
             f"This text is {size} tokens long for {checkpoint.name}; the limit is {checkpoint.max_tokens}. "
             f"Shorten it by about {size - checkpoint.max_tokens} tokens."
         )
-    sentence = [SPECIAL if part is None else part for part in encoded.sequence_ids()]
     if 0 not in sentence:
         raise TextError(f"The tokenizer of {checkpoint.name} finds nothing in the first sentence; write a word in it.")
-    pieces = checkpoint.tokenizer.convert_ids_to_tokens(encoded["input_ids"])
-    tokens = _place(pieces, sentence, encoded["offset_mapping"], (text_a, text_b or ""))
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    inputs = {name: np.asarray(encoded[name], np.int64) for name in names if name in encoded}
+    pieces = checkpoint.tokenizer.convert_ids_to_tokens(columns["input_ids"])
+    tokens = _place(pieces, sentence, offsets, (text_a, text_b or ""))
+    inputs = {name: np.asarray(values, np.int64) for name, values in columns.items()}
     _check_vocabulary(checkpoint, inputs["input_ids"])
-    return Encoding(text_a, text_b, tokens, inputs)
+    return Encoding(text_a, text_b, tokens, inputs, separator)
+
+
+def _separator(tokenizer: PreTrainedTokenizerBase) -> tuple[str, list[int]]:
+    """What goes between two sentences, for a reader and as entries of the vocabulary."""
+    for token, index in (
+        (tokenizer.sep_token, tokenizer.sep_token_id),
+        (tokenizer.eos_token, tokenizer.eos_token_id),
+    ):
+        if index is not None:
+            return str(token), [index]
+    ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
+    return ("line break", ids) if ids else ("", [])
 
 
 def _checked_texts(text_a: str, text_b: str | None) -> tuple[str, str | None]:
@@ -124,28 +156,53 @@ def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head
     Raises:
         SelectionError: If a pruned head does not exist.
         UnsupportedArchitectureError: If the model does not run all its layers through the attention interface.
+        CheckpointError: If the model cannot be run, or computes numbers that are not finite.
     """
     heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
-    gates = None
-    if heads:
-        gates = torch.ones(checkpoint.n_layers, checkpoint.n_heads)
-        gates[tuple(zip(*heads, strict=True))] = 0
-    inputs = {name: torch.from_numpy(values)[None] for name, values in encoding.inputs.items()}
-    with torch.inference_mode(), attention.record(gates) as recording:
-        output = checkpoint.model(**inputs, output_hidden_states=True)
-    _check_recording(checkpoint, recording)
+    gates = head_gates(checkpoint, heads)
     trained = checkpoint.head.trained and checkpoint.head.kind == "sequence-classification"
+    # The head of a language model would cost much and tell nothing of what is recorded.
+    model = checkpoint.model if trained else checkpoint.model.base_model
+    try:
+        with torch.inference_mode(), attention.record(gates) as recording:
+            output = model(**model_inputs(encoding), output_hidden_states=True)
+    except Exception as error:  # an architecture that no test has run, or weights that do not fit together
+        raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
+    _check_recording(checkpoint, recording)
+    if not torch.isfinite(output.hidden_states[-1]).all():
+        raise CheckpointError(
+            f"{checkpoint.name} computes numbers that are not finite, so its weights are damaged; choose another one."
+        )
     return Trace(
         tokens=encoding.tokens,
-        attention=_array(torch.cat(recording.attention)),
-        hidden=_array(torch.cat(output.hidden_states)),
-        head_output=_array(torch.cat(recording.head_output)),
-        root=0 if checkpoint.root == "first" else len(encoding.tokens) - 1,
-        scores=_array(output.logits[0]) if trained else None,
+        attention=shared_array(torch.cat(recording.attention)),
+        hidden=shared_array(torch.cat(output.hidden_states)),
+        head_output=shared_array(torch.cat(recording.head_output)),
+        root=root_position(checkpoint, encoding),
+        scores=shared_array(output.logits[0]) if trained else None,
         probabilities=_probabilities(output.logits[0], checkpoint.head.problem) if trained else None,
         labels=checkpoint.head.labels if trained else (),
         pruned=heads,
     )
+
+
+def head_gates(checkpoint: Checkpoint, pruned: frozenset[Head]) -> torch.Tensor | None:
+    """`[L, H]`: 0 for pruned heads and 1 for all others; None if none is pruned."""
+    if not pruned:
+        return None
+    gates = torch.ones(checkpoint.n_layers, checkpoint.n_heads)
+    gates[tuple(zip(*pruned, strict=True))] = 0
+    return gates
+
+
+def root_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
+    """The token whose last embedding a task reads that scores the whole text."""
+    return 0 if checkpoint.root == "first" else len(encoding.tokens) - 1
+
+
+def model_inputs(encoding: Encoding, copies: int = 1) -> dict[str, torch.Tensor]:
+    """What a model is called with for an encoding, `[copies, T]` each."""
+    return {name: torch.from_numpy(values).expand(copies, -1) for name, values in encoding.inputs.items()}
 
 
 def _check_recording(checkpoint: Checkpoint, recording: attention.Recording) -> None:
@@ -158,9 +215,10 @@ def _check_recording(checkpoint: Checkpoint, recording: attention.Recording) -> 
         )
 
 
-def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+def shared_array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    """An array on the CPU that nobody can write to: results are shared between requests."""
     array = tensor.to(torch.float32).cpu().numpy()
-    array.flags.writeable = False  # traces are shared between requests
+    array.flags.writeable = False
     return array
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import CONFIG_MAPPING, AutoModel, AutoModelForSequenceClassification, PreTrainedTokenizerFast
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    CONFIG_MAPPING,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedTokenizerFast,
+)
 
 TEXT = [
     "Anna gave the old book to her brother because he wanted to read it.",
@@ -18,8 +29,16 @@ TEXT = [
     "Nobody knows whether the café near the harbour sells well-known cakes.",
     "He borrowed twenty coins from a friend and bought bread, salt and milk.",
 ]
+WORDS = re.findall(r"\w+|[^\w\s]", " ".join(TEXT))
 PAIR = ("Anna gave the book to a friend, didn't she?", "The friend has an unbelievable book 😀.")
 N_LAYERS, N_HEADS, WIDTH = 3, 4, 32
+_CLASSES = {
+    "sequence-classification": AutoModelForSequenceClassification,
+    "masked-lm": AutoModelForMaskedLM,
+    "causal-lm": AutoModelForCausalLM,
+    "token-classification": AutoModelForTokenClassification,
+    "none": AutoModel,
+}
 _SIZES = {"hidden_size": WIDTH, "num_hidden_layers": N_LAYERS, "num_attention_heads": N_HEADS, "intermediate_size": 48}
 _GROUPED = {**_SIZES, "num_key_value_heads": 2}
 
@@ -30,10 +49,12 @@ class Architecture:
 
     model_type: str
     tokenizer: str
-    """`wordpiece`, `roberta` or `causal`."""
+    """See `make_tokenizer`."""
     projection: str
     """Name, inside the model, of the linear map that follows the heads' outputs; `{}` is the layer."""
     options: dict[str, Any] = field(default_factory=lambda: _SIZES)
+    classifies: bool = True
+    """Whether it has a class for sequence classification; of encoder-decoders only the encoder is analysed."""
 
 
 ARCHITECTURES = {
@@ -71,28 +92,136 @@ ARCHITECTURES = {
         Architecture("gpt_neox", "causal", "layers.{}.attention.dense"),
     )
 }
+_ENCODER = {
+    "d_model": WIDTH,
+    "num_layers": N_LAYERS,
+    "num_heads": N_HEADS,
+    "d_kv": 8,
+    "d_ff": 48,
+    "initializer_factor": 6.0,
+    "num_decoder_layers": 1,
+}
+_BART = {
+    "d_model": WIDTH,
+    "encoder_layers": N_LAYERS,
+    "encoder_attention_heads": N_HEADS,
+    "encoder_ffn_dim": 48,
+    "decoder_layers": 1,
+    "decoder_attention_heads": N_HEADS,
+    "decoder_ffn_dim": 48,
+}
+_GPT = {"n_embd": WIDTH, "n_layer": N_LAYERS, "n_head": N_HEADS}
+_OLD = {"hidden_size": WIDTH, "n_layer": N_LAYERS, "n_head": N_HEADS}
+
+MORE_ARCHITECTURES = {
+    a.model_type: a
+    for a in (
+        Architecture("xlm-roberta", "roberta", "encoder.layer.{}.attention.output.dense"),
+        Architecture("camembert", "roberta", "encoder.layer.{}.attention.output.dense"),
+        Architecture("ernie", "wordpiece", "encoder.layer.{}.attention.output.dense"),
+        Architecture("nomic_bert", "wordpiece", "layers.{}.self_attn.o_proj"),
+        Architecture(
+            "opt",
+            "causal",
+            "decoder.layers.{}.self_attn.out_proj",
+            {**_SIZES, "ffn_dim": 48, "word_embed_proj_dim": WIDTH},
+        ),
+        Architecture("phi3", "causal", "layers.{}.self_attn.o_proj", _GROUPED),
+        Architecture("olmo2", "causal", "layers.{}.self_attn.o_proj", _GROUPED, classifies=False),
+        Architecture("t5", "unigram", "encoder.block.{}.layer.0.SelfAttention.o", _ENCODER, classifies=False),
+        Architecture("mt5", "unigram", "encoder.block.{}.layer.0.SelfAttention.o", _ENCODER, classifies=False),
+        Architecture("bart", "roberta", "layers.{}.self_attn.out_proj", _BART, classifies=False),
+        Architecture("mbart", "roberta", "layers.{}.self_attn.out_proj", _BART, classifies=False),
+        Architecture(
+            "deberta",
+            "wordpiece",
+            "encoder.layer.{}.attention.output.dense",
+            {**_SIZES, "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "max_relative_positions": 12},
+        ),
+        Architecture(
+            "deberta-v2",
+            "wordpiece",
+            "encoder.layer.{}.attention.output.dense",
+            {
+                **_SIZES,
+                "relative_attention": True,
+                "pos_att_type": ["c2p", "p2c"],
+                "position_buckets": 8,
+                "max_relative_positions": 12,
+                "share_att_key": True,
+                "norm_rel_ebd": "layer_norm",
+            },
+        ),
+        Architecture("mpnet", "roberta", "encoder.layer.{}.attention.attn.o"),
+        Architecture(
+            "xlnet",
+            "xlnet",
+            "layer.{}.rel_attn.o",
+            {"d_model": WIDTH, "n_layer": N_LAYERS, "n_head": N_HEADS, "d_inner": 48},
+        ),
+        Architecture(
+            "roformer", "wordpiece", "encoder.layer.{}.attention.output.dense", {**_SIZES, "embedding_size": 16}
+        ),
+        Architecture(
+            "mpt",
+            "causal",
+            "blocks.{}.attn.out_proj",
+            {"d_model": WIDTH, "n_layers": N_LAYERS, "n_heads": N_HEADS, "expansion_ratio": 2, "max_seq_len": 160},
+        ),
+        Architecture("bloom", "causal", "h.{}.self_attention.dense", _OLD),
+        Architecture(
+            "falcon",
+            "causal",
+            "h.{}.self_attention.dense",
+            {**_SIZES, "multi_query": True, "new_decoder_architecture": False, "alibi": False},
+        ),
+        Architecture("biogpt", "causal", "layers.{}.self_attn.out_proj"),
+        Architecture("stablelm", "causal", "layers.{}.self_attn.o_proj", _GROUPED, classifies=False),
+        Architecture("umt5", "unigram", "encoder.block.{}.layer.0.SelfAttention.o", _ENCODER, classifies=False),
+        Architecture("plbart", "roberta", "layers.{}.self_attn.out_proj", _BART, classifies=False),
+        Architecture("pegasus", "unigram", "layers.{}.self_attn.out_proj", _BART, classifies=False),
+        Architecture("rembert", "wordpiece", "encoder.layer.{}.attention.output.dense"),
+        Architecture("megatron-bert", "wordpiece", "encoder.layer.{}.attention.output.dense"),
+        Architecture(
+            "gpt_neo",
+            "causal",
+            "h.{}.attn.attention.out_proj",
+            {
+                "hidden_size": WIDTH,
+                "num_layers": N_LAYERS,
+                "num_heads": N_HEADS,
+                "attention_types": [[["global", "local", "global"], 1]],
+                "window_size": 8,
+            },
+        ),
+        Architecture("gptj", "causal", "h.{}.attn.out_proj", {**_GPT, "rotary_dim": 4}),
+        Architecture("codegen", "causal", "h.{}.attn.out_proj", {**_GPT, "rotary_dim": 4}, classifies=False),
+        Architecture("openai-gpt", "causal", "h.{}.attn.c_proj", _GPT),
+    )
+}
+"""Those that only the test of all architectures makes."""
 
 
 def make_checkpoint(
-    folder: Path, model_type: str = "bert", *, classifies: bool = True, seed: int = 0, **options: Any
+    folder: Path, model_type: str = "bert", *, task: str = "sequence-classification", seed: int = 0, **options: Any
 ) -> Path:
-    """Write a random checkpoint into a folder and return the folder.
+    """Write a random checkpoint with a task head (or `none`) into a folder and return the folder.
 
     Weights are drawn wide, because near-uniform attention would hide mistakes.
     """
-    architecture = ARCHITECTURES[model_type]
+    architecture = (ARCHITECTURES | MORE_ARCHITECTURES)[model_type]
     tokenizer = make_tokenizer(architecture.tokenizer)
     ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
+    labels = {"id2label": {0: "no", 1: "perhaps", 2: "yes"}} if task.endswith("classification") else {}
     config = CONFIG_MAPPING[model_type](
         vocab_size=len(tokenizer),
-        max_position_embeddings=160,
         initializer_range=0.3,
-        **{**architecture.options, **options},
+        **({} if model_type == "xlnet" else {"max_position_embeddings": 160}),  # XLNet's positions have no bound
+        **{**labels, **architecture.options, **options},
         **ids,
-        **({"id2label": {0: "no", 1: "perhaps", 2: "yes"}} if classifies else {}),
     )
     torch.manual_seed(seed)
-    model = (AutoModelForSequenceClassification if classifies else AutoModel).from_config(config)
+    model = _CLASSES[task].from_config(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
@@ -104,9 +233,15 @@ def make_checkpoint(
 
 @cache
 def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
-    """Train a tokenizer on a few sentences: BERT's WordPiece, RoBERTa's pairs, or a causal byte-level BPE."""
+    """Train a tokenizer on a few sentences.
+
+    `wordpiece` is BERT's; `roberta` and `causal` are byte-level BPE with and without a format for pairs; `unigram` is
+    SentencePiece's as T5 and XLM-R have it; `fallback` is the BPE of Llama 2, which spells unknown characters in bytes.
+    """
     if kind == "wordpiece":
         return _wordpiece()
+    if kind in ("unigram", "fallback", "xlnet"):
+        return _sentencepiece(kind)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -128,13 +263,13 @@ def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
 
 
 def _wordpiece() -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    entries = [*special, *_pieces([word.lower() for word in WORDS], size=195, inside="##")]
+    vocabulary = {entry: index for index, entry in enumerate(entries)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(
-        TEXT, trainers.WordPieceTrainer(vocab_size=120, special_tokens=special, show_progress=False)
-    )
+    tokenizer.add_special_tokens(special)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -151,7 +286,64 @@ def _wordpiece() -> PreTrainedTokenizerFast:
     )
 
 
+def _pieces(words: list[str], size: int, inside: str = "") -> list[str]:
+    """All characters of some words, and the longer strings in them that save most; the most useful first.
+
+    The trainers of `tokenizers` order equally frequent entries differently in each process, and a test that fails must
+    fail again.
+    """
+    counts: Counter[str] = Counter()
+    for word in words:
+        for start in range(len(word)):
+            for end in range(start + 1, min(start + 7, len(word) + 1)):
+                counts[inside * (start > 0) + word[start:end]] += 1
+    characters = {mark + character for word in words for character in word for mark in {"", inside}}
+    by_use = sorted(counts, key=lambda piece: (-counts[piece] * len(piece.removeprefix(inside)), piece))
+    longer = [piece for piece in by_use if piece not in characters][: size - len(characters)]
+    return longer + sorted(characters)
+
+
+def _sentencepiece(kind: str) -> PreTrainedTokenizerFast:
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    if kind != "fallback":
+        pieces = _pieces([f"▁{word}" for word in " ".join(TEXT).split()], size=240)
+        scored = [*((entry, 0.0) for entry in special), *((piece, -1.0 - index) for index, piece in enumerate(pieces))]
+        tokenizer = Tokenizer(models.Unigram(scored, unk_id=special.index("<unk>")))
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.add_special_tokens(special)
+    else:
+        tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        trainer = trainers.BpeTrainer(
+            vocab_size=500,
+            special_tokens=[*special, *(f"<0x{byte:02X}>" for byte in range(256))],
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(TEXT, trainer)
+    end = "</s> <s>" if kind == "xlnet" else "</s>"  # XLNet's <cls> comes last
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {end}", pair=f"$A </s> $B {end}", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
 def copy_without(source: Path, target: Path, *left_out: str) -> Path:
     """Copy a checkpoint without some of its files."""
     shutil.copytree(source, target, ignore=lambda _, names: [name for name in names if name in left_out])
+    return target
+
+
+def edited_config(source: Path, target: Path, **changes: Any) -> Path:
+    """Copy a checkpoint with some entries of its configuration changed; None takes an entry out."""
+    shutil.copytree(source, target)
+    config = json.loads((target / "config.json").read_text()) | changes
+    (target / "config.json").write_text(json.dumps({k: v for k, v in config.items() if v is not None}))
     return target

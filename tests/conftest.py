@@ -6,10 +6,13 @@ import importlib.util
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Read when the libraries are imported, so they are set before any of them is.
+SERVER_TOKEN = "hf_server_secret"
+"""The token of the process, which must never be sent for a visitor."""
 _HOME = tempfile.mkdtemp(prefix="attnflow-tests-")
 os.environ |= {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -18,7 +21,8 @@ os.environ |= {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_TOKEN": "hf_server_secret",  # must never be sent for a visitor
+    "ATTNFLOW_REQUESTS_PER_MINUTE": "1000000",
+    "HF_TOKEN": SERVER_TOKEN,
     "TOKENIZERS_PARALLELISM": "false",
     "no_proxy": "127.0.0.1,localhost",
 }
@@ -32,9 +36,11 @@ os.environ["HF_ENDPOINT"] = _HUB.url
 import pytest  # noqa: E402
 import transformers  # noqa: E402
 from gradio_client import Client  # noqa: E402
+from huggingface_hub import constants  # noqa: E402
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright  # noqa: E402
 
 from attnflow import Checkpoint, Trace, capture, encode, load_checkpoint  # noqa: E402
+from attnflow.cache import BoundedCache  # noqa: E402
 from tests.checkpoints import ARCHITECTURES, PAIR, make_checkpoint  # noqa: E402
 
 transformers.logging.set_verbosity_error()
@@ -46,9 +52,35 @@ def pytest_sessionfinish() -> None:
 
 
 @pytest.fixture(scope="session")
-def hub() -> HubServer:
-    """The local Hub, which `HF_ENDPOINT` points to."""
-    return _HUB
+def hub() -> Iterator[HubServer]:
+    """The local Hub, which `HF_ENDPOINT` points to; at the end it must not have seen the token of the process."""
+    yield _HUB
+    assert not any(SERVER_TOKEN in (request.authorization or "") for request in _HUB.requests)
+
+
+def forget_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load every checkpoint anew."""
+    fresh = BoundedCache[Checkpoint](10**9, lambda loaded: 4 * loaded.n_parameters)
+    monkeypatch.setattr("attnflow.checkpoint._loaded", fresh)
+
+
+@pytest.fixture
+def empty_caches(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start with empty caches, without faults, and without the waits of huggingface_hub between its tries."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    forget_models(monkeypatch)
+    hub.clear_faults()
+    yield
+    hub.clear_faults()
+
+
+@pytest.fixture
+def repo(hub: HubServer, folders: dict[str, Path], request: pytest.FixtureRequest) -> str:
+    """A public repository with the small BERT, named after the test."""
+    name = f"lab/model-{zlib.crc32(request.node.name.encode()):x}"
+    hub.add(name, folders["bert"])
+    return name
 
 
 @pytest.fixture(scope="session")

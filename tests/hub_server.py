@@ -37,7 +37,7 @@ Gated = Literal[False, "auto", "manual"]
 _LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".model", ".zip")
 _LFS_SIZE = 10 * 1024 * 1024
 _LFS_POINTER_SIZE = 134
-_API_VERBS = ("revision", "tree")
+_API_VERBS = ("revision", "tree", "auth-check")
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
 
@@ -123,7 +123,7 @@ class _Fault:
 
 @dataclass(frozen=True)
 class _Route:
-    """What a request asks for; kind is /api/list, /api/info, /api/tree, /resolve or /unknown."""
+    """What a request asks for; kind is /api/list, /api/info, /api/tree, /api/auth, /resolve or /unknown."""
 
     kind: str
     repo_id: str = ""
@@ -143,6 +143,8 @@ class _Route:
                 return cls("/api/info", repo_id)
             if rest[0] == "revision" and len(rest) == 2:
                 return cls("/api/info", repo_id, rest[1])
+            if rest == ["auth-check"]:
+                return cls("/api/auth", repo_id)
             if rest[0] == "tree" and len(rest) >= 2:
                 return cls("/api/tree", repo_id, rest[1], "/".join(rest[2:]))
             return cls("/unknown", repo_id)
@@ -370,7 +372,7 @@ class HubServer:
         Args:
             repo_id: Repo as in the request; "*" for every request, searches included.
             path: A file of the repo, for the requests for its contents; or "/api", "/api/info", "/api/tree",
-                "/api/list" or "/resolve" for requests of that kind; None for all.
+                "/api/auth", "/api/list" or "/resolve" for requests of that kind; None for all.
             method: "GET" or "HEAD"; None for both.
             status: Status to answer.
             headers: Headers of the answer with that status, such as Retry-After or RateLimit.
@@ -412,8 +414,10 @@ class HubServer:
                 if route.kind == "/unknown":
                     raise _Refused(404, None, "Sorry, we can't find the page you are looking for.")
                 repo = self._find_repo(route, target, token)
-                if route.kind == "/resolve":
+                if route.kind in ("/resolve", "/api/auth"):
                     self._check_gate(repo, token)
+                if route.kind == "/api/auth":
+                    return _Reply.json({})
                 commit = repo.commits.get(route.revision) or repo.branches.get(route.revision)
                 if commit is None:
                     raise _Refused(404, "RevisionNotFound", f"Invalid rev id: {route.revision}")

@@ -5,9 +5,11 @@ Nothing here is vectorised or shared with the package: each function is the sent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from math import erf
 
 import numpy as np
+import torch
 
 Edge = tuple[int, int, int]
 """(layer, query, key): token `query` of ring `layer + 1` attends to token `key` of ring `layer`."""
@@ -135,3 +137,256 @@ def merge_words(attention: np.ndarray, word: list[int]) -> np.ndarray:
                     rows = [sum(float(attention[layer, h, i, j]) for j in keys) for i in queries]
                     merged[layer, h, query_word, key_word] = sum(rows) / len(rows)
     return merged
+
+
+def hidden_token_attribution(head_outputs: Callable[[torch.Tensor], torch.Tensor], hidden: torch.Tensor) -> np.ndarray:
+    """Telling BERT's Full Story eq. 1, `[L, H, T, T]`: one backward pass for each dimension of each head's output.
+
+    `head_outputs` takes the source vectors `[T, D]` to `[L, T, H, K]`.
+    """
+    jacobian = torch.autograd.functional.jacobian(head_outputs, hidden, vectorize=True).numpy()  # [L, T, H, K, T, D]
+    n_layers, size, n_heads = jacobian.shape[:3]
+    norm = np.zeros((n_layers, n_heads, size, size))
+    for layer in range(n_layers):
+        for h in range(n_heads):
+            for j in range(size):
+                for i in range(size):
+                    norm[layer, h, j, i] = np.linalg.norm(jacobian[layer, j, h, :, i], "fro")
+    return norm / norm.sum(axis=-1, keepdims=True)
+
+
+def correlation(one: list[float], other: list[float]) -> float:
+    """Pearson's coefficient of two lists, written out."""
+    size = len(one)
+    mean_one, mean_other = sum(one) / size, sum(other) / size
+    both = sum((a - mean_one) * (b - mean_other) for a, b in zip(one, other, strict=True))
+    return both / (sum((a - mean_one) ** 2 for a in one) * sum((b - mean_other) ** 2 for b in other)) ** 0.5
+
+
+def ranks(values: list[float]) -> list[float]:
+    """Ranks from 1, equal values sharing the mean of theirs."""
+    order = sorted(values)
+    return [sum(i + 1 for i, other in enumerate(order) if other == value) / order.count(value) for value in values]
+
+
+def relative_positions(maps: list[np.ndarray]) -> dict[int, tuple[float, int]]:
+    """Pascual et al. section 7 for one head: at each offset the sum over all pairs of tokens, and how many they are."""
+    found: dict[int, tuple[float, int]] = {}
+    for values in maps:
+        for query in range(len(values)):
+            for source in range(len(values)):
+                total, count = found.get(source - query, (0.0, 0))
+                found[source - query] = (total + float(values[query, source]), count + 1)
+    return found
+
+
+def lrp_linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, relevance: np.ndarray) -> np.ndarray:
+    """Bach et al. 2015, LRP-0: `R_i = sum_j x_i w_ji / z_j R_j`, where z_j holds the bias, which keeps its share."""
+    result = np.zeros(len(x))
+    for j in range(len(relevance)):
+        z = sum(x[i] * weight[j, i] for i in range(len(x))) + bias[j]
+        for i in range(len(x)):
+            result[i] += x[i] * weight[j, i] / z * relevance[j]
+    return result
+
+
+def lrp_layer_norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray, eps: float, relevance: np.ndarray) -> np.ndarray:
+    """Ali et al. 2022: layer norm is the linear map `gain (x - mean x) / sigma` with sigma as a constant."""
+    size = len(x)
+    sigma = np.sqrt(((x - x.mean()) ** 2).mean() + eps)
+    weight = np.array([[gain[j] * ((i == j) - 1 / size) / sigma for i in range(size)] for j in range(size)])
+    return lrp_linear(x, weight, bias, relevance)
+
+
+def lrp_sum(a: np.ndarray, b: np.ndarray, relevance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A residual connection: each summand gets its share of the sum."""
+    return a / (a + b) * relevance, b / (a + b) * relevance
+
+
+def lrp_softmax(x: np.ndarray, relevance: np.ndarray) -> np.ndarray:
+    """AttnLRP, proposition 3.1: `R_i = x_i (R_i - s_i sum_j R_j)`."""
+    s = np.exp(x - x.max()) / np.exp(x - x.max()).sum()
+    return np.array([x[i] * (relevance[i] - s[i] * sum(relevance)) for i in range(len(x))])
+
+
+def lrp_matmul(a: np.ndarray, v: np.ndarray, relevance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AttnLRP, proposition 3.3: `R_ji = sum_p a_ji v_ip / (2 o_jp) R_jp`, and the same for the values."""
+    to_a, to_v = np.zeros_like(a), np.zeros_like(v)
+    for j in range(a.shape[0]):
+        for p in range(v.shape[1]):
+            o = sum(a[j, i] * v[i, p] for i in range(a.shape[1]))
+            for i in range(a.shape[1]):
+                share = a[j, i] * v[i, p] / (2 * o) * relevance[j, p]
+                to_a[j, i] += share
+                to_v[i, p] += share
+    return to_a, to_v
+
+
+def lrp_bert(weights: dict[str, np.ndarray], hidden: np.ndarray, n_layers: int, n_heads: int, target: int):
+    """A whole BERT classifier, forward and back, with attention weights as constants: relevance `[T]` and score."""
+    eps = 1e-12
+
+    def linear(name: str, x: np.ndarray) -> np.ndarray:
+        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    def norm(name: str, x: np.ndarray) -> np.ndarray:
+        centred = x - x.mean(-1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps)
+        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    def back(rule, name: str, x: np.ndarray, relevance: np.ndarray, *more: float) -> np.ndarray:
+        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        return np.array([rule(x[t], weight, bias, *more, relevance[t]) for t in range(len(x))])
+
+    size, width = hidden.shape
+    head = width // n_heads
+    kept = []
+    x = hidden
+    for layer in range(n_layers):
+        at = f"bert.encoder.layer.{layer}"
+        q, k, v = (linear(f"{at}.attention.self.{name}", x) for name in ("query", "key", "value"))
+        attention, mixed = np.zeros((n_heads, size, size)), np.zeros_like(x)
+        for h in range(n_heads):
+            part = slice(h * head, (h + 1) * head)
+            scores = q[:, part] @ k[:, part].T / np.sqrt(head)
+            attention[h] = np.exp(scores - scores.max(-1, keepdims=True))
+            attention[h] /= attention[h].sum(-1, keepdims=True)
+            mixed[:, part] = attention[h] @ v[:, part]
+        a = linear(f"{at}.attention.output.dense", mixed)
+        middle = norm(f"{at}.attention.output.LayerNorm", a + x)
+        wide = linear(f"{at}.intermediate.dense", middle)
+        active = np.array([[w * (1 + erf(w / np.sqrt(2))) / 2 for w in row] for row in wide])
+        b = linear(f"{at}.output.dense", active)
+        kept.append((at, x, v, attention, mixed, a, middle, active, b))
+        x = norm(f"{at}.output.LayerNorm", b + middle)
+    pooled = np.tanh(linear("bert.pooler.dense", x[:1]))
+    scores = linear("classifier", pooled)[0]
+    start = np.zeros((1, len(scores)))
+    start[0, target] = scores[target]
+    relevance = np.zeros_like(x)
+    relevance[:1] = back(lrp_linear, "bert.pooler.dense", x[:1], back(lrp_linear, "classifier", pooled, start))
+    for at, x, v, attention, mixed, a, middle, active, b in reversed(kept):
+        summed = back(lrp_layer_norm, f"{at}.output.LayerNorm", b + middle, relevance, eps)
+        to_b, to_middle = lrp_sum(b, middle, summed)
+        to_wide = back(lrp_linear, f"{at}.output.dense", active, to_b)  # which the activation passes on as it is
+        to_middle = to_middle + back(lrp_linear, f"{at}.intermediate.dense", middle, to_wide)
+        summed = back(lrp_layer_norm, f"{at}.attention.output.LayerNorm", a + x, to_middle, eps)
+        to_a, to_x = lrp_sum(a, x, summed)
+        to_mixed = back(lrp_linear, f"{at}.attention.output.dense", mixed, to_a)
+        to_v = np.zeros_like(v)
+        for query in range(size):
+            for c in range(width):
+                for t in range(size):
+                    share = attention[c // head, query, t] * v[t, c] / mixed[query, c]
+                    to_v[t, c] += share * to_mixed[query, c]
+        relevance = to_x + back(lrp_linear, f"{at}.attention.self.value", x, to_v)
+    return relevance.sum(axis=-1), scores[target]
+
+
+def attention_rollout(attention: np.ndarray) -> np.ndarray:
+    """Abnar and Zuidema 2020, section 4, in loops."""
+    n_layers, n_heads, size, _ = attention.shape
+    rolled = np.eye(size)
+    for layer in range(n_layers):
+        mixed = np.zeros((size, size))
+        for i in range(size):
+            for j in range(size):
+                mean = sum(float(attention[layer, h, i, j]) for h in range(n_heads)) / n_heads
+                mixed[i, j] = 0.5 * mean + 0.5 * (i == j)
+        rolled = mixed @ rolled
+    return rolled
+
+
+def spearman(x: list[float], y: list[float]) -> float:
+    """Pearson's correlation of ranks; a rank is the mean of the places that equal values take."""
+
+    def ranks(values: list[float]) -> list[float]:
+        return [sum(v < w for v in values) + (sum(v == w for v in values) + 1) / 2 for w in values]
+
+    return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
+
+
+def mean_attention(attentions: list[np.ndarray]) -> np.ndarray:
+    """Mean attention of each head: each cell divided by how many texts have both of its positions."""
+    n_layers, n_heads = attentions[0].shape[:2]
+    longest = max(attention.shape[-1] for attention in attentions)
+    mean = np.full((n_layers, n_heads, longest, longest), np.nan)
+    for layer in range(n_layers):
+        for head in range(n_heads):
+            for query in range(longest):
+                for key in range(longest):
+                    found = [a[layer, head, query, key] for a in attentions if a.shape[-1] > max(query, key)]
+                    if found:
+                        mean[layer, head, query, key] = sum(found) / len(found)
+    return mean
+
+
+Slices = list[tuple[str, tuple]]
+"""Names of a head's parameters inside the model, and which part of each is the head's."""
+
+
+def head_slices(model_type: str, layer: int, head: int, n_heads: int, n_shared: int, size: int) -> Slices:
+    """A head's rows of Q, K, V with biases and columns of the output projection, written out by architecture.
+
+    `n_shared` is how many heads share a key and value, `size` the head's width. Linear layers hold `[out, in]`, GPT-2's
+    `[in, out]`.
+    """
+    mine = slice(head * size, (head + 1) * size)
+    group = head // n_shared
+    shared = slice(group * size, (group + 1) * size)
+    width = n_heads * size
+
+    def rows(name: str, part: slice) -> Slices:
+        return [(f"{name}.weight", (part,)), (f"{name}.bias", (part,))]
+
+    def columns(name: str) -> Slices:
+        return [(f"{name}.weight", (slice(None), mine))]
+
+    if model_type in ("bert", "roberta", "electra"):
+        at = f"encoder.layer.{layer}.attention"
+        maps = [entry for name in ("query", "key", "value") for entry in rows(f"{at}.self.{name}", mine)]
+        return maps + columns(f"{at}.output.dense")
+    if model_type == "albert":  # with as many groups of layers as layers, so that nothing is shared
+        at = f"encoder.albert_layer_groups.{layer}.albert_layers.0.attention"
+        maps = [entry for name in ("query", "key", "value") for entry in rows(f"{at}.{name}", mine)]
+        return maps + columns(f"{at}.dense")
+    if model_type == "distilbert":
+        at = f"transformer.layer.{layer}.attention"
+        maps = [entry for name in ("q_lin", "k_lin", "v_lin") for entry in rows(f"{at}.{name}", mine)]
+        return maps + columns(f"{at}.out_lin")
+    if model_type == "modernbert":  # queries of all heads, then keys, then values
+        at = f"layers.{layer}.attn"
+        parts = [slice(n * width + head * size, n * width + (head + 1) * size) for n in range(3)]
+        return [entry for part in parts for entry in rows(f"{at}.Wqkv", part)] + columns(f"{at}.Wo")
+    if model_type == "gpt2":
+        at = f"h.{layer}.attn"
+        parts = [slice(n * width + head * size, n * width + (head + 1) * size) for n in range(3)]
+        maps = [
+            entry
+            for part in parts
+            for entry in [(f"{at}.c_attn.weight", (slice(None), part)), (f"{at}.c_attn.bias", (part,))]
+        ]
+        return [*maps, (f"{at}.c_proj.weight", (mine,))]
+    if model_type == "gpt_neox":  # query, key and value of one head, then of the next
+        at = f"layers.{layer}.attention"
+        return rows(f"{at}.query_key_value", slice(3 * head * size, 3 * (head + 1) * size)) + columns(f"{at}.dense")
+    at = f"layers.{layer}.self_attn"
+    maps = [*rows(f"{at}.q_proj", mine), *rows(f"{at}.k_proj", shared), *rows(f"{at}.v_proj", shared)]
+    return maps + columns(f"{at}.o_proj")
+
+
+def taylor(model: object, slices: Slices, losses: list[object]) -> float:
+    """T3-Vis A.1: mean over examples of the sum over a head's parameters of (gradient * weight) ** 2.
+
+    `losses` are functions that give the loss of one example with all of the model's gradients attached.
+    """
+    parameters = dict(model.named_parameters())  # type: ignore[attr-defined]
+    total = 0.0
+    for loss in losses:
+        model.zero_grad()  # type: ignore[attr-defined]
+        loss().backward()  # type: ignore[operator]
+        for name, part in slices:
+            if name in parameters:  # some architectures have no biases
+                product = (parameters[name].grad[part] * parameters[name][part]).detach().double()
+                total += sum(float(number) ** 2 for number in product.flatten().tolist())
+    return total / len(losses)

@@ -1,133 +1,93 @@
-"""The package keeps its shape: who may import whom, what is exported, and that the README's file map is true."""
+"""Steering: a forward pass that begins at a later layer gives the same, and leaves nothing behind."""
 
 from __future__ import annotations
 
-import ast
-import re
-import subprocess
-import sys
-from pathlib import Path
+import threading
 
 import pytest
+import torch
 
-import attnflow
-
-TOP = Path(__file__).parent.parent
-PACKAGE = TOP / "attnflow"
-
-# A module imports only from lower layers. `model` modules run torch, `array` modules only NumPy: neither imports the
-# other, they meet in the records and in `service`.
-LAYERS = {
-    "errors": (0, "both"),
-    "limits": (1, "both"),
-    "tokens": (1, "both"),
-    "rounding": (1, "both"),
-    "cache": (1, "both"),
-    "records": (1, "both"),
-    "hub": (2, "model"),
-    "attention": (2, "model"),
-    "checkpoint": (3, "model"),
-    "tracing": (4, "model"),
-    "graph": (2, "array"),
-    "comparison": (3, "array"),
-    "flow": (4, "array"),
-    "figures": (5, "array"),
-    "service": (6, "both"),
-    "ui": (7, "both"),
-    "demo": (8, "both"),
-}
-HEAVY = {
-    "torch": "model",
-    "transformers": "model",
-    "huggingface_hub": "model",
-    "httpx2": "model",
-    "gradio": "ui",
-    "plotly": "ui",
-}
+from attnflow import attention, encode, layers
+from attnflow.tracing import model_inputs
+from tests.checkpoints import ARCHITECTURES, N_LAYERS, PAIR
 
 
-def modules() -> list[Path]:
-    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+def run(checkpoint, encoding, copies=1):
+    with torch.inference_mode(), attention.record() as recording:
+        output = checkpoint.model(**model_inputs(encoding, copies), output_hidden_states=True)
+    return output, recording
 
 
-def unit_of(path: Path) -> str:
-    """The entry of LAYERS a file belongs to: its own name, or that of its folder."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_pass_that_begins_later_gives_the_same(checkpoints, name):
+    checkpoint = checkpoints[name]
+    encoding = encode(checkpoint, *PAIR)
+    full, all_layers = run(checkpoint, encoding)
+    with torch.inference_mode():
+        first = checkpoint.model(**model_inputs(encoding))  # a first pass of a fresh layer learns what it returns
+    for start in range(N_LAYERS):
+        with layers.steer(start=start, hidden=full.hidden_states[start].expand(2, -1, -1)):
+            later, recording = run(checkpoint, encoding, copies=2)
+        torch.testing.assert_close(later.logits, full.logits.expand(2, -1), rtol=1e-5, atol=1e-5)
+        assert len(recording.attention) == N_LAYERS - start, "layers before the start were run"
+        torch.testing.assert_close(recording.attention[-1][1:], all_layers.attention[-1], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(first.logits, full.logits)
 
 
-def imports(path: Path) -> list[str]:
-    """Full names of everything a file imports, also inside functions."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative import"
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return names
+@pytest.mark.parametrize("name", ["bert", "albert", "gemma2"])
+def test_gates_keep_to_their_layer_when_layers_are_skipped(checkpoints, name):
+    checkpoint = checkpoints[name]
+    encoding = encode(checkpoint, *PAIR)
+    full, _ = run(checkpoint, encoding)
+    gates = torch.ones(N_LAYERS, checkpoint.n_heads)
+    gates[-1, 1] = 0
+    with torch.inference_mode(), attention.record(gates):
+        gated = checkpoint.model(**model_inputs(encoding)).logits
+        with layers.steer(start=1, hidden=full.hidden_states[1]), attention.record(gates):
+            later = checkpoint.model(**model_inputs(encoding)).logits
+    assert (gated - full.logits).abs().max() > 1e-3
+    torch.testing.assert_close(later, gated, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_down_and_branches_do_not_meet(path):
-    layer, branch = LAYERS[unit_of(path)]
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] == "attnflow" and len(parts) > 1 and parts[1] in LAYERS and parts[1] != unit_of(path):
-            below, other = LAYERS[parts[1]]
-            assert below < layer, f"{path.name} imports {name}, which is not below it"
-            assert {branch, other} != {"model", "array"}, f"{path.name} imports {name} of the other branch"
-        home = HEAVY.get(parts[0])
-        assert home in (None, branch) or unit_of(path) in ("ui", "demo"), f"{path.name} imports {parts[0]}"
-        if home == "ui":
-            assert unit_of(path) == "ui", f"{path.name} imports {parts[0]}"
+@pytest.mark.parametrize("name", ["bert", "albert", "gpt2"])
+def test_what_enters_a_layer_can_be_changed(checkpoints, name):
+    checkpoint = checkpoints[name]
+    encoding = encode(checkpoint, *PAIR)
+    full, _ = run(checkpoint, encoding)
+    seen = []
+
+    def enter(layer, hidden):
+        seen.append(layer)
+        torch.testing.assert_close(hidden, full.hidden_states[layer], rtol=1e-5, atol=1e-5)
+        return hidden
+
+    with layers.steer(enter=enter):
+        run(checkpoint, encoding)
+    assert seen == list(range(N_LAYERS))
+    with layers.steer(enter=lambda layer, hidden: hidden * (2 if layer == 1 else 1)):
+        changed, _ = run(checkpoint, encoding)
+    with layers.steer(start=1, hidden=2 * full.hidden_states[1]):
+        expected, _ = run(checkpoint, encoding)
+    torch.testing.assert_close(changed.logits, expected.logits)
 
 
-def test_every_module_has_a_place_and_says_what_it_is_for():
-    assert {unit_of(path) for path in modules()} == set(LAYERS)
-    for path in modules():
-        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+def test_a_plan_ends_with_its_block_also_after_an_exception_and_is_not_seen_by_other_threads(checkpoints):
+    checkpoint = checkpoints["bert"]
+    encoding = encode(checkpoint, *PAIR)
+    before, _ = run(checkpoint, encoding)
+    elsewhere = []
+
+    def fail(layer, hidden):
+        other = threading.Thread(target=lambda: elsewhere.append(run(checkpoint, encoding)[0].logits))
+        other.start()
+        other.join(60)
+        raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"), layers.steer(enter=fail):
+        run(checkpoint, encoding)
+    assert torch.equal(elsewhere[0], before.logits)
+    assert torch.equal(run(checkpoint, encoding)[0].logits, before.logits)
 
 
-def test_no_module_is_longer_than_400_lines():
-    assert {p.name: n for p in modules() if (n := len(p.read_text(encoding="utf-8").splitlines())) > 400} == {}
-
-
-def test_importing_attnflow_loads_nothing_heavy():
-    code = "import attnflow, sys; print([m for m in ('torch', 'transformers', 'gradio', 'plotly') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_every_exported_name_is_there():
-    for name in attnflow.__all__:
-        assert getattr(attnflow, name).__doc__
-    assert sorted(attnflow.__all__) == attnflow.__all__
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        attnflow.nothing  # noqa: B018
-
-
-def test_the_file_map_of_the_readme_is_true():
-    readme = (TOP / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"## What is where\n.*?```\n(.*?)```", readme, re.DOTALL).group(1)
-    named = {line.split()[0].rstrip("/") for line in block.splitlines() if line.strip()}
-    tracked = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=True).stdout.split()
-    for entry in named:
-        assert (TOP / entry).exists(), f"README names {entry}, which is not there"
-    for path in tracked:
-        known = {path, *(str(parent) for parent in Path(path).parents)}
-        assert known & named, f"README does not name {path}"
-
-
-def test_the_project_speaks_of_itself_alone():
-    """No path of a machine, no host of a package registry and no name of a tool of its makers."""
-    wrong = re.compile(r"/work/|/root/|/home/\w|files\.pythonhosted|pypi\.org/simple|registry\.npmjs", re.IGNORECASE)
-    tracked = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=True).stdout.split()
-    for path in tracked:
-        if (
-            (TOP / path).suffix in {".safetensors", ".png"}
-            or path == "tests/test_layers.py"
-            or not (TOP / path).exists()
-        ):
-            continue
-        found = wrong.search((TOP / path).read_text(encoding="utf-8"))
-        assert not found, f"{path}: {found and found.group()}"
+def test_a_model_without_a_list_of_layers_cannot_be_steered():
+    assert not layers.install(torch.nn.Sequential(torch.nn.Linear(2, 2)), n_layers=3)

@@ -1,0 +1,98 @@
+"""Who asks: the visitor of the current request, the Hub token that is his own, and how often he may ask."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from attnflow import limits
+from attnflow.errors import TooManyRequestsError
+
+_SECONDS = 60.0
+_MOST_VISITORS = 10_000
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """One person or program, as far as can be told."""
+
+    name: str
+    """What tells one visitor from another: the address, or who signed in."""
+    token: str | None = field(default=None, repr=False)
+    """Hub access token of the visitor; used for what he asks for and never kept."""
+
+
+_visitor: ContextVar[Visitor | None] = ContextVar("attnflow_visitor", default=None)
+
+
+@contextmanager
+def serving(visitor: Visitor | None) -> Iterator[None]:
+    """Do something for a visitor; None for nobody in particular, such as a program that uses the library."""
+    before = _visitor.set(visitor)
+    try:
+        yield
+    finally:
+        _visitor.reset(before)
+
+
+def own_token() -> str | None:
+    """Hub access token of the visitor who is served, if he signed in."""
+    visitor = _visitor.get()
+    return visitor.token if visitor else None
+
+
+class RateLimit:
+    """So many requests of each visitor in any minute.
+
+    Args:
+        most: Requests that are granted.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._granted: OrderedDict[str, deque[float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def admit(self, name: str) -> None:
+        """Grant a visitor one more request.
+
+        Raises:
+            TooManyRequestsError: If he had his share; a refused request does not count.
+        """
+        now = self._clock()
+        with self._lock:
+            granted = self._granted.setdefault(name, deque())
+            self._granted.move_to_end(name)
+            if len(self._granted) > _MOST_VISITORS:
+                self._granted.popitem(last=False)
+            while granted and granted[0] <= now - _SECONDS:
+                granted.popleft()
+            if len(granted) >= self._most:
+                wait = math.ceil(granted[0] + _SECONDS - now)
+                raise TooManyRequestsError(
+                    f"You asked for {len(granted)} model runs within a minute, which is the most this machine grants "
+                    f"one visitor; wait {wait} seconds."
+                )
+            granted.append(now)
+
+
+_rate = RateLimit(limits.REQUESTS_PER_MINUTE)
+
+
+def admit() -> None:
+    """Count one request of the visitor who is served.
+
+    Raises:
+        TooManyRequestsError: If he asks too often.
+    """
+    visitor = _visitor.get()
+    if visitor is not None:
+        _rate.admit(visitor.name)

@@ -1,0 +1,98 @@
+"""Targets: the score that is explained is the one that was asked for, and what cannot be explained is said."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from attnflow import SelectionError, encode, load_checkpoint
+from attnflow.targets import choose_target
+from attnflow.tracing import model_inputs
+from tests.checkpoints import PAIR, make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    top = tmp_path_factory.mktemp("heads")
+    made = {
+        "masked-lm": make_checkpoint(top / "masked", "bert", task="masked-lm"),
+        "causal-lm": make_checkpoint(top / "causal", "gpt2", task="causal-lm"),
+        "token-classification": make_checkpoint(top / "tokens", "bert", task="token-classification"),
+        "none": make_checkpoint(top / "none", "bert", task="none"),
+    }
+    return {name: load_checkpoint(folder) for name, folder in made.items()}
+
+
+def logits(checkpoint, encoding):
+    with torch.inference_mode():
+        return checkpoint.model(**model_inputs(encoding)).logits
+
+
+@pytest.mark.parametrize("target", ["perhaps", " Perhaps ", 1, "1"])
+def test_a_class_by_label_or_number(checkpoints, target):
+    checkpoint = checkpoints["bert"]
+    encoding = encode(checkpoint, *PAIR)
+    chosen = choose_target(checkpoint, encoding, target)
+    assert (chosen.kind, chosen.index, chosen.name, chosen.position) == ("class", 1, "perhaps", None)
+    scores = logits(checkpoint, encoding)
+    assert chosen.score(scores) == scores[:, 1]
+    torch.testing.assert_close(chosen.log_probability(scores).exp(), scores.softmax(-1)[:, 1])
+
+
+def test_the_predicted_class_by_default(checkpoints):
+    checkpoint = checkpoints["bert"]
+    encoding = encode(checkpoint, *PAIR)
+    assert choose_target(checkpoint, encoding).index == int(logits(checkpoint, encoding)[0].argmax())
+
+
+def test_a_masked_token_is_read_at_the_mask(heads):
+    checkpoint = heads["masked-lm"]
+    encoding = encode(checkpoint, "Anna gave [MASK] book to a friend.", "He read it.")
+    chosen = choose_target(checkpoint, encoding, "the")
+    assert encoding.tokens.piece[chosen.position] == "[MASK]"
+    scores = logits(checkpoint, encoding)
+    torch.testing.assert_close(chosen.score(scores)[0], scores[0, chosen.position, chosen.index])
+    assert checkpoint.tokenizer.convert_ids_to_tokens(chosen.index) == chosen.name == "the"
+    predicted = choose_target(checkpoint, encoding)
+    assert predicted.index == int(scores[0, predicted.position].argmax())
+    with pytest.raises(SelectionError, match=r"write \[MASK\] in the sentence"):
+        choose_target(checkpoint, encode(checkpoint, *PAIR))
+    assert choose_target(checkpoint, encode(checkpoint, *PAIR), "the", position=3).position == 3
+
+
+def test_the_next_token_is_read_at_the_last(heads):
+    checkpoint = heads["causal-lm"]
+    encoding = encode(checkpoint, "Anna gave the old")
+    chosen = choose_target(checkpoint, encoding, "book")
+    assert (chosen.kind, chosen.position) == ("next-token", len(encoding.tokens) - 1)
+    assert checkpoint.tokenizer.decode([chosen.index]).strip() == "book"
+    with pytest.raises(SelectionError, match="is not one token of causal, which cuts it into"):
+        choose_target(checkpoint, encoding, "unbelievable")
+
+
+def test_a_class_of_a_token(heads):
+    checkpoint = heads["token-classification"]
+    encoding = encode(checkpoint, *PAIR)
+    chosen = choose_target(checkpoint, encoding, "yes", position=4)
+    scores = logits(checkpoint, encoding)
+    assert chosen.score(scores) == scores[:, 4, 2]
+    assert choose_target(checkpoint, encoding, "yes").position == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("bert", {"target": "maybe"}, "There is no target 'maybe'; the classes are 'no', 'perhaps', 'yes'"),
+        ("bert", {"target": 3}, "There is no target '3'"),
+        ("bert", {"target": True}, "There is no target 'True'"),
+        ("bert", {"position": 1}, "classifies the whole text, so leave it out"),
+        ("none", {}, "has no trained task head"),
+        ("masked-lm", {"target": 10**6, "position": 1}, "There is no token number 1000000"),
+        ("masked-lm", {"target": 1.5, "position": 1}, "give a token"),
+        ("causal-lm", {"position": 99}, "this text has .* tokens, so give 0 to"),
+    ],
+)
+def test_bad_targets_are_named(checkpoints, heads, name, arguments, message):
+    checkpoint = heads.get(name) or checkpoints[name]
+    with pytest.raises(SelectionError, match=message):
+        choose_target(checkpoint, encode(checkpoint, *PAIR), **arguments)
