@@ -1,0 +1,102 @@
+"""What the analyses of heads cost, against the plain way to the same numbers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from attnflow import Checkpoint, Encoding, attention, encode, head_importance, layers, load_checkpoint, service
+from attnflow.checkpoint import ASSETS
+from attnflow.sweeps import Sweep, single_removals
+from attnflow.tracing import model_inputs
+from tests.bench.capture import side_by_side
+
+LONG = (
+    "Edith bought a table from Adam and then Adam bought a book from Edith .",
+    "Then Adam sold the table and Edith the old book .",
+)
+BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+
+
+def measure() -> Iterator[tuple[str, str]]:
+    """Yield what was measured and its figure."""
+    bundled = load_checkpoint("demo/finetuned")
+    lines = (ASSETS / "demo" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    pairs = [json.loads(line) for line in lines[:64]]
+    encodings = [encode(bundled, pair["text_a"], pair["text_b"]) for pair in pairs]
+    labels = [pair["label"] for pair in pairs]
+    base = _base(bundled)
+    long = encode(base, *LONG)
+    if len(long.tokens) != 32:
+        raise ValueError(f"the text of the benchmark has {len(long.tokens)} tokens instead of 32")
+    yield from _ablations("bundled model", bundled, encodings[0], 41)
+    yield from _ablations("BERT-base size", base, long, 2)
+    yield from _taylor("bundled model", bundled, encodings, labels, 21)
+    yield from _taylor("BERT-base size", base, encodings, labels, 1)
+    yield from _prune_click(pairs[0])
+
+
+def _base(like: Checkpoint) -> Checkpoint:
+    """A random model of that size with the tokenizer of another checkpoint."""
+    model = BertForSequenceClassification(BertConfig(**BASE)).eval().requires_grad_(False)
+    model.set_attn_implementation(attention.NAME)
+    sizes = {"n_layers": 12, "n_heads": 12, "width": 768}
+    return replace(like, model=model, steerable=layers.install(model.base_model, 12), **sizes)
+
+
+def _ablations(name: str, checkpoint: Checkpoint, encoding: Encoding, rounds: int) -> Iterator[tuple[str, str]]:
+    def loop() -> None:
+        with torch.inference_mode():
+            for gates in single_removals(torch.ones(checkpoint.n_layers, checkpoint.n_heads)):
+                with attention.record(gates, keep=False):
+                    checkpoint.model(**model_inputs(encoding))
+
+    ratio, first, second = side_by_side(loop, lambda: Sweep(checkpoint, encoding).ablations(), rounds)
+    size = f"{checkpoint.n_layers * checkpoint.n_heads} heads, {len(encoding.inputs['input_ids'])} tokens"
+    yield (
+        f"{name}, {size}: loop of forwards / all ablations",
+        f"{ratio:.1f} x  ({1000 * first:.0f} / {1000 * second:.0f} ms)",
+    )
+
+
+def _taylor(
+    name: str, checkpoint: Checkpoint, encodings: list[Encoding], labels: list[int], rounds: int
+) -> Iterator[tuple[str, str]]:
+    model = checkpoint.model
+    size = max(len(encoding.tokens) for encoding in encodings)
+    inputs = {
+        key: torch.stack([torch.from_numpy(np.pad(e.inputs[key], (0, size - len(e.tokens)))) for e in encodings])
+        for key in encodings[0].inputs
+    }
+    parameters = list(model.parameters())
+
+    def plain() -> None:
+        """One forward and backward pass over all pairs, with the gradients of all weights."""
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        model(**inputs, labels=torch.tensor(labels)).loss.backward()
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+            parameter.grad = None
+
+    ratio, first, second = side_by_side(lambda: head_importance(checkpoint, encodings, labels), plain, rounds)
+    what = f"{name}, {len(encodings)} pairs: taylor / plain forward-backward"
+    yield what, f"{ratio:.2f} x  ({1000 * first:.0f} / {1000 * second:.0f} ms)"
+
+
+def _prune_click(pair: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """What a click that prunes a head has to compute: both models anew."""
+    times = []
+    before = [service.run(ref, pair["text_a"], pair["text_b"]) for ref in ("demo/pretrained", "demo/finetuned")]
+    for head in range(4):
+        start = time.perf_counter()
+        for run in before:
+            service.rerun(run, [(1, head), (2, head)])
+        times.append(time.perf_counter() - start)
+    yield "bundled pair: both models without some heads", f"{1000 * np.median(times):.0f} ms"
