@@ -1,0 +1,31 @@
+"""Occlusion: each word is hidden by itself, and the model is run again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attnflow.explanations.method import Answer, Method
+from attnflow.question import Question
+
+
+def _occlusion(question: Question) -> Answer:
+    words = np.flatnonzero(question.words)
+    hidden = np.repeat(question.hidden[None], len(words), axis=0)
+    hidden[np.arange(len(words)), words] = question.blank[words]
+    values = np.zeros(len(question.words))
+    values[words] = question.score - question.scores(hidden)
+    return Answer(values, notes={"baseline": question.baseline})
+
+
+METHODS = (
+    Method(
+        name="occlusion",
+        title="Occlusion",
+        signed=True,
+        about_target=True,
+        measures="How much the score falls when one token is hidden and all others stay.",
+        ignores="Tokens that can stand in for each other: each alone seems to matter little. Special tokens get 0.",
+        source="Li et al. 2016, Understanding Neural Networks through Representation Erasure",
+        compute=_occlusion,
+    ),
+)

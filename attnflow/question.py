@@ -1,0 +1,344 @@
+"""What a saliency method is asked: a score, as a function of what enters the first layer of a model.
+
+The input that all methods explain is `hidden_states[0]`, the vector of each token as it enters the first layer. It
+holds the word, its position and its sentence, so that relevance that reaches it is complete; the word embedding alone
+would leave the shares of position and sentence, and of the first normalisation, to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attnflow import attention, layers, relevance
+from attnflow.checkpoint import Checkpoint
+from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
+from attnflow.records import SPECIAL, Encoding, Head, Trace, check_heads
+from attnflow.targets import Target, choose_target
+from attnflow.tracing import capture, head_gates, model_inputs, root_position
+
+Baseline = Literal["mask", "mean", "pad", "zero"]
+"""What stands for a word that is not there: the mask token, the mean of all word embeddings, padding, nothing."""
+
+_TOKENS_AT_ONCE = 4096
+"""Tokens of one batch: enough to use the machine, few enough for its memory."""
+_SCORES_AT_ONCE = 50_000_000
+"""Scores of one batch: a language model gives one for each token and entry of its vocabulary."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A score of one checkpoint on one text, and every way a method may ask about it."""
+
+    checkpoint: Checkpoint
+    encoding: Encoding
+    target: Target | None
+    """None where the model has no score to explain: then only methods that need none may answer."""
+    against: Target | None = None
+    """A second score, which is subtracted."""
+    baseline: Baseline = "mask"
+    steps: int | None = None
+    """Points of an integral; None lets the method choose."""
+    pruned: frozenset[Head] = field(default_factory=frozenset)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """What is recorded inside the model."""
+        return capture(self.checkpoint, self.encoding, pruned=self.pruned)
+
+    @property
+    def root(self) -> int:
+        """The token whose last vector the score is read from."""
+        if self.target and self.target.position is not None:
+            return self.target.position
+        return root_position(self.checkpoint, self.encoding)
+
+    @cached_property
+    def words(self) -> NDArray[np.bool_]:
+        """`[T]`: the tokens that stand for text; special tokens do not, even if someone wrote them."""
+        return words_of(self.checkpoint, self.encoding)
+
+    @cached_property
+    def hidden(self) -> NDArray[np.float32]:
+        """`[T, D]`: what enters the first layer."""
+        return self._text[0]
+
+    @cached_property
+    def score(self) -> float:
+        """The score that is explained."""
+        return self._text[1]
+
+    @cached_property
+    def _text(self) -> tuple[NDArray[np.float32], float]:
+        seen = []
+
+        def look(hidden: torch.Tensor) -> torch.Tensor:
+            seen.append(hidden[0].numpy())
+            return hidden
+
+        with torch.inference_mode():
+            score = float(self._scored(self._logits(look))[0])
+        return seen[0], score
+
+    @cached_property
+    def blank(self) -> NDArray[np.float32]:
+        """`[T, D]`: what enters the first layer where no word can be read.
+
+        A token, or the mean of the vocabulary, stands in place of every word, and special tokens stay; with `zero`
+        every vector is zero. (The normalisation of most decoders undoes any scaling, so that on the way from zero
+        the score jumps at the very beginning; the mean has no such problem.)
+        """
+        if self.baseline == "zero":
+            return np.zeros_like(self.hidden)
+        tokenizer, model = self.checkpoint.tokenizer, self.checkpoint.model.base_model
+        embeddings, words = model.get_input_embeddings(), torch.from_numpy(self.words)
+        seen = []
+
+        def look(layer: int, hidden: torch.Tensor) -> torch.Tensor:
+            seen.append(hidden)
+            return hidden
+
+        inputs = model_inputs(self.encoding)
+        del inputs["input_ids"]  # as vectors, because some models take positions from where the padding is
+        with torch.inference_mode(), layers.steer(enter=look):
+            vectors = embeddings(torch.from_numpy(self.encoding.inputs["input_ids"])[None])
+            if self.baseline == "mean":
+                vectors[0, words] = embeddings(torch.arange(embeddings.num_embeddings)).mean(dim=0)
+            else:
+                token = tokenizer.mask_token_id if self.baseline == "mask" else tokenizer.pad_token_id
+                vectors[0, words] = embeddings(torch.tensor(token))
+            model(inputs_embeds=vectors, **inputs)
+        return seen[0][0].numpy()
+
+    def scores(
+        self, hidden: NDArray[np.float32], mask: NDArray[np.bool_] | None = None, *, probability: bool = False
+    ) -> NDArray[np.float64]:
+        """Run the model on many variants of the text at once.
+
+        Args:
+            hidden: `[B, T, D]`: what enters the first layer.
+            mask: `[B, T]`: the tokens that may be attended to; all if None.
+            probability: Whether the target's probability is wanted (a regression score stays itself), not its score.
+
+        Returns:
+            `[B]`
+        """
+        given = np.empty(len(hidden))
+        if mask is not None and self._order_is_in_input:
+            for length in np.unique(mask.sum(axis=1)):  # those that no one attends to need not be there at all
+                rows = np.flatnonzero(mask.sum(axis=1) == length)
+                kept = hidden[rows][mask[rows]].reshape(len(rows), length, -1)
+                given[rows] = self._scores(kept, None, probability)
+            return given
+        return self._scores(hidden, mask, probability)
+
+    def _scores(
+        self, hidden: NDArray[np.float32], mask: NDArray[np.bool_] | None, probability: bool
+    ) -> NDArray[np.float64]:
+        given = np.empty(len(hidden))
+        for rows in self._batches(*hidden.shape[:2]):
+            part = torch.from_numpy(np.ascontiguousarray(hidden[rows]))
+            with torch.inference_mode():
+                logits = self._logits(
+                    lambda _, part=part: part, len(part), None if mask is None else mask[rows], part.shape[1]
+                )
+                given[rows] = (self._probability(logits) if probability else self._scored(logits)).numpy()
+        return given
+
+    @cached_property
+    def _order_is_in_input(self) -> bool:
+        """Whether the layers know the order of tokens by their input alone, so that tokens can be left out.
+
+        True of encoders with position embeddings, false of rotary positions and sliding windows. Found by trying.
+        """
+        if self.target.position is not None or self.checkpoint.root != "first":
+            return False
+        kept = ~self.words
+        kept[np.flatnonzero(self.words)[::2]] = True
+        masked = self._scores(self.hidden[None], kept[None], False)
+        left_out = self._scores(self.hidden[None, kept], None, False)
+        return bool(np.allclose(masked, left_out, rtol=1e-4, atol=1e-4))
+
+    def gradients(
+        self, hidden: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32]]:
+        """Score and gradient of many variants of the text at once.
+
+        Args:
+            hidden: `[B, T, D]`: what enters the first layer; that of the text itself if None.
+
+        Returns:
+            What entered `[B, T, D]`, the scores `[B]`, and their gradients `[B, T, D]`.
+        """
+        if hidden is None:
+            leaf, scores, gradient, _ = self._backward(None)
+            return leaf, scores, gradient
+        scores, gradients = np.empty(len(hidden)), np.empty_like(hidden)
+        for rows in self._batches(*hidden.shape[:2]):
+            _, scores[rows], gradients[rows], _ = self._backward(torch.from_numpy(np.ascontiguousarray(hidden[rows])))
+        return hidden, scores, gradients
+
+    def relevance(self, attention_rule: relevance.Attention) -> tuple[NDArray[np.float64], float, float]:
+        """Propagate relevance from the score to what enters the first layer.
+
+        Returns:
+            Relevance `[T]`, the relevance that biases took, and the score.
+        """
+        with relevance.rules(attention_rule) as rules:
+            leaf, scores, gradient, bias = self._backward(None, rules.bias_scale)
+        return np.einsum("td,td->t", leaf[0], gradient[0], dtype=np.float64), bias, float(scores[0])
+
+    def dependence_of_root(self, probes: int) -> NDArray[np.float64]:
+        """`[T]`: Frobenius norms of the Jacobian of the last layer's head outputs at the root, by source token.
+
+        They are estimated from Gaussian directions `v` of these outputs: the mean of `||v J||^2` is `||J||_F^2`.
+        """
+        source = torch.from_numpy(self.trace.hidden[0].copy()).expand(probes, -1, -1).clone().requires_grad_()
+        gates, last = head_gates(self.checkpoint, self.pruned), self.checkpoint.n_layers - 1
+        with torch.enable_grad(), attention.record(gates, last=last) as recording, layers.steer(hidden=source):
+            self.checkpoint.model.base_model(**model_inputs(self.encoding, probes))
+        root = recording.head_output[-1][:, self.root].flatten(1)
+        directions = torch.randn(root.shape, generator=torch.Generator().manual_seed(0))
+        (gradient,) = torch.autograd.grad((root * directions).sum(), source)
+        return gradient.double().square().sum(-1).mean(0).sqrt().numpy()
+
+    def _backward(
+        self, hidden: torch.Tensor | None, bias_scale: torch.Tensor | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32], float]:
+        leaves: list[torch.Tensor] = []
+
+        def enter(entering: torch.Tensor) -> torch.Tensor:
+            leaves.append((entering if hidden is None else hidden).detach().requires_grad_())
+            return leaves[0]
+
+        with torch.enable_grad():
+            scores = self._scored(self._logits(enter, 1 if hidden is None else len(hidden)))
+            wanted = [leaves[0]] if bias_scale is None else [leaves[0], bias_scale]
+            gradient, *rest = torch.autograd.grad(scores.sum(), wanted, allow_unused=True)
+        bias = float(rest[0]) if rest and rest[0] is not None else 0.0
+        return leaves[0].detach().numpy(), scores.detach().double().numpy(), gradient.numpy(), bias
+
+    def _batches(self, rows: int, length: int) -> Iterable[slice]:
+        vocabulary = self.checkpoint.model.get_input_embeddings().num_embeddings
+        scores = vocabulary if self.checkpoint.head.kind.endswith("-lm") else 1
+        size = max(1, min(_TOKENS_AT_ONCE, _SCORES_AT_ONCE // scores) // length)
+        return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+    def _logits(
+        self,
+        enter: Callable[[torch.Tensor], torch.Tensor],
+        copies: int = 1,
+        mask: NDArray[np.bool_] | None = None,
+        length: int | None = None,
+    ) -> torch.Tensor:
+        inputs = {name: values[:, :length] for name, values in model_inputs(self.encoding, copies).items()}
+        if mask is not None:
+            inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
+        gates = head_gates(self.checkpoint, self.pruned)
+        gated = nullcontext() if gates is None else attention.record(gates)
+        with gated, layers.steer(enter=lambda layer, hidden: hidden if layer else enter(hidden)):
+            return self.checkpoint.model(**inputs).logits
+
+    def _scored(self, logits: torch.Tensor) -> torch.Tensor:
+        score = self.target.score(logits)
+        return score if self.against is None else score - self.against.score(logits)
+
+    def _probability(self, logits: torch.Tensor) -> torch.Tensor:
+        log = self.target.log_probability(logits.double())
+        return log if self.target.problem == "regression" else log.exp()
+
+
+def ask(
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    target: str | int | Target | None = None,
+    *,
+    against: str | int | Target | None = None,
+    position: int | None = None,
+    baseline: str | None = None,
+    steps: int | None = None,
+    pruned: Iterable[Head] = (),
+    needs_target: bool = True,
+) -> Question:
+    """Check what is asked and put it together.
+
+    Args:
+        checkpoint: Whose score is explained.
+        encoding: A pair encoded for this checkpoint.
+        target: See `targets.choose_target`.
+        against: A second target, whose score is subtracted.
+        position: Token whose prediction is meant, where each token has one.
+        baseline: `mask`, `mean`, `pad` or `zero`; the first of these that the tokenizer has if None.
+        steps: Points of an integral; None lets the method choose.
+        pruned: Heads that are switched off.
+        needs_target: Whether a model without a score of its own is refused; if not, its question has no target.
+
+    Raises:
+        SelectionError: If one of them is not there.
+        TextError: If the text holds special tokens only.
+        UnsupportedArchitectureError: If nothing can be put in at the first layer of this model.
+    """
+    if not checkpoint.steerable:
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} cannot be explained: what enters its first layer cannot be changed. "
+            "Choose another checkpoint."
+        )
+    if not words_of(checkpoint, encoding).any():
+        raise TextError("This text holds special tokens only, so no word can be made responsible; write a word in it.")
+    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= 1024):
+        raise SelectionError(f"steps is {steps!r}; give a whole number from 1 to 1024.")
+    try:
+        first = target if isinstance(target, Target) else choose_target(checkpoint, encoding, target, position=position)
+    except SelectionError:
+        if needs_target or target not in (None, "") or against not in (None, "") or position is not None:
+            raise
+        first = None
+    second = against
+    if isinstance(against, str | int) and against != "":
+        second = choose_target(checkpoint, encoding, against, position=position)
+    if first and isinstance(second, Target) and second.index == first.index:
+        raise SelectionError(
+            f"The target and what it is contrasted with are both {first.name!r}; give two different ones."
+        )
+    return Question(
+        checkpoint,
+        encoding,
+        first,
+        second or None,
+        check_baseline(checkpoint, baseline),
+        steps,
+        check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads),
+    )
+
+
+def check_baseline(checkpoint: Checkpoint, baseline: str | None) -> Baseline:
+    """Return a baseline that the checkpoint's tokenizer has; the first of them if None.
+
+    Raises:
+        SelectionError: If it has no such token.
+    """
+    tokenizer = checkpoint.tokenizer
+    lacking = {"mask": tokenizer.mask_token_id is None, "pad": tokenizer.pad_token_id is None}
+    usable = [name for name in get_args(Baseline) if not lacking.get(name)]
+    if baseline is None:
+        return usable[0]
+    if baseline not in usable:
+        raise SelectionError(
+            f"The baseline is {str(baseline)[:60]!r}; for {checkpoint.name} give {' or '.join(map(repr, usable))}."
+        )
+    return baseline
+
+
+def words_of(checkpoint: Checkpoint, encoding: Encoding) -> NDArray[np.bool_]:
+    """`[T]`: the tokens that stand for text; special tokens do not, even if someone wrote them in the text."""
+    tokenizer = checkpoint.tokenizer
+    special = set(tokenizer.all_special_ids) - {tokenizer.mask_token_id, tokenizer.unk_token_id}
+    written = np.isin(encoding.inputs["input_ids"], list(special))
+    return (encoding.tokens.sentence != SPECIAL) & ~written

@@ -1,0 +1,133 @@
+"""Faithfulness: removal does what it says, the truth beats chance, and chance does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from attnflow import SelectionError, encode, faithfulness, saliency
+from attnflow.explanations.erasure import FRACTIONS, SEEDS, measure
+from attnflow.question import ask
+from attnflow.tracing import model_inputs
+from tests.checkpoints import PAIR
+
+
+def slow(checkpoint, encoding, values, target):
+    """Every text by itself, by its ids and its attention mask: `[way, kind, fraction]`."""
+    inputs = model_inputs(encoding)
+    words = [t for t in range(len(values)) if encoding.tokens.sentence[t] >= 0]
+    order = sorted(words, key=lambda t: -values[t])
+
+    def probability(**changed):
+        with torch.inference_mode():
+            return float(checkpoint.model(**{**inputs, **changed}).logits[0].double().softmax(-1)[target])
+
+    result = np.zeros((2, 2, len(FRACTIONS)))
+    for f, fraction in enumerate(FRACTIONS):
+        top = int(np.ceil(fraction * len(words)))
+        for kind, removed in enumerate((order[:top], order[top:])):
+            ids, mask = inputs["input_ids"].clone(), inputs["attention_mask"].clone()
+            ids[0, removed] = checkpoint.tokenizer.mask_token_id
+            mask[0, removed] = 0
+            result[0, kind, f] = probability() - probability(input_ids=ids)
+            result[1, kind, f] = probability() - probability(attention_mask=mask)
+    return result
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "albert", "electra", "modernbert"])
+def test_removal_equals_texts_changed_one_by_one(checkpoints, name):
+    checkpoint = checkpoints[name]
+    encoding = encode(checkpoint, *PAIR)
+    values = np.random.default_rng(3).normal(size=len(encoding.tokens))
+    found = faithfulness(checkpoint, encoding, values, target="yes")
+    expected = slow(checkpoint, encoding, values, 2)
+    np.testing.assert_allclose(found.comprehensiveness[0], expected[:, 0], atol=1e-5)
+    np.testing.assert_allclose(found.sufficiency[0], expected[:, 1], atol=1e-5)
+    assert np.abs(expected).min(axis=-1).max() > 1e-4
+    assert found.merit[0] == pytest.approx((expected[:, 0] - expected[:, 1]).mean(), abs=1e-5)
+
+
+def test_tokens_are_left_out_only_where_the_layers_do_not_count_them(checkpoints):
+    order = {name: ask(c, encode(c, *PAIR), "yes")._order_is_in_input for name, c in checkpoints.items()}
+    assert {name for name, inside in order.items() if inside} == {"bert", "roberta", "distilbert", "albert", "electra"}
+
+
+def test_several_at_once_are_as_one_by_one(checkpoints):
+    checkpoint = checkpoints["bert"]
+    encoding = encode(checkpoint, *PAIR)
+    found = {m: saliency(checkpoint, encoding, target="yes", method=m) for m in ("lrp", "influence", "occlusion")}
+    together = faithfulness(checkpoint, encoding, found, target="yes")
+    assert together.names == tuple(found)
+    for row, one in enumerate(found.values()):
+        alone = faithfulness(checkpoint, encoding, one, target="yes")
+        np.testing.assert_allclose(alone.comprehensiveness[0], together.comprehensiveness[row], atol=1e-5)
+        np.testing.assert_allclose(alone.sufficiency[0], together.sufficiency[row], atol=1e-5)
+        np.testing.assert_allclose(alone.random_merit, together.random_merit, atol=1e-5)
+    again = faithfulness(checkpoint, encoding, found, target="yes")
+    assert np.array_equal(again.merit, together.merit)
+    assert together.random_comprehensiveness.shape == (SEEDS, 2, len(FRACTIONS))
+
+
+def test_the_words_that_decide_beat_chance_and_their_opposite_does_not():
+    """A question whose probability is worked out by hand: sigmoid(sum of the weights of the words that are there)."""
+    weights = np.random.default_rng(1).normal(size=20)
+    weights[0] = weights[-1] = 50.0  # special tokens, which are never removed, or they would decide everything
+
+    def scores(hidden, mask=None, *, probability):
+        assert probability
+        there = hidden[..., 0] if mask is None else hidden[..., 0] * mask
+        return 1 / (1 + np.exp(100 - there @ weights))
+
+    words = np.ones(20, bool)
+    words[[0, -1]] = False
+    question = SimpleNamespace(
+        words=words,
+        hidden=np.ones((20, 1)),
+        blank=np.where(words, 0.0, 1.0)[:, None],
+        scores=scores,
+        target=SimpleNamespace(problem="single_label", name="yes"),
+        baseline="mask",
+    )
+    found = measure(question, {"truth": weights, "opposite": -weights, "constant": np.zeros(20)})
+    assert found.beats_random.tolist() == [True, False, False]
+    assert found.merit[0] > found.random_merit.max() and found.merit[1] < found.random_merit.min()
+    assert found.random_merit.std() > 0
+    top = np.argsort(-weights[1:-1])[:2] + 1  # 10 % of 18 words, rounded up
+    left = weights.sum() - weights[top].sum() - 100
+    expected = found.whole - 1 / (1 + np.exp(-left))
+    np.testing.assert_allclose(found.comprehensiveness[0, :, 0], expected)
+    np.testing.assert_allclose(found.sufficiency[0, :, 0], found.whole - 1 / (1 + np.exp(-weights[top].sum())))
+    assert found.unit == "probability"
+
+
+def test_ties_are_not_broken_by_position(checkpoints):
+    checkpoint = checkpoints["bert"]
+    encoding = encode(checkpoint, *PAIR)
+    size = len(encoding.tokens)
+    flat = faithfulness(checkpoint, encoding, np.ones(size), target="yes")
+    first = faithfulness(checkpoint, encoding, -np.arange(size), target="yes")
+    assert not np.allclose(flat.comprehensiveness, first.comprehensiveness)
+    assert np.allclose(flat.merit, faithfulness(checkpoint, encoding, np.zeros(size), target="yes").merit)
+
+
+def test_a_regression_is_measured_by_its_score(checkpoints):
+    checkpoint = checkpoints["bert"]
+    regression = replace(checkpoint, head=replace(checkpoint.head, problem="regression"))
+    encoding = encode(checkpoint, *PAIR)
+    found = faithfulness(regression, encoding, np.arange(len(encoding.tokens)), target="yes")
+    with torch.inference_mode():
+        score = float(checkpoint.model(**model_inputs(encoding)).logits[0, 2])
+    assert found.unit == "score" and found.whole == pytest.approx(score, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0], "text", None, [np.nan] * 31, np.ones((31, 1)), [[1], [2, 3]]], ids=lambda v: str(v)[:12]
+)
+def test_values_that_do_not_fit_are_refused(checkpoints, values):
+    encoding = encode(checkpoints["bert"], *PAIR)
+    with pytest.raises(SelectionError, match=r"is no list of .* finite numbers, one for each token"):
+        faithfulness(checkpoints["bert"], encoding, {"mine": values}, target="yes")
