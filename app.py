@@ -7,12 +7,13 @@ import os
 
 import transformers
 
+from attnflow import limits
 from attnflow.ui.page import THEME, build
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 
-demo = build().queue(max_size=32)
+demo = build().queue(max_size=limits.QUEUE)
 
 if __name__ == "__main__":
     demo.launch(

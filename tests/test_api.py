@@ -12,7 +12,11 @@ import torch
 from gradio_client.exceptions import AppError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from attnflow import encode, head_importance, head_interactions, load_checkpoint, pruning_curve
+from attnflow import faithfulness as measure_faithfulness
+from attnflow import saliency as explain
 from attnflow.checkpoint import ASSETS
+from attnflow.explanations.methods import METHODS
 from attnflow.ui.examples import load_examples
 from tests import reference
 from tests.checkpoints import PAIR
@@ -25,6 +29,15 @@ PARAMETERS = {
         *("tau", "alpha", "root", "heads"),
     ],
     "/attention_map": ["model", "sentence_a", "sentence_b", "layer", "head", "pruned"],
+    "/hidden_token_attribution": ["model", "sentence_a", "sentence_b", "wrt", "layer", "head", "probes"],
+    "/attention_vs_attribution": ["model", "sentence_a", "sentence_b", "probes"],
+    "/saliency": ["model", "sentence_a", "sentence_b", "method", "target", "against", "pruned"],
+    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned"],
+    "/compare_saliency": ["model_a", "model_b", "sentence_a", "sentence_b", "method", "target", "against"],
+    "/head_importance": ["model", "sentence_a", "sentence_b", "method"],
+    "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned"],
+    "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps"],
+    "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head"],
 }
 EXAMPLE = load_examples()[0]
 TEXTS = {"sentence_a": EXAMPLE.text_a, "sentence_b": EXAMPLE.text_b}
@@ -216,3 +229,139 @@ def test_mcp_offers_the_same_tools(url):
     assert {tool["name"] for tool in tools} == {name.strip("/") for name in PARAMETERS}
     for tool in tools:
         assert all(field["description"] for field in tool["inputSchema"]["properties"].values())
+
+
+def test_saliency_equals_the_library(client):
+    checkpoint = load_checkpoint("demo/finetuned")
+    encoding = encode(checkpoint, *TEXTS.values())
+    for method in ("lrp", "influence"):
+        answer = client.predict(
+            "demo/finetuned", *TEXTS.values(), method=method, target="supported", against="unsupported",
+            pruned=[[0, 1]], api_name="/saliency",
+        )  # fmt: skip
+        expected = explain(
+            checkpoint, encoding, target="supported", against="unsupported", method=method, pruned=[(0, 1)]
+        )
+        assert answer["values"] == pytest.approx(expected.values.tolist(), rel=1e-3, abs=1e-6)
+        assert (answer["target"], answer["against"], answer["pruned"]) == ("supported", "unsupported", [[0, 1]])
+        assert [t["text"] for t in answer["tokens"]] == list(encoding.tokens.text)
+    assert answer["total"] is answer["residual"] is None and "promise no sum" in answer["note"]
+
+
+def test_faithfulness_names_what_stands_up(client):
+    answer = client.predict("demo/finetuned", *TEXTS.values(), api_name="/faithfulness")
+    checkpoint = load_checkpoint("demo/finetuned")
+    encoding = encode(checkpoint, *TEXTS.values())
+    found = {m: explain(checkpoint, encoding, method=m) for m in METHODS}
+    expected = measure_faithfulness(checkpoint, encoding, found)
+    assert [m["method"] for m in answer["methods"]] == list(METHODS)
+    assert [m["merit"] for m in answer["methods"]] == pytest.approx(expected.merit.tolist(), rel=1e-2, abs=1e-4)
+    assert answer["random_merit"] == pytest.approx(expected.random_merit.tolist(), rel=1e-2, abs=1e-4)
+    assert answer["target"] == expected.target and answer["verdict"]
+    assert len(answer["agreement"]) == len(METHODS)
+
+
+def test_two_models_are_compared_on_the_same_class(client):
+    answer = client.predict(
+        "demo/finetuned", "demo/finetuned", *TEXTS.values(), method="input_gradient", api_name="/compare_saliency"
+    )
+    assert answer["a"]["target"] == answer["b"]["target"]
+    assert all(u["share_a"] == u["share_b"] for u in answer["units"])
+    assert sum(abs(u["share_a"]) for u in answer["units"]) == pytest.approx(1, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments", "message"),
+    [
+        ("saliency", {"method": "shap"}, "There is no method 'shap'"),
+        ("saliency", {"method": ["lrp"]}, "There is no method"),
+        ("saliency", {"target": "maybe"}, "There is no target 'maybe'"),
+        ("saliency", {"against": "supported", "target": "supported"}, "give two different ones"),
+        ("saliency", {"sentence_a": "[SEP]", "sentence_b": ""}, "special tokens only"),
+        ("faithfulness", {"model": "demo/pretrained"}, "predicts masked words; write [MASK]"),
+        ("faithfulness", {"target": {"a": 1}}, "There is no target"),
+        ("compare_saliency", {"target": "maybe"}, "There is no target 'maybe'"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(client, endpoint, arguments, message):
+    models = {"model_a": "demo/finetuned", "model_b": "demo/finetuned"} if "compare" in endpoint else {}
+    models = models or {"model": "demo/finetuned"}
+    with pytest.raises(AppError) as error:
+        client.predict(api_name=f"/{endpoint}", **{**models, **TEXTS, **arguments})
+    assert message in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    checkpoint = load_checkpoint("demo/finetuned")
+    return checkpoint, encode(checkpoint, *TEXTS.values())
+
+
+@pytest.mark.parametrize("method", ["taylor", "gate", "ablation"])
+def test_head_importance_equals_the_library(client, classifier, method):
+    answer = client.predict("demo/finetuned", *TEXTS.values(), method, api_name="/head_importance")
+    expected = head_importance(*classifier, method=method)
+    np.testing.assert_allclose(answer["importance"], expected, rtol=1e-3, atol=1e-6)
+    assert (answer["method"], answer["quantity"], answer["target"]) == (method, "loss", "unsupported")
+
+
+def test_head_importance_without_a_task_says_what_it_is(client):
+    answer = client.predict("demo/pretrained", *TEXTS.values(), api_name="/head_importance")
+    assert (answer["method"], answer["quantity"], answer["target"]) == ("ablation", "root-shift", None)
+    assert "there is no loss" in answer["note"]
+
+
+def test_prune_heads_tells_before_and_after(client, eager):
+    answer = client.predict("demo/finetuned", *TEXTS.values(), [[0, 1], [3, 2]], api_name="/prune_heads")
+    without = client.predict("demo/finetuned", *TEXTS.values(), [[0, 1], [3, 2]], api_name="/predict")
+    assert [c["score"] for c in answer["before"]] == pytest.approx(eager.logits[0].tolist(), rel=1e-3)
+    assert answer["after"] == without["prediction"]
+    for change, before, after in zip(answer["change"], answer["before"], answer["after"], strict=True):
+        assert change["probability"] == pytest.approx(after["probability"] - before["probability"], abs=2e-4)
+    flows = [
+        client.predict("demo/finetuned", *TEXTS.values(), pruned=pruned, api_name="/attention_flow")["influence"][0]
+        for pruned in ([], [[0, 1], [3, 2]])
+    ]
+    changed = {i: (a, b) for i, (a, b) in enumerate(zip(*flows, strict=True)) if a != b}
+    assert {row["token"]: (row["before"], row["after"]) for row in answer["influence"]} == changed and changed
+    assert answer["root_shift"] > 0
+
+
+def test_a_pruning_curve_and_interactions_equal_the_library(client, classifier):
+    answer = client.predict("demo/finetuned", *TEXTS.values(), "gate", 5, api_name="/pruning_curve")
+    curve = pruning_curve(*classifier, order="gate", steps=5)
+    assert answer["removed"] == curve.removed.tolist() == [0, 3, 6, 10, 13, 16]
+    assert answer["score"] == pytest.approx(curve.score[0].tolist(), rel=1e-3)
+    assert [tuple(head) for head in answer["heads"]] == list(curve.heads[0])
+    assert answer["random"]["runs"] == 8 and answer["random"]["mean"][0] == answer["score"][0]
+    answer = client.predict("demo/finetuned", *TEXTS.values(), 2, 3, api_name="/head_interactions")
+    expected = head_interactions(*classifier, (2, 3))
+    np.testing.assert_allclose(answer["interaction"], expected.interaction, rtol=2e-3, atol=2e-6)
+    np.testing.assert_allclose(answer["pair"], expected.pair, rtol=2e-3, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason"),
+    [
+        ("/head_importance", ["guess"], "no importance method 'guess'"),
+        ("/head_importance", [["taylor"]], "no importance method"),
+        ("/prune_heads", [[[9, 0]]], "not a head of this checkpoint"),
+        ("/prune_heads", ["all"], "give a list of"),
+        ("/pruning_curve", ["best", 4], "no order 'best'"),
+        ("/pruning_curve", [[[0, 0]], 4], "give the name of one"),
+        ("/pruning_curve", ["gate", 0], "steps is 0"),
+        ("/pruning_curve", ["gate", 1.5], "steps is '1.5'"),
+        ("/head_interactions", [4, 0], "not a head of this checkpoint"),
+        ("/head_interactions", ["x", 0], "layer is 'x'"),
+    ],
+)
+def test_bad_input_about_heads_is_one_sentence(client, name, arguments, reason):
+    with pytest.raises(AppError, match=reason):
+        client.predict("demo/finetuned", *TEXTS.values(), *arguments, api_name=name)
+
+
+def test_all_heads_can_be_off(client):
+    everything = [[layer, head] for layer in range(4) for head in range(4)]
+    answer = client.predict("demo/finetuned", *TEXTS.values(), everything, api_name="/prune_heads")
+    assert sum(c["probability"] for c in answer["after"]) == pytest.approx(1, abs=1e-3)
+    assert all(row["after"] == 0 for row in answer["influence"])

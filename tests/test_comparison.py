@@ -57,10 +57,8 @@ def test_different_tokenizers_meet_word_by_word(other, traces):
     inside = [t for t, s in zip(pairing.text, pairing.sentence, strict=True) if s != SPECIAL]
     assert inside == [*words[0].split(), *words[1].split()]
     special = [t for t, s in zip(pairing.text, pairing.sentence, strict=True) if s == SPECIAL]
-    expected = (
-        ["[CLS] / <s>", "[SEP] / </s></s>", "[SEP] / </s>"] if other == "roberta" else ["[CLS]", "[SEP]", "[SEP]"]
-    )
-    assert special == expected
+    expected = {"roberta": ["[CLS] / <s>", "[SEP] / </s></s>", "[SEP] / </s>"]}
+    assert special == expected.get(other, ["[CLS]", "[SEP] / </s>", "[SEP]"])
     for trace, place in ((pairing.a, pairing.in_a), (pairing.b, pairing.in_b)):
         np.testing.assert_allclose(trace.attention.sum(axis=-1), 1, rtol=1e-5)
         assert sorted(i for i in place if i >= 0) == list(range(len(trace.tokens)))

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from attnflow import pair_traces
+from attnflow.figures.heads import MatrixSide, head_matrix, thumbnails
 from attnflow.figures.heatmap import attention_heatmap
+from attnflow.figures.pruning import curve_chart
 from attnflow.figures.radial import radial
 from attnflow.figures.sentence import sentence
 from attnflow.figures.tour import tour
@@ -125,3 +127,42 @@ def test_a_tour_of_a_graph_without_edges_has_no_third_step(traces):
     steps = tour(compare_flows(traces["bert"], traces["electra"], 0.999999))
     assert [step["view"] for step in steps] == ["a", "b"]
     assert "nothing" in steps[1]["text"]
+
+
+def test_the_matrix_of_heads_says_what_it_was_given_and_packs_its_pictures():
+    attention = np.random.default_rng(0).dirichlet(np.ones(30), (2, 3, 30))
+    values = np.array([[0.0, 0.5, 1.0], [0.25, 0.1, 0.2]])
+    side = MatrixSide("a", "name", {(1, 0), (0, 2)}, (1, 1), "note", values, 3 * values, attention)
+    figure = head_matrix([side], title="title", note="how", measured="loss")
+    (found,) = figure["sides"]
+    assert (found["layers"], found["heads"], found["pruned"], found["selected"]) == (2, 3, [[0, 2], [1, 0]], [1, 1])
+    assert found["values"] == values.tolist() and found["raw"] == (3 * values).round(6).tolist()
+    size = found["size"]
+    image = np.frombuffer(base64.b64decode(found["pixels"]), np.uint8).reshape(2 * size, 3 * size)
+    small = thumbnails(attention)
+    assert small.shape == (2, 3, 20, 20) and (small.max(axis=(2, 3)) == 255).all()
+    np.testing.assert_array_equal(image[size:, size : 2 * size], small[1, 1])
+
+
+def test_a_thumbnail_shows_the_strongest_cell_under_each_pixel():
+    attention = np.zeros((1, 1, 50, 50))
+    attention[0, 0, 49, 0] = 0.5
+    attention[0, 0, 10, 26] = 0.25
+    small = thumbnails(attention)[0, 0]
+    assert small[19, 0] == 255
+    starts = np.arange(20) * 50 // 20
+    row, column = (np.searchsorted(starts, at, side="right") - 1 for at in (10, 26))
+    assert small[row, column] == 128 and np.count_nonzero(small) == 2
+    np.testing.assert_array_equal(thumbnails(np.eye(4)[None, None])[0, 0], 255 * np.eye(4))
+
+
+def test_the_chart_of_a_curve_holds_its_points_and_the_random_mean():
+    random = np.array([[1.0, 0.5, 0.0], [1.0, 0.7, 0.2]])
+    figure = curve_chart(
+        np.array([0, 0.5, 1]), np.array([1, 0.9, 0.1]), random,
+        title="<b>t</b>", order="Greedy", measure="probability", side="b", n_heads=16,
+    )  # fmt: skip
+    band, mean, chosen = figure["data"]
+    assert chosen["x"] == [0, 50, 100] and chosen["y"] == [1, 0.9, 0.1]
+    assert mean["y"] == pytest.approx([1, 0.6, 0.1])
+    assert min(band["y"]) >= 0 and max(band["y"]) <= 1, "the band does not leave what was measured"

@@ -11,12 +11,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from attnflow import capture, encode, load_checkpoint, reach, service
+from attnflow.errors import SelectionError
 from attnflow.figures.radial import radial
 from attnflow.figures.tour import tour
 from attnflow.flow import compare_flows, first_tau, flow
 from attnflow.graph import paths_between
 from attnflow.ui import events
+from attnflow.ui.api import answers
 from attnflow.ui.examples import load_examples
+from attnflow.ui.shared import Shown
+from attnflow.ui.tabs import explanations as explanations_tab
+from attnflow.ui.tabs import flow as flow_tab
+from attnflow.ui.tabs import maps
 from tests.checkpoints import PAIR, make_checkpoint
 from tests.random_traces import random_trace
 
@@ -70,10 +76,26 @@ def hover(page: Page, depth: int, token: int, head: int | None = None) -> tuple[
 
 def lit(page: Page) -> dict[tuple[int, int], str]:
     """The lit tokens as (depth, token) -> a, b or ab."""
-    found = page.evaluate(
-        "[...document.querySelectorAll('#flow [data-lit]')].map((n) => [n.dataset.at, n.dataset.lit])"
-    )
-    return {tuple(map(int, at.split())): name for at, name in found}
+    return {(depth, token): name for depth, token, name in page.evaluate(f"{PANEL}.lit().tokens")}
+
+
+PIXELS = """(points) => {
+  const canvas = document.querySelector('#flow canvas.af-overlay'), box = canvas.getBoundingClientRect();
+  const pen = canvas.getContext('2d'), scale = canvas.width / box.width;
+  const at = (x, y) => pen.getImageData((x - box.left) * scale - 1, (y - box.top) * scale - 1, 3, 3).data;
+  return points.map(([x, y]) => [...at(x, y)]);
+}"""
+
+
+def pixels(page: Page, points: list) -> np.ndarray:
+    """What is painted as lit around some points of the window: [point, 3, 3, red green blue alpha]."""
+    return np.array(page.evaluate(PIXELS, points)).reshape(len(points), 3, 3, 4)
+
+
+def paint(page: Page, name: str) -> list[int]:
+    """Red, green and blue of a set of models, which the style sheet gives as #rrggbb."""
+    text = page.evaluate("(name) => getComputedStyle(document.body).getPropertyValue(`--af-${name}`).trim()", name)
+    return list(bytes.fromhex(text.removeprefix("#")))
 
 
 def expected_lit(flows, depth: int, tokens, head: int | None = None, models: str = "ab") -> dict[tuple[int, int], str]:
@@ -226,10 +248,15 @@ def test_a_line_is_drawn_for_every_edge_that_is_lit(page, flows):
         assert hit.sum() < 200  # more than that would not all be drawn
         edges |= {tuple(edge) for edge in np.stack([one.graph.layer, one.graph.query, one.graph.key], 1)[hit].tolist()}
     hover(page, 1, token)
-    drawn_lines = page.evaluate(
-        "[...document.querySelectorAll('#flow .af-edges')].map((path) => path.getAttribute('d').split('M').length - 1)"
-    )
-    assert sum(drawn_lines) == len(edges) > 5
+    assert page.evaluate(f"{PANEL}.lit().lines") == len(edges) > 5
+    locate = f"(places) => places.map((place) => {PANEL}.locate(...place))"
+    depth, heads = higher.a.graph.n_layers, range(higher.a.graph.n_heads)
+    middles = []
+    for layer, query, key in edges:  # from the middle of the attending token's cells to the other's name
+        cells = page.evaluate(locate, [[depth - layer - 1, query, head] for head in heads])
+        name = page.evaluate(locate, [[depth - layer, key]])
+        middles.append((0.5 * np.mean(cells, axis=0) + 0.5 * np.array(name[0])).tolist())
+    assert (pixels(page, middles)[..., 3].max(axis=(1, 2)) > 0).all()
 
 
 def test_hovering_a_head_traces_through_that_head_in_its_layer(page, flows):
@@ -302,17 +329,20 @@ def test_shift_click_in_two_rings_shows_the_paths_between(page, flows):
     expect(page.locator("#flow .af-status")).to_contain_text("Paths between")
     rings = united(flows, lambda one: paths_between(one.graph, outer - 1, high, 0, low).rings)
     assert lit(page) == rings
-    cells = page.evaluate(
-        "[...document.querySelectorAll('#flow .af-lit-cells')].map((p) => p.getAttribute('d').split('M').length - 1)"
-    )
-    used = set()
-    for one in (flows.a, flows.b):
+    used: dict[tuple[int, int, int], str] = {}
+    for side, one in (("a", flows.a), ("b", flows.b)):
         found = paths_between(one.graph, outer - 1, high, 0, low).edges
         for layer, query, heads in zip(
             one.graph.layer[found], one.graph.query[found], one.graph.heads[found], strict=True
         ):
-            used |= {(int(layer), int(query), int(head)) for head in np.flatnonzero(heads)}
-    assert sum(cells) == len(used)
+            for head in np.flatnonzero(heads):
+                cell = (one.graph.n_layers - 1 - int(layer), int(query), int(head))
+                if side not in used.get(cell, ""):
+                    used[cell] = used.get(cell, "") + side
+    assert page.evaluate(f"{PANEL}.lit().cells") == len(used) > 3
+    places = page.evaluate(f"(cells) => cells.map((cell) => {PANEL}.locate(...cell))", list(used))
+    for name, found in zip(used.values(), pixels(page, places), strict=True):
+        assert [*paint(page, name), 255] in found.reshape(9, 4).tolist()
 
 
 def test_the_table_holds_the_same_and_selects(page, flows):
@@ -362,7 +392,7 @@ def test_the_context_ring_marks_the_same_tokens(page, flows):
 
 
 def test_twelve_layers_of_twelve_heads_are_traced_like_in_python(page, hub, tmp_path):
-    runs, texts = [], ("Anna gave the book.", "He read it.")  # short, because random deep models attend evenly
+    runs, texts = [], ("The friend.", "He read it.")  # short, because random deep models attend evenly
     for seed, side in enumerate("AB"):
         name = f"lab/twelve-{side.lower()}"
         options = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 48}
@@ -444,7 +474,7 @@ def test_a_head_clicked_in_the_rings_is_shown_as_a_map(page, flows):
     page.mouse.click(*hover(page, 1, token, 1))
     expect(page.locator("#flow .af-status")).to_contain_text("Held")
     layer = flows.b.graph.n_layers - 2
-    page.get_by_role("tab", name="Attention map").click()
+    page.get_by_role("tab", name="Heads").click()
     expect(page.locator("#map-b .af-title")).to_have_text(f"demo/finetuned · L{layer + 1} H2")
     page.wait_for_selector("#map-b .af-heatmap[data-drawn]")
     values = page.evaluate("document.querySelector('#map-b .af-chart').data[0].z")
@@ -468,6 +498,41 @@ def test_a_new_threshold_runs_no_model(page, flows, monkeypatch):
     token = some_token(higher, 1)
     hover(page, 1, token)
     assert lit(page) == expected_lit(higher, 1, token)
+
+
+@pytest.mark.parametrize(("typed", "taken"), [("1.5", 0.95), ("-0.2", 0)])
+def test_a_threshold_beyond_the_slider_counts_as_its_end(typed, taken, page, open_page, flows):
+    box = page.locator("#tau input[type=number]")
+    change(page, lambda: box.fill(typed))
+    expect(page.locator("#status")).to_contain_text(f"tau = {taken:g}.")
+    box.blur()
+    expect(box).to_have_value(f"{taken:g}")
+    page.wait_for_function(f"location.search.includes('tau={typed}')")
+    again = open_page(query=page.evaluate("location.search.slice(1)"))
+    expect(again.locator("#status")).to_contain_text(f"tau = {taken:g}.")
+
+
+def test_the_name_of_what_is_hovered_stands_beside_the_pointer(page, flows):
+    x, y = hover(page, 1, some_token(flows, 1))
+    tip = page.locator("#flow .af-tip").bounding_box()
+    assert abs(tip["x"] - x) < 60
+    assert 0 < tip["y"] - y < 40
+
+
+def test_escape_ends_a_brush(page, flows):
+    depth = flows.a.graph.n_layers
+    order = ring_order(flows, depth)
+    start, end = place(page, depth, order[0]), place(page, depth, order[1])
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=4)
+    assert lit(page) == expected_lit(flows, depth, order[:2])
+    page.locator("#flow .af-chart").focus()
+    page.keyboard.press("Escape")
+    page.mouse.move(*place(page, depth, order[2]), steps=4)
+    page.mouse.up()
+    page.mouse.move(5, 5)
+    assert lit(page) == {}
 
 
 def test_a_threshold_that_leaves_nothing_says_where_the_graph_ends(page):
@@ -573,7 +638,7 @@ def test_what_is_shown_can_be_saved(page, flows, tmp_path, open_page, url):
         waiting.value.save_as(files[kind])
     assert files["png"].read_bytes().startswith(b"\x89PNG")
     svg = files["svg"].read_text()
-    for text in {flows.pairing.text[token].removeprefix("·"), "[CLS]"}:
+    for text in {flows.pairing.text[token].removeprefix("·"), "[CLS]", EXAMPLE.text_a, EXAMPLE.text_b}:
         assert text in svg
     graph = json.loads(files["json"].read_text())
     for name, one in (("a", flows.a), ("b", flows.b)):
@@ -588,14 +653,13 @@ def test_what_is_shown_can_be_saved(page, flows, tmp_path, open_page, url):
     alone.on("request", lambda request: asked.append(request.url))
     alone.goto(files["html"].as_uri())
     alone.wait_for_selector(".af-radial[data-drawn]")
-    held = alone.evaluate("[...document.querySelectorAll('[data-lit]')].map((n) => [n.dataset.at, n.dataset.lit])")
-    expected = expected_lit(flows, 1, token)
-    assert sorted((tuple(map(int, at.split())), name) for at, name in held) == sorted(expected.items())
+    held = alone.evaluate("document.querySelector('main').lit().tokens")
+    assert {(depth, other): name for depth, other, name in held} == expected_lit(flows, 1, token)
     assert alone.locator(".af-overlay").count() == 2
     assert all(address.startswith(("file:", "data:", "blob:")) for address in asked)
     alone.locator(".af-chart").focus()
     alone.keyboard.press("Escape")
-    expect(alone.locator("[data-lit]")).to_have_count(0)
+    alone.wait_for_function("!document.querySelector('main').lit().tokens.length")
 
 
 def test_the_address_restores_what_is_shown(page, flows, open_page, url):
@@ -662,6 +726,34 @@ def test_a_checkpoint_of_the_hub_is_analysed_through_the_page(page, hub, folders
     expect(page.locator("#status")).to_contain_text("Compared word by word")
 
 
+def test_a_checkpoint_is_searched_described_and_offered_again(page, hub, folders):
+    about = {"pipeline_tag": "text-classification", "license": "mit", "parameters": 124_000_000, "downloads": 61_200}
+    hub.add("page/discoverable", folders["gpt2"], **about)
+    box = page.get_by_label("Model A")
+    box.click()
+    box.fill("")
+    box.press_sequentially("discov", delay=80)
+    found = page.get_by_role(
+        "option", name="page/discoverable · text-classification · 124 M parameters · mit · 61.2 k downloads"
+    )
+    found.click()
+    expect(page.get_by_text(re.compile(r"124 M parameters · 0\.\d+ MB · mit · 61\.2 k downloads"))).to_be_visible()
+    expect(box).to_have_value("page/discoverable")
+    page.get_by_role("button", name="Analyse").click()
+    expect(page.locator("#predictions")).to_contain_text(
+        "sequence classification into 3 classes · licence mit · commit "
+    )
+    expect(page.locator("#predictions")).to_contain_text("no format for pairs; the sentences are joined by its </s>.")
+    box.fill("page/nothing-there")
+    box.press("Enter")
+    expect(page.get_by_text("There is no public checkpoint page/nothing-there on the Hub")).to_be_visible()
+    again = page.context.new_page()  # the same browser; a reload would cut off the stream of events and log an error
+    again.goto(page.url)
+    again.wait_for_selector("#flow .af-radial[data-drawn]")
+    again.get_by_label("Model B").click()
+    expect(again.get_by_role("option", name="page/discoverable")).to_be_visible()
+
+
 def test_models_of_different_depth_are_aligned_at_the_root(page, hub, tmp_path):
     hub.add("lab/deep", make_checkpoint(tmp_path / "deep", "bert", num_hidden_layers=9))
     before = analyse(page, Model_A="lab/deep")
@@ -670,7 +762,7 @@ def test_models_of_different_depth_are_aligned_at_the_root(page, hub, tmp_path):
     expect(page.locator("#sentence output")).to_have_text(f"A L9 · B L{depth}")
     page.locator("#sentence input[type=range]").fill("1")
     expect(page.locator("#sentence output")).to_have_text("A L1")
-    page.get_by_role("tab", name="Attention map").click()
+    page.get_by_role("tab", name="Heads").click()
     page.locator("#layer input").click()
     expect(page.get_by_role("option", name=f"A L9 · B L{depth}")).to_be_visible()
 
@@ -720,7 +812,7 @@ def test_hostile_text_is_shown_and_not_run(page):
     text = "${window.hit=1} <img/src=x/onerror=window.hit=1> {{7*7}} </s> 😀 مرحبا"
     before = analyse(page, First_sentence=text)
     wait_for_redraw(page, before)
-    page.get_by_role("tab", name="Attention map").click()
+    page.get_by_role("tab", name="Heads").click()
     page.wait_for_selector("#map-a .af-heatmap[data-drawn]")
     assert page.evaluate("window.hit") is None
     shown = page.locator("#sentence .af-text").text_content()
@@ -739,26 +831,61 @@ class Sent:
 def test_event_payloads_are_checked(flows):
     """A private event still answers a direct request, so what it is sent is checked like input of the API."""
     runs = [service.run(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
-    shown = events.Shown(runs[0].key, runs[1].key, "demo/pretrained", "demo/finetuned", EXAMPLE.text_a, EXAMPLE.text_b)
+    shown = Shown.of(*runs)
     settings = (0.1, False, "Word pieces", 0.5, -1, [], False)
-    layer, head, *maps = events.head_selected(shown, Sent(depth=0, head=1))
-    assert (layer, head, maps[0]["title"]) == (3, 1, "demo/pretrained · L4 H2")
+    assert flow_tab.head_selected(shown, Sent(depth=0, head=1)) == (3, 1)
+    assert maps.drawn(shown, 3, 1)[0]["title"] == "demo/pretrained · L4 H2"
     for payload in ({"depth": 10**6, "head": 0}, {"depth": "x", "head": 0}, {"depth": -1, "head": 0}, {"head": 99}, {}):
         with pytest.raises(gr.Error, match=r"whole number|no head"):
-            events.head_selected(shown, Sent(**payload))
+            flow_tab.head_selected(shown, Sent(**payload))
     for layer, head in ((99, 0), (0, -1), (None, 0), ("1", 0)):
-        with pytest.raises(gr.Error, match=r"whole number|no head"):
-            events.mapped(shown, layer, head)
+        with pytest.raises(SelectionError, match=r"whole number|no head"):
+            maps.drawn(shown, layer, head)
     for number, value in ((0, "x"), (0, 2), (3, 0), (3, None), (4, 10**6), (4, "x"), (5, ["9.9"]), (5, ["x"])):
         wrong = [*settings[:number], value, *settings[number + 1 :]]
         with pytest.raises(gr.Error, match=r"give|choose"):
-            events.redrawn(shown, *wrong)
+            flow_tab.redrawn(shown, *wrong)
     with pytest.raises(gr.Error, match="press Analyse first"):
-        events.redrawn(None, *settings)
+        flow_tab.redrawn(None, *settings)
+
+
+def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise SelectionError("There is no such thing; choose another.")
+
+    monkeypatch.setattr(flow_tab, "compare_flows", refuse)
+    page.get_by_label("Words", exact=True).check()
+    expect(page.get_by_text("There is no such thing; choose another.")).to_be_visible()
+
+
+def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
+    runs = [service.run(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
+    shown, rest = Shown.of(*runs), (3, 1, 0.1, False, "Word pieces", 0.5, -1, [], False)
+    off = [(layer, head) for layer in (0, 1) for head in range(4)]
+    after, predictions, *others = events.pruned(shown, [], off, *rest)
+    assert after.b.pruned == frozenset(off) and not after.a.pruned
+    assert predictions[0]["note"] == events.shown(None, *runs, *rest)[1][0]["note"]
+    assert predictions[1]["note"] == "With 8 of 16 heads switched off."
+    assert predictions[1]["classes"] == answers.prediction(service.rerun(runs[1], off)) != answers.prediction(runs[1])
+    assert others[-2]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-1]["visible"]
+    back, predictions, *others = events.restored_heads(after, *rest)
+    assert back == shown and predictions[1]["note"] == "" and not others[-1]["visible"]
+    with pytest.raises(gr.Error, match="is not a head of this checkpoint"):
+        events.pruned(shown, [(9, 0)], [], *rest)
+
+
+def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():
+    run = service.run("demo/finetuned", EXAMPLE.text_a, EXAMPLE.text_b)
+    off = service.rerun(run, [(0, 1), (2, 2)])
+    here, there = (service.attribution(one, "input", 4).values for one in (run, off))
+    assert abs(here - there)[3].max() > 1e-3 and not there[2, 2].any()
+    before, after = (explanations_tab.drawn(Shown.of(one, one), "supported", "", "Words") for one in (run, off))
+    strips = [values["models"][0]["values"]["lrp"] for values in (before[2], after[2])]
+    assert not np.allclose(*strips, atol=1e-3)
 
 
 def test_a_panel_is_up_to_date_when_its_tab_is_shown_again(page, flows):
-    page.get_by_role("tab", name="Attention map").click()
+    page.get_by_role("tab", name="Heads").click()
     page.wait_for_selector("#map-b .af-heatmap[data-drawn]")
     analyse(page, First_sentence="Nina met Paul.")
     expect(page.locator("#sentence .af-text")).to_contain_text("Nina")
@@ -767,7 +894,7 @@ def test_a_panel_is_up_to_date_when_its_tab_is_shown_again(page, flows):
     x, y = place(page, 0, 0, 1)
     page.mouse.click(x, y)
     expect(page.locator("#flow .af-status")).to_contain_text("Held")
-    page.get_by_role("tab", name="Attention map").click()
+    page.get_by_role("tab", name="Heads").click()
     expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned · L4 H2")
 
 
@@ -775,7 +902,7 @@ def test_a_map_of_a_head_that_a_model_lacks_is_empty(page, hub, tmp_path):
     hub.add("lab/deeper", make_checkpoint(tmp_path / "deeper", "bert", num_hidden_layers=9))
     before = analyse(page, Model_A="lab/deeper")
     wait_for_redraw(page, before)
-    page.get_by_role("tab", name="Attention map").click()
+    page.get_by_role("tab", name="Heads").click()
     page.wait_for_selector("#map-b .af-heatmap[data-drawn]")
     page.locator("#layer input").click()
     page.get_by_role("option", name="A L2", exact=True).click()
@@ -794,15 +921,13 @@ def test_a_link_to_a_selection_that_is_not_there_shows_the_page(select, open_pag
 def test_a_slow_answer_does_not_move_the_slider_back(page, monkeypatch):
     import time
 
-    from attnflow.ui import events as module
-
-    slow = module.compare_flows
+    slow = flow_tab.compare_flows
 
     def delayed(*args, **kwargs):
         time.sleep(0.4)
         return slow(*args, **kwargs)
 
-    monkeypatch.setattr(module, "compare_flows", delayed)
+    monkeypatch.setattr(flow_tab, "compare_flows", delayed)
     box = page.locator("#tau input[type=number]")
     seen = []
     for tau in ("0.1", "0.3", "0.5", "0.6"):

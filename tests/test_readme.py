@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from attnflow import limits
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+TOP = Path(__file__).parent.parent
+README = (TOP / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+def test_the_example_of_attribution_runs(capsys):
+    (code,) = [code for code in EXAMPLES if "hidden_token_attribution" in code]
+    exec(compile(code, "README.md", "exec"), {})
+    error, local, from_input = capsys.readouterr().out.splitlines()
+    assert 2 < int(error.split()[-1].rstrip("%")) < 15
+    assert local.startswith("previous layer [0.")
+    assert from_input.startswith("input [0.")
+
+
 def test_the_example_of_the_library_runs(capsys):
-    (code,) = [code for code in EXAMPLES if "import attnflow" in code]
+    (code,) = [code for code in EXAMPLES if "attention_graph" in code and "import attnflow" in code]
     exec(compile(code, "README.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("[CLS]")
     assert all(line.split()[-1].isdigit() for line in lines)
+
+
+def test_the_example_of_saliency_runs_after_it(capsys):
+    library, saliency = (next(code for code in EXAMPLES if name in code) for name in ("import attnflow", ".saliency("))
+    names: dict = {}
+    exec(compile(library, "README.md", "exec"), names)
+    capsys.readouterr()
+    exec(compile(saliency, "README.md", "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(names["trace"].tokens) + 2
+    assert sum(float(line.split()[-1]) for line in lines[:-2]) != 0
+    assert "lrp" in lines[-1]
 
 
 def test_the_example_of_the_endpoints_runs(url, capsys):
@@ -36,14 +61,27 @@ def test_the_front_matter_is_that_of_a_space():
     assert keys["app_file"] == "app.py"
     assert keys["python_version"].strip('"') >= "3.11"
     assert len(keys["short_description"]) <= 60  # the limit of Spaces
+    assert keys["hf_oauth"] == "true"  # without it nobody can sign in
+    assert "\n  - gated-repos\n  - read-repos\n" in front
     allowed = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
     assert {keys["colorFrom"], keys["colorTo"]} <= allowed
 
 
 def test_the_table_of_limits_is_true():
-    for name, default in re.findall(r"\| `(ATTNFLOW_\w+)` \| (\d+) \|", README):
-        value = getattr(limits, name.removeprefix("ATTNFLOW_").replace("_MB", "_BYTES"))
-        assert value == int(default) * (10**6 if name.endswith("_MB") else 1)
+    """Each limit is told with its default; a limit that is not told fails, and so does one that is none."""
+    told = dict(re.findall(r"\| `(ATTNFLOW_\w+)` \| (\d+) \|", README))
+    source = (Path(limits.__file__)).read_text(encoding="utf-8")
+    read = re.findall(r"^(\w+) = _whole_number\(\"(ATTNFLOW_\w+)\", ([\d_]+)\)", source, re.MULTILINE)
+    assert told == {name: str(int(default)) for _, name, default in read}
+    assert source.count("_whole_number(") == len(read) + 1  # its definition
+
+
+def test_a_limit_can_be_set_and_nonsense_is_told():
+    code = "from attnflow import limits; print(limits.QUEUE, limits.DISK_BYTES)"
+    for value, expected in (("7", "7 20000000000"), ("seven", "it must be a whole number above 0"), ("0", "above 0")):
+        environment = {**os.environ, "ATTNFLOW_QUEUE": value}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=TOP)
+        assert expected in done.stdout + done.stderr
 
 
 def test_every_file_it_links_to_is_there():

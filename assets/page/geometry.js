@@ -53,11 +53,15 @@
     return [node.x - back * Math.sin(node.angle), node.y - back * Math.cos(node.angle)];
   }
 
+  /** Centre of one head's cell within its grid: across in the direction of reading, and down. */
+  function cellPlace(ring, head) {
+    const row = Math.floor(head / ring.columns), column = head % ring.columns;
+    return [(column - (ring.columns - 1) / 2) * ring.pitch, (row - (ring.rows - 1) / 2) * ring.pitch];
+  }
+
   /** Centre of one head's cell. */
   function cellCentre(ring, node, head) {
-    const row = Math.floor(head / ring.columns), column = head % ring.columns;
-    const across = (column - (ring.columns - 1) / 2) * ring.pitch, down = (row - (ring.rows - 1) / 2) * ring.pitch;
-    const [x, y] = glyphCentre(ring, node);
+    const [across, down] = cellPlace(ring, head), [x, y] = glyphCentre(ring, node);
     return [x + across * node.right[0] - down * node.up[0], y + across * node.right[1] - down * node.up[1]];
   }
 
@@ -133,5 +137,5 @@
     return most >= 3 ? characters.slice(0, most - 1).join("") + "…" : "";
   }
 
-  Object.assign(Attnflow, { geometry: { grid, layout, glyphCentre, cellCentre, cellCorners, sparkline, sparklineWidth, hit, fit } });
+  Object.assign(Attnflow, { geometry: { grid, layout, glyphCentre, cellPlace, cellCentre, cellCorners, sparkline, sparklineWidth, hit, fit } });
 })();

@@ -20,10 +20,11 @@
       this.query = numbers(edges.query, edges.bytes);
       this.key = numbers(edges.key, edges.bytes);
       this.depth = new Uint8Array(this.query.length);
+      this.span = Array.from({ length: layers + 2 }, () => [0, 0]); // edges of a depth: from, and up to but without
       let edge = 0;
       edges.count.forEach((count, layer) => {
-        this.depth.fill(layers - layer, edge, edge + count);
-        edge += count;
+        this.span[layers - layer] = [edge, edge + count];
+        this.depth.fill(layers - layer, edge, edge += count);
       });
       this.weights = bytes(edges.weight);
       // Heads of edge e are headOf[headStart[e]] .. headOf[headStart[e + 1] - 1], and so are their weights.
@@ -39,11 +40,9 @@
         for (const token of tokens) ring[token] = 1;
         return ring;
       }).reverse();
-      this.byDepth = Array.from({ length: layers + 1 }, () => []);
       this.reads = Array.from({ length: layers + 1 }, () => new Uint16Array(size * heads)); // see attends()
       this.strongest = new Uint8Array(this.query.length);
       for (let e = 0; e < this.query.length; e++) {
-        this.byDepth[this.depth[e]].push(e);
         const reads = this.reads[this.depth[e] - 1], at = this.query[e] * heads;
         for (let k = this.headStart[e]; k < this.headStart[e + 1]; k++) {
           reads[at + this.headOf[k]]++;
@@ -67,10 +66,17 @@
     /** For each head, to how many tokens of the next ring outwards a token attends. */
     attends(depth, token) { return this.reads[depth].subarray(token * this.heads, (token + 1) * this.heads); }
 
+    /** The edges by which a token of a ring attends. */
+    attendingOf(depth, token) {
+      const [from, to] = this.span[depth + 1], found = [];
+      for (let e = from; e < to; e++) if (this.query[e] === token) found.push(e);
+      return found;
+    }
+
     /** The edges by which a token of a ring is attended to. */
     attendersOf(depth, token) {
       if (!this.attenders) {
-        this.attenders = this.byDepth.map(() => new Map());
+        this.attenders = this.span.map(() => new Map());
         for (let e = 0; e < this.key.length; e++) {
           const ring = this.attenders[this.depth[e]];
           if (!ring.has(this.key[e])) ring.set(this.key[e], []);
@@ -88,14 +94,21 @@
       const chosen = this.chosen(depth, tokens), size = Attnflow.count(chosen);
       rings[depth] = chosen;
       for (let d = depth + 1; d <= this.layers; d++) { // away from the root
-        const hits = this.byDepth[d].filter((e) => rings[d - 1][this.query[e]] && (head === null || d > depth + 1 || this.has(e, head)));
-        for (const e of d === depth + 1 ? joinedToAll(hits, this.key, size) : hits) edges[e] = rings[d][this.key[e]] = 1;
+        const next = d === depth + 1;
+        rings[d] = this.follow(d, this.query, this.key, rings[d - 1], edges, next ? size : 1, next ? head : null);
       }
-      for (let d = depth; d > 0; d--) { // towards the root
-        const hits = this.byDepth[d].filter((e) => rings[d][this.key[e]]);
-        for (const e of d === depth ? joinedToAll(hits, this.query, size) : hits) edges[e] = rings[d - 1][this.query[e]] = 1;
-      }
+      for (let d = depth; d > 0; d--) rings[d - 1] = this.follow(d, this.key, this.query, rings[d], edges, d === depth ? size : 1); // towards it
       return { rings, edges };
+    }
+
+    /** From the tokens of a mask, at the `near` ends of the edges of a depth, to those at the `far` ends that are joined to at
+     *  least so many of them, perhaps by one head; returns their mask and puts the edges into `edges`. */
+    follow(depth, near, far, mask, edges, least = 1, head = null) {
+      const [from, to] = this.span[depth], reached = new Uint8Array(this.size), joined = new Uint16Array(this.size);
+      const crosses = (e) => mask[near[e]] && (head === null || this.has(e, head));
+      if (least > 1) for (let e = from; e < to; e++) if (crosses(e)) joined[far[e]]++; // each edge joins one pair
+      for (let e = from; e < to; e++) if (crosses(e) && (least < 2 || joined[far[e]] >= least)) edges[e] = reached[far[e]] = 1;
+      return reached;
     }
 
     /** All paths between tokens of two rings, and the tokens on the way that all of them are joined to. */
@@ -109,7 +122,8 @@
         rings[d] = ends[d] ?? down[d].map((on, token) => on & up[d][token]);
       }
       for (let d = inner + 1; d <= Math.min(outer, this.layers); d++) {
-        for (const e of this.byDepth[d]) if (rings[d - 1][this.query[e]] && rings[d][this.key[e]]) edges[e] = 1;
+        const [from, to] = this.span[d];
+        for (let e = from; e < to; e++) if (rings[d - 1][this.query[e]] && rings[d][this.key[e]]) edges[e] = 1;
       }
       return { rings, edges };
     }
@@ -120,12 +134,9 @@
       const step = Math.sign(until - depth);
       chosen.forEach((on, token) => {
         if (!on) return;
-        const { rings } = this.nothing();
+        const { rings, edges } = this.nothing(), [near, far] = step > 0 ? [this.query, this.key] : [this.key, this.query];
         rings[depth][token] = 1;
-        for (let d = depth; d !== until && d + step <= this.layers; d += step) {
-          const [from, to] = step > 0 ? [this.query, this.key] : [this.key, this.query];
-          for (const e of this.byDepth[step > 0 ? d + 1 : d]) if (rings[d][from[e]]) rings[d + step][to[e]] = 1;
-        }
+        for (let d = depth; d !== until && d + step <= this.layers; d += step) rings[d + step] = this.follow(step > 0 ? d + 1 : d, near, far, rings[d], edges);
         all.forEach((ring, d) => ring.forEach((was, t) => { ring[t] = was & rings[d][t]; }));
       });
       return all;
@@ -146,16 +157,12 @@
     pathsToRoot() {
       const paths = this.inRing.map(() => new Float64Array(this.size));
       paths[0][this.root] = 1;
-      for (let d = 1; d <= this.layers; d++) for (const e of this.byDepth[d]) paths[d][this.key[e]] += paths[d - 1][this.query[e]];
+      for (let d = 1; d <= this.layers; d++) {
+        const [from, to] = this.span[d];
+        for (let e = from; e < to; e++) paths[d][this.key[e]] += paths[d - 1][this.query[e]];
+      }
       return paths;
     }
-  }
-
-  /** The edges whose end (`ends`) is joined to all `size` tokens at the other side; each edge joins one pair. */
-  function joinedToAll(hits, ends, size) {
-    const counts = new Map();
-    for (const e of hits) counts.set(ends[e], (counts.get(ends[e]) ?? 0) + 1);
-    return hits.filter((e) => counts.get(ends[e]) === size);
   }
 
   /** Number of tokens in a mask. */

@@ -182,11 +182,35 @@
   const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const shorten = (text, limit) => ([...text].length > limit ? [...text].slice(0, limit - 1).join("") + "…" : text);
 
-  /** A Plotly heat map of tokens against tokens. */
+  /** A Plotly heat map of tokens against tokens, and under it the sentence coloured by what one token attends to. */
   function heatmap(element, gradio) {
     const title = element.querySelector(".af-title"), chart = element.querySelector(".af-chart");
+    const strip = element.querySelector(".af-token-row"), told = element.querySelector(".af-note");
+    let query = null, current = null;
+
+    /** The row of one token over the text; a click on a word chooses its row. */
+    function words() {
+      const { data: [trace], names, model } = current, row = trace.z[query], most = Math.max(...row);
+      strip.replaceChildren();
+      strip.className = `af-token-row af-model-${model}`;
+      told.textContent = `${current.row.replace("{}", () => names[query])}, out of 100 %. Click a word, or a row of the map, for another row.`;
+      names.forEach((name, key) => {
+        const word = make("button", "", name, strip);
+        word.type = "button";
+        word.style.setProperty("--share", `${most ? Math.round((80 * row[key]) / most) : 0}%`);
+        word.setAttribute("aria-pressed", String(key === query));
+        word.title = `${names[query]} → ${name}: ${number(100 * row[key], 1)} %`;
+        word.setAttribute("aria-label", word.title);
+        word.addEventListener("click", () => { choose(key); strip.children[key].focus({ preventScroll: true }); });
+      });
+    }
+    function choose(row) { query = row; words(); }
+
     function clear() {
       Plotly.purge(chart);
+      strip.replaceChildren();
+      told.textContent = "";
+      query = current = null;
       title.textContent = "This model has no such head";
       chart.style.height = "";
     }
@@ -207,6 +231,11 @@
         ...layout, width, height: chart.clientHeight, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
         xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
       }), { ...CONFIG, displayModeBar: narrow ? false : "hover" });
+      if (query === null || current?.names.join("\n") !== names.join("\n")) query = figure.start ?? 0;
+      current = figure;
+      words();
+      chart.removeAllListeners?.("plotly_click");
+      chart.on("plotly_click", ({ points: [point] }) => choose(point.pointIndex[0]));
     }
     panel(element, gradio, ".af-heatmap", { draw, clear, leave: () => Plotly.purge(chart) });
   }

@@ -40,7 +40,7 @@
 
   /** Light a selection: each model by itself, then united.
    *  Returns nodes[depth][token] and cells[depth][token * heads + head] as sets of models (bits), the strongest lines as
-   *  [depth, query, key, models, strength in 255ths], their number in all, and each model's edges. */
+   *  [depth, query, key, models, strength in 255ths], their number in all, and for each model a mask of its edges. */
   function lit(selection, graphs, active, depths, size, heads) {
     const nodes = Array.from({ length: depths }, () => new Uint8Array(size));
     const cells = Array.from({ length: depths }, () => new Uint8Array(size * heads));
@@ -51,32 +51,41 @@
       if ((model !== null && model !== i) || (head !== null && head >= graph.heads)) continue;
       const reach = other ? graph.between(end.depth, end.tokens, other.depth, other.tokens) : graph.reach(end.depth, end.tokens, head);
       reach.rings.forEach((ring, d) => ring.forEach((on, t) => { if (on) nodes[d][t] |= 1 << i; }));
-      const own = [];
-      for (const e of graph.byStrength) {
+      for (let e = 0; e < reach.edges.length; e++) {
         if (!reach.edges[e]) continue;
-        own.push(e);
-        const depth = graph.depth[e], query = graph.query[e];
-        const restricted = head !== null && depth === end.depth + 1, row = cells[depth - 1], at = query * heads;
+        const depth = graph.depth[e], restricted = head !== null && depth === end.depth + 1, row = cells[depth - 1], at = graph.query[e] * heads;
         for (let k = graph.headStart[e]; k < graph.headStart[e + 1]; k++) {
           if (!restricted || graph.headOf[k] === head) row[at + graph.headOf[k]] |= 1 << i;
         }
-        if (own.length > MOST_LINES) continue;
-        const key = `${depth} ${query} ${graph.key[e]}`, [models, strength] = lines.get(key) ?? [0, 0];
+        count++;
+      }
+      for (const e of strongest(graph, reach.edges)) {
+        const key = `${graph.depth[e]} ${graph.query[e]} ${graph.key[e]}`, [models, strength] = lines.get(key) ?? [0, 0];
         lines.set(key, [models | (1 << i), Math.max(strength, graph.strongest[e])]);
       }
-      edges.set(i, own);
-      count += own.length;
+      edges.set(i, reach.edges);
     }
     return { nodes, cells, count, edges, lines: [...lines].map(([key, rest]) => [...key.split(" ").map(Number), ...rest]) };
+  }
+
+  /** The strongest edges of a mask, as many as are drawn. */
+  function strongest(graph, mask) {
+    const found = [];
+    for (const e of graph.byStrength) {
+      if (mask[e]) found.push(e);
+      if (found.length === MOST_LINES) break;
+    }
+    return found;
   }
 
   const plural = (count, name) => `${count.toLocaleString("en", { maximumFractionDigits: 0 })} ${name}${count === 1 ? "" : "s"}`;
   const weightText = (weight) => weight.toFixed(2);
 
-  /** Heads that carry some edges, as "L3 H2, H4; L4 H1". */
-  function headList(graph, edges, most = 8) {
+  /** Heads that carry the edges of a mask, as "L3 H2, L3 H4, L4 H1". */
+  function headList(graph, mask, most = 8) {
     const layers = new Map();
-    for (const e of edges) {
+    for (const e of mask.keys()) {
+      if (!mask[e]) continue;
       const layer = graph.layers - graph.depth[e];
       if (!layers.has(layer)) layers.set(layer, new Set());
       graph.headsOf(e).forEach((head) => layers.get(layer).add(head));
@@ -89,14 +98,15 @@
   const quoted = (token) => `“${token.replace(/^·(?=.)/, "")}”`;
 
   /** One sentence on a selection, with numbers for each model. */
-  function describe(selection, hit, { graphs, active, text, layerName, ringName, last }) {
+  function describe(selection, hit, scene) {
+    const { graphs, active, text, last } = scene;
     const { ends: [end, other], head, model } = selection;
     const name = (tokens) => tokens.map((token) => quoted(text[token])).join(", ");
-    const where = (depth) => (depth === 0 ? "at the output" : depth === last ? "at the input" : ringName(depth));
+    const where = (depth) => (depth === 0 ? "at the output" : depth === last ? "at the input" : scene.ringName(depth));
     const tag = (i) => (graphs.length > 1 ? `${"AB"[i]}: ` : "");
     const shown = active.filter((i) => model === null || model === i);
-    const facts = shown.map((i) => tag(i) + fact(graphs[i], hit.edges.get(i) ?? [], hit, i, selection)).join("; ");
-    const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${layerName(end.depth)}` : "";
+    const facts = shown.map((i) => tag(i) + fact(graphs[i], hit.edges.get(i), hit, i, selection)).join("; ");
+    const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${scene.layerName(end.depth)}` : "";
     const subject = other ? `Paths between ${name(end.tokens)} ${where(end.depth)} and ${name(other.tokens)} ${where(other.depth)}` : `${name(end.tokens)} ${where(end.depth)}${reader}`;
     const cut = hit.count > MOST_LINES * shown.length ? ` Of ${plural(hit.count, "line")} the strongest are drawn.` : "";
     return `${subject} — ${facts}.${cut}`;
@@ -108,27 +118,27 @@
     if (!held.length) return "not reached";
     if (other) {
       const between = hit.nodes.slice(Math.min(depth, other.depth) + 1, Math.max(depth, other.depth)).reduce((sum, ring) => sum + ring.filter((models) => models & (1 << i)).length, 0);
-      return edges.length ? `${plural(between, "token")} on the way, through ${headList(graph, edges)}` : "no path";
+      return edges?.includes(1) ? `${plural(between, "token")} on the way, through ${headList(graph, edges)}` : "no path";
     }
     const token = held[0], said = [];
     if (held.length > 1) {
       const common = (d) => hit.nodes[d]?.filter((models) => models & (1 << i)).length ?? 0;
       return `all ${held.length} attend to ${plural(common(depth + 1), "token")} and are attended to by ${plural(depth ? common(depth - 1) : 0, "token")}`;
     }
-    const reads = (graph.byDepth[depth + 1] ?? []).filter((e) => graph.query[e] === token);
-    const strongest = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
+    const reads = graph.attendingOf(depth, token);
+    const most = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
     if (head !== null) {
       const through = reads.filter((e) => graph.has(e, head));
-      const names = strongest(through, (e) => graph.weight(e, head)).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.weight(e, head))}`);
+      const names = most(through, (e) => graph.weight(e, head)).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.weight(e, head))}`);
       return through.length ? `attends to ${names.join(", ")}${through.length > 3 ? ` and ${through.length - 3} more` : ""}` : "attends to nothing above tau";
     }
     if (depth < graph.layers) {
       const heads = graph.attends(depth, token).filter(Boolean).length;
-      const names = strongest(reads, (e) => graph.strongest[e]).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.strongest[e] / 255)}`);
+      const names = most(reads, (e) => graph.strongest[e]).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.strongest[e] / 255)}`);
       said.push(heads ? `${heads} of its ${graph.heads} heads attend to ${plural(reads.length, "token")} (most to ${names.join(", ")})` : "its heads attend to nothing above tau");
     }
     if (depth > 0) {
-      const by = graph.byDepth[depth].filter((e) => graph.key[e] === token);
+      const by = graph.attendersOf(depth, token);
       const pairs = by.reduce((sum, e) => sum + graph.headsOf(e).length, 0);
       said.push(`${plural(pairs, "head")} of ${plural(by.length, "token")} attend to it`, `${plural(graph.paths[depth][token], "path")} to the centre`);
     }

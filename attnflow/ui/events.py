@@ -1,87 +1,48 @@
-"""What happens when a visitor does something on the page: each function takes plain values and fills panels.
+"""What happens when a visitor opens the page, analyses a pair, or changes which heads are switched off.
 
 Private events still answer direct requests, so everything they are sent is checked like input of the API.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import inspect
+import math
 import re
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
 from attnflow import service
 from attnflow.checkpoint import BUNDLED
 from attnflow.errors import AttnflowError, SelectionError
-from attnflow.figures.heatmap import attention_heatmap
-from attnflow.figures.radial import radial
-from attnflow.figures.sentence import sentence
-from attnflow.figures.tour import tour
-from attnflow.flow import LARGEST_RING, FlowPair, compare_flows, first_tau
-from attnflow.hub import search_models
+from attnflow.progress import reporting
 from attnflow.records import Head
-from attnflow.service import Run
-from attnflow.ui import answers, api
+from attnflow.search import search_models
+from attnflow.service import ModelCard, Run
+from attnflow.ui.api import answers
 from attnflow.ui.examples import Example, load_examples
+from attnflow.ui.shared import Shown, layer_choices, runs_of, told
+from attnflow.ui.signin import current_visitor
+from attnflow.ui.tabs import flow
+from attnflow.ui.tabs.flow import DECISION, UNITS, Settings
+from attnflow.visitors import serving
 
-UNITS = {"Word pieces": "piece", "Words": "word"}
+MOST_RECENT = 8
+HUB_MODELS = (
+    "google-bert/bert-base-uncased",
+    "textattack/bert-base-uncased-MRPC",
+    "distilbert/distilbert-base-uncased",
+    "FacebookAI/roberta-base",
+    "answerdotai/ModernBERT-base",
+    "openai-community/gpt2",
+)
+MODEL_INFO = "Bundled, or any id of the Hub"
 CHANGED = "*Not analysed yet: press Analyse.*"
-DECISION = -1
-"""Value of the choice of a root: what each model's task reads."""
 PROGRESS = gr.Progress()
 """Gradio fills a parameter with this default."""
-
-
-class Settings(NamedTuple):
-    """How the attention flow is drawn; the order of the controls that are passed to events."""
-
-    tau: float
-    auto: bool
-    unit: str
-    alpha: float
-    root: int
-    heads: list[str]
-    hide_special: bool
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the page shows, kept on the server for one visitor; traces themselves stay in the bounded cache."""
-
-    key_a: tuple[object, ...]
-    key_b: tuple[object, ...]
-    ref_a: str
-    ref_b: str
-    text_a: str
-    text_b: str
-
-    def runs(self) -> tuple[Run, Run]:
-        """Both runs, from memory if they are still there."""
-        a, b = service.recall(self.key_a), service.recall(self.key_b)
-        return (
-            a or service.run(self.ref_a, self.text_a, self.text_b),
-            b or service.run(self.ref_b, self.text_a, self.text_b),
-        )
-
-
-def told(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Show our own errors as one sentence; what is on the page stays."""
-
-    @wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except AttnflowError as error:
-            raise gr.Error(str(error), title="That did not work", print_exception=False) from error
-
-    return guarded
+LINK_PAIR = ("model_a", "revision_a", "model_b", "revision_b", "a", "b")
+"""Names in the query string of the models, their revisions and the sentences."""
 
 
 @told
@@ -93,44 +54,85 @@ def analysed(
     refs = [_ref(model_a, revision_a), _ref(model_b, revision_b)]
     runs = []
     for number, ref in enumerate(refs):
-        progress((number, 3), desc=f"Loading and running model {'AB'[number]}")
-        runs.append(service.run(ref, text_a, text_b))
-    a, b = runs
+        side = "AB"[number]
+        progress((number, 3), desc=f"{side}: loading and running")
+        with reporting(lambda what, share, side=side, at=number: progress((at + share) / 3, desc=f"{side}: {what}")):
+            runs.append(service.run(ref, text_a, text_b))
     progress((2, 3), desc="Drawing")
-    shown = Shown(a.key, b.key, _pinned(a), _pinned(b), text_a, text_b)
+    return "", _story(refs, text_a, text_b), *shown(before, *runs, layer, head, *settings)
+
+
+@told
+def pruned(
+    before: Shown | None, pruned_a: list[Head], pruned_b: list[Head], layer: int, head: int, *settings: Any
+) -> tuple[Any, ...]:
+    """Switch heads off, and only these, in both models: everything on the page follows."""
+    runs = [service.rerun(run, heads) for run, heads in zip(runs_of(before), (pruned_a, pruned_b), strict=True)]
+    return shown(before, *runs, layer, head, *settings)
+
+
+def pruning(find: Callable[..., tuple[list[Head], list[Head]]]) -> Callable[..., tuple[Any, ...]]:
+    """An event that switches heads off or on.
+
+    Args:
+        find: Called with what is shown, the event's own inputs and, if it takes one, the event; gives the heads of A
+            and of B that are to be off.
+    """
+    n_settings = len(Settings._fields)
+    takes_event = "event" in inspect.signature(find).parameters
+
+    # Gradio puts the event where the parameter stands, and a parameter after `*rest` nowhere.
+    def change(event: gr.EventData, before: Shown | None, layer: int, head: int, *rest: Any) -> tuple[Any, ...]:
+        settings, own = rest[:n_settings], rest[n_settings:]
+        off = find(before, *own, event) if takes_event else find(before, *own)
+        return pruned(before, *off, layer, head, *settings)
+
+    return told(change)
+
+
+def restored_heads(before: Shown | None, *rest: Any) -> tuple[Any, ...]:
+    """Switch all heads on again."""
+    return pruned(before, [], [], *rest)
+
+
+def shown(before: Shown | None, a: Run, b: Run, layer: int, head: int, *settings: Any) -> tuple[Any, ...]:
+    """What two runs make of the page: values of `page.filled`."""
     layers, heads = layer_choices(a, b), max(a.card.n_heads, b.card.n_heads)
     layer, head = min(layer or 0, len(layers) - 1), min(head or 0, heads - 1)
     choices = [(f"L{at + 1} H{h + 1}", f"{at}.{h}") for at in range(len(layers)) for h in range(heads)]
-    chosen = Settings(*settings)
+    chosen, now = Settings(*settings), Shown.of(a, b)
     # Root and heads belong to what they were chosen for: the last analysis, or the link that was opened.
-    if before is not None and (before.key_a, before.key_b) != (a.key, b.key):
+    if before is not None and before.pair != now.pair:
         chosen = chosen._replace(root=DECISION, heads=[])
     try:
-        drawn = _drawn(a, b, chosen)
+        drawn = flow.drawn(a, b, chosen)
     except SelectionError:
         chosen = chosen._replace(root=DECISION, heads=[])
-        drawn = _drawn(a, b, chosen)
+        drawn = flow.drawn(a, b, chosen)
+    off = [len(run.trace.pruned) for run in (a, b)]
+    named = " ".join(filter(None, [_named_heads("A", a), _named_heads("B", b)]))
     return (
-        shown,
-        "",
-        _story(refs, text_a, text_b),
+        now,
         [_prediction(a), _prediction(b)],
         *drawn,
         gr.update(choices=choices, value=chosen.heads),
         gr.update(choices=layers, value=layer),
         gr.update(choices=[(f"H{h + 1}", h) for h in range(heads)], value=head),
-        *_maps(a, b, layer, head),
+        gr.update(value=f"**Switched off:** {named}", visible=any(off)),
+        gr.update(visible=any(off)),
     )
+
+
+def _named_heads(side: str, run: Run) -> str:
+    heads = sorted(run.trace.pruned)
+    listed = ", ".join(f"L{layer + 1} H{head + 1}" for layer, head in heads[:12])
+    more = f" and {len(heads) - 12} more" if len(heads) > 12 else ""
+    return f"{side}: {listed}{more}." if heads else ""
 
 
 def _ref(model: str | None, revision: str | None) -> str:
     model, revision = (model or "").strip(), (revision or "").strip()
     return f"{model}@{revision}" if revision and model not in BUNDLED else model
-
-
-def _pinned(run: Run) -> str:
-    """A reference to the very commit that was run."""
-    return run.card.ref if run.card.ref in BUNDLED else f"{run.card.ref}@{run.card.sha}"
 
 
 def _story(refs: list[str], text_a: str, text_b: str) -> str:
@@ -147,157 +149,30 @@ def example(examples: list[Example], index: int) -> tuple[str, str, str, str, st
     return chosen.model_a, "", chosen.model_b, "", chosen.text_a, chosen.text_b
 
 
-def _flows(a: Run, b: Run, settings: Settings) -> FlowPair:
-    """Flows at the settings; a threshold that is left to the page is chosen for the pair."""
-    where: dict[str, Any] = {
-        "unit": UNITS.get(settings.unit, "piece"),
-        "root": None if settings.root in (DECISION, None) else settings.root,
-        "heads": [_head(text) for text in settings.heads] if settings.heads else None,
-        "hide_special": bool(settings.hide_special),
-    }
-    tau = first_tau(a.trace, b.trace, **where) if settings.auto else settings.tau
-    return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
-
-
-def _head(text: str) -> Head:
-    layer, _, head = str(text).partition(".")
-    if not (layer.isdecimal() and head.isdecimal()):
-        raise SelectionError(f"{text!r} is not a head; choose one from the list.")
-    return int(layer), int(head)
-
-
-def _drawn(a: Run, b: Run, settings: Settings) -> tuple[Any, ...]:
-    """What the settings change: status, tau, sentence view, radial view, and the tokens to start from."""
-    flows = _flows(a, b, settings)
-    names, tau = (a.card.ref, b.card.ref), flows.a.graph.tau
-    why = f" (the smallest step at which no ring holds more than {LARGEST_RING} tokens)" if settings.auto else ""
-    note = f"tau = {tau:g}{why}. {answers.comparison_note(flows.pairing.unit)}"
-    if settings.hide_special:
-        shares = f"{flows.a.hidden_share:.0%} (A) and {flows.b.hidden_share:.0%} (B)"
-        note += f" Special tokens are hidden; they take {shares} of the attention of the tokens shown."
-    starts = [("What each task reads", DECISION)]
-    starts += [(f"{index + 1}: {text}", index) for index, text in enumerate(flows.pairing.text)]
-    root = gr.update(choices=starts, value=settings.root)
-    return note, tau, sentence(flows, names), radial(flows, names) | {"tour": tour(flows)}, root
-
-
-def _runs(shown: Shown | None) -> tuple[Run, Run]:
-    if shown is None:
-        raise SelectionError("Nothing has been analysed yet; press Analyse first.")
-    return shown.runs()
-
-
-@told
-def redrawn(shown: Shown | None, *settings: Any) -> Any:
-    """The flow with other settings: no model runs."""
-    return _drawn(*_runs(shown), Settings(*settings))
-
-
-@told
-def rethresholded(shown: Shown | None, *settings: Any) -> Any:
-    """A threshold chosen by hand, which ends the automatic choice."""
-    status, _, words, rings, root = _drawn(*_runs(shown), Settings(*settings)._replace(auto=False))
-    return status, words, rings, root, False  # tau itself is the visitor's, who may have moved it on
-
-
-@told
-def reunited(shown: Shown | None, *settings: Any) -> Any:
-    """Words instead of pieces, or back: the tokens are counted anew."""
-    return _drawn(*_runs(shown), Settings(*settings)._replace(root=DECISION))
-
-
-@told
-def mapped(shown: Shown | None, layer: int, head: int) -> Any:
-    """Another head's map."""
-    return _maps(*_runs(shown), api.whole_number("layer", layer), api.whole_number("head", head))
-
-
-@told
-def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
-    """A head was chosen in the radial view; its depth counts from the root."""
-    a, b = _runs(shown)
-    depth, head = (api.whole_number(name, getattr(event, name, None)) for name in ("depth", "head"))
-    layer = max(a.card.n_layers, b.card.n_layers) - 1 - depth
-    return layer, head, *_maps(a, b, layer, head)
-
-
-@told
-def exported(
-    shown: Shown | None, tau: float, auto: bool, unit: str, alpha: float, root: int, heads: list[str],
-    hide_special: bool, event: gr.EventData,
-) -> Any:  # fmt: skip
-    """The graphs that are shown, with exact numbers, as a file for the visitor's browser."""
-    a, b = _runs(shown)
-    flows = _flows(a, b, Settings(tau, auto, unit, alpha, root, heads, hide_special))
-    kind = "csv" if getattr(event, "kind", None) == "csv" else "json"
-    text = graph_csv(a, b, flows) if kind == "csv" else graph_json(a, b, flows, alpha)
-    return gr.update(download={"name": f"attention-flow.{kind}", "text": text, "at": time.time()})
-
-
-def graph_json(a: Run, b: Run, flows: FlowPair, alpha: float) -> str:
-    """Both graphs as the endpoint `compare_attention_flow` gives them."""
-    return json.dumps(answers.comparison_answer(a, b, flows, alpha), ensure_ascii=False, indent=1)
-
-
-def graph_csv(a: Run, b: Run, flows: FlowPair) -> str:
-    """One line for each head of each edge; layers, heads and tokens are counted from 0."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        ["model", "sha", "layer_index", "head_index", "query", "query_text", "key", "key_text", "attention"]
-    )
-    for run, one in ((a, flows.a), (b, flows.b)):
-        graph, text = one.graph, one.trace.tokens.text
-        for layer, query, key, heads, weights in zip(
-            graph.layer.tolist(), graph.query.tolist(), graph.key.tolist(), graph.heads, graph.weights, strict=True
-        ):
-            for head in heads.nonzero()[0].tolist():
-                row = [layer, head, query, text[query], key, text[key], f"{weights[head]:.6g}"]
-                writer.writerow([run.card.ref, run.card.sha, *row])
-    return file.getvalue()
-
-
-def layer_choices(a: Run, b: Run) -> list[tuple[str, int]]:
-    """Layers by the deeper model; the other one is aligned with it at the root."""
-    most = max(a.card.n_layers, b.card.n_layers)
-    names = []
-    for layer in range(most):
-        own = [layer - most + run.card.n_layers for run in (a, b)]
-        both = " · ".join(f"{name} L{index + 1}" for name, index in zip("AB", own, strict=True) if index >= 0)
-        names.append((f"L{layer + 1}" if own[0] == own[1] else both, layer))
-    return names
-
-
-def _maps(a: Run, b: Run, layer: int, head: int) -> tuple[Any, Any]:
-    """Both models' maps of a head, on one colour scale; None for a model that has no such head."""
-    most = max(a.card.n_layers, b.card.n_layers)
-    own = [layer - most + run.card.n_layers for run in (a, b)]
-    if not 0 <= layer < most or not 0 <= head < max(a.card.n_heads, b.card.n_heads):
-        raise SelectionError(
-            f"There is no head H{head + 1} in layer L{layer + 1} on this page; choose one from the list."
-        )
-    found = [
-        service.attention_map(run.trace, at, head) if at >= 0 and head < run.card.n_heads else None
-        for run, at in zip((a, b), own, strict=True)
-    ]
-    highest = max((float(values.max()) for values in found if values is not None), default=1.0)
-    return tuple(
-        None
-        if values is None
-        else attention_heatmap(
-            values, run.trace.tokens, title=f"{run.card.ref} · L{at + 1} H{head + 1}", model=side, highest=highest
-        )
-        for side, run, at, values in zip("ab", (a, b), own, found, strict=True)
-    )
-
-
 def _prediction(run: Run) -> dict[str, Any]:
     card = run.card
-    facts = (
-        f"{card.architecture} · {card.n_layers} layers x {card.n_heads} heads · "
-        f"{card.n_parameters / 1e6:,.1f} M parameters · {card.sha[:7]}"
-    )
-    return {"name": card.ref, "facts": facts, "classes": answers.prediction(run), "note": answers.prediction_note(card)}
+    facts = [
+        card.architecture + (" (encoder alone)" if card.encoder_alone else ""),
+        f"{card.n_layers} layers x {card.n_heads} heads",
+        f"{card.n_parameters / 1e6:,.1f} M parameters",
+        _head_named(card),
+        f"licence {card.license}" if card.license else "",
+        f"commit {card.sha[:7]}",
+    ]
+    notes = [answers.prediction_note(card)]
+    if run.trace.pruned:
+        notes.append(f"With {len(run.trace.pruned)} of {card.n_layers * card.n_heads} heads switched off.")
+    note = answers.run_note(run, *notes)
+    shown = " · ".join(filter(None, facts))
+    return {"name": card.ref, "facts": shown, "classes": answers.prediction(run), "note": note}
+
+
+def _head_named(card: ModelCard) -> str:
+    """What the checkpoint was trained for."""
+    if card.head.kind == "none" or not card.head.trained:
+        return "no task head"
+    many = len(card.head.labels)
+    return card.head.kind.replace("-", " ") + (f" into {many} classes" if many > 1 else "")
 
 
 def suggested(event: gr.KeyUpData) -> Any:
@@ -305,8 +180,38 @@ def suggested(event: gr.KeyUpData) -> Any:
     text = (event.input_value or "").strip()
     if len(text) < 3 or text in BUNDLED:
         return gr.skip()
-    found = search_models(text)
+    found = [(" · ".join([model.repo_id, *model.facts]), model.repo_id) for model in search_models(text)]
     return gr.update(choices=[*BUNDLED, *found]) if found else gr.skip()
+
+
+def described(recent: Any, model: str, revision: str) -> Any:
+    """Say under the box what the Hub tells of the chosen model, or why it cannot be loaded."""
+    try:
+        with serving(current_visitor()):
+            listing = service.look_up(_ref(model, revision))
+        info = " · ".join(listing.facts) if listing else MODEL_INFO
+    except AttnflowError as error:
+        info = str(error)
+    # The results of the search carry facts beside their names; the box is to show the name alone.
+    return gr.update(info=info, choices=known_models(recent), value=model)
+
+
+def known_models(recent: Any) -> list[str]:
+    """What a box offers before anything is typed: the bundled pair, what this browser used last, well-known models."""
+    kept = [name for name in recent if isinstance(name, str) and len(name) < 200] if isinstance(recent, list) else []
+    return list(dict.fromkeys([*BUNDLED, *kept[:MOST_RECENT], *HUB_MODELS]))
+
+
+def offered(recent: Any) -> Any:
+    """Offer the models that this browser used last."""
+    return [gr.update(choices=known_models(recent))] * 2
+
+
+def used(recent: Any, shown: Shown | None) -> list[str]:
+    """Keep the models that were analysed, the last ones first, in the visitor's browser."""
+    names = [] if shown is None else [side.ref.partition("@")[0] for side in (shown.a, shown.b)]
+    kept = recent if isinstance(recent, list) else []
+    return list(dict.fromkeys(name for name in [*names, *kept] if name not in BUNDLED))[:MOST_RECENT]
 
 
 def restored(request: gr.Request) -> Any:
@@ -328,13 +233,9 @@ def restored(request: gr.Request) -> Any:
 
 
 def _number(text: str | None, low: float, high: float) -> float | None:
-    """A number within bounds, or None."""
+    """A number, brought within bounds as the sliders do it, or None."""
     try:
         value = float(text or "")
     except ValueError:
         return None
-    return value if low <= value <= high else None
-
-
-LINK_PAIR = ("model_a", "revision_a", "model_b", "revision_b", "a", "b")
-"""Names in the query string of the models, their revisions and the sentences."""
+    return min(max(value, low), high) if math.isfinite(value) else None

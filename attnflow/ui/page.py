@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from attnflow.checkpoint import BUNDLED
-from attnflow.ui import api, events
-from attnflow.ui.events import DECISION, UNITS
+from attnflow.ui import events, signin
+from attnflow.ui.api import ENDPOINTS
 from attnflow.ui.examples import Example, load_examples
-from attnflow.ui.panels import AttentionMap, Predictions, RadialView, SentenceView
+from attnflow.ui.panels import Predictions, SentenceView
+from attnflow.ui.shared import CLICK, MODEL, TYPING, Page
+from attnflow.ui.tabs import TABS, flow, heads
+from attnflow.ui.tabs.flow import DECISION, UNITS
 
 TITLE = "attnflow"
 THEME = gr.themes.Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
 """Fonts of the reader's own machine: no request leaves the page's origin."""
-HUB_MODELS = [
-    *BUNDLED,
-    "google-bert/bert-base-uncased",
-    "textattack/bert-base-uncased-MRPC",
-    "distilbert/distilbert-base-uncased",
-    "FacebookAI/roberta-base",
-    "answerdotai/ModernBERT-base",
-    "openai-community/gpt2",
-]
-HOW_TO_READ = (
-    "The centre is the token that the decision is read from. Each ring outwards is one layer earlier, out to the words "
-    "themselves; the first sentence runs clockwise from the top, the second one the other way, and a black tick marks "
-    "where they meet. The squares at a word are its heads; the spikes under it show from where it is attended to, left "
-    "or right of itself, and by how many heads (up to three)."
-)
 CLOSE_SIDEBAR_ON_PHONES = """() => {
   const toggle = document.querySelector(".sidebar.open .toggle-button");
   if (toggle && window.innerWidth < 768) toggle.click();
@@ -43,14 +30,14 @@ REMEMBER = """(model_a, revision_a, model_b, revision_b, a, b, tau, auto, unit, 
     root: root < 0 ? "" : root, heads: heads.join(",") })"""
 """Keeps the address of the page such that it restores what is shown."""
 
-# What a person does with the page: answered at once, outside the queue, and no endpoint of the API.
-_CLICK: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "trigger_mode": "always_last",
-}
-_MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private"}
+
+class Slider(gr.Slider):
+    """A slider that takes what its box shows once it is left: the end for a number beyond it, the minimum for none."""
+
+    def preprocess(self, payload: float | None) -> float:
+        """Pass a number within bounds on."""
+        number = self.minimum if payload is None else payload
+        return super().preprocess(min(max(number, self.minimum), self.maximum))
 
 
 @dataclass(frozen=True)
@@ -63,22 +50,22 @@ class Controls:
     hint: gr.Markdown
     """Says that what is written is not yet what is shown."""
     settings: list[Component]
-    """In the order of `events.Settings`."""
+    """In the order of `flow.Settings`."""
     examples: gr.Dataset
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the visitor looks at."""
+    """What the visitor looks at above the tabs."""
 
     story: gr.Markdown
     predictions: Predictions
     words: SentenceView
     status: gr.Markdown
-    flow: RadialView
     layer: gr.Dropdown
     head: gr.Dropdown
-    maps: list[Component]
+    switched_off: gr.Markdown
+    restore: gr.Button
 
 
 def build() -> gr.Blocks:
@@ -88,20 +75,40 @@ def build() -> gr.Blocks:
         with gr.Sidebar(width=340):
             controls = _sidebar(examples)
         results = _results()
-        _wire(demo, controls, results, examples)
-        for function in api.ENDPOINTS:
+        page = Page(
+            shown=gr.State(None),
+            open_tab=gr.State(TABS[0].TITLE),
+            layer=results.layer,
+            head=results.head,
+            settings=controls.settings,
+            words=results.words,
+            status=results.status,
+            remembered={"fn": None, "inputs": [*controls.pair, *controls.settings], "js": REMEMBER, **CLICK},
+        )
+        parts = {}
+        with gr.Tabs(elem_id="tabs"):
+            for module in TABS:
+                with gr.Tab(module.TITLE) as tab:
+                    parts[module] = module.build()
+                tab.select(lambda title=module.TITLE: title, None, page.open_tab, **CLICK)
+        for module in TABS:
+            module.wire(parts[module], page)
+        _wire(demo, page, controls, results, parts[flow], parts[heads], examples)
+        for function in ENDPOINTS:
             gr.api(function, concurrency_id="model", concurrency_limit=2)
     return demo
 
 
 def _sidebar(examples: list[Example]) -> Controls:
+    if signin.offered():
+        gr.LoginButton("Sign in for your gated and private models", size="sm", elem_id="sign-in")
     gr.Markdown(f"# {TITLE}\nWhat do two Transformer checkpoints attend to before they decide?")
     model_a, model_b = (_model_box(f"Model {side}", ref) for side, ref in zip("AB", BUNDLED, strict=True))
     text_a = _text_box("First sentence", examples[0].text_a, "text-a")
     text_b = _text_box("Second sentence (may be empty)", examples[0].text_b, "text-b")
     analyse = gr.Button("Analyse", variant="primary", elem_id="analyse")
     hint = gr.Markdown(elem_id="hint")
-    tau = gr.Slider(
+    tau = Slider(
         0, 0.95, 0.05, step=0.01, label="Threshold tau", info="Attention up to tau makes no edge.", elem_id="tau"
     )
     auto = gr.Checkbox(True, label="Choose tau for each pair", elem_id="auto-tau")
@@ -122,7 +129,7 @@ def _sidebar(examples: list[Example]) -> Controls:
             [], value=[], multiselect=True, label="Only these heads", info="All if empty.", elem_id="heads"
         )
         hide = gr.Checkbox(False, label="Hide special tokens", elem_id="hide-special")
-        alpha = gr.Slider(
+        alpha = Slider(
             0.05, 1, 0.5, step=0.05, label="Decay alpha", info="How much each earlier layer counts.", elem_id="alpha"
         )
         revision_a, revision_b = _revision_box("A"), _revision_box("B")
@@ -135,58 +142,58 @@ def _results() -> Results:
     predictions = Predictions(elem_id="predictions")
     words = SentenceView(elem_id="sentence")
     status = gr.Markdown(elem_id="status")
-    with gr.Tabs():
-        with gr.Tab("Attention flow"):
-            gr.Markdown(HOW_TO_READ)
-            flow = RadialView(elem_id="flow", download=None)
-        with gr.Tab("Attention map"):
-            gr.Markdown("The attention of one head: each row is a token that attends, each column one attended to.")
-            with gr.Row():
-                layer = gr.Dropdown([("L1", 0)], value=0, label="Layer", elem_id="layer")
-                head = gr.Dropdown([("H1", 0)], value=0, label="Head", elem_id="head")
-            with gr.Row():
-                maps = [AttentionMap(elem_id=f"map-{side}", min_width=340) for side in "ab"]
-    return Results(story, predictions, words, status, flow, layer, head, maps)
+    with gr.Row(equal_height=True, elem_id="selected-head"):
+        layer = gr.Dropdown([("L1", 0)], value=0, label="Selected layer", elem_id="layer", min_width=120)
+        head = gr.Dropdown([("H1", 0)], value=0, label="Selected head", elem_id="head", min_width=120)
+        switched_off = gr.Markdown(elem_id="switched-off", visible=False)
+        restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
+    return Results(story, predictions, words, status, layer, head, switched_off, restore)
 
 
-def _wire(demo: gr.Blocks, controls: Controls, results: Results, examples: list[Example]) -> None:
-    shown = gr.State(None)
-    pair, settings, layer, head = controls.pair, controls.settings, results.layer, results.head
-    tau, auto, unit, alpha, root, heads, hide = settings
-    inputs = [shown, *pair, layer, head, *settings]
-    redrawn = [results.status, tau, results.words, results.flow, root]
-    everything = [shown, controls.hint, results.story, results.predictions, *redrawn, heads, layer, head, *results.maps]
-    flow, remembered = results.flow, {"fn": None, "inputs": [*pair, *settings], "js": REMEMBER, **_CLICK}
+def _wire(
+    demo: gr.Blocks,
+    page: Page,
+    controls: Controls,
+    results: Results,
+    rings: flow.Parts,
+    matrix: heads.Parts,
+    examples: list[Example],
+) -> None:
+    pair = controls.pair
+    recent = gr.BrowserState([], storage_key="attnflow-models", secret="attnflow")  # the same after a restart
+    tau, auto, unit, alpha, root, allowed, hide = page.settings
+    chosen = [page.layer, page.head, *page.settings]
+    filled = [page.shown, results.predictions, *flow.filled(rings, page), allowed, page.layer, page.head]
+    filled += [results.switched_off, results.restore]
+    inputs, everything = [page.shown, *pair, *chosen], [controls.hint, results.story, *filled]
 
-    opened = demo.load(events.restored, None, [*pair, tau, alpha, auto, unit, hide, root, heads], **_CLICK)
+    opened = demo.load(events.restored, None, [*pair, tau, alpha, auto, unit, hide, root, allowed], **CLICK)
     # Progress and failure show in one place; what was there stays readable.
-    analysing = {**_MODEL, "show_progress_on": results.predictions}
+    analysing = {**MODEL, "show_progress_on": results.predictions}
     opened.then(events.analysed, inputs, everything, **analysing)
     starts = [controls.analyse.click, pair[-2].submit, pair[-1].submit]
-    gr.on(starts, events.analysed, inputs, everything, **analysing).success(**remembered)
+    gr.on(starts, events.analysed, inputs, everything, **analysing).success(**page.remembered)
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
-    picked = controls.examples.click(lambda index: events.example(examples, index), controls.examples, pair, **_CLICK)
-    picked.then(events.analysed, inputs, everything, **analysing).success(**remembered)
-
-    without_tau = [component for component in redrawn if component is not tau]
-    tau.input(events.rethresholded, [shown, *settings], [*without_tau, auto], **_CLICK).success(**remembered)
-    unit.input(events.reunited, [shown, *settings], redrawn, **_CLICK).success(**remembered)
-    changes = [auto.input, alpha.input, root.input, heads.input, hide.input]
-    gr.on(changes, events.redrawn, [shown, *settings], redrawn, **_CLICK).success(**remembered)
-    gr.on([layer.input, head.input], events.mapped, [shown, layer, head], results.maps, **_CLICK)
-    flow.head_select(events.head_selected, shown, [layer, head, *results.maps], **_CLICK)
-    flow.export(events.exported, [shown, *settings], flow, **_CLICK)
-    gr.on([box.input for box in pair], lambda: events.CHANGED, None, controls.hint, **_CLICK)
+    picked = controls.examples.click(lambda index: events.example(examples, index), controls.examples, pair, **CLICK)
+    picked.then(events.analysed, inputs, everything, **analysing).success(**page.remembered)
+    results.restore.click(events.restored_heads, [page.shown, *chosen], filled, **CLICK)
+    for happens, find, own in heads.prunings(matrix):
+        happens(events.pruning(find), [page.shown, *chosen, *own], filled, **CLICK)
+    gr.on([box.input for box in pair], lambda: events.CHANGED, None, controls.hint, **TYPING)
     for box in (pair[0], pair[2]):
-        box.key_up(events.suggested, None, box, **_CLICK)
+        box.key_up(events.suggested, None, box, **TYPING)
+    for box, revision in (pair[:2], pair[2:4]):
+        gr.on([box.input, revision.submit], events.described, [recent, box, revision], box, **TYPING)
+    demo.load(events.offered, recent, [pair[0], pair[2]], **TYPING)
+    page.shown.change(events.used, [recent, page.shown], recent, **CLICK)
 
 
 def _model_box(label: str, ref: str) -> gr.Dropdown:
     return gr.Dropdown(
-        HUB_MODELS,
+        events.known_models([]),
         value=ref,
         label=label,
-        info="Bundled, or any id of the Hub",
+        info=events.MODEL_INFO,
         allow_custom_value=True,
         elem_id=label.lower().replace(" ", "-"),
     )

@@ -13,9 +13,14 @@ from attnflow.checkpoint import ASSETS
 
 PAGE = ASSETS / "page"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+# In this order: each uses only what comes before it.
+_OWN = (
+    *("graph", "geometry", "selection", "panels", "chart", "strips", "heads", "scene", "rings", "highlight", "save"),
+    *("context", "table", "tour", "pointer", "keyboard", "radial"),
+)
 _SCRIPTS = (
     PLOTLY_JS,
-    *(PAGE / f"{name}.js" for name in ("graph", "geometry", "selection", "panels", "save", "radial")),
+    *(PAGE / f"{name}.js" for name in _OWN),
 )
 
 
@@ -119,8 +124,8 @@ class RadialView(Panel):
     <figure class="af-aside">
       <div class="af-context"></div><figcaption>place in the sentence</figcaption>
     </figure>
+    <div class="af-tip" hidden></div>
   </div>
-  <div class="af-tip" hidden></div>
   <details class="af-table">
     <summary>The same as a table: choose words with the keyboard</summary>
     <table>
@@ -132,7 +137,65 @@ class RadialView(Panel):
 
 
 class AttentionMap(Panel):
-    """A heat map of token against token."""
+    """A heat map of token against token, and the text coloured by what one token attends to."""
 
     mount = "heatmap"
-    template = '<div class="af-heatmap"><h3 class="af-title"></h3><div class="af-chart"></div></div>'
+    template = """
+<div class="af-heatmap">
+  <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p><div class="af-token-row"></div>
+</div>"""
+
+
+class HeadMatrix(Panel):
+    """Layers against heads.
+
+    Events: `head_select` carries `side` (`a`, `b` or `difference`), `layer` and `head`, counted by that model; `prune`
+    carries `a` and `b`, all heads of each model that are to be off. The property `confirmed`, the same as JSON text,
+    tells what is off.
+    """
+
+    EVENTS = ["head_select", "prune"]  # noqa: RUF012
+    mount = "headMatrix"
+    template = """
+<div class="af-head-matrix">
+  <h3 class="af-title"></h3><div class="af-matrices"></div><p class="af-note af-matrix-note"></p>
+</div>"""
+
+
+class PruneEffect(Panel):
+    """What switching heads off changed in each model."""
+
+    mount = "pruneEffect"
+    template = """
+<div class="af-prune-effect"><h3 class="af-title">What changes without them</h3><div class="af-effects"></div></div>"""
+
+
+class SaliencyStrips(Panel):
+    """The tokens of both models, coloured by what a method says of them; the method is chosen in the panel itself."""
+
+    mount = "strips"
+    template = """
+<div class="af-saliency">
+  <h3 class="af-title">Saliency</h3>
+  <div class="af-toolbar">
+    <label class="af-check">Method <select class="af-method"></select></label>
+    <span class="af-legend af-scale"></span>
+  </div>
+  <p class="af-note af-about"></p>
+  <div class="af-strips"></div>
+  <div class="af-detail" role="status" aria-live="polite"></div>
+</div>"""
+
+
+class Chart(Panel):
+    """Any Plotly chart; see `assets/page/chart.js` for its value, which `figures` make.
+
+    Events: `point_click` carries `curve`, `point` (a number, or row and column) and `custom`, the point's `customdata`.
+    """
+
+    EVENTS = ["point_click"]  # noqa: RUF012
+    mount = "chart"
+    template = """
+<div class="af-figure">
+  <h3 class="af-title"></h3><div class="af-chart" role="img"></div><p class="af-note"></p>
+</div>"""

@@ -5,14 +5,24 @@ from __future__ import annotations
 import argparse
 
 import tests.conftest  # noqa: F401 - the environment of the tests: no network, no telemetry
-from tests.bench import capture, page
+from tests.bench import attribution, capture, heads, load, page, saliency
+
+PARTS = {
+    "capture": capture,
+    "heads": heads,
+    "attribution": attribution,
+    "saliency": saliency,
+    "page": page,
+    "load": load,
+}
+USUAL = [name for name in PARTS if name != "load"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["capture", "page"], help="capture, page (both if left out)")
+    parser.add_argument("parts", nargs="*", default=USUAL, help=f"{', '.join(PARTS)} (all but load if left out)")
     chosen = parser.parse_args().parts
-    for name, part in (("capture", capture), ("page", page)):
+    for name, part in PARTS.items():
         if name in chosen:
             print(f"\n{name}\n{'-' * len(name)}")
             for what, figure in part.measure():

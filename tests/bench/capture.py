@@ -10,7 +10,7 @@ from statistics import median
 import torch
 from transformers import BertConfig, BertModel
 
-from attnflow import Checkpoint, attention, capture, encode, load_checkpoint
+from attnflow import Checkpoint, attention, capture, encode, layers, load_checkpoint
 from attnflow.checkpoint import TaskHead
 from attnflow.ui.examples import load_examples
 
@@ -23,20 +23,29 @@ def measure() -> Iterator[tuple[str, str]]:
     example = load_examples()[0]
     texts = (example.text_a, example.text_b)
     yield from _compare("bundled pair", bundled, *texts)
-    for name, (layers, heads, width) in SIZES.items():
+    for name, (n_layers, n_heads, width) in SIZES.items():
         config = BertConfig(
-            hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * width
+            hidden_size=width, num_hidden_layers=n_layers, num_attention_heads=n_heads, intermediate_size=4 * width
         )
-        yield from _compare(name, _checkpoint(BertModel(config).eval(), bundled), *texts)
+        yield from _compare(name, random_checkpoint(BertModel(config).eval(), bundled), *texts)
 
 
-def _checkpoint(model: BertModel, like: Checkpoint) -> Checkpoint:
+def random_checkpoint(model: BertModel, like: Checkpoint) -> Checkpoint:
     """A random model with the tokenizer of another checkpoint."""
     model.set_attn_implementation(attention.NAME)
     config = model.config
     sizes = (config.num_hidden_layers, config.num_attention_heads, config.hidden_size, model.num_parameters())
     return Checkpoint(
-        "random", "0" * 40, model, like.tokenizer, "BertModel", *sizes, TaskHead("none", False), "first", 128
+        "random",
+        "0" * 40,
+        model.requires_grad_(False),
+        like.tokenizer,
+        "BertModel",
+        *sizes,
+        TaskHead("none", False),
+        "first",
+        128,
+        layers.install(model, config.num_hidden_layers),
     )
 
 

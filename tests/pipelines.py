@@ -1,0 +1,368 @@
+"""What is checked of every architecture, and the table of the README that says what came out.
+
+`python -m tests.pipelines` checks everything and writes the table anew. A new analysis gets a column by a function in
+`PIPELINES`; it takes a `Case` and raises `AssertionError` if the analysis is wrong. An analysis that refuses an
+architecture by an `UnsupportedArchitectureError` shows as refused, one that needs a task head where none is as a dash.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTextEncoding,
+)
+
+from attnflow import (
+    Checkpoint,
+    Encoding,
+    SelectionError,
+    Trace,
+    UnsupportedArchitectureError,
+    attention,
+    attention_graph,
+    capture,
+    encode,
+    head_importance,
+    hidden_token_attribution,
+    influence,
+    layers,
+    load_checkpoint,
+    saliency,
+)
+from attnflow.checkpoint import check_supported
+from attnflow.flow import compare_flows
+from attnflow.records import SPECIAL
+from attnflow.tracing import model_inputs
+from tests import reference
+from tests.checkpoints import ARCHITECTURES, MORE_ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, WIDTH, make_checkpoint
+
+ALL = ARCHITECTURES | MORE_ARCHITECTURES
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- table of architectures: python -m tests.pipelines -->", "<!-- end of the table -->"
+PRUNED = [(0, 1), (1, 0), (1, 3), (2, 2)]
+TAU = 0.15
+WORDS = "Anna gave the book to a friend , didn't she ? The friend has an unbelievable book 😀 .".split()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small random checkpoint of one architecture and what it is compared with."""
+
+    name: str
+    folder: Path
+    bert: Trace
+    """What BERT does with the same pair."""
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        return load_checkpoint(self.folder)
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        return encode(self.checkpoint, *PAIR)
+
+    @cached_property
+    def trace(self) -> Trace:
+        return capture(self.checkpoint, self.encoding)
+
+    def eager(self) -> torch.nn.Module:
+        """The same checkpoint as transformers itself runs it."""
+        if ALL[self.name].classifies:
+            loader: Any = AutoModelForSequenceClassification
+        else:
+            loader = AutoModelForTextEncoding if self.name in ("t5", "mt5", "umt5") else AutoModel
+        model = loader.from_pretrained(self.folder, attn_implementation="eager").eval()
+        return model.get_encoder() if self.name in ("bart", "mbart", "plbart", "pegasus") else model
+
+    def run(self, model: torch.nn.Module) -> Any:
+        inputs = {name: torch.from_numpy(values)[None] for name, values in self.encoding.inputs.items()}
+        with torch.no_grad():
+            return model(**inputs, output_attentions=True, output_hidden_states=True)
+
+    def projections(self, model: torch.nn.Module) -> list[Any]:
+        """The output projection of each layer: a linear map, or in XLNet a parameter `[D, H, K]`."""
+        base = getattr(model, model.base_model_prefix, model)
+        found = []
+        for layer in range(N_LAYERS):
+            path, _, last = ALL[self.name].projection.format(layer).rpartition(".")
+            found.append(getattr(base.get_submodule(path), last))
+        return found
+
+
+# ---- the columns
+
+
+def tokenize(case: Case) -> None:
+    """Every character is shown, words are those of the text, and the model reads what its tokenizer made."""
+    tokens = case.encoding.tokens
+    for sentence, text in enumerate(PAIR):
+        inside = np.flatnonzero(tokens.sentence == sentence)
+        shown = {i for start, end in tokens.span[inside] for i in range(start, end)}
+        assert shown == {i for i, c in enumerate(text) if not c.isspace()}
+    found = []
+    for word in dict.fromkeys(tokens.word[tokens.sentence != SPECIAL].tolist()):
+        members = np.flatnonzero(tokens.word == word)
+        text = PAIR[tokens.sentence[members[0]]]
+        found.append(text[tokens.span[members, 0].min() : tokens.span[members, 1].max()])
+    assert found == WORDS
+    if case.encoding.separator is None:
+        assert case.encoding.inputs["input_ids"].tolist() == case.checkpoint.tokenizer(*PAIR)["input_ids"]
+
+
+@contextmanager
+def _projection_inputs(case: Case, model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
+    """What enters the output projections: the heads' outputs side by side."""
+    seen: list[torch.Tensor] = []
+    modules = dict.fromkeys(case.projections(model))  # ALBERT has one for all layers
+    handles = [module.register_forward_pre_hook(lambda _, args: seen.append(args[0])) for module in modules]
+    yield seen
+    for handle in handles:
+        handle.remove()
+
+
+def equals_eager(case: Case) -> None:
+    """Attention, hidden states, heads' outputs and scores are those of transformers' eager attention."""
+    trace, model, size = case.trace, case.eager(), len(case.encoding.tokens)
+    if case.name == "xlnet":  # its projection is no module; the test of gates sees the heads' outputs
+        expected, heads = case.run(model), None
+    else:
+        with _projection_inputs(case, model) as heads:
+            expected = case.run(model)
+    assert trace.attention.shape == (N_LAYERS, N_HEADS, size, size)
+    assert trace.hidden.shape == (N_LAYERS + 1, size, WIDTH)
+    np.testing.assert_allclose(trace.attention, torch.cat(expected.attentions), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(trace.hidden, torch.cat(expected.hidden_states), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(trace.attention.sum(axis=-1), 1, rtol=1e-5)
+    assert trace.attention.max() > 0.5, "the random weights are too narrow to tell maps apart"
+    if heads is not None:
+        side_by_side = trace.head_output.reshape(N_LAYERS, size, -1)
+        np.testing.assert_allclose(side_by_side, torch.cat(heads).reshape(side_by_side.shape), rtol=1e-5, atol=1e-5)
+    if ALL[case.name].classifies:
+        np.testing.assert_allclose(trace.scores, expected.logits[0], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(trace.probabilities, torch.softmax(expected.logits[0].double(), -1), rtol=1e-5)
+
+
+def graph_and_influence(case: Case) -> None:
+    """Both are those of their definitions."""
+    trace = case.trace
+    graph = attention_graph(trace, TAU)
+    rings, edges = reference.attention_graph(trace.attention, TAU, trace.root)
+    assert [set(np.flatnonzero(ring)) for ring in graph.rings] == rings
+    found = zip(graph.layer.tolist(), graph.query.tolist(), graph.key.tolist(), graph.heads, strict=True)
+    assert {(layer, a, b): set(np.flatnonzero(heads)) for layer, a, b, heads in found} == edges
+    expected = reference.influence(trace.attention, TAU, trace.root, 0.5)
+    np.testing.assert_allclose(influence(graph, 0.5), expected, rtol=1e-6)
+
+
+def gates_equal_zeroed_columns(case: Case) -> None:
+    """A pruned head does the same as zeros in its columns of the output projection; nothing stays changed."""
+    shared = case.name == "albert"  # one projection for all layers: a head is pruned in all of them
+    pruned = [(layer, 1) for layer in range(N_LAYERS)] if shared else PRUNED
+    trace, model = capture(case.checkpoint, case.encoding, pruned=pruned), case.eager()
+    with torch.no_grad():
+        for layer, projection in enumerate(case.projections(model)):
+            if isinstance(projection, torch.nn.Parameter):
+                by_head = projection
+            else:  # GPT-2 stores its maps transposed
+                transposed = type(projection).__name__ == "Conv1D"
+                by_head = (projection.weight.T if transposed else projection.weight).unflatten(1, (N_HEADS, -1))
+            for head in (head for at, head in pruned if at == layer):
+                by_head[:, head] = 0
+    expected = case.run(model)
+    np.testing.assert_allclose(trace.hidden, torch.cat(expected.hidden_states), rtol=1e-4, atol=1e-4)
+    assert not np.allclose(trace.hidden[-1], case.trace.hidden[-1], atol=1e-3)
+    for layer, head in pruned:
+        assert not trace.head_output[layer, :, head].any()
+    again = capture(case.checkpoint, case.encoding)
+    np.testing.assert_array_equal(again.attention, case.trace.attention)
+    np.testing.assert_array_equal(again.hidden, case.trace.hidden)
+
+
+def comparison(case: Case) -> None:
+    """Compared with BERT, rows keep their sum, and every token stands for a unit."""
+    flows = compare_flows(case.bert, case.trace, TAU)
+    pairing = flows.pairing
+    for trace, place in ((pairing.a, pairing.in_a), (pairing.b, pairing.in_b)):
+        np.testing.assert_allclose(trace.attention.sum(axis=-1), 1, rtol=1e-5)
+        assert sorted(i for i in place if i >= 0) == list(range(len(trace.tokens)))
+    if pairing.unit == "word":
+        inside = [t for t, s in zip(pairing.text, pairing.sentence, strict=True) if s != SPECIAL]
+        assert inside == WORDS
+
+
+def attribution(case: Case) -> None:
+    """Hidden Token Attribution of the last layer at the root is the share of the norms of the full Jacobian."""
+    checkpoint, last = case.checkpoint, N_LAYERS - 1
+    found = hidden_token_attribution(checkpoint, case.encoding, wrt="previous_layer").values
+    np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-5)
+    entering = torch.from_numpy(case.trace.hidden[last].copy())
+
+    def outputs(hidden: torch.Tensor) -> torch.Tensor:
+        with attention.record() as recording, layers.steer(start=last, hidden=hidden[None]):
+            checkpoint.model.base_model(**model_inputs(case.encoding))
+        return recording.head_output[-1][0, case.trace.root]  # [H, K]
+
+    blocks = torch.autograd.functional.jacobian(outputs, entering)  # [H, K, T, D]
+    norms = blocks.square().sum((1, 3)).sqrt().numpy()
+    np.testing.assert_allclose(found[last, :, case.trace.root], norms / norms.sum(-1, keepdims=True), atol=2e-4)
+
+
+def importance(case: Case) -> None:
+    """Removal is measured one head at a time; the gate's gradient is that of a small step."""
+    checkpoint, encoding = case.checkpoint, case.encoding
+    found = head_importance(checkpoint, encoding, method="ablation")
+    every = [(layer, head) for layer in range(N_LAYERS) for head in range(N_HEADS)]
+    alone = [capture(checkpoint, encoding, pruned=[head]) for head in every]
+    if not checkpoint.head.trained:  # how far the root's embedding moves, in units of its length
+        root = case.trace.hidden[-1, case.trace.root]
+        change = [np.linalg.norm(t.hidden[-1, t.root] - root) / np.linalg.norm(root) for t in alone]
+        np.testing.assert_allclose(found.ravel(), change, rtol=1e-3, atol=1e-5)
+        return
+    predicted = int(case.trace.scores.argmax())
+    change = [-np.log(t.probabilities[predicted]) + np.log(case.trace.probabilities[predicted]) for t in alone]
+    np.testing.assert_allclose(found.ravel(), change, rtol=1e-3, atol=1e-5)
+    gate = head_importance(checkpoint, encoding, method="gate")
+    steepest = np.unravel_index(gate.argmax(), gate.shape)
+
+    def loss(value: float) -> float:
+        gates = torch.ones(N_LAYERS, N_HEADS)
+        gates[steepest] = value
+        with torch.inference_mode(), attention.record(gates):
+            logits = checkpoint.model(**model_inputs(encoding)).logits
+        return -float(logits.double().log_softmax(-1)[0, predicted])
+
+    assert abs(loss(1.005) - loss(0.995)) / 0.01 == pytest.approx(gate[steepest], rel=0.03, abs=1e-4)
+
+
+def taylor(case: Case) -> None:
+    """The parameters of single heads are found, and a head that is off has no gradient."""
+    found = head_importance(case.checkpoint, case.encoding, method="taylor")
+    assert found.shape == (N_LAYERS, N_HEADS) and (found > 0).all()
+    pruned = head_importance(case.checkpoint, case.encoding, method="taylor", pruned=[(1, 2)])
+    assert pruned[1, 2] == 0
+
+
+def explanations(case: Case) -> None:
+    """Relevance and the share of biases add up to the score; the gradient is that of the score."""
+    checkpoint, encoding = case.checkpoint, case.encoding
+    if not checkpoint.head.trained:
+        rollout = saliency(checkpoint, encoding, method="attention_rollout")
+        np.testing.assert_allclose(rollout.values, reference.attention_rollout(case.trace.attention)[case.trace.root])
+        raise SelectionError("no task head")
+    relevance = saliency(checkpoint, encoding, target="yes", method="lrp")
+    assert relevance.total == pytest.approx(float(case.trace.scores[2]), rel=1e-4, abs=1e-5)
+    assert abs(relevance.residual) < 1e-4 * np.abs(relevance.values).sum()
+    signed = saliency(checkpoint, encoding, target="yes", method="input_gradient")
+    source = torch.from_numpy(case.trace.hidden[0].copy()).requires_grad_()
+    with layers.steer(hidden=source[None]):
+        checkpoint.model(**model_inputs(encoding)).logits[0, 2].backward()
+    np.testing.assert_allclose(signed.values, (source * source.grad).sum(-1).detach(), rtol=1e-3, atol=1e-5)
+
+
+PIPELINES: dict[str, Callable[[Case], None]] = {
+    "words": tokenize,
+    "capture": equals_eager,
+    "graph, influence": graph_and_influence,
+    "pruning": gates_equal_zeroed_columns,
+    "comparison": comparison,
+    "attribution": attribution,
+    "removal, gate": importance,
+    "taylor": taylor,
+    "saliency": explanations,
+}
+
+
+# ---- the table
+
+
+def make_case(name: str, folder: Path, bert: Trace) -> Case:
+    """A checkpoint of an architecture, made in a folder if it is not there."""
+    if not folder.exists():
+        make_checkpoint(folder, name, task="sequence-classification" if ALL[name].classifies else "none")
+    return Case(name, folder, bert)
+
+
+def row(case: Case) -> list[str]:
+    """The cells of one architecture; a wrong analysis is an `AssertionError`, not a cell."""
+    checkpoint = case.checkpoint
+    cells = [f"`{case.name}`", checkpoint.architecture.removesuffix("ForSequenceClassification"), checkpoint.root]
+    for check in PIPELINES.values():
+        try:
+            check(case)
+            cells.append("✓")
+        except SelectionError:
+            cells.append("–")  # what it explains comes from a task head, which this encoder has none of
+        except UnsupportedArchitectureError:
+            cells.append("refused")
+    return cells
+
+
+def table(rows: list[list[str]]) -> str:
+    """The section of the README between its marks."""
+    head = ["model type", "read as", "root", *PIPELINES]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(map(line_of, lines)) + f"\n\n{refused()}\n"
+
+
+def line_of(cells: list[str]) -> str:
+    """A line of the table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def refused() -> str:
+    """One paragraph on the architectures that transformers knows for text and that are refused, with the reason."""
+    reasons: dict[str, list[str]] = {}
+    accepted = 0
+    for model_type in sorted(CONFIG_MAPPING):
+        config_class = CONFIG_MAPPING[model_type]
+        tasks = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
+        if not any(config_class in task for task in tasks):
+            continue
+        try:
+            both = bool(getattr(config_class(), "is_encoder_decoder", False))
+        except Exception:
+            both = False
+        try:
+            check_supported({"model_type": model_type, "is_encoder_decoder": both}, "it")
+            accepted += 1
+        except UnsupportedArchitectureError as error:
+            reason = str(error).removeprefix("it cannot be analysed: ").removesuffix(". Choose another checkpoint.")
+            reasons.setdefault(re.sub(rf"\b{re.escape(model_type)}\b", "…", reason, count=1), []).append(model_type)
+    text = (
+        f"transformers {transformers.__version__} knows {accepted} text architectures with the same interfaces; those "
+        "that are not in the table are accepted, too, and checked when they run. Refused before the download, with the "
+        "reason:"
+    )
+    return "\n".join([text, "", *(f"- {reason}: {', '.join(names)}." for reason, names in reasons.items())])
+
+
+def main() -> None:
+    """Check everything and write the table into the README."""
+    with tempfile.TemporaryDirectory() as top:
+        bert = make_case("bert", Path(top) / "bert", None).trace  # type: ignore[arg-type]
+        rows = [row(make_case(name, Path(top) / name, bert)) for name in ALL]
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    README.write_text(f"{before}{BEGIN}\n{table(rows)}{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The tab and the endpoints of attribution: they show what the library computes, and say what it costs."""
+
+from __future__ import annotations
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio_client.exceptions import AppError
+from playwright.sync_api import Page, expect
+
+from attnflow import (
+    Agreement,
+    RelativePositions,
+    SelectionError,
+    capture,
+    encode,
+    hidden_token_attribution,
+    load_checkpoint,
+    service,
+)
+from attnflow.figures import agreement
+from attnflow.ui.examples import load_examples
+from attnflow.ui.shared import Shown
+from attnflow.ui.tabs import attribution as tab
+
+EXAMPLE = load_examples()[0]
+TEXTS = (EXAMPLE.text_a, EXAMPLE.text_b)
+REFS = ("demo/pretrained", "demo/finetuned")
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    """The bundled classifier, its trace and contributions."""
+    checkpoint = load_checkpoint(REFS[1])
+    encoding = encode(checkpoint, *TEXTS)
+    local = hidden_token_attribution(checkpoint, encoding, wrt="previous_layer")
+    return capture(checkpoint, encoding), local, hidden_token_attribution(checkpoint, encoding, probes=16)
+
+
+@pytest.mark.parametrize(("wrt", "probes"), [("previous_layer", None), ("input", 16)])
+def test_the_endpoint_gives_what_the_library_gives(client, tuned, wrt, probes):
+    _, local, estimate = tuned
+    expected = local if wrt == "previous_layer" else estimate
+    answer = client.predict(REFS[1], *TEXTS, wrt, 2, 1, probes, api_name="/hidden_token_attribution")
+    np.testing.assert_allclose(answer["contribution"], expected.values[2, 1], rtol=1e-3, atol=1e-6)
+    assert (answer["estimated"], answer["probes"], answer["wrt"]) == (probes is not None, probes, wrt)
+    assert answer["relative_error"] == pytest.approx(expected.relative_error, rel=1e-3)
+    if probes is None:
+        assert answer["standard_error"] is None
+        assert answer["note"] == "Exact."
+    else:
+        np.testing.assert_allclose(answer["standard_error"], estimate.standard_error[2, 1], rtol=1e-2, atol=1e-6)
+        assert "estimated from 16 random probes" in answer["note"]
+
+
+def test_the_endpoint_of_agreement_gives_what_the_library_gives(client, tuned):
+    trace, local, estimate = tuned
+    answer = client.predict(REFS[1], *TEXTS, api_name="/attention_vs_attribution")
+    for name, found in (("previous_layer", local), ("input", estimate)):
+        expected = Agreement().update(trace.attention, found.values).result()
+        np.testing.assert_allclose(answer[name]["pearson"], expected.pearson, atol=1e-3)
+        np.testing.assert_allclose(answer[name]["spearman"], expected.spearman, atol=1e-3)
+    centre = RelativePositions().update(trace.attention).result().centre
+    np.testing.assert_allclose(answer["centre_of_mass"]["attention"], centre, rtol=1e-3)
+    assert (answer["estimated"], answer["probes"]) == (True, 16)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"wrt": "output"}, "give 'input' or 'previous_layer'"),
+        ({"layer": 9}, "layer is 9"),
+        ({"head": "x"}, "head is 'x'; give a whole number"),
+        ({"probes": 1}, "probes is 1; give a whole number from 2 to 128"),
+        ({"probes": 2.5}, "probes is .2.5.; give a whole number"),
+    ],
+)
+def test_bad_input_of_the_endpoint_is_named(client, arguments, message):
+    with pytest.raises(AppError, match=message):
+        client.predict(REFS[1], *TEXTS, **arguments, api_name="/hidden_token_attribution")
+
+
+def test_too_much_work_is_refused_before_it_starts_and_estimated_as_well_as_can_be(monkeypatch):
+    run = service.run(REFS[1], "Anna met Paul before the cook left.", "Paul met Anna.")
+    monkeypatch.setattr(service, "_MOST_OPERATIONS", service._operations(run, 5))
+    with pytest.raises(SelectionError, match=r"exact contributions take about .* give probes=5 or fewer"):
+        service.attribution(run, "input")
+    with pytest.raises(SelectionError, match="6 probes take about"):
+        service.attribution(run, "input", 6)
+    assert not service.exact_is_affordable(run)
+    assert [step.probes for step in service.attribution_steps(run, 16)] == [2, 4, 5]
+    assert [step.probes for step in service.attribution_steps(run, 16)] == [5], "what is in memory comes at once"
+
+
+def test_something_newer_ends_what_is_under_way():
+    shown = Shown.of(*(service.run(ref, *TEXTS, [(0, 0)]) for ref in REFS))
+    newest = tab.Newest()
+    steps = tab.computed(shown, tab.ESTIMATE, newest)
+    note, reached = next(steps)
+    assert reached.probes == (2, 2)
+    assert "estimated from 2 random probes" in note
+    newer = tab.computed(shown, tab.ESTIMATE, newest)
+    next(newer)
+    assert next(steps)[0] == gr.skip(), "the older one says nothing more"
+    assert next(steps, None) is None
+    *_, (note, reached) = newer
+    assert reached.probes == (16, 16)
+    (first, _), (done, exact) = list(tab.computed(shown, tab.EXACT, newest))[-2:]
+    assert "model B" in first
+    assert done.startswith("Exact (")
+    assert exact.probes == (None, None)
+
+
+def model(side, n_layers=3, n_heads=2, **changes):
+    rng = np.random.default_rng(n_layers)
+    values = {
+        "local": rng.uniform(0.5, 1, (n_layers, n_heads)),
+        "wrt_input": rng.uniform(-0.35, 1, (n_layers, n_heads)),
+        "centres": {"attention": rng.normal(size=n_layers), "from the input": rng.normal(size=n_layers)},
+    }
+    return agreement.Model(side, f"model {side}", **{**values, **changes})
+
+
+def test_the_strip_holds_every_head_and_the_median_of_each_layer():
+    a, b = model("a", selected=(1, 0)), model("b", n_layers=4)
+    b.wrt_input[2] = np.nan
+    figure = agreement.strip([a, b], "Pearson", local=False)
+    heads_a, median_a, heads_b, median_b = figure["data"]
+    np.testing.assert_allclose(heads_a["y"], a.wrt_input.ravel(), atol=1e-4)
+    assert heads_a["customdata"][2] == ["a", 1, 0]
+    assert heads_a["text"][2] == "L2 H1"
+    assert heads_a["marker"]["line"]["width"] == [0, 0, 2, 0, 0, 0]
+    assert np.round(heads_a["x"]).tolist() == [1, 1, 2, 2, 3, 3]
+    np.testing.assert_allclose(median_a["y"], np.median(a.wrt_input, axis=1), atol=1e-4)
+    assert heads_b["y"][4:6] == [None, None]
+    assert median_b["y"][2] is None
+    low, high = figure["layout"]["yaxis"]["range"]
+    assert low < np.nanmin([*a.wrt_input.ravel(), *b.wrt_input.ravel()])
+    assert high > 1
+    assert "Pascual" in figure["note"]
+    assert agreement.strip([a, b], "Pearson", local=True)["note"] is None
+
+
+def test_the_overview_and_the_centres_hold_their_numbers():
+    a = model("a", selected=(2, 1))
+    figure = agreement.overview(a, "Spearman")
+    np.testing.assert_allclose(figure["data"][0]["z"], a.wrt_input, atol=1e-4)
+    assert figure["data"][0]["customdata"][2][1] == ["a", 2, 1]
+    assert figure["layout"]["shapes"][0]["x0"] == 0.5
+    centres = agreement.centres([a, model("b")])
+    assert [trace["name"] for trace in centres["data"]] == [
+        "A attention",
+        "A from the input",
+        "B attention",
+        "B from the input",
+    ]
+    np.testing.assert_allclose(centres["data"][1]["y"], a.centres["from the input"], atol=1e-4)
+
+
+@pytest.fixture
+def page(open_page) -> Page:
+    opened = open_page()
+    opened.get_by_role("tab", name="Attribution").click()
+    expect(opened.locator("#attribution-note")).to_contain_text("16 random probes", timeout=60_000)
+    return opened
+
+
+def test_the_tab_shows_three_maps_of_the_selected_head_and_follows_a_click(page, tuned):
+    trace, local, estimate = tuned
+    shown = "(id) => document.querySelector(`#${id} .af-chart`).data?.[0]"
+    page.wait_for_function(f"({shown})('attribution-input-b')")
+    for layer, head in ((0, 0), (3, 2)):
+        if layer:
+            clicked = "#agreement-input .points path"
+            page.locator("#agreement-input .af-chart").scroll_into_view_if_needed()
+            box = page.locator(clicked).nth(4 * 4 + 4 + layer * 4 + head).bounding_box()  # after A's heads and medians
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            expect(page.locator("#layer input")).to_have_value(f"L{layer + 1}")
+            expect(page.locator("#head input")).to_have_value(f"H{head + 1}")
+            expect(page.locator("#attribution-input-b .af-title")).to_have_text(
+                f"B · L{layer + 1} H{head + 1} · input (estimate)"
+            )
+        values = {"attention": trace.attention, "local": local.values, "input": estimate.values}
+        scales = set()
+        for kind, expected in values.items():
+            found = page.evaluate(shown, f"attribution-{kind}-b")
+            np.testing.assert_allclose(found["z"], expected[layer, head], atol=1e-4)
+            scales.add(found["zmax"])
+        assert len(scales) == 1
+
+
+def test_exact_values_replace_the_estimate(page):
+    page.locator("#attribution-method").get_by_text("Exact", exact=True).click()
+    expect(page.locator("#attribution-note")).to_contain_text("Exact (", timeout=120_000)
+    expect(page.locator("#attribution-input-a .af-title")).to_have_text("A · L1 H1 · input")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_nothing_sticks_out_of_the_window(open_page, width, dark):
+    page = open_page(width, dark=dark)
+    tab_button = page.get_by_role("tab", name="Attribution")
+    if not tab_button.count():  # on a phone, further tabs are in a menu
+        page.get_by_label("More tabs").click()
+        tab_button = page.locator(".overflow-dropdown button", has_text="Attribution")
+    tab_button.click()
+    expect(page.locator("#attribution-note")).to_contain_text("16 random probes", timeout=60_000)
+    page.wait_for_selector("#centres .af-figure[data-drawn]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,125 @@
+"""The use cases of heads: what the page and programs are told equals what the library computes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from attnflow import (
+    SelectionError,
+    capture,
+    encode,
+    head_importance,
+    head_interactions,
+    load_checkpoint,
+    normalise_importance,
+    pruning_curve,
+    ranking,
+    service,
+)
+from attnflow.checkpoint import ASSETS
+from attnflow.head_cases import (
+    curves,
+    importance_of_pair,
+    importance_of_set,
+    interactions,
+    least_important,
+    patterns_of_set,
+    root_shift,
+)
+from attnflow.ui.examples import load_examples
+
+EXAMPLE = load_examples()[0]
+TEXTS = (EXAMPLE.text_a, EXAMPLE.text_b)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return service.run("demo/finetuned", *TEXTS)
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return load_checkpoint("demo/finetuned")
+
+
+@pytest.mark.parametrize("method", ["taylor", "gate", "ablation"])
+def test_importance_of_a_pair_is_that_of_the_library_and_follows_what_is_off(method, run, checkpoint):
+    encoding = encode(checkpoint, *TEXTS)
+    view = importance_of_pair(run, method)
+    np.testing.assert_allclose(view.values, head_importance(checkpoint, encoding, method=method), rtol=1e-5, atol=1e-7)
+    assert (view.method, view.quantity, view.target, view.note) == (method, "loss", "unsupported", "")
+    pruned = service.rerun(run, [(0, 1)])
+    expected = head_importance(checkpoint, encoding, method=method, pruned=[(0, 1)])
+    np.testing.assert_allclose(importance_of_pair(pruned, method).values, expected, rtol=1e-5, atol=1e-7)
+    assert importance_of_pair(run, method) is view, "computed once"
+
+
+def test_without_a_task_the_shift_of_the_root_is_measured_and_said():
+    run = service.run("demo/pretrained", *TEXTS)
+    for method in ("taylor", "ablation"):
+        view = importance_of_pair(run, method)
+        assert (view.method, view.quantity, view.target) == ("ablation", "root-shift", None)
+        assert "predicts masked words, and there is none here" in view.note
+    pruned = service.rerun(run, [(2, 1)])
+    assert view.values[2, 1] == pytest.approx(root_shift(run, pruned), rel=1e-3)
+
+
+def test_importance_and_patterns_over_the_bundled_pairs(run, checkpoint):
+    lines = (ASSETS / "demo" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()[:64]
+    pairs = [json.loads(line) for line in lines]
+    encodings = [encode(checkpoint, pair["text_a"], pair["text_b"]) for pair in pairs]
+    view = importance_of_set(run, "gate")
+    expected = head_importance(checkpoint, encodings, [pair["label"] for pair in pairs], method="gate")
+    np.testing.assert_allclose(view.values, expected, rtol=1e-5)
+    assert view.n_examples == 64 and view.target is None
+    patterns = patterns_of_set(run)
+    first = [capture(checkpoint, encoding).attention[..., 0, 0] for encoding in encodings]
+    np.testing.assert_allclose(patterns.values[..., 0, 0], np.mean(first, 0), rtol=1e-5)
+    assert np.isfinite(patterns.values).all()
+    other = service.run("demo/finetuned", "Anna met Paul.")
+    assert importance_of_set(other, "gate") is view, "the pair of the run does not matter"
+
+
+def test_curves_and_interactions_are_those_of_the_library(run, checkpoint):
+    encoding = encode(checkpoint, *TEXTS)
+    view = curves(service.rerun(run, [(0, 0)]), "ablation", 4)
+    expected = pruning_curve(checkpoint, encoding, order="ablation", steps=4)
+    assert view.chosen.heads == expected.heads, "a curve starts from the whole model"
+    np.testing.assert_allclose(view.chosen.score, expected.score, rtol=1e-5)
+    assert view.random.score.shape == (8, 5)
+    assert curves(run, "gate", 4).chosen.heads != view.chosen.heads
+    by_layer = curves(run, "gate", 4, "layer").chosen
+    scaled = normalise_importance(head_importance(checkpoint, encoding, method="gate"), "layer")
+    assert by_layer.heads == (ranking(scaled),) != curves(run, "gate", 4).chosen.heads and by_layer.order == "gate"
+    assert len(curves(run, "ablation", 2).chosen.removed) == 3
+    found = interactions(service.rerun(run, [(0, 0)]), (1, 1)).found
+    direct = head_interactions(checkpoint, encoding, (1, 1), pruned=[(0, 0)])
+    np.testing.assert_allclose(found.interaction, direct.interaction, atol=1e-6)
+    assert found.interaction[0, 0] == pytest.approx(0, abs=1e-6)
+    bare = service.run("demo/pretrained", *TEXTS)
+    assert curves(bare, "taylor", 4).chosen.order == "ablation"
+    assert curves(bare, "taylor", 4).note
+
+
+def test_the_least_important_heads_that_are_still_on_go_next(run):
+    pruned = service.rerun(run, [(3, 3), (0, 1)])
+    view = importance_of_pair(pruned, "gate")
+    found = least_important(view.values, pruned, 3)
+    new = found - {(3, 3), (0, 1)}
+    assert len(found) == 5
+    kept = [view.values[layer, head] for layer in range(4) for head in range(4) if (layer, head) not in found]
+    assert max(view.values[head] for head in new) <= min(kept)
+    assert len(least_important(view.values, pruned, 100)) == 16
+    with pytest.raises(SelectionError, match="whole number from 1"):
+        least_important(view.values, pruned, 0)
+
+
+def test_all_heads_off_is_answered(run):
+    empty = service.rerun(run, [(layer, head) for layer in range(4) for head in range(4)])
+    for method in ("taylor", "gate", "ablation"):
+        assert not importance_of_pair(empty, method).values.any()
+    assert empty.trace.probabilities.sum() == pytest.approx(1)
+    assert not interactions(empty, (0, 0)).found.interaction.any()

@@ -1,0 +1,47 @@
+"""A few seconds of load: no wrong answer, no leak, and the app is healthy after clients went away."""
+
+from __future__ import annotations
+
+import pytest
+
+from attnflow import checkpoint, limits, service
+from attnflow.cache import BoundedCache
+from tests.bench.load import FULL, Job, hammer, make_jobs
+from tests.conftest import SERVER_TOKEN
+
+
+@pytest.fixture
+def small_caches(monkeypatch):
+    """Caches that hold about half of what is asked for."""
+    monkeypatch.setattr(checkpoint, "_loaded", BoundedCache(4 * 10**6, lambda loaded: 4 * loaded.n_parameters))
+    monkeypatch.setattr(service, "_runs", BoundedCache(500_000, lambda run: run.trace.nbytes))
+    monkeypatch.setattr(limits, "DISK_BYTES", 600_000)
+
+
+@pytest.mark.usefixtures("small_caches")
+def test_many_clients_get_what_one_gets(url, hub, tmp_path):
+    jobs = make_jobs(hub, tmp_path / "made", ("gpt2", "deberta-v2"), pairs=1)
+    seen = len(hub.requests)
+    report = hammer(url, jobs, seconds=4, clients=8)
+    assert report.wrong == []
+    assert report.outcomes["complete"] > 10
+    assert report.outcomes["error"] > 2
+    assert report.outcomes["broken"] == 0
+    assert service._runs.nbytes <= 500_000
+    assert not any(SERVER_TOKEN in (request.authorization or "") for request in hub.requests[seen:])
+
+
+def test_a_wrong_answer_under_load_is_noticed(url, monkeypatch):
+    """The comparison above can fail."""
+    sent = Job.send
+    calls = []
+
+    def changing(job, client, **options):
+        outcome, answer = sent(job, client, **options)
+        calls.append(job)
+        return outcome, {**answer, "note": "changed"} if len(calls) > 2 and answer else answer
+
+    monkeypatch.setattr(Job, "send", changing)
+    jobs = [Job("predict", ("demo/finetuned", "A cat sleeps.", "", []))]
+    assert len(hammer(url, jobs, seconds=1, clients=1).wrong) > 1
+    assert FULL.search("Queue is full! Please try again.")

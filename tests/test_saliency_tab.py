@@ -1,0 +1,123 @@
+"""The tab Saliency: figures from reports, and what a person sees and clicks."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from attnflow import encode, load_checkpoint
+from attnflow.explanations.methods import METHODS
+from attnflow.explanations.report import report
+from attnflow.figures.explanations import Side, agreement_matrix, faithfulness_chart, strips
+from attnflow.ui.examples import load_examples
+
+EXAMPLE = load_examples()[0]
+LONG = " ".join(["The cook cleaned the map and then <s> ${1+1} the sailor repaired the book"] * 3) + "."
+
+
+@pytest.fixture(scope="module")
+def sides():
+    made = []
+    for side, name in (("a", "demo/pretrained"), ("b", "demo/finetuned")):
+        checkpoint = load_checkpoint(name)
+        made.append(Side(side, name, report(checkpoint, encode(checkpoint, EXAMPLE.text_a, EXAMPLE.text_b))))
+    return made
+
+
+def test_strips_carry_every_value_on_a_symmetric_scale(sides):
+    figure = strips(sides, "piece", [{}, {"lrp": "a note"}])
+    json.dumps(figure, allow_nan=False)
+    assert [method["name"] for method in figure["methods"]] == list(METHODS)
+    a, b = figure["models"]
+    assert (
+        list(a["values"]) == ["attention_rollout", "influence", "hidden_token_attribution"]
+        and "predicts masked words" in a["problem"]
+    )
+    for answer in sides[1].report.answers:
+        values, scaled = b["values"][answer.method.name], np.array(b["scaled"][answer.method.name])
+        assert values == pytest.approx(answer.values.tolist(), rel=1e-3)
+        assert np.abs(scaled).max() == 1 and (np.sign(scaled) * np.sign(values) >= 0).all()
+    assert b["notes"] == {"lrp": "a note"} and b["verdict"] == sides[1].report.verdict
+    words = strips(sides[1:], "word", [{}])["models"][0]
+    assert sum(words["values"]["lrp"]) == pytest.approx(sum(b["values"]["lrp"]), rel=1e-2)
+
+
+def test_models_with_one_target_are_contrasted_and_a_missing_one_says_why(sides):
+    twice = [Side("a", "x", sides[1].report), Side("b", "y", sides[1].report)]
+    difference = strips(twice, "piece", [{}, {}])["models"][2]
+    assert difference["side"] == "ab" and not np.any(difference["values"]["lrp"])
+    alone = strips([Side("a", "x", None, "no such class"), sides[1]], "piece", [{}, {}])
+    assert [model["problem"] for model in alone["models"]] == ["no such class", ""]
+
+
+def test_the_charts_show_what_was_measured(sides):
+    figure = faithfulness_chart(sides)
+    measured = sides[1].report.faithfulness
+    (points,), (band,) = figure["data"], figure["layout"]["shapes"]
+    assert points["x"] == pytest.approx(measured.merit.tolist(), rel=1e-3)
+    symbols = ["circle" if beats else "circle-open" for beats in measured.beats_random]
+    assert points["marker"]["symbol"] == symbols
+    chance = measured.random_merit
+    assert [band["x0"], band["x1"]] == pytest.approx([chance.mean() + k * chance.std(ddof=1) for k in (-2, 2)])
+    assert faithfulness_chart(sides[:1]) is None
+    matrix = agreement_matrix(sides[1])["data"][0]
+    assert np.array(matrix["z"]) == pytest.approx(sides[1].report.agreement, abs=0.006)
+    assert (matrix["zmin"], matrix["zmax"]) == (-1, 1)
+    assert agreement_matrix(Side("a", "x", None)) is None
+
+
+def opened(open_page, **options):
+    page = open_page(**options)
+    page.get_by_role("tab", name="Saliency").click()
+    page.wait_for_selector("#saliency .af-heat", timeout=60_000)
+    page.wait_for_selector("#faithfulness .af-figure[data-drawn]")
+    return page
+
+
+def test_a_person_reads_chooses_and_clicks(open_page):
+    page = opened(open_page)
+    strip = page.locator("#saliency .af-model-b .af-strip")
+    expect(strip).to_have_count(1)
+    top = max(
+        strip.locator(".af-heat").all(), key=lambda token: float(token.evaluate("n => n.style.getPropertyValue('--w')"))
+    )
+    assert top.text_content() == "cook", "the word that decides this pair"
+    expect(page.locator("#saliency .af-model-a")).to_contain_text("predicts masked words")
+    expect(page.locator("#saliency .af-model-b .af-verdict")).to_contain_text("On this input")
+    expect(page.locator("#saliency .af-about")).to_contain_text("Sundararajan")
+    top.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#saliency .af-values tbody tr")).to_have_count(len(METHODS))
+    expect(page.locator("#saliency .af-detail")).to_contain_text("cook")
+    expect(top).to_have_attribute("aria-pressed", "true")
+    page.locator("#saliency select").select_option("all")
+    expect(page.locator("#saliency .af-model-b .af-strip")).to_have_count(len(METHODS))
+    page.locator("#saliency select").select_option("attention_rollout")
+    expect(page.locator("#saliency .af-strip")).to_have_count(2)
+    colour = page.locator("#saliency .af-model-b .af-heat").first.evaluate("n => getComputedStyle(n).backgroundColor")
+    assert colour not in ("rgba(0, 0, 0, 0)", "transparent")
+    page.locator("#saliency select").select_option("lrp")
+    page.get_by_label("Explain the score of").click()
+    page.get_by_role("option", name="supported", exact=True).click()
+    expect(page.locator("#saliency .af-model-b header")).to_contain_text("score of supported")
+    page.get_by_label("Contrast with").click()
+    page.get_by_role("option", name="unsupported", exact=True).click()
+    expect(page.locator("#saliency .af-model-b header")).to_contain_text("score of supported, against unsupported")
+    expect(page.locator("#saliency select")).to_have_value("lrp")
+
+
+def test_a_long_text_is_readable_on_a_phone_and_shown_as_it_is(open_page):
+    page = open_page(width=390, height=800, dark=True, query=f"model_a=demo/finetuned&a={LONG.replace('+', '%2B')}&b=")
+    page.locator(".overflow-menu > button").first.click()  # where tabs go that a phone has no room for
+    page.locator(".overflow-dropdown button", has_text="Saliency").click()
+    page.wait_for_selector("#saliency .af-heat", timeout=60_000)
+    tokens = page.locator("#saliency .af-model-a .af-heat")
+    assert tokens.count() > 45
+    assert page.locator("#saliency .af-saliency").evaluate("n => n.scrollWidth <= n.clientWidth + 1")
+    assert "${1+1}" in page.locator("#saliency .af-model-a .af-strip").text_content()
+    expect(page.locator("#saliency .af-model-ab")).to_contain_text("B minus A")
+    size = tokens.nth(3).evaluate("n => [parseFloat(getComputedStyle(n).fontSize), n.getBoundingClientRect().height]")
+    assert size[0] >= 13 and size[1] >= 18

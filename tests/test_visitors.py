@@ -1,0 +1,270 @@
+"""Visitors: each reads with his own token and nothing of another's, and asks no more often than he may."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import zlib
+
+import fastapi
+import gradio as gr
+import pytest
+from gradio.context import LocalContext
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from attnflow import service, visitors
+from attnflow.errors import CheckpointError, TooManyRequestsError, UnsupportedArchitectureError
+from attnflow.ui import events, signin
+from attnflow.ui.page import build
+from attnflow.ui.shared import runs_of
+from attnflow.visitors import RateLimit, Visitor
+from tests.checkpoints import PAIR
+from tests.conftest import SERVER_TOKEN, forget_models
+
+SETTINGS = (0.1, True, "Word pieces", 0.5, -1, [], False)
+
+
+@pytest.fixture
+def private(hub, folders, request):
+    """A model that only `hf_owner` may read."""
+    name = f"visitors/model-{zlib.crc32(request.node.name.encode()):x}"
+    hub.add(name, folders["bert"], private_to="hf_owner", license="mit")
+    return name
+
+
+def request_of(token=None, host="10.0.0.1", headers=()):
+    """A request of a visitor, who is signed in if there is a token."""
+    session = {}
+    if token:
+        info = {"access_token": token, "scope": "", "expires_at": time.time() + 60, "userinfo": {}}
+        session["oauth_info"] = info
+    scope = {"type": "http", "client": (host, 1), "session": session, "headers": list(headers), "query_string": b""}
+    return gr.Request(request=fastapi.Request(scope))
+
+
+@pytest.fixture
+def asked_by():
+    """Lets what follows be asked by a visitor."""
+    before = LocalContext.request.get(None)
+    yield lambda *args, **kwargs: LocalContext.request.set(request_of(*args, **kwargs))
+    LocalContext.request.set(before)
+
+
+def analyse(model, before=None):
+    return events.analysed(before, model, "", "demo/finetuned", "", *PAIR, 0, 0, *SETTINGS)
+
+
+# ---- the page
+
+
+def test_a_signed_in_visitor_analyses_his_private_model_and_no_one_else_does(private, asked_by, hub, monkeypatch):
+    asked_by("hf_owner")
+    shown = analyse(private)[2]
+    assert shown.a.ref.startswith(private)
+    for token in (None, "hf_other"):  # it is in memory and on disk now
+        asked_by(token)
+        for again in (lambda: None, lambda: forget_models(monkeypatch)):
+            again()
+            with pytest.raises(gr.Error, match=f"checkpoint {private}"):
+                analyse(private)
+    sent = {r.authorization for r in hub.requests if private in r.path}
+    assert sent <= {None, "Bearer hf_owner", "Bearer hf_other"}
+
+
+def test_what_is_shown_is_run_again_with_the_token_of_its_visitor(private, asked_by, monkeypatch):
+    asked_by("hf_owner")
+    shown = analyse(private)[2]
+    monkeypatch.setattr(service, "_runs", type(service._runs)(10**8, lambda run: run.trace.nbytes))
+    assert events.pruned(shown, [(0, 0)], [], 0, 0, *SETTINGS)[0].a.pruned == {(0, 0)}
+    monkeypatch.setattr(service, "_runs", type(service._runs)(10**8, lambda run: run.trace.nbytes))
+    forget_models(monkeypatch)
+    asked_by(None)
+    with pytest.raises(gr.Error, match="no public checkpoint"):
+        events.pruned(shown, [(0, 1)], [], 0, 0, *SETTINGS)
+
+
+def test_a_token_is_kept_nowhere(private, asked_by):
+    asked_by("hf_owner")
+    shown = analyse(private)[2]
+    kept = [shown, *service._runs._values, runs_of(shown)[0].card, Visitor("x", "hf_owner")]
+    assert not any("hf_owner" in repr(value) for value in kept)
+    assert visitors.own_token() is None
+
+
+def test_outside_a_request_there_is_no_visitor_and_no_limit():
+    assert signin.current_visitor() is None
+    visitors.admit()
+
+
+# ---- the endpoints
+
+
+@pytest.fixture(scope="module")
+def user(url):
+    """A program of a visitor."""
+    clients = {}
+
+    def of(token):
+        if token not in clients:
+            clients[token] = Client(url, verbose=False, oauth_token=token)
+        return clients[token]
+
+    yield of
+    for client in clients.values():
+        client.close()
+
+
+def test_a_program_reads_with_the_token_it_was_given(private, user):
+    answer = user("hf_owner").predict(private, *PAIR, api_name="/predict")
+    assert answer["model"]["license"] == "mit"
+    for token in ("hf_other", None):
+        with pytest.raises(AppError, match=f"checkpoint {private}"):
+            user(token).predict(private, *PAIR, api_name="/predict")
+        with pytest.raises(AppError, match=f"checkpoint {private}"):
+            user(token).predict(private, "demo/finetuned", *PAIR, api_name="/compare_attention_flow")
+
+
+def test_visitors_who_ask_at_once_do_not_mix(hub, folders, user):
+    for name in ("one", "two"):
+        hub.add(f"visitors/{name}", folders["bert" if name == "one" else "roberta"], private_to=f"hf_{name}")
+    ask = {name: (f"visitors/{name}", *PAIR) for name in ("one", "two")}
+    expected = {name: user(f"hf_{name}").predict(*ask[name], api_name="/predict") for name in ask}
+    wrong = []
+
+    def work(mine, other):
+        client = user(f"hf_{mine}")
+        for _ in range(4):
+            if client.predict(*ask[mine], api_name="/predict") != expected[mine]:
+                wrong.append("another answer")
+            try:
+                client.predict(*ask[other], api_name="/predict")
+                wrong.append(f"{mine} read {other}")
+            except AppError:
+                pass
+
+    threads = [threading.Thread(target=work, args=pair) for pair in (("one", "two"), ("two", "one"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+class FakeSession:
+    """Puts a sign-in into the session, as Gradio's does from its signed cookie."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        token = dict(scope.get("headers", [])).get(b"x-signed-in", b"").decode()
+        if scope["type"] == "http":
+            scope["session"] = dict(request_of(token).request.session)
+        await self.app(scope, receive, send)
+
+
+def test_a_sign_in_reaches_an_endpoint_through_the_queue(private):
+    demo = build()
+    middleware = [fastapi.middleware.Middleware(FakeSession)]
+    _, address, _ = demo.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, app_kwargs={"middleware": middleware}
+    )
+    try:
+        owner, other = (Client(address, verbose=False, headers=h) for h in ({"x-signed-in": "hf_owner"}, {}))
+        assert owner.predict(private, *PAIR, api_name="/predict")["model"]["ref"] == private
+        with pytest.raises(AppError, match="no public checkpoint"):
+            other.predict(private, *PAIR, api_name="/predict")
+    finally:
+        demo.close()
+
+
+def test_sign_in_is_offered_on_spaces_only(monkeypatch):
+    def buttons():
+        return [block for block in build().blocks.values() if isinstance(block, gr.LoginButton)]
+
+    assert buttons() == []  # Gradio would sign everybody in with the token of the process
+    monkeypatch.setenv("SPACE_ID", "lab/space")
+    assert buttons() == []
+    monkeypatch.setenv("OAUTH_CLIENT_ID", "id")
+    monkeypatch.setattr(signin, "find_spec", lambda name: None)
+    assert buttons() == []  # without the packages the page would not open at all
+    monkeypatch.setattr(signin, "find_spec", lambda name: True)
+    monkeypatch.setattr("gradio.routes.attach_oauth", lambda app: None)
+    assert len(buttons()) == 1
+
+
+def test_the_address_of_a_visitor_on_a_space_is_that_before_the_proxy(asked_by, monkeypatch):
+    headers = [(b"x-forwarded-for", b"1.2.3.4, 10.0.0.9")]
+    asked_by(None, "10.0.0.9", headers)
+    assert signin.current_visitor() == Visitor("10.0.0.9")
+    monkeypatch.setenv("SPACE_ID", "lab/space")
+    assert signin.current_visitor() == Visitor("1.2.3.4")
+    asked_by("hf_owner")
+    assert signin.current_visitor().token == "hf_owner"
+    assert "hf_owner" not in signin.current_visitor().name
+
+
+# ---- how often
+
+
+def test_a_visitor_has_so_many_requests_in_any_minute():
+    now = [0.0]
+    rate = RateLimit(3, lambda: now[0])
+    for second in (0, 10, 20):
+        now[0] = second
+        rate.admit("a")
+    rate.admit("b")
+    now[0] = 25.5
+    with pytest.raises(TooManyRequestsError, match=r"asked for 3 model runs within a minute.*wait 35 seconds"):
+        rate.admit("a")
+    now[0] = 60.0
+    rate.admit("a")  # the first one is a minute old; the refused one never counted
+    with pytest.raises(TooManyRequestsError, match="wait 10 seconds"):
+        rate.admit("a")
+    rate.admit("b")
+
+
+def test_visitors_who_are_gone_are_forgotten(monkeypatch):
+    monkeypatch.setattr(visitors, "_MOST_VISITORS", 5)
+    rate = RateLimit(1)
+    for number in range(50):
+        rate.admit(str(number))
+    assert len(rate._granted) == 5
+
+
+def test_who_asks_too_often_is_told_and_others_are_served(monkeypatch, url):
+    monkeypatch.setattr(visitors, "_rate", RateLimit(2))
+    monkeypatch.setenv("SPACE_ID", "lab/space")
+    greedy, made_up, other = (
+        Client(url, verbose=False, headers={"x-forwarded-for": address}, oauth_token=token)
+        for address, token in (("1.1.1.1", None), ("1.1.1.1", "hf_made_up"), ("2.2.2.2", None))
+    )
+    for _ in range(2):
+        greedy.predict("demo/finetuned", *PAIR, api_name="/predict")
+    for client in (greedy, made_up):  # a token that anyone could make up is no other visitor
+        with pytest.raises(AppError, match=r"most this machine grants one visitor; wait [0-9]+ seconds"):
+            client.predict("demo/finetuned", *PAIR, api_name="/predict")
+    other.predict("demo/finetuned", *PAIR, api_name="/predict")
+
+
+def test_the_library_is_not_limited(monkeypatch):
+    monkeypatch.setattr(visitors, "_rate", RateLimit(1))
+    for _ in range(3):
+        service.run("demo/finetuned", *PAIR)
+    with pytest.raises(CheckpointError, match="no public"):
+        service.run("lab/none-at-all", *PAIR)
+    assert SERVER_TOKEN not in json.dumps([str(key) for key in service._runs._values])
+
+
+def test_an_analysis_that_does_not_follow_an_architecture_is_one_sentence():
+    run = service.run("demo/finetuned", *PAIR)
+
+    def failing(checkpoint, encoding):
+        raise RuntimeError("shapes\nin /somewhere/secret/file.py")
+
+    with pytest.raises(
+        UnsupportedArchitectureError, match=r"cannot follow how BertFor\w+ computes \(RuntimeError: shapes\)"
+    ):
+        service.analysis(run, "failing", failing)
