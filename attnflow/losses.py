@@ -6,14 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 
+from attnflow import attention
 from attnflow.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
+from attnflow.linear import SparingLinear
 from attnflow.records import Encoding
 from attnflow.targets import Target, choose_target
-from attnflow.tracing import root_position
+from attnflow.tracing import model_inputs, root_position
 
 Label = str | int | float | None
 """A class by name or number, a token of a language model, the true value of a regression; None: the prediction."""
@@ -42,6 +45,40 @@ def read_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
     if position is not None:
         return position
     return root_position(checkpoint, encoding)
+
+
+_reads_one: WeakKeyDictionary[torch.nn.Module, dict[bool, bool]] = WeakKeyDictionary()
+
+
+def reads_one_position(checkpoint: Checkpoint, encoding: Encoding) -> bool:
+    """Whether after the last attention only `read_position` matters; not so if all positions are pooled.
+
+    Found by trying on the first example, and the same for every other.
+    """
+    task = has_task(checkpoint, encoding)
+    known = _reads_one.setdefault(checkpoint.model, {})
+    if task not in known:
+        position = read_position(checkpoint, encoding)
+        inputs = model_inputs(encoding)
+        with torch.inference_mode():
+            expected = read_at(position, run_model(checkpoint, inputs, task=task))
+            with (
+                attention.record(keep=False) as recording,
+                SparingLinear(recording, checkpoint.n_layers, len(encoding.tokens), position),
+            ):
+                found = read_at(position, run_model(checkpoint, inputs, task=task))
+        known[task] = nearly_equal(found, expected)
+    return known[task]
+
+
+def read_at(position: int, output: torch.Tensor) -> torch.Tensor:
+    """`[B, C]` of what `run_model` gives."""
+    return output if output.dim() == 2 else output[:, position]
+
+
+def nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether two ways to run a model give the same, up to the rounding of float32."""
+    return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @dataclass(frozen=True)

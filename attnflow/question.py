@@ -8,7 +8,7 @@ would leave the shares of position and sentence, and of the first normalisation,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
@@ -20,12 +20,17 @@ from numpy.typing import NDArray
 from attnflow import attention, layers, relevance
 from attnflow.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
+from attnflow.linear import SparingLinear
+from attnflow.losses import reads_one_position
 from attnflow.records import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.targets import Target, choose_target
 from attnflow.tracing import capture, head_gates, model_inputs, root_position
 
 Baseline = Literal["mask", "mean", "pad", "zero"]
 """What stands for a word that is not there: the mask token, the mean of all word embeddings, padding, nothing."""
+
+Removal = Literal["token", "attention"]
+"""How a token is taken away: the baseline stands in its place, or no one may attend to it."""
 
 _TOKENS_AT_ONCE = 4096
 """Tokens of one batch: enough to use the machine, few enough for its memory."""
@@ -118,37 +123,50 @@ class Question:
         return seen[0][0].numpy()
 
     def scores(
-        self, hidden: NDArray[np.float32], mask: NDArray[np.bool_] | None = None, *, probability: bool = False
+        self, removed: NDArray[np.bool_], way: Removal = "token", *, probability: bool = False
     ) -> NDArray[np.float64]:
         """Run the model on many variants of the text at once.
 
         Args:
-            hidden: `[B, T, D]`: what enters the first layer.
-            mask: `[B, T]`: the tokens that may be attended to; all if None.
+            removed: `[B, T]`: the tokens that are taken from each variant.
+            way: What becomes of them.
             probability: Whether the target's probability is wanted (a regression score stays itself), not its score.
 
         Returns:
             `[B]`
         """
-        given = np.empty(len(hidden))
-        if mask is not None and self._order_is_in_input:
-            for length in np.unique(mask.sum(axis=1)):  # those that no one attends to need not be there at all
-                rows = np.flatnonzero(mask.sum(axis=1) == length)
-                kept = hidden[rows][mask[rows]].reshape(len(rows), length, -1)
-                given[rows] = self._scores(kept, None, probability)
-            return given
-        return self._scores(hidden, mask, probability)
+        root_only = reads_one_position(self.checkpoint, self.encoding)
+        here = np.broadcast_to(np.arange(removed.shape[1]), removed.shape)
+        if way == "token":
+            return self._scores(here + removed.shape[1] * removed, None, root_only, probability)
+        if not self._order_is_in_input:
+            return self._scores(here, ~removed, root_only, probability)
+        given, lengths = np.empty(len(removed)), (~removed).sum(axis=1)
+        for length in np.unique(lengths):  # those that no one attends to need not be there at all
+            rows = lengths == length
+            kept = here[rows][~removed[rows]].reshape(-1, length)
+            given[rows] = self._scores(kept, None, root_only, probability)
+        return given
 
     def _scores(
-        self, hidden: NDArray[np.float32], mask: NDArray[np.bool_] | None, probability: bool
+        self, which: NDArray[np.intp], attended: NDArray[np.bool_] | None, root_only: bool, probability: bool
     ) -> NDArray[np.float64]:
-        given = np.empty(len(hidden))
-        for rows in self._batches(*hidden.shape[:2]):
-            part = torch.from_numpy(np.ascontiguousarray(hidden[rows]))
+        """Run texts `[B, L]`, made of token `t` of the text where they hold `t`, of its blank where they hold `T + t`.
+
+        Args:
+            which: The texts.
+            attended: `[B, L]`: the tokens that may be attended to; all if None.
+            root_only: Whether what follows the last attention may be computed at the root alone.
+            probability: As in `scores`.
+        """
+        vectors = self.hidden if which.max() < len(self.hidden) else np.concatenate((self.hidden, self.blank))
+        root = self.root if root_only else None
+        given = np.empty(len(which))
+        for rows in self._batches(*which.shape):
+            part = torch.from_numpy(vectors[which[rows]])
+            mask = None if attended is None else attended[rows]
             with torch.inference_mode():
-                logits = self._logits(
-                    lambda _, part=part: part, len(part), None if mask is None else mask[rows], part.shape[1]
-                )
+                logits = self._logits(lambda _, part=part: part, len(part), mask, (which[rows], root))
                 given[rows] = (self._probability(logits) if probability else self._scored(logits)).numpy()
         return given
 
@@ -162,8 +180,8 @@ class Question:
             return False
         kept = ~self.words
         kept[np.flatnonzero(self.words)[::2]] = True
-        masked = self._scores(self.hidden[None], kept[None], False)
-        left_out = self._scores(self.hidden[None, kept], None, False)
+        masked = self._scores(np.arange(len(kept))[None], kept[None], False, False)
+        left_out = self._scores(np.flatnonzero(kept)[None], None, False, False)
         return bool(np.allclose(masked, left_out, rtol=1e-4, atol=1e-4))
 
     def gradients(
@@ -236,14 +254,21 @@ class Question:
         enter: Callable[[torch.Tensor], torch.Tensor],
         copies: int = 1,
         mask: NDArray[np.bool_] | None = None,
-        length: int | None = None,
+        spare: tuple[NDArray[np.intp], int | None] | None = None,
     ) -> torch.Tensor:
+        """Run the model on what `enter` gives; `spare`: which tokens it gives `[B, L]`, and which one is read."""
+        length = spare[0].shape[1] if spare else len(self.encoding.tokens)
         inputs = {name: values[:, :length] for name, values in model_inputs(self.encoding, copies).items()}
         if mask is not None:
             inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
-        gates = head_gates(self.checkpoint, self.pruned)
-        gated = nullcontext() if gates is None else attention.record(gates)
-        with gated, layers.steer(enter=lambda layer, hidden: hidden if layer else enter(hidden)):
+        with ExitStack() as passing:
+            passing.enter_context(layers.steer(enter=lambda layer, hidden: hidden if layer else enter(hidden)))
+            gates = head_gates(self.checkpoint, self.pruned)
+            recording = passing.enter_context(attention.record(gates, keep=False))
+            if spare:
+                sparing = SparingLinear(recording, self.checkpoint.n_layers, length, spare[1])
+                sparing.repeat(0, spare[0])
+                passing.enter_context(sparing)
             return self.checkpoint.model(**inputs).logits
 
     def _scored(self, logits: torch.Tensor) -> torch.Tensor:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from contextlib import nullcontext
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.overrides import TorchFunctionMode
 
 from attnflow import attention, layers
 from attnflow.checkpoint import Checkpoint
-from attnflow.losses import Label, Loss, choose_loss, has_task, read_position, run_model
+from attnflow.linear import SparingLinear
+from attnflow.losses import (
+    Label,
+    Loss,
+    choose_loss,
+    has_task,
+    nearly_equal,
+    read_at,
+    read_position,
+    reads_one_position,
+    run_model,
+)
 from attnflow.records import Encoding, Head, check_heads
 from attnflow.tracing import head_gates, model_inputs
 
@@ -69,6 +80,8 @@ class Sweep:
         self._hidden: list[torch.Tensor] = []
         """What enters each layer in the row without further changes, `[1, T, D]` each."""
         self._abilities = _abilities(checkpoint, encoding, task=self.task)
+        one = reads_one_position(checkpoint, encoding)
+        self._read = read_position(checkpoint, encoding) if one else None
         if loss is None and bool((self.gates == 0).any()):
             loss = Sweep(checkpoint, encoding, label).loss
         self._label, self._loss = label, loss
@@ -131,7 +144,8 @@ class Sweep:
         start = int(first[0]) if self.checkpoint.steerable else 0
         grows = self._abilities.grows
         recording: attention.Recording
-        sparing = _Sparing(self.checkpoint, self.encoding)
+        sparing: SparingLinear
+        length, spares = len(self.encoding.tokens), self.checkpoint.width >= SPARING_WIDTH
 
         def join(layer: int, hidden: torch.Tensor) -> torch.Tensor:
             if layer == start:
@@ -144,7 +158,9 @@ class Sweep:
                 base = hidden[:1] if with_base_row else self._hidden[layer]
                 hidden = torch.cat((hidden[:before], base.expand(now - before, -1, -1)))
                 recording.gates = gates[:now]
-                sparing.joined = (layer, before, now)
+                if spares:
+                    rows = np.minimum(np.arange(now), before)  # those that join are all equal
+                    sparing.repeat(layer, rows[:, None] * length + np.arange(length))
             elif layer == start:
                 hidden = hidden[:1].expand(len(gates), -1, -1).contiguous()
             return hidden
@@ -152,49 +168,9 @@ class Sweep:
         inputs = model_inputs(self.encoding, 1 if grows else len(gates))
         steered = layers.steer(start=start, enter=join if self.checkpoint.steerable else None)
         with torch.inference_mode(), attention.record(gates[:1] if grows else gates, keep=False) as recording, steered:
-            if not self._abilities.spares or self.checkpoint.width < SPARING_WIDTH:
+            sparing = SparingLinear(recording, self.checkpoint.n_layers, length, self._read)
+            with sparing if spares else nullcontext():
                 return run_model(self.checkpoint, inputs, task=self.task)
-            with sparing.watching(recording):
-                return run_model(self.checkpoint, inputs, task=self.task)
-
-
-class _Sparing(TorchFunctionMode):
-    """Computes linear maps only where they are needed.
-
-    Before the attention of a layer, rows that join there are all equal: one of them is computed. After the last
-    attention nothing mixes positions, so only the one that is read is computed; the others are left 0.
-    """
-
-    def __init__(self, checkpoint: Checkpoint, encoding: Encoding) -> None:
-        super().__init__()
-        self.joined = (0, 0, 0)
-        """The layer that runs, and the rows that joined there: from, to."""
-        self._n_layers = checkpoint.n_layers
-        self._size, self._position = len(encoding.tokens), read_position(checkpoint, encoding)
-        self._recording = attention.Recording()
-
-    def watching(self, recording: attention.Recording) -> _Sparing:
-        """Watch a pass whose attention is recorded there."""
-        self._recording = recording
-        return self
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is not torch.nn.functional.linear:
-            return func(*args, **kwargs)
-        x, *rest = args
-        if x.dim() != 3 or x.shape[1] != self._size:
-            return func(*args, **kwargs)
-        if self._recording.layer == self._n_layers:
-            here = func(x[:, self._position], *rest, **kwargs)
-            full = here.new_zeros(len(x), self._size, here.shape[-1])
-            full[:, self._position] = here
-            return full
-        layer, start, end = self.joined
-        if self._recording.layer == layer and len(x) == end > start + 1:
-            y = func(x[: start + 1], *rest, **kwargs)
-            return torch.cat((y[:start], y[start:].expand(end - start, -1, -1)))
-        return func(*args, **kwargs)
 
 
 class _Abilities(NamedTuple):
@@ -204,8 +180,6 @@ class _Abilities(NamedTuple):
     """Several rows may run at once."""
     grows: bool
     """Rows may join the batch at any layer."""
-    spares: bool
-    """After the last attention only one position matters; not so if all of them are pooled."""
 
 
 _known: WeakKeyDictionary[torch.nn.Module, dict[bool, _Abilities]] = WeakKeyDictionary()
@@ -219,30 +193,21 @@ def _abilities(checkpoint: Checkpoint, encoding: Encoding, *, task: bool) -> _Ab
 
 
 def _try(checkpoint: Checkpoint, encoding: Encoding, *, task: bool) -> _Abilities:
-    inputs = model_inputs(encoding)
-    position = read_position(checkpoint, encoding)
+    grows = checkpoint.steerable
+    if grows:
+        inputs, position = model_inputs(encoding), read_position(checkpoint, encoding)
 
-    def read(output: torch.Tensor) -> torch.Tensor:
-        return output if output.dim() == 2 else output[:, position]
+        def double(layer: int, hidden: torch.Tensor) -> torch.Tensor:
+            return hidden if layer else hidden.expand(2, -1, -1).contiguous()
 
-    def double(layer: int, hidden: torch.Tensor) -> torch.Tensor:
-        return hidden if layer else hidden.expand(2, -1, -1).contiguous()
-
-    def agrees(found: torch.Tensor, expected: torch.Tensor) -> bool:
-        return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
-
-    with torch.inference_mode():
-        expected = read(run_model(checkpoint, inputs, task=task))
-        with attention.record(keep=False) as recording, _Sparing(checkpoint, encoding).watching(recording):
-            spares = agrees(read(run_model(checkpoint, inputs, task=task)), expected)
-        grows = checkpoint.steerable
-        if grows:
-            try:
+        try:
+            with torch.inference_mode():
+                expected = read_at(position, run_model(checkpoint, inputs, task=task)).expand(2, -1)
                 with layers.steer(enter=double):
-                    grows = agrees(read(run_model(checkpoint, inputs, task=task)), expected.expand(2, -1))
-            except (RuntimeError, ValueError, IndexError):
-                grows = False
-    return _Abilities(grows or batches_allowed(checkpoint), grows, spares)
+                    grows = nearly_equal(read_at(position, run_model(checkpoint, inputs, task=task)), expected)
+        except (RuntimeError, ValueError, IndexError):
+            grows = False
+    return _Abilities(grows or batches_allowed(checkpoint), grows)
 
 
 def batches_allowed(checkpoint: Checkpoint) -> bool:

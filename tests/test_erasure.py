@@ -77,17 +77,14 @@ def test_the_words_that_decide_beat_chance_and_their_opposite_does_not():
     weights = np.random.default_rng(1).normal(size=20)
     weights[0] = weights[-1] = 50.0  # special tokens, which are never removed, or they would decide everything
 
-    def scores(hidden, mask=None, *, probability):
+    def scores(removed, way, *, probability):
         assert probability
-        there = hidden[..., 0] if mask is None else hidden[..., 0] * mask
-        return 1 / (1 + np.exp(100 - there @ weights))
+        return 1 / (1 + np.exp(100 - ~removed @ weights))
 
     words = np.ones(20, bool)
     words[[0, -1]] = False
     question = SimpleNamespace(
         words=words,
-        hidden=np.ones((20, 1)),
-        blank=np.where(words, 0.0, 1.0)[:, None],
         scores=scores,
         target=SimpleNamespace(problem="single_label", name="yes"),
         baseline="mask",

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from attnflow import attention, encode, sweeps
+from attnflow.losses import reads_one_position
 from attnflow.sweeps import Sweep, single_removals
 from attnflow.tracing import model_inputs
 from tests.checkpoints import ARCHITECTURES, N_HEADS, N_LAYERS, PAIR
@@ -62,7 +63,8 @@ def test_a_model_that_allows_no_short_cut_gives_the_same(checkpoints, name, monk
     encoding, gates = encode(checkpoint, *PAIR), some_gates()
     expected = one_by_one(checkpoint, encoding, gates)
     for steerable in (True, False):
-        monkeypatch.setattr(sweeps, "_abilities", lambda *_, **__: sweeps._Abilities(True, False, False))
+        monkeypatch.setattr(sweeps, "_abilities", lambda *_, **__: sweeps._Abilities(True, False))
+        monkeypatch.setattr(sweeps, "reads_one_position", lambda *_: False)
         plain = dataclasses.replace(checkpoint, steerable=steerable)
         torch.testing.assert_close(collect(Sweep(plain, encoding), gates), expected, rtol=1e-4, atol=1e-5)
 
@@ -78,8 +80,7 @@ def test_a_model_that_pools_all_positions_is_found_out(checkpoints, monkeypatch)
     pooled = dataclasses.replace(checkpoint, model=model)
     encoding, gates = encode(checkpoint, *PAIR), some_gates()
     sweep = Sweep(pooled, encoding)
-    assert not sweep._abilities.spares
-    assert Sweep(checkpoint, encoding)._abilities.spares
+    assert not reads_one_position(pooled, encoding) and reads_one_position(checkpoint, encoding)
     torch.testing.assert_close(collect(sweep, gates), one_by_one(pooled, encoding, gates), rtol=1e-4, atol=1e-5)
 
 

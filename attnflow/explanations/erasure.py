@@ -12,13 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from attnflow.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.explanations.explain import Saliency
-from attnflow.question import Question, ask
+from attnflow.question import Question, Removal, ask
 from attnflow.records import Encoding, Head
 
 FRACTIONS = (0.1, 0.2, 0.5)
 """Shares of the words that are removed or kept."""
-WAYS = ("token", "attention")
-"""How a token is removed: another token (mask, pad or nothing) in its place, or no one may attend to it."""
+WAYS: tuple[Removal, ...] = ("token", "attention")
 SEEDS = 5
 
 
@@ -113,12 +112,15 @@ def measure(question: Question, values: Mapping[str, NDArray[np.float64]], seed:
     rankings = [shuffled[np.argsort(-one[shuffled], kind="stable")] for one in values.values()]
     rankings += [rng.permutation(words) for _ in range(SEEDS)]
     removed = np.zeros((len(rankings), 2, len(FRACTIONS), len(question.words)), bool)
+    nothing = np.zeros((1, len(question.words)), bool)
     for ranking, row in zip(rankings, removed, strict=True):
         for f, fraction in enumerate(FRACTIONS):
             top = int(np.ceil(round(fraction * len(words), 6)))
             row[0, f, ranking[:top]] = True
             row[1, f, ranking[top:]] = True
-    lost = _lost(question, removed)
+    given = _probabilities(question, np.concatenate((nothing, removed.reshape(-1, len(question.words)))))
+    whole = float(given[0, 0])
+    lost = np.moveaxis(whole - given[:, 1:].reshape(len(WAYS), *removed.shape[:-1]), 0, 1)  # [N, W, 2, F]
     m = len(values)
     return Faithfulness(
         names=tuple(values),
@@ -129,23 +131,15 @@ def measure(question: Question, values: Mapping[str, NDArray[np.float64]], seed:
         random_sufficiency=lost[m:, :, 1],
         target=question.target.name,
         unit="score" if question.target.problem == "regression" else "probability",
-        whole=_whole(question),
+        whole=whole,
         baseline=question.baseline,
     )
 
 
-def _whole(question: Question) -> float:
-    return float(question.scores(question.hidden[None], probability=True)[0])
-
-
-def _lost(question: Question, removed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """`[N, W, 2, F]`: what the probability loses by removal of tokens `[N, 2, F, T]`; equal ones are run once."""
-    sets, place = np.unique(removed.reshape(-1, removed.shape[-1]), axis=0, return_inverse=True)
-    replaced = np.where(sets[:, :, None], question.blank, question.hidden)
-    untouched = np.broadcast_to(question.hidden, replaced.shape)
-    runs = (question.scores(replaced, probability=True), question.scores(untouched, ~sets, probability=True))
-    shape = removed.shape[:-1]
-    return _whole(question) - np.stack([run[place].reshape(shape) for run in runs], axis=1)
+def _probabilities(question: Question, removed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """`[W, N]`: the target's probability without tokens `[N, T]`; equal sets are run once."""
+    sets, place = np.unique(removed, axis=0, return_inverse=True)
+    return np.stack([question.scores(sets, way, probability=True) for way in WAYS])[:, place]
 
 
 def check_values(name: str, values: Saliency | ArrayLike, question: Question) -> NDArray[np.float64]:

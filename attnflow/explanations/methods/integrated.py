@@ -15,7 +15,7 @@ STEPS = (16, 32, 64, 128, 256)
 
 def _integrated_gradients(question: Question) -> Answer:
     text, blank = question.hidden, question.blank
-    start, end = question.scores(np.stack([blank, text]))
+    start, end = question.scores(np.broadcast_to([[True], [False]], (2, len(text))))
     change = end - start
     for steps in (question.steps,) if question.steps else STEPS:
         values = (_mean_gradient(question, blank, text, steps) * (text.astype(np.float64) - blank)).sum(axis=-1)

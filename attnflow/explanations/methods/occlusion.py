@@ -10,10 +10,8 @@ from attnflow.question import Question
 
 def _occlusion(question: Question) -> Answer:
     words = np.flatnonzero(question.words)
-    hidden = np.repeat(question.hidden[None], len(words), axis=0)
-    hidden[np.arange(len(words)), words] = question.blank[words]
     values = np.zeros(len(question.words))
-    values[words] = question.score - question.scores(hidden)
+    values[words] = question.score - question.scores(np.eye(len(values), dtype=bool)[words])
     return Answer(values, notes={"baseline": question.baseline})
 
 

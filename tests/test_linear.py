@@ -1,0 +1,87 @@
+"""Linear maps that are spared are those that nobody needs, and all others are what they were."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from attnflow.attention import Recording
+from attnflow.linear import SparingLinear, linear
+
+WEIGHT = torch.randn(24, 16, generator=torch.Generator().manual_seed(0))
+BIAS = torch.randn(24, generator=torch.Generator().manual_seed(1))
+
+
+def draw(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("bias", [BIAS, None], ids=["bias", "no bias"])
+@pytest.mark.parametrize(
+    "x",
+    [
+        draw(1, 16),
+        draw(300, 16),
+        draw(5, 40, 16),
+        draw(5, 1, 16).expand(5, 40, 16),
+        draw(16, 300).T,
+        draw(0, 16),
+        draw(5, 40, 16)[:, 3],
+    ],
+    ids=["one", "many", "texts", "expanded", "transposed", "none", "one position"],
+)
+def test_a_linear_map_is_what_it_was(x, bias):
+    expected = torch.nn.functional.linear(x, WEIGHT, bias)
+    with torch.inference_mode():
+        found = linear(x, WEIGHT, bias)
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_numbers_keep_their_precision(dtype):
+    x = draw(300, 16).to(dtype)
+    expected = torch.nn.functional.linear(x, WEIGHT.to(dtype), BIAS.to(dtype))
+    assert torch.equal(linear(x, WEIGHT.to(dtype), BIAS.to(dtype)), expected)
+
+
+def count(monkeypatch) -> list[int]:
+    """The numbers of vectors that are really mapped from now on."""
+    seen = []
+
+    def counting(x, weight, bias=None):
+        seen.append(x.numel() // x.shape[-1])
+        return torch.nn.functional.linear(x, weight, bias)
+
+    monkeypatch.setattr("attnflow.linear.linear", counting)
+    return seen
+
+
+def test_of_equal_tokens_one_is_mapped_before_the_attention_of_their_layer(monkeypatch):
+    seen, recording = count(monkeypatch), Recording()
+    keys = np.array([[0, 1, 2], [0, 1, 5], [4, 1, 2]])
+    x = draw(6, 16)[torch.from_numpy(keys)]
+    expected = torch.nn.functional.linear(x, WEIGHT, BIAS)
+    with SparingLinear(recording, 3, 3, None) as sparing:
+        sparing.repeat(1, keys)
+        for recording.layer in range(4):
+            torch.testing.assert_close(torch.nn.functional.linear(x, WEIGHT, BIAS), expected)
+        recording.layer = 1
+        other = torch.nn.functional.linear(x[:2], WEIGHT, BIAS)
+    torch.testing.assert_close(other, expected[:2])
+    assert seen == [9, 5, 9, 9, 6]
+
+
+def test_after_the_last_attention_one_position_is_mapped(monkeypatch):
+    seen, recording = count(monkeypatch), Recording()
+    x = draw(4, 3, 16)
+    expected = torch.nn.functional.linear(x, WEIGHT, BIAS)
+    with SparingLinear(recording, 2, 3, 1):
+        for recording.layer in range(3):
+            found = torch.nn.functional.linear(x, WEIGHT, BIAS)
+            torch.testing.assert_close(found[:, 1], expected[:, 1])
+        pooled = torch.nn.functional.linear(x[:, 0], WEIGHT, BIAS)  # no longer a text
+    torch.testing.assert_close(pooled, expected[:, 0])
+    assert found.shape == expected.shape and seen == [12, 12, 4, 4]
+    assert torch.equal(torch.nn.functional.linear(x, WEIGHT, BIAS), expected), "outside nothing is spared"
