@@ -15,11 +15,13 @@ transformers.logging.disable_progress_bar()
 
 demo = build().queue(max_size=limits.QUEUE)
 
+LAUNCH = {
+    "theme": THEME,
+    "footer_links": ["api", "settings"],
+    "mcp_server": importlib.util.find_spec("mcp") is not None,
+    "max_file_size": "1mb",
+    "state_session_capacity": limits.SESSIONS,
+}
+
 if __name__ == "__main__":
-    demo.launch(
-        theme=THEME,
-        footer_links=["api", "settings"],
-        mcp_server=importlib.util.find_spec("mcp") is not None,
-        max_file_size="1mb",
-        server_port=int(os.environ["PORT"]) if "PORT" in os.environ else None,
-    )
+    demo.launch(**LAUNCH, server_port=int(os.environ["PORT"]) if "PORT" in os.environ else None)

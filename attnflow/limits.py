@@ -32,6 +32,8 @@ TRACE_CACHE_BYTES = _whole_number("ATTNFLOW_TRACE_CACHE_MB", 500) * 10**6
 """Memory for recorded traces."""
 QUEUE = _whole_number("ATTNFLOW_QUEUE", 32)
 """Requests that wait for their turn."""
+SESSIONS = _whole_number("ATTNFLOW_SESSIONS", 400)
+"""Visitors whose state is kept, a quarter of a megabyte each; every call of an endpoint counts as one."""
 REQUESTS_PER_MINUTE = _whole_number("ATTNFLOW_REQUESTS_PER_MINUTE", 120)
 """Model runs that one visitor may ask for in a minute."""
 RESULT_CACHE_BYTES = _whole_number("ATTNFLOW_RESULT_CACHE_MB", 200) * 10**6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -105,18 +104,11 @@ def traces(checkpoints: dict[str, Checkpoint]) -> dict[str, Trace]:
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """The app, served as `python app.py` serves it."""
-    from app import demo
-    from attnflow.ui.page import THEME
+    from app import LAUNCH, demo
 
-    _, address, _ = demo.launch(
-        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, theme=THEME, mcp_server=_has_mcp()
-    )
+    _, address, _ = demo.launch(**LAUNCH, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     yield address
     demo.close()
-
-
-def _has_mcp() -> bool:
-    return importlib.util.find_spec("mcp") is not None
 
 
 @pytest.fixture(scope="session")

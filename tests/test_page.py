@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from attnflow import capture, encode, load_checkpoint, reach, service
+from attnflow import capture, encode, limits, load_checkpoint, reach, service
 from attnflow.errors import SelectionError
 from attnflow.figures.radial import radial
 from attnflow.figures.tour import tour
@@ -856,6 +856,22 @@ def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
     monkeypatch.setattr(flow_tab, "compare_flows", refuse)
     page.get_by_label("Words", exact=True).check()
     expect(page.get_by_text("There is no such thing; choose another.")).to_be_visible()
+
+
+def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
+    from app import demo
+
+    assert demo.state_holder.capacity == limits.SESSIONS  # the one who was idle longest is forgotten
+    demo.state_holder.session_data.clear()
+    page.get_by_label("Words", exact=True).check()
+    expect(page.get_by_text("the server has forgotten it; press Analyse")).to_be_visible()
+    page.get_by_role("button", name="Analyse").click()
+    for _ in range(100):
+        kept = [value for session in demo.state_holder.session_data.values() for value in session.state_data.values()]
+        if any(isinstance(value, Shown) for value in kept):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("analysing again does not bring the visitor back")
 
 
 def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():

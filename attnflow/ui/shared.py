@@ -80,7 +80,9 @@ def runs_of(shown: Shown | None) -> tuple[Run, Run]:
         SelectionError: If nothing has been analysed.
     """
     if shown is None:
-        raise SelectionError("Nothing has been analysed yet; press Analyse first.")
+        raise SelectionError(
+            "Nothing has been analysed yet, or so long ago that the server has forgotten it; press Analyse."
+        )
     return shown.runs()
 
 
