@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTextEncoding,
     AutoModelForTokenClassification,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -35,7 +33,8 @@ from transformers import (
 
 from attnflow import attention, fallback, hub, layers, limits, relevance
 from attnflow.cache import BoundedCache
-from attnflow.errors import CheckpointError, UnsupportedArchitectureError
+from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
+from attnflow.tokenizer_files import read_tokenizer
 
 HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
 
@@ -64,9 +63,7 @@ _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
 _INTERFACE = ("biogpt", "stablelm")
 """Architectures that use the attention interface, although transformers does not say so of them."""
 _MOST_LAYERS = 200
-_FEWEST_ENTRIES = 2
 _TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
-_FOLDERS = re.compile(r"(?<![\w:])/(?:[^\s'\",:]+/)+")
 
 
 @dataclass(frozen=True)
@@ -242,21 +239,7 @@ def _read(folder: Path, name: str, sha: str) -> Checkpoint:
 
 
 def _read_files(folder: Path, name: str, sha: str) -> Checkpoint:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise CheckpointError(f"The tokenizer of {name} cannot be loaded ({brief(error)}).") from error
-    if not tokenizer.is_fast:
-        raise CheckpointError(
-            f"{name} has no fast tokenizer, so its pieces cannot be placed in the text; choose a repository with a "
-            "tokenizer.json."
-        )
-    # Without its files transformers makes a tokenizer that knows its special tokens and reads all else as unknown.
-    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
-    if sum(index not in special for index in tokenizer.get_vocab().values()) <= _FEWEST_ENTRIES:
-        raise CheckpointError(
-            f"The tokenizer of {name} cannot be loaded (no vocabulary); choose a repository with a tokenizer.json."
-        )
+    tokenizer = read_tokenizer(folder, name)
     model, head = _read_model(folder, name)
     relevance.install(model)
     config, encoder_alone = model.config.get_text_config(), model.config.model_type in ENCODERS
@@ -385,9 +368,3 @@ def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             positions -= module.padding_idx + 1
     return min(positions, tokenizer.model_max_length)
-
-
-def brief(error: BaseException) -> str:
-    """Kind and first line of an error, with the folders of this machine left out."""
-    line = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {_FOLDERS.sub('', line)[:200]}"

@@ -5,6 +5,10 @@ Each message is one sentence for the person who asked: what came, what was expec
 
 from __future__ import annotations
 
+import re
+
+_FOLDERS = re.compile(r"(?<![\w:])/(?:[^\s'\",:]+/)+")
+
 
 class AttnflowError(Exception):
     """Base of all errors whose message may be shown to a user as it is."""
@@ -28,3 +32,9 @@ class TextError(AttnflowError):
 
 class SelectionError(AttnflowError):
     """A layer, head, token, threshold or another choice is out of its range."""
+
+
+def brief(error: BaseException) -> str:
+    """Kind and first line of an error that is not ours, with the folders of this machine left out."""
+    line = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {_FOLDERS.sub('', line)[:200]}"

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from attnflow import limits, search, visitors
 from attnflow.attribution import Progress, Wrt, attribution_estimates, hidden_token_attribution, operations
 from attnflow.cache import BoundedCache
-from attnflow.checkpoint import BUNDLED, Checkpoint, TaskHead, brief, load_checkpoint
-from attnflow.errors import AttnflowError, SelectionError, UnsupportedArchitectureError
+from attnflow.checkpoint import BUNDLED, Checkpoint, TaskHead, load_checkpoint
+from attnflow.errors import AttnflowError, SelectionError, UnsupportedArchitectureError, brief
 from attnflow.hub import check_repo_id
 from attnflow.records import Attribution, Encoding, Head, Trace, is_whole
 from attnflow.search import Listing

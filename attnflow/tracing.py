@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from attnflow import attention, limits
-from attnflow.checkpoint import Checkpoint, brief
-from attnflow.errors import CheckpointError, TextError, UnsupportedArchitectureError
+from attnflow.checkpoint import Checkpoint
+from attnflow.errors import CheckpointError, TextError, UnsupportedArchitectureError, brief
 from attnflow.records import SPECIAL, Encoding, Head, Tokens, Trace, check_heads
 from attnflow.tokens import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
 

@@ -9,6 +9,7 @@ import shutil
 import huggingface_hub
 import numpy as np
 import pytest
+import sentencepiece
 import torch
 from gradio_client.exceptions import AppError
 from huggingface_hub import constants
@@ -16,6 +17,7 @@ from transformers import AutoModelForSequenceClassification
 
 from attnflow import AttnflowError, CheckpointError, UnsupportedArchitectureError, capture, encode, load_checkpoint
 from attnflow import hub as hub_module
+from attnflow.checkpoint import ASSETS
 from tests.checkpoints import PAIR, copy_without, edited_config, make_checkpoint
 from tests.conftest import forget_models
 
@@ -254,6 +256,43 @@ def test_a_repository_without_tokenizer_json(name, hub, folders, tmp_path):
     else:
         with pytest.raises(CheckpointError, match=r"tokenizer of lab/slow-.* cannot be loaded"):
             load_checkpoint(f"lab/slow-{name}")
+
+
+def train_sentencepiece(folder, **options):
+    """Write a small SentencePiece model into a folder that has no other tokenizer, and return it."""
+    corpus = (ASSETS / "demo" / "pairs.jsonl").read_text().splitlines()
+    sentences = (json.loads(line)[text] for line in corpus for text in ("text_a", "text_b"))
+    file = folder / options.pop("name")
+    with file.open("wb") as out:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=sentences, model_writer=out, vocab_size=120, minloglevel=2, **options
+        )
+    return sentencepiece.SentencePieceProcessor(model_file=str(file))
+
+
+def test_a_sentencepiece_model_alone_is_enough_if_it_is_read_as_it_was_meant(hub, tmp_path):
+    """Published so: microsoft/deberta-v3-base."""
+    made = make_checkpoint(tmp_path / "made", "deberta-v2")
+    folder = copy_without(made, tmp_path / "spm", "tokenizer.json", "tokenizer_config.json")
+    special = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3}
+    pieces = {"pad_piece": "[PAD]", "bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"}
+    original = train_sentencepiece(folder, name="spm.model", **special, **pieces)
+    hub.add("lab/spm", folder)
+    encoding = encode(load_checkpoint("lab/spm"), "Anna bought a book from Adam.", "Adam sold it.")
+    a = original.encode("Anna bought a book from Adam.")
+    assert encoding.inputs["input_ids"].tolist() == [1, *a, 2, *original.encode("Adam sold it."), 2]
+    assert encoding.tokens.word.max() == 7 + 4 + 3 - 1, (
+        "its pieces are placed in the text, and special tokens are words"
+    )
+
+
+def test_a_sentencepiece_model_that_is_read_otherwise_than_it_was_meant_is_refused(hub, folders, tmp_path):
+    """Without its configuration transformers reads a Llama model as if words began without a space."""
+    folder = copy_without(folders["llama"], tmp_path / "spm", "tokenizer.json", "tokenizer_config.json")
+    train_sentencepiece(folder, name="tokenizer.model", model_type="bpe")
+    hub.add("lab/spm-llama", folder)
+    with pytest.raises(CheckpointError, match=r"its tokenizer\.model alone does not tell how it cuts a text"):
+        load_checkpoint("lab/spm-llama")
 
 
 @pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"])

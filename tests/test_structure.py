@@ -35,6 +35,7 @@ LAYERS = {
     "linear": (3, "model"),
     "layers": (3, "model"),
     "fallback": (3, "model"),
+    "tokenizer_files": (1, "model"),
     "checkpoint": (4, "model"),
     "search": (5, "model"),
     "tracing": (5, "model"),
@@ -66,6 +67,7 @@ LAYERS = {
 HEAVY = {
     "torch": "model",
     "transformers": "model",
+    "sentencepiece": "model",
     "huggingface_hub": "model",
     "httpx2": "model",
     "gradio": "ui",
