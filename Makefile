@@ -11,8 +11,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 run: $(VENV)/run.stamp
 	$(BIN)/python app.py
 
+# Two tests at a time, each on one thread.
 test: $(VENV)/test.stamp chromium lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

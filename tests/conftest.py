@@ -36,7 +36,7 @@ import pytest  # noqa: E402
 import transformers  # noqa: E402
 from gradio_client import Client  # noqa: E402
 from huggingface_hub import constants  # noqa: E402
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright  # noqa: E402
 
 from attnflow import Checkpoint, Trace, capture, encode, load_checkpoint  # noqa: E402
 from attnflow.cache import BoundedCache  # noqa: E402
@@ -123,6 +123,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # no page reaches another machine
 )
 
 
@@ -142,14 +143,14 @@ def open_page(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
     outside: list[str] = []
     errors: list[str] = []
 
-    def refuse(route: Route) -> None:
-        outside.append(route.request.url)
-        route.abort()
+    def look(request: Request) -> None:
+        if not request.url.startswith((url, "data:", "blob:", "file:")):
+            outside.append(request.url)
 
     def open_(width: int = 1280, height: int = 1000, *, dark: bool = False, query: str = "") -> Page:
         context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
-        context.route(lambda target: not target.startswith((url, "data:", "blob:", "file:")), refuse)
+        context.on("request", look)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

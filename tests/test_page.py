@@ -845,7 +845,7 @@ def test_event_payloads_are_checked(flows):
         wrong = [*settings[:number], value, *settings[number + 1 :]]
         with pytest.raises(gr.Error, match=r"give|choose"):
             flow_tab.redrawn(shown, *wrong)
-    with pytest.raises(gr.Error, match="press Analyse first"):
+    with pytest.raises(gr.Error, match="press Analyse"):
         flow_tab.redrawn(None, *settings)
 
 
