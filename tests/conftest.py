@@ -96,6 +96,20 @@ def checkpoints(folders: dict[str, Path]) -> dict[str, Checkpoint]:
 
 
 @pytest.fixture(scope="session")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
+    """A small random model of each task but that of `checkpoints`, which classify texts."""
+    top = tmp_path_factory.mktemp("tasks")
+    made = {
+        "masked-lm": make_checkpoint(top / "masked-lm", "bert", task="masked-lm"),
+        "causal-lm": make_checkpoint(top / "causal-lm", "gpt2", task="causal-lm"),
+        "token-classification": make_checkpoint(top / "token-classification", "bert", task="token-classification"),
+        "regression": make_checkpoint(top / "regression", "bert", id2label={0: "score"}),
+        "none": make_checkpoint(top / "none", "bert", task="none"),
+    }
+    return {name: load_checkpoint(folder) for name, folder in made.items()}
+
+
+@pytest.fixture(scope="session")
 def traces(checkpoints: dict[str, Checkpoint]) -> dict[str, Trace]:
     """What each of them does with the same pair."""
     return {name: capture(checkpoint, encode(checkpoint, *PAIR)) for name, checkpoint in checkpoints.items()}

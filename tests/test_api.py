@@ -17,6 +17,7 @@ from attnflow import faithfulness as measure_faithfulness
 from attnflow import saliency as explain
 from attnflow.checkpoint import ASSETS
 from attnflow.explanations.methods import METHODS
+from attnflow.ui.api import explanations as api
 from attnflow.ui.examples import load_examples
 from tests import reference
 from tests.checkpoints import PAIR
@@ -246,6 +247,15 @@ def test_saliency_equals_the_library(client):
         assert (answer["target"], answer["against"], answer["pruned"]) == ("supported", "unsupported", [[0, 1]])
         assert [t["text"] for t in answer["tokens"]] == list(encoding.tokens.text)
     assert answer["total"] is answer["residual"] is None and "promise no sum" in answer["note"]
+
+
+def test_every_method_is_named_where_one_is_asked_for(client):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    for endpoint in ("/saliency", "/compare_saliency"):
+        (method,) = [p for p in endpoints[endpoint]["parameters"] if p["parameter_name"] == "method"]
+        assert method["parameter_default"] in METHODS
+    for name in METHODS:
+        assert name in api.saliency.__doc__, f"the endpoint does not tell of {name}"
 
 
 def test_faithfulness_names_what_stands_up(client):

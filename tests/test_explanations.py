@@ -21,7 +21,6 @@ from attnflow import (
     encode,
     influence,
     layers,
-    load_checkpoint,
     saliency,
 )
 from attnflow.correlation import spearman
@@ -34,17 +33,10 @@ from attnflow.question import ask
 from attnflow.rollout import attention_rollout
 from attnflow.tracing import model_inputs
 from tests import reference
-from tests.checkpoints import N_LAYERS, PAIR, make_checkpoint
+from tests.checkpoints import N_LAYERS, PAIR
 from tests.random_traces import random_trace
 
 MIXED = ["bert", "modernbert", "gpt2", "llama"]
-
-
-@pytest.fixture(scope="module")
-def language_models(tmp_path_factory):
-    top = tmp_path_factory.mktemp("language")
-    tasks = {"masked-lm": "bert", "causal-lm": "gpt2", "token-classification": "bert", "none": "bert"}
-    return {task: load_checkpoint(make_checkpoint(top / task, kind, task=task)) for task, kind in tasks.items()}
 
 
 def asked(checkpoint, target="yes", **options):
@@ -153,7 +145,7 @@ def test_rollout_equals_its_definition():
     np.testing.assert_allclose(rolled.sum(axis=-1), 1, rtol=1e-6)
 
 
-def test_attention_alone_is_read_at_the_root(checkpoints, language_models):
+def test_attention_alone_is_read_at_the_root(checkpoints, tasks):
     checkpoint = checkpoints["gpt2"]
     encoding = encode(checkpoint, *PAIR)
     trace = capture(checkpoint, encoding)
@@ -162,7 +154,7 @@ def test_attention_alone_is_read_at_the_root(checkpoints, language_models):
     assert found.residual == pytest.approx(0, abs=1e-6)
     found = saliency(checkpoint, encoding, target="yes", method="influence")
     np.testing.assert_allclose(found.values, influence(attention_graph(trace, 0.1))[0])
-    masked = language_models["masked-lm"]
+    masked = tasks["masked-lm"]
     encoding = encode(masked, "Anna gave [MASK] book to a friend.")
     place = encoding.tokens.piece.index("[MASK]")
     found = saliency(masked, encoding, method="attention_rollout")
@@ -194,8 +186,8 @@ def test_hidden_token_attribution_is_the_root_row_over_all_heads_of_the_last_lay
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("task", ["masked-lm", "causal-lm", "token-classification"])
-def test_tokens_are_explained_too(language_models, task, method):
-    checkpoint = language_models[task]
+def test_tokens_are_explained_too(tasks, task, method):
+    checkpoint = tasks[task]
     encoding = encode(checkpoint, f"Anna gave {'[MASK]' if task == 'masked-lm' else 'the'} old book")
     found = saliency(checkpoint, encoding, method=method, steps=16)
     assert found.values.shape == (len(encoding.tokens),) and np.isfinite(found.values).all()
@@ -299,8 +291,8 @@ def test_baselines(checkpoints, baseline):
         ("masked-lm", {"target": "unbelievable"}, "is not one token of"),
     ],
 )
-def test_bad_input_is_named(checkpoints, language_models, name, arguments, message):
-    checkpoint = language_models.get(name) or checkpoints[name]
+def test_bad_input_is_named(checkpoints, tasks, name, arguments, message):
+    checkpoint = tasks.get(name) or checkpoints[name]
     text = "Anna gave [MASK] book." if name == "masked-lm" else PAIR[0]
     with pytest.raises(SelectionError, match=message):
         saliency(checkpoint, encode(checkpoint, text), **arguments)
@@ -339,8 +331,8 @@ def test_two_models_meet_on_common_units_where_pieces_add_up(checkpoints):
     assert not shares(np.zeros((1, 3))).any()
 
 
-def test_without_a_task_head_the_methods_that_need_none_answer(language_models):
-    checkpoint = language_models["none"]
+def test_without_a_task_head_the_methods_that_need_none_answer(tasks):
+    checkpoint = tasks["none"]
     encoding = encode(checkpoint, *PAIR)
     found = saliency(checkpoint, encoding, method="attention_rollout")
     assert found.target is None and found.values.sum() == pytest.approx(1)
@@ -348,7 +340,7 @@ def test_without_a_task_head_the_methods_that_need_none_answer(language_models):
     assert [one.method.about_target for one in told.answers] == [False] * 3
     assert "has no trained task head" in told.missing and told.faithfulness is None
     assert told.verdict.startswith("There is no prediction")
-    unknown = report(language_models["token-classification"], encoding, target="maybe")
+    unknown = report(tasks["token-classification"], encoding, target="maybe")
     assert "There is no target 'maybe'" in unknown.missing and len(unknown.answers) == 3
     with pytest.raises(SelectionError, match="has no trained task head"):
         saliency(checkpoint, encoding, method="attention_rollout", target="yes")

@@ -168,21 +168,9 @@ def test_the_prediction_stands_in_for_a_label_also_when_heads_are_pruned(checkpo
         )
 
 
-@pytest.fixture(scope="module")
-def tasks(tmp_path_factory):
-    top = tmp_path_factory.mktemp("tasks")
-    made = {
-        "masked": make_checkpoint(top / "masked", "bert", task="masked-lm"),
-        "causal": make_checkpoint(top / "causal", "gpt2", task="causal-lm"),
-        "bare": make_checkpoint(top / "bare", "bert", task="none"),
-        "regression": make_checkpoint(top / "regression", "bert", id2label={0: "score"}),
-    }
-    return {name: load_checkpoint(folder) for name, folder in made.items()}
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_language_models_are_asked_for_the_masked_or_the_next_token(tasks, method):
-    masked, causal = tasks["masked"], tasks["causal"]
+    masked, causal = tasks["masked-lm"], tasks["causal-lm"]
     filled = encode(masked, "Anna gave the [MASK] to a friend.")
     assert not np.allclose(
         head_importance(masked, filled, "the", method=method), head_importance(masked, filled, "to", method=method)
@@ -191,7 +179,7 @@ def test_language_models_are_asked_for_the_masked_or_the_next_token(tasks, metho
 
 
 def test_ablation_of_a_masked_token_is_a_loop_of_single_removals(tasks):
-    checkpoint = tasks["masked"]
+    checkpoint = tasks["masked-lm"]
     encoding = encode(checkpoint, "Anna gave the [MASK] to a friend.")
     position = encoding.tokens.piece.index("[MASK]")
     target = checkpoint.tokenizer.convert_tokens_to_ids("the")
@@ -209,7 +197,7 @@ def test_ablation_of_a_masked_token_is_a_loop_of_single_removals(tasks):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", ["bare", "masked"])
+@pytest.mark.parametrize("name", ["none", "masked-lm"])
 def test_without_a_task_ablation_is_the_shift_of_the_root(tasks, name):
     checkpoint = tasks[name]
     encoding = encode(checkpoint, *PAIR)
@@ -342,7 +330,7 @@ def test_what_cannot_be_asked_is_said(checkpoints):
 
 
 def test_texts_with_and_without_a_mask_do_not_add_up(tasks):
-    checkpoint = tasks["masked"]
+    checkpoint = tasks["masked-lm"]
     texts = [encode(checkpoint, "Anna gave the [MASK]."), encode(checkpoint, "Anna gave the book.")]
     with pytest.raises(SelectionError, match="do not add up"):
         head_importance(checkpoint, texts, method="ablation")

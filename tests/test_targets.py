@@ -5,22 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attnflow import SelectionError, encode, load_checkpoint
+from attnflow import SelectionError, encode
 from attnflow.targets import choose_target
 from attnflow.tracing import model_inputs
-from tests.checkpoints import PAIR, make_checkpoint
-
-
-@pytest.fixture(scope="module")
-def heads(tmp_path_factory):
-    top = tmp_path_factory.mktemp("heads")
-    made = {
-        "masked-lm": make_checkpoint(top / "masked", "bert", task="masked-lm"),
-        "causal-lm": make_checkpoint(top / "causal", "gpt2", task="causal-lm"),
-        "token-classification": make_checkpoint(top / "tokens", "bert", task="token-classification"),
-        "none": make_checkpoint(top / "none", "bert", task="none"),
-    }
-    return {name: load_checkpoint(folder) for name, folder in made.items()}
+from tests.checkpoints import PAIR
 
 
 def logits(checkpoint, encoding):
@@ -45,8 +33,8 @@ def test_the_predicted_class_by_default(checkpoints):
     assert choose_target(checkpoint, encoding).index == int(logits(checkpoint, encoding)[0].argmax())
 
 
-def test_a_masked_token_is_read_at_the_mask(heads):
-    checkpoint = heads["masked-lm"]
+def test_a_masked_token_is_read_at_the_mask(tasks):
+    checkpoint = tasks["masked-lm"]
     encoding = encode(checkpoint, "Anna gave [MASK] book to a friend.", "He read it.")
     chosen = choose_target(checkpoint, encoding, "the")
     assert encoding.tokens.piece[chosen.position] == "[MASK]"
@@ -60,18 +48,18 @@ def test_a_masked_token_is_read_at_the_mask(heads):
     assert choose_target(checkpoint, encode(checkpoint, *PAIR), "the", position=3).position == 3
 
 
-def test_the_next_token_is_read_at_the_last(heads):
-    checkpoint = heads["causal-lm"]
+def test_the_next_token_is_read_at_the_last(tasks):
+    checkpoint = tasks["causal-lm"]
     encoding = encode(checkpoint, "Anna gave the old")
     chosen = choose_target(checkpoint, encoding, "book")
     assert (chosen.kind, chosen.position) == ("next-token", len(encoding.tokens) - 1)
     assert checkpoint.tokenizer.decode([chosen.index]).strip() == "book"
-    with pytest.raises(SelectionError, match="is not one token of causal, which cuts it into"):
+    with pytest.raises(SelectionError, match="is not one token of causal-lm, which cuts it into"):
         choose_target(checkpoint, encoding, "unbelievable")
 
 
-def test_a_class_of_a_token(heads):
-    checkpoint = heads["token-classification"]
+def test_a_class_of_a_token(tasks):
+    checkpoint = tasks["token-classification"]
     encoding = encode(checkpoint, *PAIR)
     chosen = choose_target(checkpoint, encoding, "yes", position=4)
     scores = logits(checkpoint, encoding)
@@ -92,7 +80,7 @@ def test_a_class_of_a_token(heads):
         ("causal-lm", {"position": 99}, "this text has .* tokens, so give 0 to"),
     ],
 )
-def test_bad_targets_are_named(checkpoints, heads, name, arguments, message):
-    checkpoint = heads.get(name) or checkpoints[name]
+def test_bad_targets_are_named(checkpoints, tasks, name, arguments, message):
+    checkpoint = tasks.get(name) or checkpoints[name]
     with pytest.raises(SelectionError, match=message):
         choose_target(checkpoint, encode(checkpoint, *PAIR), **arguments)

@@ -3,10 +3,9 @@
   "use strict";
   const Attnflow = (globalThis.Attnflow ??= {});
   if (Attnflow.headMatrix) return;
-  const { panel, make, number, colour } = Attnflow;
+  const { panel, make, titled, number, colour } = Attnflow;
   const PATIENCE = 8000; // milliseconds that an answer may take before it is given up
   const named = (layer, head) => `L${layer + 1} H${head + 1}`;
-  const badge = (side, parent) => make("span", "af-badge", { a: "A", b: "B" }[side] ?? "B−A", parent);
 
   /** The pictures of all heads, drawn as one image in the colour of the model. */
   function paint(canvas, side) {
@@ -73,9 +72,7 @@
 
     function grid(side, data, parent) {
       const card = make("section", `af-card af-matrix af-model-${side.side}`, undefined, parent);
-      const header = make("header", "", undefined, card);
-      badge(side.side, header);
-      make("strong", "", side.name, header).title = side.name;
+      titled(side.side, side.name, card);
       const frame = make("div", "af-grid", undefined, make("div", "af-scroll", undefined, card));
       frame.style.setProperty("--heads", side.heads);
       frame.setAttribute("role", "grid");
@@ -170,9 +167,7 @@
       stage.replaceChildren();
       for (const model of models) {
         const card = make("section", `af-card af-model-${model.side}`, undefined, stage);
-        const header = make("header", "", undefined, card);
-        badge(model.side, header);
-        make("strong", "", model.name, header).title = model.name;
+        titled(model.side, model.name, card);
         if (!model.removed) { make("p", "af-note", "All heads are on. Press × on a head to see what changes without it.", card); continue; }
         const heads = model.removed === 1 ? "1 head" : `${model.removed} heads`;
         make("p", "af-facts", `Without ${heads}: the embedding of the token that is read moves by ${number(100 * model.shift, 1)} % of its length.`, card);

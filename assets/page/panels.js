@@ -44,6 +44,29 @@
     return node;
   }
 
+  /** The letters of a piece without the mark that it continues a word. */
+  const plain = (text) => (text.startsWith("·") && text.length > 1 ? text.slice(1) : text);
+
+  /** Put the pieces of a pair into a box: those of one word stay together, and the second sentence begins a line.
+   *  `unit(text, index, word)` adds the piece to its word. */
+  function spread({ text, sentence }, box, unit) {
+    let word = null, second = false;
+    text.forEach((piece, index) => {
+      if (sentence[index] === 1 && !second) { second = true; make("span", "af-break", undefined, box); }
+      const continues = sentence[index] >= 0 && plain(piece) !== piece;
+      if (!continues || !word) word = make("bdi", "af-word", undefined, box);
+      unit(continues ? plain(piece) : piece, index, word);
+    });
+  }
+
+  /** The head of a card: which model, in its colour, and its name. */
+  function titled(side, name, card) {
+    const head = make("header", "", undefined, card);
+    make("span", "af-badge", { a: "A", b: "B", ab: "Δ" }[side] ?? "B−A", head);
+    make("strong", "", name, head).title = name;
+    return head;
+  }
+
   /** Call `draw(data)` now and when Python sends a new value, `redraw(data)` when the theme changes or the panel is resized,
    *  and `clear()` when there is nothing to show.  What comes while a tab is hidden is drawn when it is shown. */
   function panel(element, { props, watch }, selector, { draw, redraw = draw, clear = () => {}, leave = () => {} }) {
@@ -97,9 +120,7 @@
       box.replaceChildren();
       models.forEach((model, index) => {
         const card = make("section", `af-card af-model-${"ab"[index]}`, undefined, box);
-        const head = make("header", "", undefined, card);
-        make("span", "af-badge", "AB"[index], head);
-        make("strong", "", model.name, head).title = model.name;
+        titled("ab"[index], model.name, card);
         make("p", "af-facts", model.facts, card);
         for (const { label, probability, score } of model.classes ?? []) {
           const row = make("div", "af-class", undefined, card);
@@ -127,13 +148,8 @@
 
     function words(data) {
       text.replaceChildren();
-      let group = null, second = false;
-      data.text.forEach((token, index) => {
-        const inSentence = data.sentence[index];
-        if (inSentence === 1 && !second) { second = true; make("span", "af-break", undefined, text); }
-        const continues = inSentence >= 0 && token.startsWith("·") && token.length > 1;
-        if (!continues || !group) group = make("bdi", "af-word", undefined, text);
-        const unit = make("span", inSentence < 0 ? "af-unit af-special" : "af-unit", undefined, group);
+      spread(data, text, (name, index, word) => {
+        const unit = make("span", data.sentence[index] < 0 ? "af-unit af-special" : "af-unit", undefined, word);
         const values = data.models.map((model) => model.influence[layerOf(model)]?.[index] ?? null);
         const circles = make("span", "af-circles", undefined, unit);
         circles.setAttribute("aria-hidden", "true");
@@ -142,9 +158,8 @@
         const own = side === "a" || (side === "both" && !(b > a)) ? "a" : "b";
         const most = side === "a" ? a : side === "b" ? b : Math.max(a, b ?? 0);
         for (let i = 0; i < most; i++) make("i", `af-dot af-${i < shared ? "ab" : own}`, undefined, circles);
-        make("span", "af-token", continues ? token.slice(1) : token, unit);
+        make("span", "af-token", name, unit);
         const told = values.map((value, i) => value === null ? null : `${"AB"[i]} ${number(value)}`).filter(Boolean).join(", ");
-        const name = continues ? token.slice(1) : token;
         unit.title = `${name}: influence ${told} heads`;
         unit.setAttribute("role", "img");
         unit.setAttribute("aria-label", unit.title);
@@ -240,5 +255,5 @@
     panel(element, gradio, ".af-heatmap", { draw, clear, leave: () => Plotly.purge(chart) });
   }
 
-  Object.assign(Attnflow, { Plotly, CONFIG, link, escape, panel, make, makeSvg, chartLayout, colour, number, predictions, sentence, heatmap });
+  Object.assign(Attnflow, { Plotly, CONFIG, link, escape, panel, make, makeSvg, plain, spread, titled, chartLayout, colour, number, predictions, sentence, heatmap });
 })();

@@ -3,7 +3,7 @@
   "use strict";
   const Attnflow = (globalThis.Attnflow ??= {});
   if (Attnflow.strips) return;
-  const { panel, make } = Attnflow;
+  const { panel, make, plain, spread, titled } = Attnflow;
   const ALL = "all";
   /** Three digits; only what has a sign is shown with one. */
   function precise(value, signed) {
@@ -18,21 +18,16 @@
 
     const methodOf = (name) => data.methods.find((method) => method.name === name);
     const lower = (text) => text[0].toLowerCase() + text.slice(1);
-    const plain = (text) => (text.startsWith("·") && text.length > 1 ? text.slice(1) : text);
 
     function words(model, method, box) {
       const strip = make("div", "af-strip", undefined, box), signed = method.signed || model.side === "ab";
       const values = model.values[method.name], scaled = model.scaled[method.name];
-      let group = null, second = false;
-      model.text.forEach((text, index) => {
-        const part = model.sentence[index], continues = part >= 0 && text.startsWith("·") && text.length > 1;
-        if (part === 1 && !second) { second = true; make("span", "af-break", undefined, strip); }
-        if (!continues || !group) group = make("bdi", "af-word", undefined, strip);
+      spread(model, strip, (name, index, word) => {
         const kind = !signed ? "af-size" : scaled[index] < 0 ? "af-against" : "af-for";
-        const token = make("button", `af-heat ${kind}${part < 0 ? " af-special" : ""}`, plain(text), group);
+        const token = make("button", `af-heat ${kind}${model.sentence[index] < 0 ? " af-special" : ""}`, name, word);
         token.type = "button";
         token.style.setProperty("--w", Math.abs(scaled[index]));
-        token.title = `${plain(text)}: ${precise(values[index], signed)}`;
+        token.title = `${name}: ${precise(values[index], signed)}`;
         token.setAttribute("aria-label", token.title);
         token.dataset.at = `${model.side} ${index}`;
         token.setAttribute("aria-pressed", "false");
@@ -90,9 +85,7 @@
       about.textContent = one ? `Why may it disagree with the others? It measures: ${lower(one.measures)} It ignores: ${lower(one.ignores)} (${one.source})` : "Every method with its own scale: the strongest word of each strip has the full colour.";
       strips.replaceChildren();
       for (const model of data.models) {
-        const section = make("section", `af-model af-model-${model.side}`, undefined, strips), head = make("header", "", undefined, section);
-        make("span", "af-badge", model.side === "ab" ? "Δ" : model.side.toUpperCase(), head);
-        make("strong", "", model.name, head).title = model.name;
+        const section = make("section", `af-model af-model-${model.side}`, undefined, strips), head = titled(model.side, model.name, section);
         if (model.about) make("span", "af-facts", model.about, head);
         if (model.problem) make("p", "af-note", model.problem, section);
         if (!model.values) continue;

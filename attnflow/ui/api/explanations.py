@@ -120,8 +120,8 @@ def saliency(
         model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
         sentence_a: The first sentence.
         sentence_b: The second sentence; may be empty.
-        method: input_gradient, input_gradient_norm, integrated_gradients, lrp, attn_lrp, occlusion, attention_rollout
-            or influence.
+        method: input_gradient, input_gradient_norm, integrated_gradients, lrp, attn_lrp, occlusion, attention_rollout,
+            influence or hidden_token_attribution.
         target: Class, or for language models a token, whose score is explained; what the model predicts if empty.
         against: Second class or token, whose score is subtracted; none if empty.
         pruned: Heads to switch off as [layer, head], both counted from 0.
