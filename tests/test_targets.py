@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attnflow import SelectionError, encode
-from attnflow.targets import choose_target
+from attnflow.targets import Target, choose_target
 from attnflow.tracing import model_inputs
 from tests.checkpoints import PAIR
 
@@ -84,3 +84,11 @@ def test_bad_targets_are_named(checkpoints, tasks, name, arguments, message):
     checkpoint = tasks.get(name) or checkpoints[name]
     with pytest.raises(SelectionError, match=message):
         choose_target(checkpoint, encode(checkpoint, *PAIR), **arguments)
+
+
+def test_the_probability_is_that_of_the_problem():
+    scores = torch.tensor([[2.0, -1.0, 0.5]])
+    expected = {"single_label": scores.softmax(-1), "multi_label": scores.sigmoid(), "regression": scores.exp()}
+    for problem, chances in expected.items():
+        target = Target("class", 1, "no", None, problem)
+        torch.testing.assert_close(target.log_probability(scores).exp(), chances[:, 1])
