@@ -26,6 +26,10 @@ class TooManyRequestsError(AttnflowError):
     """A visitor asks more often than this machine can serve."""
 
 
+class EndedError(AttnflowError):
+    """What a request ran ended as if it were the whole program."""
+
+
 class TextError(AttnflowError):
     """A sentence is empty, too long, or cannot be tokenized."""
 

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from attnflow import limits
-from attnflow.errors import TooManyRequestsError
+from attnflow.errors import EndedError, TooManyRequestsError, brief
 
 _SECONDS = 60.0
 _MOST_VISITORS = 10_000
@@ -33,10 +33,18 @@ _visitor: ContextVar[Visitor | None] = ContextVar("attnflow_visitor", default=No
 
 @contextmanager
 def serving(visitor: Visitor | None) -> Iterator[None]:
-    """Do something for a visitor; None for nobody in particular, such as a program that uses the library."""
+    """Do something for a visitor; None for nobody in particular, such as a program that uses the library.
+
+    Raises:
+        EndedError: If what was done wants to end the process: one request must not take all others with it.
+    """
     before = _visitor.set(visitor)
     try:
         yield
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise EndedError(
+            f"The analysis was ended before it had a result ({brief(error)}); try again, or choose another checkpoint."
+        ) from error
     finally:
         _visitor.reset(before)
 

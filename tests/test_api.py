@@ -212,6 +212,29 @@ def test_a_graph_that_ends_early_says_so(client):
     assert answer["rings"][0] == []
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "arguments"),
+    [
+        ("/predict", {}),
+        ("/attention_flow", {}),
+        ("/attention_map", {"layer": 0, "head": 0}),
+        ("/hidden_token_attribution", {"layer": 0, "head": 0}),
+        ("/attention_vs_attribution", {}),
+        ("/head_importance", {"method": "gate"}),
+        ("/prune_heads", {"pruned": [[0, 1]]}),
+        ("/pruning_curve", {"steps": 2}),
+        ("/head_interactions", {}),
+        ("/saliency", {"method": "input_gradient"}),
+        ("/faithfulness", {}),
+    ],
+)
+def test_every_answer_says_how_two_sentences_were_joined(client, hub, folders, endpoint, arguments):
+    hub.add("lab/joined", folders["gpt2"])
+    two = client.predict("lab/joined", *PAIR, **arguments, api_name=endpoint)
+    one = client.predict("lab/joined", PAIR[0], **arguments, api_name=endpoint)
+    assert "the sentences are joined by its" in two["note"] and "joined" not in one["note"]
+
+
 def test_markup_is_text(client):
     text = "<b>bold</b> ${1+1} {{x}} </s> 😀 مرحبا"
     answer = client.predict("demo/finetuned", text, "", api_name="/predict")

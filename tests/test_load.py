@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
 import pytest
 
 from attnflow import checkpoint, limits, service
@@ -45,3 +50,33 @@ def test_a_wrong_answer_under_load_is_noticed(url, monkeypatch):
     jobs = [Job("predict", ("demo/finetuned", "A cat sleeps.", "", []))]
     assert len(hammer(url, jobs, seconds=1, clients=1).wrong) > 1
     assert FULL.search("Queue is full! Please try again.")
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
+def test_a_worker_that_dies_takes_nobody_with_it(url, monkeypatch, error):
+    """Three clients wait for one run, which dies: each gets a sentence, and the next one its answer."""
+    run, started, died = service.capture, threading.Event(), []
+
+    def capture(*arguments, **options):
+        if not died:
+            died.append(error)
+            started.wait(10)
+            raise error("killed")
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(service, "capture", capture)
+    job = Job("predict", ("demo/finetuned", f"A cat meets {error.__name__}.", "", []))
+
+    def ask(_: int = 0) -> tuple[str, object]:
+        with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client:
+            return job.send(client)
+
+    with ThreadPoolExecutor(3) as clients:
+        answers = clients.map(ask, range(3))
+        time.sleep(0.3)  # so that all of them wait
+        started.set()
+        outcomes = list(answers)
+    assert {outcome for outcome, _ in outcomes} <= {"complete", "error"} and ("error" in dict(outcomes))
+    if error is not MemoryError:  # what Python itself raises is told by Gradio, without details
+        assert any("was ended before it had a result" in str(told) for _, told in outcomes)
+    assert ask()[0] == "complete"

@@ -100,7 +100,7 @@ def hidden_token_attribution(
         "probes": probes,
         "standard_error": None if error is None else _table(error[layer, head]),
         "relative_error": rounded(found.relative_error),
-        "note": _note(probes),
+        "note": answers.run_note(run, _note(probes)),
     }
 
 
@@ -136,7 +136,7 @@ def attention_vs_attribution(
         "estimated": probes is not None,
         "probes": probes,
         "relative_error": rounded(from_input.relative_error),
-        "note": _note(probes),
+        "note": answers.run_note(run, _note(probes)),
     }
 
 

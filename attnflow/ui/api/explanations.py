@@ -22,6 +22,7 @@ from attnflow.ui.api.answers import (
     TokenAnswer,
     model_answer,
     pruned_answer,
+    run_note,
     sentence_number,
     tokens_answer,
 )
@@ -102,6 +103,13 @@ class CompareSaliencyAnswer(TypedDict):
     a: SaliencyAnswer
     b: SaliencyAnswer
     note: str
+
+
+_MERIT = (
+    "Comprehensiveness: what the target loses without the top words (large is good). Sufficiency: what it loses with "
+    "nothing but them (small is good). Merit: their difference, averaged; random_merit is the same for random "
+    "rankings. A word is removed by a token in its place, or by keeping all others from attending to it."
+)
 
 
 @endpoint
@@ -254,7 +262,7 @@ def saliency_answer(run: Run, found: Saliency) -> SaliencyAnswer:
         "bias_share": rounded(found.bias_share),
         "residual": None if found.residual is None else rounded(found.residual),
         "notes": {name: value if isinstance(value, str) else rounded(value) for name, value in found.notes.items()},
-        "note": sum_note(found),
+        "note": run_note(run, sum_note(found)),
     }
 
 
@@ -293,9 +301,7 @@ def faithfulness_answer(run: Run, found: Report) -> FaithfulnessAnswer:
         "random_merit": [rounded(value) for value in measured.random_merit],
         "agreement": [[_number(value) for value in row] for row in found.agreement],
         "verdict": found.verdict,
-        "note": "Comprehensiveness: what the target loses without the top words (large is good). Sufficiency: what it "
-        "loses with nothing but them (small is good). Merit: their difference, averaged; random_merit is the same for "
-        "random rankings. A word is removed by a token in its place, or by keeping all others from attending to it.",
+        "note": run_note(run, _MERIT),
     }
 
 

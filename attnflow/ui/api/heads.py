@@ -117,7 +117,7 @@ def head_importance(model: str, sentence_a: str, sentence_b: str = "", method: s
         "quantity": view.quantity,
         "target": view.target,
         "importance": _table(view.values),
-        "note": view.note,
+        "note": answers.run_note(run, view.note),
     }
 
 
@@ -168,7 +168,7 @@ def prune_heads(
         ],
         "tau": TAU,
         "alpha": ALPHA,
-        "note": answers.prediction_note(after.card),
+        "note": answers.run_note(after, answers.prediction_note(after.card)),
     }
 
 
@@ -206,7 +206,7 @@ def pruning_curve(
             "mean": [rounded(value) for value in view.random.score.mean(0)],
             "spread": [rounded(value) for value in view.random.score.std(0, ddof=1)],
         },
-        "note": view.note,
+        "note": answers.run_note(run, view.note),
     }
 
 
@@ -237,7 +237,7 @@ def head_interactions(
         "single": _table(view.found.single),
         "pair": _table(view.found.pair),
         "interaction": _table(view.found.interaction),
-        "note": view.note,
+        "note": answers.run_note(run, view.note),
     }
 
 
