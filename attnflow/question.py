@@ -73,24 +73,13 @@ class Question:
     @cached_property
     def hidden(self) -> NDArray[np.float32]:
         """`[T, D]`: what enters the first layer."""
-        return self._text[0]
+        return self._entering(**model_inputs(self.encoding))
 
     @cached_property
     def score(self) -> float:
         """The score that is explained."""
-        return self._text[1]
-
-    @cached_property
-    def _text(self) -> tuple[NDArray[np.float32], float]:
-        seen = []
-
-        def look(hidden: torch.Tensor) -> torch.Tensor:
-            seen.append(hidden[0].numpy())
-            return hidden
-
         with torch.inference_mode():
-            score = float(self._scored(self._logits(look))[0])
-        return seen[0], score
+            return float(self._scored(self._logits(lambda hidden: hidden))[0])
 
     @cached_property
     def blank(self) -> NDArray[np.float32]:
@@ -102,24 +91,28 @@ class Question:
         """
         if self.baseline == "zero":
             return np.zeros_like(self.hidden)
-        tokenizer, model = self.checkpoint.tokenizer, self.checkpoint.model.base_model
-        embeddings, words = model.get_input_embeddings(), torch.from_numpy(self.words)
+        tokenizer, embeddings = self.checkpoint.tokenizer, self.checkpoint.model.get_input_embeddings()
+        inputs, words = model_inputs(self.encoding), torch.from_numpy(self.words)
+        with torch.inference_mode():
+            vectors = embeddings(inputs.pop("input_ids"))
+            if self.baseline == "mean":
+                vectors[0, words] = embeddings(torch.arange(embeddings.num_embeddings)).mean(dim=0)
+            else:
+                token = tokenizer.mask_token_id if self.baseline == "mask" else tokenizer.pad_token_id
+                vectors[0, words] = embeddings(torch.tensor(token))
+        # As vectors, because some models take positions from where the padding is.
+        return self._entering(inputs_embeds=vectors, **inputs)
+
+    def _entering(self, **inputs: torch.Tensor) -> NDArray[np.float32]:
+        """`[T, D]`: what enters the first layer of a pass that ends there."""
         seen = []
 
         def look(layer: int, hidden: torch.Tensor) -> torch.Tensor:
             seen.append(hidden)
             return hidden
 
-        inputs = model_inputs(self.encoding)
-        del inputs["input_ids"]  # as vectors, because some models take positions from where the padding is
-        with torch.inference_mode(), layers.steer(enter=look):
-            vectors = embeddings(torch.from_numpy(self.encoding.inputs["input_ids"])[None])
-            if self.baseline == "mean":
-                vectors[0, words] = embeddings(torch.arange(embeddings.num_embeddings)).mean(dim=0)
-            else:
-                token = tokenizer.mask_token_id if self.baseline == "mask" else tokenizer.pad_token_id
-                vectors[0, words] = embeddings(torch.tensor(token))
-            model(inputs_embeds=vectors, **inputs)
+        with torch.inference_mode(), attention.record(keep=False, last=0), layers.steer(enter=look):
+            self.checkpoint.model.base_model(**inputs)
         return seen[0][0].numpy()
 
     def scores(
