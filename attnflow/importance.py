@@ -14,9 +14,9 @@ from attnflow import attention
 from attnflow.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.head_parameters import HeadParameters, LinearCall, LinearCalls, head_parameters
-from attnflow.losses import Label, Quantity, choose_loss, examples, has_task, run_model
+from attnflow.losses import Label, Quantity, batches_allowed, choose_loss, examples, has_task, run_model
 from attnflow.records import Encoding, Head
-from attnflow.sweeps import Sweep, batches_allowed, gates_without
+from attnflow.sweeps import Sweep, gates_without
 
 Method = Literal["taylor", "gate", "ablation"]
 _TOKENS_AT_ONCE = 1024

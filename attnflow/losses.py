@@ -47,14 +47,24 @@ def read_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
     return root_position(checkpoint, encoding)
 
 
+def batches_allowed(checkpoint: Checkpoint) -> bool:
+    """Whether several texts may run at once: a causal classifier finds where a text ends by its padding, if any."""
+    classifies = checkpoint.head.trained and checkpoint.head.kind == "sequence-classification"
+    padded = checkpoint.model.config.get_text_config().pad_token_id is not None
+    return padded or not (classifies and checkpoint.root == "last")
+
+
 _reads_one: WeakKeyDictionary[torch.nn.Module, dict[bool, bool]] = WeakKeyDictionary()
 
 
 def reads_one_position(checkpoint: Checkpoint, encoding: Encoding) -> bool:
     """Whether after the last attention only `read_position` matters; not so if all positions are pooled.
 
-    Found by trying on the first example, and the same for every other.
+    Found by trying on the first example, and the same for every other. Nothing is known of models that are not
+    steerable: their layers may have other axes.
     """
+    if not checkpoint.steerable:
+        return False
     task = has_task(checkpoint, encoding)
     known = _reads_one.setdefault(checkpoint.model, {})
     if task not in known:

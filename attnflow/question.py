@@ -21,7 +21,7 @@ from attnflow import attention, layers, relevance
 from attnflow.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.linear import SparingLinear
-from attnflow.losses import reads_one_position
+from attnflow.losses import batches_allowed, reads_one_position
 from attnflow.records import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.targets import Target, choose_target
 from attnflow.tracing import capture, head_gates, model_inputs, root_position
@@ -172,7 +172,7 @@ class Question:
         if self.target.position is not None or self.checkpoint.root != "first":
             return False
         kept = ~self.words
-        kept[np.flatnonzero(self.words)[::2]] = True
+        kept[np.flatnonzero(self.words)[1::2]] = True  # at least one word is left out
         masked = self._scores(np.arange(len(kept))[None], kept[None], False, False)
         left_out = self._scores(np.flatnonzero(kept)[None], None, False, False)
         return bool(np.allclose(masked, left_out, rtol=1e-4, atol=1e-4))
@@ -211,7 +211,7 @@ class Question:
 
         They are estimated from Gaussian directions `v` of these outputs: the mean of `||v J||^2` is `||J||_F^2`.
         """
-        source = torch.from_numpy(self.trace.hidden[0].copy()).expand(probes, -1, -1).clone().requires_grad_()
+        source = torch.from_numpy(self.hidden.copy()).expand(probes, -1, -1).clone().requires_grad_()
         gates, last = head_gates(self.checkpoint, self.pruned), self.checkpoint.n_layers - 1
         with torch.enable_grad(), attention.record(gates, last=last) as recording, layers.steer(hidden=source):
             self.checkpoint.model.base_model(**model_inputs(self.encoding, probes))
@@ -240,6 +240,7 @@ class Question:
         vocabulary = self.checkpoint.model.get_input_embeddings().num_embeddings
         scores = vocabulary if self.checkpoint.head.kind.endswith("-lm") else 1
         size = max(1, min(_TOKENS_AT_ONCE, _SCORES_AT_ONCE // scores) // length)
+        size = size if batches_allowed(self.checkpoint) else 1
         return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
     def _logits(

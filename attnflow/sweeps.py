@@ -17,6 +17,7 @@ from attnflow.linear import SparingLinear
 from attnflow.losses import (
     Label,
     Loss,
+    batches_allowed,
     choose_loss,
     has_task,
     nearly_equal,
@@ -208,10 +209,3 @@ def _try(checkpoint: Checkpoint, encoding: Encoding, *, task: bool) -> _Abilitie
         except (RuntimeError, ValueError, IndexError):
             grows = False
     return _Abilities(grows or batches_allowed(checkpoint), grows)
-
-
-def batches_allowed(checkpoint: Checkpoint) -> bool:
-    """Whether several texts may run at once: a causal classifier finds where a text ends by its padding, if any."""
-    classifies = checkpoint.head.trained and checkpoint.head.kind == "sequence-classification"
-    padded = checkpoint.model.config.get_text_config().pad_token_id is not None
-    return padded or not (classifies and checkpoint.root == "last")

@@ -196,8 +196,19 @@ def head_gates(checkpoint: Checkpoint, pruned: frozenset[Head]) -> torch.Tensor 
 
 
 def root_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
-    """The token whose last embedding a task reads that scores the whole text."""
-    return 0 if checkpoint.root == "first" else len(encoding.tokens) - 1
+    """The token whose last embedding a task reads that scores the whole text.
+
+    A causal classifier finds the end of the text by its padding, also where someone wrote a padding token.
+    """
+    if checkpoint.root == "first":
+        return 0
+    model, ids = checkpoint.model, encoding.inputs["input_ids"]
+    classifies = checkpoint.head.trained and checkpoint.head.kind == "sequence-classification"
+    padding = model.config.get_text_config().pad_token_id
+    if not classifies or padding is None or model.config.model_type == "xlnet":  # its <cls> ends the text in any case
+        return len(ids) - 1
+    written = np.flatnonzero(ids != padding)
+    return int(written[-1]) if len(written) else 0
 
 
 def model_inputs(encoding: Encoding, copies: int = 1) -> dict[str, torch.Tensor]:

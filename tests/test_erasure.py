@@ -11,6 +11,7 @@ import torch
 
 from attnflow import SelectionError, encode, faithfulness, saliency
 from attnflow.explanations.erasure import FRACTIONS, SEEDS, measure
+from attnflow.explanations.report import report
 from attnflow.question import ask
 from attnflow.tracing import model_inputs
 from tests.checkpoints import PAIR
@@ -52,8 +53,10 @@ def test_removal_equals_texts_changed_one_by_one(checkpoints, name):
 
 
 def test_tokens_are_left_out_only_where_the_layers_do_not_count_them(checkpoints):
-    order = {name: ask(c, encode(c, *PAIR), "yes")._order_is_in_input for name, c in checkpoints.items()}
-    assert {name for name, inside in order.items() if inside} == {"bert", "roberta", "distilbert", "albert", "electra"}
+    for text in (PAIR, ("a",), ("a a",)):
+        order = {name: ask(c, encode(c, *text), "yes")._order_is_in_input for name, c in checkpoints.items()}
+        inside = {"bert", "roberta", "distilbert", "albert", "electra"}
+        assert {name for name, told in order.items() if told} == inside, text
 
 
 def test_several_at_once_are_as_one_by_one(checkpoints):
@@ -122,9 +125,17 @@ def test_a_regression_is_measured_by_its_score(checkpoints):
 
 
 @pytest.mark.parametrize(
-    "values", [[1.0, 2.0], "text", None, [np.nan] * 31, np.ones((31, 1)), [[1], [2, 3]]], ids=lambda v: str(v)[:12]
+    "values",
+    [[1.0, 2.0], "text", None, lambda n: [np.nan] * n, lambda n: np.ones((n, 1)), [[1], [2, 3]]],
+    ids=["short", "text", "nothing", "not finite", "of two axes", "ragged"],
 )
 def test_values_that_do_not_fit_are_refused(checkpoints, values):
     encoding = encode(checkpoints["bert"], *PAIR)
+    values = values(len(encoding.tokens)) if callable(values) else values
     with pytest.raises(SelectionError, match=r"is no list of .* finite numbers, one for each token"):
         faithfulness(checkpoints["bert"], encoding, {"mine": values}, target="yes")
+
+
+def test_one_word_cannot_be_ranked(checkpoints):
+    found = report(checkpoints["bert"], encode(checkpoints["bert"], "a"), target="yes")
+    assert found.verdict == "Every ranking of this text's words does the same, so none can be told from another."

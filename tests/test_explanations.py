@@ -33,7 +33,7 @@ from attnflow.question import ask
 from attnflow.rollout import attention_rollout
 from attnflow.tracing import model_inputs
 from tests import reference
-from tests.checkpoints import N_LAYERS, PAIR
+from tests.checkpoints import N_LAYERS, PAIR, edited_config
 from tests.random_traces import random_trace
 
 MIXED = ["bert", "modernbert", "gpt2", "llama"]
@@ -246,6 +246,19 @@ def test_many_variants_at_once_are_as_one_by_one(checkpoints, name, monkeypatch)
     monkeypatch.setattr("attnflow.question._TOKENS_AT_ONCE", 2 * len(question.words))
     np.testing.assert_allclose(question.scores(removed), together, atol=1e-4)
     np.testing.assert_allclose(question.scores(removed[:1] | ~question.words, "attention"), masked, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "integrated_gradients"])
+def test_a_model_that_takes_one_text_at_a_time_is_explained_too(checkpoints, folders, tmp_path, method):
+    """A causal classifier without padding does not know where the texts of a batch end."""
+    folder = edited_config(folders["gpt2"], tmp_path / "unpadded", pad_token_id=None)
+    alone, usual = attnflow.load_checkpoint(folder), checkpoints["gpt2"]
+    with pytest.raises(ValueError, match="no padding token"):
+        alone.model(**model_inputs(encode(alone, *PAIR), 2))
+    found, expected = (
+        saliency(c, encode(c, *PAIR), target="yes", method=method, baseline="zero") for c in (alone, usual)
+    )
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-3, atol=1e-5)
 
 
 def test_a_pruned_head_is_out_of_every_explanation(checkpoints):

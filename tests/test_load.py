@@ -54,7 +54,7 @@ def test_a_wrong_answer_under_load_is_noticed(url, monkeypatch):
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
 def test_a_worker_that_dies_takes_nobody_with_it(url, monkeypatch, error):
-    """Three clients wait for one run, which dies: each gets a sentence, and the next one its answer."""
+    """Two clients wait for one run, which dies: both get a sentence, and the next one its answer."""
     run, started, died = service.capture, threading.Event(), []
 
     def capture(*arguments, **options):
@@ -71,12 +71,12 @@ def test_a_worker_that_dies_takes_nobody_with_it(url, monkeypatch, error):
         with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client:
             return job.send(client)
 
-    with ThreadPoolExecutor(3) as clients:
-        answers = clients.map(ask, range(3))
-        time.sleep(0.3)  # so that all of them wait
+    with ThreadPoolExecutor(2) as clients:
+        answers = clients.map(ask, range(2))
+        time.sleep(0.5)  # so that both of them wait
         started.set()
         outcomes = list(answers)
-    assert {outcome for outcome, _ in outcomes} <= {"complete", "error"} and ("error" in dict(outcomes))
-    if error is not MemoryError:  # what Python itself raises is told by Gradio, without details
-        assert any("was ended before it had a result" in str(told) for _, told in outcomes)
+    assert [outcome for outcome, _ in outcomes] == ["error", "error"]
+    if error is not MemoryError:  # which Gradio tells without details
+        assert all("was ended before it had a result" in str(told) for _, told in outcomes)
     assert ask()[0] == "complete"

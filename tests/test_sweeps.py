@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from attnflow import attention, encode, sweeps
+from attnflow import attention, encode, load_checkpoint, sweeps
 from attnflow.losses import reads_one_position
+from attnflow.question import ask
 from attnflow.sweeps import Sweep, single_removals
 from attnflow.tracing import model_inputs
-from tests.checkpoints import ARCHITECTURES, N_HEADS, N_LAYERS, PAIR
+from tests.checkpoints import ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, make_checkpoint
 
 
 def some_gates():
@@ -55,6 +56,31 @@ def test_rows_that_run_together_give_what_each_gives_alone(checkpoints, name, mo
         torch.testing.assert_close(collect(sweep, gates[:9]), expected[:9], rtol=1e-4, atol=1e-5)
         whole = torch.ones(1, N_LAYERS, N_HEADS)
         torch.testing.assert_close(sweep.base, one_by_one(checkpoint, encoding, whole), rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_whose_batch_is_another_axis_is_spared_nothing(tmp_path, monkeypatch):
+    """XLNet's layers take [T, B, D], which looks like [B, T, D] where there are as many rows as tokens."""
+    monkeypatch.setattr(sweeps, "SPARING_WIDTH", 0)
+    monkeypatch.setattr(sweeps, "MOST_TOKENS", 10**6)  # all in one pass
+    checkpoint = load_checkpoint(make_checkpoint(tmp_path / "xlnet", "xlnet"))
+    encoding, gates = encode(checkpoint, *PAIR), some_gates()
+    rows = gates.repeat(2, 1, 1)[: len(encoding.tokens) - 1]  # the untouched text is one more
+    found = collect(Sweep(checkpoint, encoding), rows)
+    torch.testing.assert_close(found, one_by_one(checkpoint, encoding, rows), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["Anna gave the book <pad>", "Anna gave the book"])
+def test_a_text_that_ends_in_padding_is_read_where_the_model_reads_it(checkpoints, text, monkeypatch):
+    monkeypatch.setattr(sweeps, "SPARING_WIDTH", 0)
+    checkpoint, gates = checkpoints["gpt2"], some_gates()
+    assert checkpoint.tokenizer.pad_token == "<pad>"
+    collect(Sweep(checkpoint, encode(checkpoint, "A text before.")), gates[:3])
+    encoding = encode(checkpoint, text)
+    expected = one_by_one(checkpoint, encoding, gates)
+    torch.testing.assert_close(collect(Sweep(checkpoint, encoding), gates), expected, rtol=1e-4, atol=1e-5)
+    question = ask(checkpoint, encoding, "yes")
+    nothing = np.zeros((1, len(encoding.tokens)), bool)
+    assert question.scores(nothing)[0] == pytest.approx(question.score, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["bert", "albert", "gpt2"])

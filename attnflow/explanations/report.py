@@ -47,6 +47,8 @@ class Report:
         titles = [one.method.title for one in self.answers]
         best = int(np.argmax(measured.merit))
         lost = [title for title, beats in zip(titles, measured.beats_random, strict=True) if not beats]
+        if np.ptp(np.concatenate((measured.merit, measured.random_merit))) == 0:
+            return "Every ranking of this text's words does the same, so none can be told from another."
         if len(lost) == len(titles):
             return "On this input no explanation beats a random ranking of the words; trust none of them here."
         line = f"On this input {titles[best]} stands up best."
