@@ -77,6 +77,11 @@ class TaskHead:
     """Names of the classes of a trained head that classifies the text or its tokens."""
     problem: Literal["single_label", "multi_label", "regression"] = "single_label"
 
+    @property
+    def classifies_texts(self) -> bool:
+        """Whether it has been trained to score the whole text."""
+        return self.trained and self.kind == "sequence-classification"
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
@@ -110,6 +115,11 @@ class Checkpoint:
     def key(self) -> tuple[str, str]:
         """What tells this checkpoint from every other."""
         return self.name, self.sha
+
+    @property
+    def padding(self) -> int | None:
+        """The token that fills up a batch, as the model knows it; None if it knows none."""
+        return self.model.config.get_text_config().pad_token_id
 
 
 _loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: 4 * loaded.n_parameters)

@@ -200,7 +200,7 @@ def _batches(checkpoint: Checkpoint, encodings: list[Encoding]) -> Iterator[list
 def _padded(checkpoint: Checkpoint, encodings: list[Encoding]) -> dict[str, torch.Tensor]:
     """What the model is called with for several examples: `[B, T]`, the shorter ones filled up on the right."""
     size = max(len(encoding.tokens) for encoding in encodings)
-    filler = {"input_ids": checkpoint.model.config.get_text_config().pad_token_id or 0}
+    filler = {"input_ids": checkpoint.padding or 0}
     inputs = {}
     for name in encodings[0].inputs:
         rows = [

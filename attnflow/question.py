@@ -21,7 +21,7 @@ from attnflow import attention, layers, relevance
 from attnflow.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.linear import SparingLinear
-from attnflow.losses import batches_allowed, reads_one_position
+from attnflow.losses import batches_allowed, nearly_equal, reads_one_position
 from attnflow.records import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.targets import Target, choose_target
 from attnflow.tracing import capture, head_gates, model_inputs, root_position
@@ -128,32 +128,31 @@ class Question:
         Returns:
             `[B]`
         """
-        root_only = reads_one_position(self.checkpoint, self.encoding)
+        root = self.root if reads_one_position(self.checkpoint, self.encoding) else None
         here = np.broadcast_to(np.arange(removed.shape[1]), removed.shape)
         if way == "token":
-            return self._scores(here + removed.shape[1] * removed, None, root_only, probability)
+            return self._scores(here + removed.shape[1] * removed, None, root, probability)
         if not self._order_is_in_input:
-            return self._scores(here, ~removed, root_only, probability)
+            return self._scores(here, ~removed, root, probability)
         given, lengths = np.empty(len(removed)), (~removed).sum(axis=1)
         for length in np.unique(lengths):  # those that no one attends to need not be there at all
             rows = lengths == length
             kept = here[rows][~removed[rows]].reshape(-1, length)
-            given[rows] = self._scores(kept, None, root_only, probability)
+            given[rows] = self._scores(kept, None, root, probability)
         return given
 
     def _scores(
-        self, which: NDArray[np.intp], attended: NDArray[np.bool_] | None, root_only: bool, probability: bool
+        self, which: NDArray[np.intp], attended: NDArray[np.bool_] | None, root: int | None, probability: bool
     ) -> NDArray[np.float64]:
         """Run texts `[B, L]`, made of token `t` of the text where they hold `t`, of its blank where they hold `T + t`.
 
         Args:
             which: The texts.
             attended: `[B, L]`: the tokens that may be attended to; all if None.
-            root_only: Whether what follows the last attention may be computed at the root alone.
+            root: The token at which alone what follows the last attention is computed; None for all.
             probability: As in `scores`.
         """
         vectors = self.hidden if which.max() < len(self.hidden) else np.concatenate((self.hidden, self.blank))
-        root = self.root if root_only else None
         given = np.empty(len(which))
         for rows in self._batches(*which.shape):
             part = torch.from_numpy(vectors[which[rows]])
@@ -173,9 +172,9 @@ class Question:
             return False
         kept = ~self.words
         kept[np.flatnonzero(self.words)[1::2]] = True  # at least one word is left out
-        masked = self._scores(np.arange(len(kept))[None], kept[None], False, False)
-        left_out = self._scores(np.flatnonzero(kept)[None], None, False, False)
-        return bool(np.allclose(masked, left_out, rtol=1e-4, atol=1e-4))
+        masked = self._scores(np.arange(len(kept))[None], kept[None], None, False)
+        left_out = self._scores(np.flatnonzero(kept)[None], None, None, False)
+        return nearly_equal(torch.from_numpy(left_out), torch.from_numpy(masked))
 
     def gradients(
         self, hidden: NDArray[np.float32] | None = None
@@ -211,7 +210,7 @@ class Question:
 
         They are estimated from Gaussian directions `v` of these outputs: the mean of `||v J||^2` is `||J||_F^2`.
         """
-        source = torch.from_numpy(self.hidden.copy()).expand(probes, -1, -1).clone().requires_grad_()
+        source = torch.from_numpy(self.hidden).expand(probes, -1, -1).clone().requires_grad_()
         gates, last = head_gates(self.checkpoint, self.pruned), self.checkpoint.n_layers - 1
         with torch.enable_grad(), attention.record(gates, last=last) as recording, layers.steer(hidden=source):
             self.checkpoint.model.base_model(**model_inputs(self.encoding, probes))

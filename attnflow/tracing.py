@@ -160,7 +160,7 @@ def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head
     """
     heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
     gates = head_gates(checkpoint, heads)
-    trained = checkpoint.head.trained and checkpoint.head.kind == "sequence-classification"
+    trained = checkpoint.head.classifies_texts
     # The head of a language model would cost much and tell nothing of what is recorded.
     model = checkpoint.model if trained else checkpoint.model.base_model
     try:
@@ -202,10 +202,9 @@ def root_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
     """
     if checkpoint.root == "first":
         return 0
-    model, ids = checkpoint.model, encoding.inputs["input_ids"]
-    classifies = checkpoint.head.trained and checkpoint.head.kind == "sequence-classification"
-    padding = model.config.get_text_config().pad_token_id
-    if not classifies or padding is None or model.config.model_type == "xlnet":  # its <cls> ends the text in any case
+    ids, padding = encoding.inputs["input_ids"], checkpoint.padding
+    ends_anyway = checkpoint.model.config.model_type == "xlnet"  # with its <cls>
+    if not checkpoint.head.classifies_texts or padding is None or ends_anyway:
         return len(ids) - 1
     written = np.flatnonzero(ids != padding)
     return int(written[-1]) if len(written) else 0

@@ -69,6 +69,20 @@ def test_a_model_whose_batch_is_another_axis_is_spared_nothing(tmp_path, monkeyp
     torch.testing.assert_close(found, one_by_one(checkpoint, encoding, rows), rtol=1e-4, atol=1e-5)
 
 
+def test_a_layer_that_writes_into_what_it_was_given_is_spared_nothing(checkpoints, monkeypatch):
+    """After the last attention all positions of a spared map are one piece of memory, which nobody may write to."""
+    import copy
+
+    monkeypatch.setattr(sweeps, "SPARING_WIDTH", 0)
+    model = copy.deepcopy(checkpoints["bert"].model)
+    model.bert.encoder.layer[-1].intermediate.dense.register_forward_hook(lambda module, x, y: y.mul_(2))
+    checkpoint = dataclasses.replace(checkpoints["bert"], model=model)
+    encoding, gates = encode(checkpoint, *PAIR), some_gates()
+    assert not reads_one_position(checkpoint, encoding)
+    expected = one_by_one(checkpoint, encoding, gates)
+    torch.testing.assert_close(collect(Sweep(checkpoint, encoding), gates), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("text", ["Anna gave the book <pad>", "Anna gave the book"])
 def test_a_text_that_ends_in_padding_is_read_where_the_model_reads_it(checkpoints, text, monkeypatch):
     monkeypatch.setattr(sweeps, "SPARING_WIDTH", 0)

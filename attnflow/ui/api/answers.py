@@ -51,7 +51,7 @@ def model_answer(card: service.ModelCard) -> ModelAnswer:
         "heads": card.n_heads,
         "parameters": card.n_parameters,
         "task_head": card.head.kind,
-        "trained_classifier": card.head.kind == "sequence-classification" and card.head.trained,
+        "trained_classifier": card.head.classifies_texts,
         "encoder_alone": card.encoder_alone,
         "license": card.license,
     }
