@@ -8,7 +8,7 @@ import os
 import transformers
 
 from attnflow import limits
-from attnflow.ui.page import THEME, build
+from attnflow.web.page import THEME, build
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()

@@ -18,38 +18,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnflow.agreement import Agreement
-    from attnflow.attribution import attribution_estimates, hidden_token_attribution
-    from attnflow.checkpoint import Checkpoint, load_checkpoint
-    from attnflow.comparison import Pairing, merge_words, pair_traces
-    from attnflow.errors import (
-        AttnflowError,
-        CheckpointError,
-        SelectionError,
-        TextError,
-        UnsupportedArchitectureError,
-    )
-    from attnflow.explanations.erasure import Faithfulness, faithfulness
-    from attnflow.explanations.explain import Saliency, saliency
-    from attnflow.graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
-    from attnflow.head_matrix import MeanAttention, normalise_importance
-    from attnflow.importance import HeadImportance, head_importance
-    from attnflow.patterns import Patterns
-    from attnflow.positions import RelativePositions
-    from attnflow.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
-    from attnflow.records import Attribution, Encoding, Tokens, Trace
-    from attnflow.rollout import attention_rollout
-    from attnflow.tracing import capture, encode
+    from attnflow.checkpoints.checkpoint import Checkpoint, load_checkpoint
+    from attnflow.errors import AttnflowError, CheckpointError, SelectionError, TextError, UnsupportedArchitectureError
+    from attnflow.methods.heads.importance import HeadImportance, head_importance
+    from attnflow.methods.heads.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
+    from attnflow.methods.hta.attribution import attribution_estimates, hidden_token_attribution
+    from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
+    from attnflow.methods.saliency.explain import Saliency, saliency
+    from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
+    from attnflow.runtime.capture import capture, encode
+    from attnflow.stats.agreement import Agreement
+    from attnflow.stats.alignment import Pairing, merge_words, pair_traces
+    from attnflow.stats.attention_graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
+    from attnflow.stats.mean_attention import MeanAttention, normalise_importance
+    from attnflow.stats.patterns import Patterns
+    from attnflow.stats.relative_positions import RelativePositions
+    from attnflow.stats.rollout import attention_rollout
 
 _HOME = {
-    "agreement": ("Agreement",),
-    "attribution": ("attribution_estimates", "hidden_token_attribution"),
-    "explanations.erasure": ("Faithfulness", "faithfulness"),
-    "explanations.explain": ("Saliency", "saliency"),
-    "rollout": ("attention_rollout",),
-    "tracing": ("capture", "encode"),
-    "checkpoint": ("Checkpoint", "load_checkpoint"),
-    "comparison": ("Pairing", "merge_words", "pair_traces"),
+    "stats.agreement": ("Agreement",),
+    "methods.hta.attribution": ("attribution_estimates", "hidden_token_attribution"),
+    "methods.saliency.erasure": ("Faithfulness", "faithfulness"),
+    "methods.saliency.explain": ("Saliency", "saliency"),
+    "stats.rollout": ("attention_rollout",),
+    "runtime.capture": ("capture", "encode"),
+    "checkpoints.checkpoint": ("Checkpoint", "load_checkpoint"),
+    "stats.alignment": ("Pairing", "merge_words", "pair_traces"),
     "errors": (
         "AttnflowError",
         "CheckpointError",
@@ -57,13 +51,13 @@ _HOME = {
         "TextError",
         "UnsupportedArchitectureError",
     ),
-    "graph": ("AttentionGraph", "Reach", "attention_graph", "influence", "paths_between", "reach"),
-    "head_matrix": ("MeanAttention", "normalise_importance"),
-    "importance": ("HeadImportance", "head_importance"),
-    "patterns": ("Patterns",),
-    "positions": ("RelativePositions",),
-    "pruning": ("HeadInteractions", "PruningCurve", "head_interactions", "pruning_curve", "ranking"),
-    "records": ("Attribution", "Encoding", "Tokens", "Trace"),
+    "stats.attention_graph": ("AttentionGraph", "Reach", "attention_graph", "influence", "paths_between", "reach"),
+    "stats.mean_attention": ("MeanAttention", "normalise_importance"),
+    "methods.heads.importance": ("HeadImportance", "head_importance"),
+    "stats.patterns": ("Patterns",),
+    "stats.relative_positions": ("RelativePositions",),
+    "methods.heads.pruning": ("HeadInteractions", "PruningCurve", "head_interactions", "pruning_curve", "ranking"),
+    "records.trace": ("Attribution", "Encoding", "Tokens", "Trace"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

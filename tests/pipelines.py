@@ -36,21 +36,20 @@ from attnflow import (
     SelectionError,
     Trace,
     UnsupportedArchitectureError,
-    attention,
     attention_graph,
     capture,
     encode,
     head_importance,
     hidden_token_attribution,
     influence,
-    layers,
     load_checkpoint,
     saliency,
 )
-from attnflow.checkpoint import check_supported
-from attnflow.flow import compare_flows
-from attnflow.records import SPECIAL
-from attnflow.tracing import model_inputs
+from attnflow.checkpoints.checkpoint import check_supported
+from attnflow.records.trace import SPECIAL
+from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capture import model_inputs
+from attnflow.stats.flow import compare_flows
 from tests import reference
 from tests.checkpoints import ARCHITECTURES, MORE_ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, WIDTH, make_checkpoint
 
@@ -216,7 +215,7 @@ def attribution(case: Case) -> None:
     entering = torch.from_numpy(case.trace.hidden[last].copy())
 
     def outputs(hidden: torch.Tensor) -> torch.Tensor:
-        with attention.record() as recording, layers.steer(start=last, hidden=hidden[None]):
+        with attention_hook.record() as recording, layers.steer(start=last, hidden=hidden[None]):
             checkpoint.model.base_model(**model_inputs(case.encoding))
         return recording.head_output[-1][0, case.trace.root]  # [H, K]
 
@@ -245,7 +244,7 @@ def importance(case: Case) -> None:
     def loss(value: float) -> float:
         gates = torch.ones(N_LAYERS, N_HEADS)
         gates[steepest] = value
-        with torch.inference_mode(), attention.record(gates):
+        with torch.inference_mode(), attention_hook.record(gates):
             logits = checkpoint.model(**model_inputs(encoding)).logits
         return -float(logits.double().log_softmax(-1)[0, predicted])
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from attnflow import UnsupportedArchitectureError, attention, capture
-from attnflow.checkpoint import check_supported
-from attnflow.tracing import model_inputs
+from attnflow import UnsupportedArchitectureError, capture
+from attnflow.checkpoints.checkpoint import check_supported
+from attnflow.runtime import attention_hook
+from attnflow.runtime.capture import model_inputs
 from tests.pipelines import ALL, BEGIN, END, PIPELINES, PRUNED, README, line_of, make_case, refused, row
 
 
@@ -63,7 +64,7 @@ def test_watched_modules_are_seen_by_one_thread_only(name, case):
                 if index == 0:
                     with torch.inference_mode():
                         scores = checkpoint.model(**model_inputs(encoding)).logits[0]
-                    assert attention.active() is None
+                    assert attention_hook.active() is None
                 else:
                     scores = capture(checkpoint, encoding, pruned=PRUNED if index == 2 else ()).scores
                 np.testing.assert_allclose(scores, (pruned if index == 2 else plain).scores, atol=1e-6)
@@ -82,7 +83,7 @@ def test_rows_of_a_batch_carry_their_own_gates_in_watched_modules(case):
     checkpoint, encoding = case("deberta").checkpoint, case("deberta").encoding
     gates = torch.ones(2, checkpoint.n_layers, checkpoint.n_heads)
     gates[1][tuple(zip(*PRUNED, strict=True))] = 0
-    with torch.inference_mode(), attention.record(gates):
+    with torch.inference_mode(), attention_hook.record(gates):
         batch = checkpoint.model(**model_inputs(encoding, 2)).logits
     single = [capture(checkpoint, encoding, pruned=heads).scores for heads in ((), PRUNED)]
     np.testing.assert_allclose(batch, single, rtol=1e-4, atol=1e-5)

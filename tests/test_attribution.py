@@ -13,17 +13,16 @@ import torch
 from attnflow import (
     SelectionError,
     UnsupportedArchitectureError,
-    attention,
     attribution_estimates,
     capture,
     encode,
     hidden_token_attribution,
-    layers,
 )
-from attnflow.attribution import _Task
-from attnflow.closed_form import plain_jacobian_squares
-from attnflow.pushforward import squared_changes
-from attnflow.tracing import head_gates, model_inputs
+from attnflow.methods.hta.attribution import _Task
+from attnflow.methods.hta.closed_form import plain_jacobian_squares
+from attnflow.methods.hta.pushforward import squared_changes
+from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capture import head_gates, model_inputs
 from tests import reference
 from tests.checkpoints import ARCHITECTURES, PAIR, WIDTH
 
@@ -42,11 +41,11 @@ def textbook(checkpoint, encoding, wrt, pruned=frozenset()):
         entering = checkpoint.model.base_model(**inputs, output_hidden_states=True).hidden_states
     if pruned and wrt == "previous_layer":
         entering = []
-        with torch.no_grad(), attention.record(gates), layers.steer(enter=lambda _, h: entering.append(h) or h):
+        with torch.no_grad(), attention_hook.record(gates), layers.steer(enter=lambda _, h: entering.append(h) or h):
             checkpoint.model.base_model(**inputs)
 
     def run(start, hidden):
-        with attention.record(gates) as recording, layers.steer(start=start, hidden=hidden[None]):
+        with attention_hook.record(gates) as recording, layers.steer(start=start, hidden=hidden[None]):
             checkpoint.model.base_model(**inputs)
         return torch.stack(recording.head_output[-(checkpoint.n_layers - start) :])[:, 0]
 
@@ -168,7 +167,7 @@ def test_bfloat16_changes_less_than_the_probes_are_off(checkpoints, name):
 def test_batches_change_nothing(checkpoints, monkeypatch):
     encoding = encode(checkpoints["bert"], *SHORT)
     whole = hidden_token_attribution(checkpoints["bert"], encoding, probes=4)
-    monkeypatch.setattr("attnflow.pushforward._MOST_ROWS", 1)
+    monkeypatch.setattr("attnflow.methods.hta.pushforward._MOST_ROWS", 1)
     one_by_one = hidden_token_attribution(checkpoints["bert"], encoding, probes=4)
     np.testing.assert_allclose(one_by_one.values, whole.values, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(one_by_one.standard_error, whole.standard_error, rtol=1e-2, atol=1e-6)
@@ -180,7 +179,7 @@ def test_progress_rises_to_the_end_and_may_cancel(checkpoints, monkeypatch, wrt,
     checkpoint = checkpoints["gemma2"]
     encoding = encode(checkpoint, "Anna met Paul.")
     before = capture(checkpoint, encoding)
-    monkeypatch.setattr("attnflow.pushforward._MOST_ROWS", 64)
+    monkeypatch.setattr("attnflow.methods.hta.pushforward._MOST_ROWS", 64)
     seen = []
     hidden_token_attribution(checkpoint, encoding, wrt=wrt, probes=probes, progress=seen.append)
     assert seen == sorted(seen)

@@ -16,12 +16,12 @@ from attnflow import (
     encode,
     hidden_token_attribution,
     load_checkpoint,
-    service,
 )
-from attnflow.figures import agreement
-from attnflow.ui.examples import load_examples
-from attnflow.ui.shared import Shown
-from attnflow.ui.tabs import attribution as tab
+from attnflow.service import cases
+from attnflow.views import agreement
+from attnflow.web.examples import load_examples
+from attnflow.web.shared import Shown
+from attnflow.web.tabs import attribution as tab
 
 EXAMPLE = load_examples()[0]
 TEXTS = (EXAMPLE.text_a, EXAMPLE.text_b)
@@ -81,19 +81,19 @@ def test_bad_input_of_the_endpoint_is_named(client, arguments, message):
 
 
 def test_too_much_work_is_refused_before_it_starts_and_estimated_as_well_as_can_be(monkeypatch):
-    run = service.run(REFS[1], "Anna met Paul before the cook left.", "Paul met Anna.")
-    monkeypatch.setattr(service, "_MOST_OPERATIONS", service._operations(run, 5))
+    run = cases.run(REFS[1], "Anna met Paul before the cook left.", "Paul met Anna.")
+    monkeypatch.setattr(cases, "_MOST_OPERATIONS", cases._operations(run, 5))
     with pytest.raises(SelectionError, match=r"exact contributions take about .* give probes=5 or fewer"):
-        service.attribution(run, "input")
+        cases.attribution(run, "input")
     with pytest.raises(SelectionError, match="6 probes take about"):
-        service.attribution(run, "input", 6)
-    assert not service.exact_is_affordable(run)
-    assert [step.probes for step in service.attribution_steps(run, 16)] == [2, 4, 5]
-    assert [step.probes for step in service.attribution_steps(run, 16)] == [5], "what is in memory comes at once"
+        cases.attribution(run, "input", 6)
+    assert not cases.exact_is_affordable(run)
+    assert [step.probes for step in cases.attribution_steps(run, 16)] == [2, 4, 5]
+    assert [step.probes for step in cases.attribution_steps(run, 16)] == [5], "what is in memory comes at once"
 
 
 def test_something_newer_ends_what_is_under_way():
-    shown = Shown.of(*(service.run(ref, *TEXTS, [(0, 0)]) for ref in REFS))
+    shown = Shown.of(*(cases.run(ref, *TEXTS, [(0, 0)]) for ref in REFS))
     newest = tab.Newest()
     steps = tab.computed(shown, tab.ESTIMATE, newest)
     note, reached = next(steps)

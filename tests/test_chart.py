@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 from playwright.sync_api import expect
 
-from attnflow.ui.panels import Chart
+from attnflow.web.panels import Chart
 
 HOSTILE = ["<s>", "${1+1}", "{{value}}"]
 FIGURE = {

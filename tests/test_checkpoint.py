@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from attnflow import CheckpointError, UnsupportedArchitectureError, capture, checkpoint, encode, limits, load_checkpoint
-from attnflow import hub as hub_module
-from attnflow.checkpoint import check_supported, head_kind
+from attnflow import CheckpointError, UnsupportedArchitectureError, capture, encode, limits, load_checkpoint
+from attnflow.checkpoints import checkpoint
+from attnflow.checkpoints import hub as hub_module
+from attnflow.checkpoints.checkpoint import check_supported, head_kind
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, WIDTH, copy_without, edited_config, make_checkpoint
 from tests.conftest import forget_models
 

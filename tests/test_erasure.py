@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from attnflow import SelectionError, encode, faithfulness, saliency
-from attnflow.explanations.erasure import FRACTIONS, SEEDS, measure
-from attnflow.explanations.report import report
-from attnflow.question import ask
-from attnflow.tracing import model_inputs
+from attnflow.methods.saliency.erasure import FRACTIONS, SEEDS, measure
+from attnflow.methods.saliency.report import report
+from attnflow.methods.score_function import ask
+from attnflow.runtime.capture import model_inputs
 from tests.checkpoints import PAIR
 
 

@@ -11,27 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-import attnflow.explanations.methods
-from attnflow import (
-    SelectionError,
-    TextError,
-    attention,
-    attention_graph,
-    capture,
-    encode,
-    influence,
-    layers,
-    saliency,
-)
-from attnflow.correlation import spearman
-from attnflow.explanations.agreement import agreement, on_common_units, shares
-from attnflow.explanations.explain import answer, on_scale
-from attnflow.explanations.method import Answer, Method
-from attnflow.explanations.methods import METHODS
-from attnflow.explanations.report import report
-from attnflow.question import ask
-from attnflow.rollout import attention_rollout
-from attnflow.tracing import model_inputs
+import attnflow.methods.saliency.methods
+from attnflow import SelectionError, TextError, attention_graph, capture, encode, influence, saliency
+from attnflow.methods.saliency.agreement import agreement, on_common_units, shares
+from attnflow.methods.saliency.explain import answer, on_scale
+from attnflow.methods.saliency.method import Answer, Method
+from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.report import report
+from attnflow.methods.score_function import ask
+from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capture import model_inputs
+from attnflow.stats.correlation import spearman
+from attnflow.stats.rollout import attention_rollout
 from tests import reference
 from tests.checkpoints import N_LAYERS, PAIR, edited_config
 from tests.random_traces import random_trace
@@ -173,7 +164,7 @@ def test_hidden_token_attribution_is_the_root_row_over_all_heads_of_the_last_lay
     root = 0 if checkpoint.root == "first" else len(encoding.tokens) - 1
 
     def outputs(source):
-        with attention.record(gates) as recording, layers.steer(hidden=source[None]):
+        with attention_hook.record(gates) as recording, layers.steer(hidden=source[None]):
             checkpoint.model.base_model(**model_inputs(encoding))
         return recording.head_output[-1][0, root].flatten()
 
@@ -243,7 +234,7 @@ def test_many_variants_at_once_are_as_one_by_one(checkpoints, name, monkeypatch)
     for one, gradient in zip(hidden, gradients, strict=True):
         np.testing.assert_allclose(question.gradients(one[None])[2][0], gradient, atol=1e-4)
     masked = question.scores(removed[:1] | ~question.words, "attention")
-    monkeypatch.setattr("attnflow.question._TOKENS_AT_ONCE", 2 * len(question.words))
+    monkeypatch.setattr("attnflow.methods.score_function._TOKENS_AT_ONCE", 2 * len(question.words))
     np.testing.assert_allclose(question.scores(removed), together, atol=1e-4)
     np.testing.assert_allclose(question.scores(removed[:1] | ~question.words, "attention"), masked, atol=1e-4)
 
@@ -399,7 +390,7 @@ def test_agreement_is_a_spearman():
 
 
 def test_every_module_of_the_folder_is_a_method_and_says_what_a_reader_must_know(checkpoints, monkeypatch):
-    folder = attnflow.explanations.methods.__path__[0]
+    folder = attnflow.methods.saliency.methods.__path__[0]
     for method in METHODS.values():
         assert method.title and method.measures.endswith(".") and method.ignores.endswith(".") and method.source
     defined = sum(path.read_text().count("    Method(\n") for path in Path(folder).glob("[!_]*.py"))

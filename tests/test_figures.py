@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from attnflow import pair_traces
-from attnflow.figures.heads import MatrixSide, head_matrix, thumbnails
-from attnflow.figures.heatmap import attention_heatmap
-from attnflow.figures.pruning import curve_chart
-from attnflow.figures.radial import radial
-from attnflow.figures.sentence import sentence
-from attnflow.figures.tour import tour
-from attnflow.flow import compare_flows, flow
+from attnflow.stats.flow import compare_flows, flow
+from attnflow.views.heads import MatrixSide, head_matrix, thumbnails
+from attnflow.views.heatmap import attention_heatmap
+from attnflow.views.pruning import curve_chart
+from attnflow.views.radial import radial
+from attnflow.views.sentence import sentence
+from attnflow.views.tour import tour
 from tests.random_traces import random_trace
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnflow import SelectionError
-from attnflow.flow import LARGEST_RING, compare_flows, first_tau, flow
+from attnflow.stats.flow import LARGEST_RING, compare_flows, first_tau, flow
 from tests import reference
 from tests.random_traces import random_trace
 

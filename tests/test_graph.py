@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnflow import SelectionError, attention_graph, influence, reach
-from attnflow.graph import attended_by, paths_between
+from attnflow.stats.attention_graph import attended_by, paths_between
 from tests import reference
 from tests.random_traces import random_trace
 

@@ -17,10 +17,10 @@ from attnflow import (
     normalise_importance,
     pruning_curve,
     ranking,
-    service,
 )
-from attnflow.checkpoint import ASSETS
-from attnflow.head_cases import (
+from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.service import cases
+from attnflow.service.head_cases import (
     curves,
     importance_of_pair,
     importance_of_set,
@@ -29,7 +29,7 @@ from attnflow.head_cases import (
     patterns_of_set,
     root_shift,
 )
-from attnflow.ui.examples import load_examples
+from attnflow.web.examples import load_examples
 
 EXAMPLE = load_examples()[0]
 TEXTS = (EXAMPLE.text_a, EXAMPLE.text_b)
@@ -37,7 +37,7 @@ TEXTS = (EXAMPLE.text_a, EXAMPLE.text_b)
 
 @pytest.fixture(scope="module")
 def run():
-    return service.run("demo/finetuned", *TEXTS)
+    return cases.run("demo/finetuned", *TEXTS)
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +51,19 @@ def test_importance_of_a_pair_is_that_of_the_library_and_follows_what_is_off(met
     view = importance_of_pair(run, method)
     np.testing.assert_allclose(view.values, head_importance(checkpoint, encoding, method=method), rtol=1e-5, atol=1e-7)
     assert (view.method, view.quantity, view.target, view.note) == (method, "loss", "unsupported", "")
-    pruned = service.rerun(run, [(0, 1)])
+    pruned = cases.rerun(run, [(0, 1)])
     expected = head_importance(checkpoint, encoding, method=method, pruned=[(0, 1)])
     np.testing.assert_allclose(importance_of_pair(pruned, method).values, expected, rtol=1e-5, atol=1e-7)
     assert importance_of_pair(run, method) is view, "computed once"
 
 
 def test_without_a_task_the_shift_of_the_root_is_measured_and_said():
-    run = service.run("demo/pretrained", *TEXTS)
+    run = cases.run("demo/pretrained", *TEXTS)
     for method in ("taylor", "ablation"):
         view = importance_of_pair(run, method)
         assert (view.method, view.quantity, view.target) == ("ablation", "root-shift", None)
         assert "predicts masked words, and there is none here" in view.note
-    pruned = service.rerun(run, [(2, 1)])
+    pruned = cases.rerun(run, [(2, 1)])
     assert view.values[2, 1] == pytest.approx(root_shift(run, pruned), rel=1e-3)
 
 
@@ -79,13 +79,13 @@ def test_importance_and_patterns_over_the_bundled_pairs(run, checkpoint):
     first = [capture(checkpoint, encoding).attention[..., 0, 0] for encoding in encodings]
     np.testing.assert_allclose(patterns.values[..., 0, 0], np.mean(first, 0), rtol=1e-5)
     assert np.isfinite(patterns.values).all()
-    other = service.run("demo/finetuned", "Anna met Paul.")
+    other = cases.run("demo/finetuned", "Anna met Paul.")
     assert importance_of_set(other, "gate") is view, "the pair of the run does not matter"
 
 
 def test_curves_and_interactions_are_those_of_the_library(run, checkpoint):
     encoding = encode(checkpoint, *TEXTS)
-    view = curves(service.rerun(run, [(0, 0)]), "ablation", 4)
+    view = curves(cases.rerun(run, [(0, 0)]), "ablation", 4)
     expected = pruning_curve(checkpoint, encoding, order="ablation", steps=4)
     assert view.chosen.heads == expected.heads, "a curve starts from the whole model"
     np.testing.assert_allclose(view.chosen.score, expected.score, rtol=1e-5)
@@ -95,17 +95,17 @@ def test_curves_and_interactions_are_those_of_the_library(run, checkpoint):
     scaled = normalise_importance(head_importance(checkpoint, encoding, method="gate"), "layer")
     assert by_layer.heads == (ranking(scaled),) != curves(run, "gate", 4).chosen.heads and by_layer.order == "gate"
     assert len(curves(run, "ablation", 2).chosen.removed) == 3
-    found = interactions(service.rerun(run, [(0, 0)]), (1, 1)).found
+    found = interactions(cases.rerun(run, [(0, 0)]), (1, 1)).found
     direct = head_interactions(checkpoint, encoding, (1, 1), pruned=[(0, 0)])
     np.testing.assert_allclose(found.interaction, direct.interaction, atol=1e-6)
     assert found.interaction[0, 0] == pytest.approx(0, abs=1e-6)
-    bare = service.run("demo/pretrained", *TEXTS)
+    bare = cases.run("demo/pretrained", *TEXTS)
     assert curves(bare, "taylor", 4).chosen.order == "ablation"
     assert curves(bare, "taylor", 4).note
 
 
 def test_the_least_important_heads_that_are_still_on_go_next(run):
-    pruned = service.rerun(run, [(3, 3), (0, 1)])
+    pruned = cases.rerun(run, [(3, 3), (0, 1)])
     view = importance_of_pair(pruned, "gate")
     found = least_important(view.values, pruned, 3)
     new = found - {(3, 3), (0, 1)}
@@ -118,7 +118,7 @@ def test_the_least_important_heads_that_are_still_on_go_next(run):
 
 
 def test_all_heads_off_is_answered(run):
-    empty = service.rerun(run, [(layer, head) for layer in range(4) for head in range(4)])
+    empty = cases.rerun(run, [(layer, head) for layer in range(4) for head in range(4)])
     for method in ("taylor", "gate", "ablation"):
         assert not importance_of_pair(empty, method).values.any()
     assert empty.trace.probabilities.sum() == pytest.approx(1)

@@ -16,8 +16,8 @@ from huggingface_hub import constants
 from transformers import AutoModelForSequenceClassification
 
 from attnflow import AttnflowError, CheckpointError, UnsupportedArchitectureError, capture, encode, load_checkpoint
-from attnflow import hub as hub_module
-from attnflow.checkpoint import ASSETS
+from attnflow.checkpoints import hub as hub_module
+from attnflow.checkpoints.checkpoint import ASSETS
 from tests.checkpoints import PAIR, copy_without, edited_config, make_checkpoint
 from tests.conftest import forget_models
 

@@ -17,14 +17,14 @@ from attnflow import (
     HeadImportance,
     SelectionError,
     UnsupportedArchitectureError,
-    attention,
     capture,
     encode,
     head_importance,
     load_checkpoint,
 )
-from attnflow.head_parameters import head_parameters
-from attnflow.tracing import model_inputs
+from attnflow.methods.heads.head_parameters import head_parameters
+from attnflow.runtime import attention_hook
+from attnflow.runtime.capture import model_inputs
 from tests import reference
 from tests.checkpoints import ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, make_checkpoint
 
@@ -42,7 +42,7 @@ def copy_with_gradients(checkpoint):
     model = copy.deepcopy(checkpoint.model)
     if model.config.model_type == "albert":
         config = AutoConfig.for_model(**{**model.config.to_dict(), "num_hidden_groups": N_LAYERS})
-        untied = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention.NAME).eval()
+        untied = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention_hook.NAME).eval()
         weights = {
             name.replace("groups.0", f"groups.{layer}"): value
             for name, value in model.state_dict().items()
@@ -89,7 +89,7 @@ def test_gate_is_the_derivative_of_the_loss_by_finite_differences(checkpoints, n
             for sign in (1, -1):
                 gates = torch.ones(N_LAYERS, N_HEADS, dtype=torch.float64)
                 gates[layer, head] += sign * step
-                with torch.inference_mode(), attention.record(gates):
+                with torch.inference_mode(), attention_hook.record(gates):
                     loss.append(float(negative_log_likelihood(model, encoding, label)))
             expected[layer, head] += abs(loss[0] - loss[1]) / (2 * step) / 3
     found = head_importance(checkpoint, encodings(checkpoint), ["yes", "no", "perhaps"], method="gate")
@@ -185,7 +185,7 @@ def test_ablation_of_a_masked_token_is_a_loop_of_single_removals(tasks):
     target = checkpoint.tokenizer.convert_tokens_to_ids("the")
 
     def loss(gates):
-        with torch.inference_mode(), attention.record(gates):
+        with torch.inference_mode(), attention_hook.record(gates):
             return -float(checkpoint.model(**model_inputs(encoding)).logits[0, position].log_softmax(-1)[target])
 
     expected = np.zeros((N_LAYERS, N_HEADS))

@@ -7,13 +7,14 @@ import threading
 import pytest
 import torch
 
-from attnflow import attention, encode, layers
-from attnflow.tracing import model_inputs
+from attnflow import encode
+from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capture import model_inputs
 from tests.checkpoints import ARCHITECTURES, N_LAYERS, PAIR
 
 
 def run(checkpoint, encoding, copies=1):
-    with torch.inference_mode(), attention.record() as recording:
+    with torch.inference_mode(), attention_hook.record() as recording:
         output = checkpoint.model(**model_inputs(encoding, copies), output_hidden_states=True)
     return output, recording
 
@@ -41,9 +42,9 @@ def test_gates_keep_to_their_layer_when_layers_are_skipped(checkpoints, name):
     full, _ = run(checkpoint, encoding)
     gates = torch.ones(N_LAYERS, checkpoint.n_heads)
     gates[-1, 1] = 0
-    with torch.inference_mode(), attention.record(gates):
+    with torch.inference_mode(), attention_hook.record(gates):
         gated = checkpoint.model(**model_inputs(encoding)).logits
-        with layers.steer(start=1, hidden=full.hidden_states[1]), attention.record(gates):
+        with layers.steer(start=1, hidden=full.hidden_states[1]), attention_hook.record(gates):
             later = checkpoint.model(**model_inputs(encoding)).logits
     assert (gated - full.logits).abs().max() > 1e-3
     torch.testing.assert_close(later, gated, rtol=1e-5, atol=1e-5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from attnflow.attention import Recording
-from attnflow.linear import SparingLinear, linear
+from attnflow.runtime.attention_hook import Recording
+from attnflow.runtime.linear import SparingLinear, linear
 
 WEIGHT = torch.randn(24, 16, generator=torch.Generator().manual_seed(0))
 BIAS = torch.randn(24, generator=torch.Generator().manual_seed(1))
@@ -54,7 +54,7 @@ def count(monkeypatch) -> list[int]:
         seen.append(x.numel() // x.shape[-1])
         return torch.nn.functional.linear(x, weight, bias)
 
-    monkeypatch.setattr("attnflow.linear.linear", counting)
+    monkeypatch.setattr("attnflow.runtime.linear.linear", counting)
     return seen
 
 

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from attnflow import capture, encode, head_importance, load_checkpoint, normalise_importance
-from attnflow.figures.heads import thumbnails
-from attnflow.ui.examples import load_examples
+from attnflow.views.heads import thumbnails
+from attnflow.web.examples import load_examples
 
 EXAMPLE = load_examples()[0]
 MATRIX, EFFECT, PREDICTIONS = (

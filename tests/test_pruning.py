@@ -7,15 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from attnflow import (
-    SelectionError,
-    capture,
-    encode,
-    head_importance,
-    head_interactions,
-    pruning_curve,
-    ranking,
-)
+from attnflow import SelectionError, capture, encode, head_importance, head_interactions, pruning_curve, ranking
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR
 
 HEADS = list(itertools.product(range(N_LAYERS), range(N_HEADS)))

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModel
 
 from attnflow import attention_graph, capture, encode, influence, load_checkpoint
-from attnflow.flow import first_tau
+from attnflow.stats.flow import first_tau
 from tests import reference
 
 PAIR = (

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from transformers.activations import ACT2FN
 
-from attnflow import capture, encode, relevance, saliency
-from attnflow.tracing import model_inputs
+from attnflow import capture, encode, saliency
+from attnflow.methods.saliency import relevance
+from attnflow.runtime.capture import model_inputs
 from tests import reference
 from tests.checkpoints import ARCHITECTURES, PAIR
 

@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import expect
 
 from attnflow import encode, load_checkpoint
-from attnflow.explanations.methods import METHODS
-from attnflow.explanations.report import report
-from attnflow.figures.explanations import Side, agreement_matrix, faithfulness_chart, strips
-from attnflow.ui.examples import load_examples
+from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.report import report
+from attnflow.views.explanations import Side, agreement_matrix, faithfulness_chart, strips
+from attnflow.web.examples import load_examples
 
 EXAMPLE = load_examples()[0]
 LONG = " ".join(["The cook cleaned the map and then <s> ${1+1} the sailor repaired the book"] * 3) + "."

@@ -12,9 +12,10 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from attnflow import CheckpointError, UnsupportedArchitectureError, load_checkpoint, progress, service
-from attnflow.search import Listing, look_up, search_models
-from attnflow.ui import events
+from attnflow import CheckpointError, UnsupportedArchitectureError, load_checkpoint, progress
+from attnflow.checkpoints.hub_search import Listing, look_up, search_models
+from attnflow.service import cases
+from attnflow.web import events
 from tests.checkpoints import edited_config
 
 pytestmark = pytest.mark.usefixtures("empty_caches")
@@ -61,7 +62,7 @@ def test_what_cannot_be_loaded_is_told_at_once(found, hub, folders, tmp_path):
     with pytest.raises(CheckpointError, match="no public checkpoint"):
         look_up("search/findable-private")
     assert look_up("search/findable-private", token="hf_owner").repo_id == "search/findable-private"
-    assert service.look_up("demo/finetuned") is None
+    assert cases.look_up("demo/finetuned") is None
 
 
 def test_the_page_says_it_under_the_box(found):
@@ -78,7 +79,7 @@ def test_the_page_says_it_under_the_box(found):
 
 
 def test_progress_is_told_in_bytes_while_a_model_is_downloaded(found, monkeypatch):
-    monkeypatch.setattr("attnflow.hub._TOLD_EVERY", 0.002)
+    monkeypatch.setattr("attnflow.checkpoints.hub._TOLD_EVERY", 0.002)
     real = huggingface_hub.snapshot_download
 
     def slow(repo_id, **options):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -15,73 +16,60 @@ import attnflow
 TOP = Path(__file__).parent.parent
 PACKAGE = TOP / "attnflow"
 
-# A module imports only from lower layers. `model` modules run torch, `array` modules only NumPy: neither imports the
-# other, they meet in the records and in `service`.
-LAYERS = {
-    "errors": (0, "both"),
-    "limits": (1, "both"),
-    "tokens": (1, "both"),
-    "rounding": (1, "both"),
-    "cache": (1, "both"),
-    "correlation": (1, "both"),
-    "records": (1, "both"),
-    "disk": (1, "both"),
-    "progress": (1, "both"),
-    "visitors": (2, "both"),
-    "hub": (2, "model"),
-    "specialise": (1, "model"),
-    "attention": (2, "model"),
-    "relevance": (2, "model"),
-    "linear": (3, "model"),
-    "layers": (3, "model"),
-    "fallback": (3, "model"),
-    "tokenizer_files": (1, "model"),
-    "checkpoint": (4, "model"),
-    "search": (5, "model"),
-    "tracing": (5, "model"),
-    "targets": (6, "model"),
-    "pushforward": (6, "model"),
-    "closed_form": (7, "model"),
-    "attribution": (8, "model"),
-    "question": (8, "model"),
-    "losses": (7, "model"),
-    "sweeps": (8, "model"),
-    "head_parameters": (8, "model"),
-    "importance": (9, "model"),
-    "pruning": (10, "model"),
-    "head_matrix": (2, "array"),
-    "graph": (2, "array"),
-    "rollout": (2, "array"),
-    "agreement": (2, "array"),
-    "positions": (3, "array"),
-    "patterns": (3, "array"),
-    "comparison": (3, "array"),
-    "flow": (4, "array"),
-    "explanations": (11, "both"),
-    "figures": (12, "array"),
-    "service": (13, "both"),
-    "head_cases": (14, "both"),
-    "ui": (15, "both"),
-    "demo": (16, "both"),
+# Who may import whom: a package imports those below it and itself, and within a package nothing imports in a circle.
+BELOW = {
+    "errors": set(),
+    "progress": {"errors"},
+    "cache": set(),
+    "limits": {"errors"},
+    "records": {"errors"},
+    "stats": {"records"},
+    "checkpoints": {"records"},
+    "runtime": {"checkpoints"},
+    "methods": {"runtime", "stats"},
+    "views": {"methods", "stats"},
+    "service": {"methods"},
+    "web": {"service", "views"},
+    "demo": {"web"},
 }
+BASE = {"errors", "progress", "cache", "limits"}
+"""What every package may import."""
+ARRAYS = ("records", "stats", "views")
+"""Packages that work on arrays alone."""
+MODEL = {"checkpoints", "runtime", "methods"}
 HEAVY = {
-    "torch": "model",
-    "transformers": "model",
-    "sentencepiece": "model",
-    "huggingface_hub": "model",
-    "httpx2": "model",
-    "gradio": "ui",
-    "plotly": "ui",
+    "torch": MODEL,
+    "transformers": MODEL,
+    "sentencepiece": MODEL,
+    "safetensors": MODEL,
+    "huggingface_hub": {"checkpoints"},
+    "httpx2": {"checkpoints"},
+    "gradio": {"web"},
+    "plotly": {"web"},
 }
+"""Which packages may import what is slow to load."""
+LOADING = "checkpoints.checkpoint"
+"""Makes a model that can be watched and gated, with modules that stand above it."""
 
 
 def modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def unit_of(path: Path) -> str:
-    """The entry of LAYERS a file belongs to: its own name, or that of its folder."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    """Name of a module inside the package; that of the folder for its `__init__`."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def package_of(name: str) -> str:
+    """The entry of BELOW that a module belongs to."""
+    return name.split(".")[0]
+
+
+def allowed(package: str) -> set[str]:
+    """All packages that one may import."""
+    below = BELOW[package]
+    return {package, *BASE, *below}.union(*map(allowed, below))
 
 
 def imports(path: Path) -> list[str]:
@@ -96,23 +84,36 @@ def imports(path: Path) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_down_and_branches_do_not_meet(path):
-    layer, branch = LAYERS[unit_of(path)]
+def imported_modules(path: Path) -> set[str]:
+    """Modules of the package that a file imports."""
+    known = {name_of(module) for module in modules()}
+    found = set()
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] == "attnflow" and len(parts) > 1 and parts[1] in LAYERS and parts[1] != unit_of(path):
-            below, other = LAYERS[parts[1]]
-            assert below < layer, f"{path.name} imports {name}, which is not below it"
-            assert {branch, other} != {"model", "array"}, f"{path.name} imports {name} of the other branch"
-        home = HEAVY.get(parts[0])
-        assert home in (None, branch) or unit_of(path) in ("ui", "demo"), f"{path.name} imports {parts[0]}"
-        if home == "ui":
-            assert unit_of(path) == "ui", f"{path.name} imports {parts[0]}"
+        if parts[0] == "attnflow":
+            names = [".".join(parts[1:end]) for end in range(len(parts), 1, -1)]
+            found.add(next((inner for inner in names if inner in known), ""))
+    return found - {"", name_of(path)}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_imports_go_down(path):
+    name = name_of(path)
+    for other in imported_modules(path):
+        if name != LOADING:
+            assert package_of(other) in allowed(package_of(name)), f"{name} imports {other}, which is not below it"
+    for full in imports(path):
+        homes = HEAVY.get(full.split(".")[0])
+        assert homes is None or package_of(name) in {*homes, "demo"}, f"{name} imports {full}"
+
+
+def test_nothing_imports_in_a_circle():
+    order = graphlib.TopologicalSorter({name_of(path): imported_modules(path) for path in modules()})
+    order.prepare()  # raises a CycleError that names the circle
 
 
 def test_every_module_has_a_place_and_says_what_it_is_for():
-    assert {unit_of(path) for path in modules()} == set(LAYERS)
+    assert {package_of(name_of(path)) for path in modules()} == set(BELOW)
     for path in modules():
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from attnflow import attention, encode, load_checkpoint, sweeps
-from attnflow.losses import reads_one_position
-from attnflow.question import ask
-from attnflow.sweeps import Sweep, single_removals
-from attnflow.tracing import model_inputs
+from attnflow import encode, load_checkpoint
+from attnflow.methods.heads import sweeps
+from attnflow.methods.heads.sweeps import Sweep, single_removals
+from attnflow.methods.objective import reads_one_position
+from attnflow.methods.score_function import ask
+from attnflow.runtime import attention_hook
+from attnflow.runtime.capture import model_inputs
 from tests.checkpoints import ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, make_checkpoint
 
 
@@ -27,7 +29,7 @@ def some_gates():
 def one_by_one(checkpoint, encoding, gates):
     found = []
     for row in gates:
-        with torch.inference_mode(), attention.record(row):
+        with torch.inference_mode(), attention_hook.record(row):
             found.append(checkpoint.model(**model_inputs(encoding)).logits[0])
     return torch.stack(found)
 
@@ -144,7 +146,7 @@ def test_work_is_spared(checkpoints, monkeypatch):
     encoding = encode(checkpoint, *PAIR)
     sweep = Sweep(checkpoint, encoding)
     ran = []
-    eager = attention.eager_function
+    eager = attention_hook.eager_function
 
     def counted(module_class):
         def forward(module, query, *rest, **options):
@@ -153,7 +155,7 @@ def test_work_is_spared(checkpoints, monkeypatch):
 
         return forward
 
-    monkeypatch.setattr(attention, "eager_function", counted)
+    monkeypatch.setattr(attention_hook, "eager_function", counted)
     sweep.ablations()
     assert ran == [1 + N_HEADS, 1 + 2 * N_HEADS, 1 + 3 * N_HEADS]
     ran.clear()

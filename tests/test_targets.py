@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from attnflow import SelectionError, encode
-from attnflow.targets import Target, choose_target
-from attnflow.tracing import model_inputs
+from attnflow.methods.target import Target, choose_target
+from attnflow.runtime.capture import model_inputs
 from tests.checkpoints import PAIR
 
 

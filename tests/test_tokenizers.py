@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attnflow import TextError, encode, merge_words, pair_traces
-from attnflow.records import SPECIAL
-from attnflow.tokens import join_words, word_spans
+from attnflow.records.trace import SPECIAL
+from attnflow.records.words import join_words, word_spans
 from tests.checkpoints import make_tokenizer
 from tests.random_traces import random_trace
 
@@ -41,7 +41,7 @@ def encoded(reader, text_a, text_b, monkeypatch=None):
 def any_vocabulary():
     """The tokenizers do not fit BERT's embeddings, which are not used."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("attnflow.tracing._check_vocabulary", lambda checkpoint, ids: None)
+        patch.setattr("attnflow.runtime.capture._check_vocabulary", lambda checkpoint, ids: None)
         yield
 
 

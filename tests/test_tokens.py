@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnflow.tokens import join_words, piece_span, word_of_piece, word_spans
+from attnflow.records.words import join_words, piece_span, word_of_piece, word_spans
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text(
     "ab'’.,3 -_\u200d😀🏽🇩🇪é\u0301中かहिन्ीم\u0651", max_size=30

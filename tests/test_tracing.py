@@ -11,9 +11,10 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from attnflow import SelectionError, TextError, attention, capture, encode
+from attnflow import SelectionError, TextError, capture, encode
 from attnflow.errors import UnsupportedArchitectureError
-from attnflow.records import SPECIAL
+from attnflow.records.trace import SPECIAL
+from attnflow.runtime import attention_hook
 from tests.checkpoints import ARCHITECTURES, N_HEADS, N_LAYERS, PAIR
 
 ALL = pytest.mark.parametrize("name", list(ARCHITECTURES))
@@ -46,7 +47,7 @@ def test_capture_leaves_the_model_as_it_was(name, checkpoints):
 def test_a_failed_forward_leaves_no_recording_behind(checkpoints):
     encoding = encode(checkpoints["bert"], *PAIR)
     gates = torch.zeros(N_LAYERS, N_HEADS)
-    with pytest.raises(RuntimeError, match="stop"), attention.record(gates):
+    with pytest.raises(RuntimeError, match="stop"), attention_hook.record(gates):
         raise RuntimeError("stop")
     inputs = {name: torch.from_numpy(values)[None] for name, values in encoding.inputs.items()}
     with torch.no_grad():
@@ -60,7 +61,7 @@ def test_rows_of_a_batch_carry_their_own_gates(checkpoints):
     gates = torch.ones(3, N_LAYERS, N_HEADS)
     gates[1, 0, 1] = gates[2, 2, 3] = 0
     inputs = {name: torch.from_numpy(values).expand(3, -1) for name, values in encoding.inputs.items()}
-    with torch.no_grad(), attention.record(gates):
+    with torch.no_grad(), attention_hook.record(gates):
         batch = checkpoint.model(**inputs).logits
     single = [capture(checkpoint, encoding, pruned=heads).scores for heads in ([], [(0, 1)], [(2, 3)])]
     np.testing.assert_allclose(batch, single, rtol=1e-4, atol=1e-5)

@@ -14,12 +14,12 @@ from gradio.context import LocalContext
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from attnflow import service, visitors
 from attnflow.errors import CheckpointError, TooManyRequestsError, UnsupportedArchitectureError
-from attnflow.ui import events, signin
-from attnflow.ui.page import build
-from attnflow.ui.shared import runs_of
-from attnflow.visitors import RateLimit, Visitor
+from attnflow.service import cases, visitors
+from attnflow.service.visitors import RateLimit, Visitor
+from attnflow.web import events, signin
+from attnflow.web.page import build
+from attnflow.web.shared import runs_of
 from tests.checkpoints import PAIR
 from tests.conftest import SERVER_TOKEN, forget_models
 
@@ -76,9 +76,9 @@ def test_a_signed_in_visitor_analyses_his_private_model_and_no_one_else_does(pri
 def test_what_is_shown_is_run_again_with_the_token_of_its_visitor(private, asked_by, monkeypatch):
     asked_by("hf_owner")
     shown = analyse(private)[2]
-    monkeypatch.setattr(service, "_runs", type(service._runs)(10**8, lambda run: run.trace.nbytes))
+    monkeypatch.setattr(cases, "_runs", type(cases._runs)(10**8, lambda run: run.trace.nbytes))
     assert events.pruned(shown, [(0, 0)], [], 0, 0, *SETTINGS)[0].a.pruned == {(0, 0)}
-    monkeypatch.setattr(service, "_runs", type(service._runs)(10**8, lambda run: run.trace.nbytes))
+    monkeypatch.setattr(cases, "_runs", type(cases._runs)(10**8, lambda run: run.trace.nbytes))
     forget_models(monkeypatch)
     asked_by(None)
     with pytest.raises(gr.Error, match="no public checkpoint"):
@@ -88,7 +88,7 @@ def test_what_is_shown_is_run_again_with_the_token_of_its_visitor(private, asked
 def test_a_token_is_kept_nowhere(private, asked_by):
     asked_by("hf_owner")
     shown = analyse(private)[2]
-    kept = [shown, *service._runs._values, runs_of(shown)[0].card, Visitor("x", "hf_owner")]
+    kept = [shown, *cases._runs._values, runs_of(shown)[0].card, Visitor("x", "hf_owner")]
     assert not any("hf_owner" in repr(value) for value in kept)
     assert visitors.own_token() is None
 
@@ -252,14 +252,14 @@ def test_who_asks_too_often_is_told_and_others_are_served(monkeypatch, url):
 def test_the_library_is_not_limited(monkeypatch):
     monkeypatch.setattr(visitors, "_rate", RateLimit(1))
     for _ in range(3):
-        service.run("demo/finetuned", *PAIR)
+        cases.run("demo/finetuned", *PAIR)
     with pytest.raises(CheckpointError, match="no public"):
-        service.run("lab/none-at-all", *PAIR)
-    assert SERVER_TOKEN not in json.dumps([str(key) for key in service._runs._values])
+        cases.run("lab/none-at-all", *PAIR)
+    assert SERVER_TOKEN not in json.dumps([str(key) for key in cases._runs._values])
 
 
 def test_an_analysis_that_does_not_follow_an_architecture_is_one_sentence():
-    run = service.run("demo/finetuned", *PAIR)
+    run = cases.run("demo/finetuned", *PAIR)
 
     def failing(checkpoint, encoding):
         raise RuntimeError("shapes\nin /somewhere/secret/file.py")
@@ -267,4 +267,4 @@ def test_an_analysis_that_does_not_follow_an_architecture_is_one_sentence():
     with pytest.raises(
         UnsupportedArchitectureError, match=r"cannot follow how BertFor\w+ computes \(RuntimeError: shapes\)"
     ):
-        service.analysis(run, "failing", failing)
+        cases.analysis(run, "failing", failing)

@@ -10,10 +10,10 @@ import torch
 from transformers import BertConfig, BertModel
 
 from attnflow import Checkpoint, encode, hidden_token_attribution, load_checkpoint
-from attnflow.attribution import _Task
-from attnflow.pushforward import Stretch, squared_changes
-from attnflow.records import Encoding
-from attnflow.ui.examples import load_examples
+from attnflow.methods.hta.attribution import _Task
+from attnflow.methods.hta.pushforward import Stretch, squared_changes
+from attnflow.records.trace import Encoding
+from attnflow.web.examples import load_examples
 from tests.bench.capture import SIZES, random_checkpoint
 
 PROBES = 16

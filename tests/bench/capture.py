@@ -10,9 +10,10 @@ from statistics import median
 import torch
 from transformers import BertConfig, BertModel
 
-from attnflow import Checkpoint, attention, capture, encode, layers, load_checkpoint
-from attnflow.checkpoint import TaskHead
-from attnflow.ui.examples import load_examples
+from attnflow import Checkpoint, capture, encode, load_checkpoint
+from attnflow.checkpoints.checkpoint import TaskHead
+from attnflow.runtime import attention_hook, layers
+from attnflow.web.examples import load_examples
 
 SIZES = {"MiniLM size 6 x 12 x 384": (6, 12, 384), "BERT-base size 12 x 12 x 768": (12, 12, 768)}
 
@@ -32,7 +33,7 @@ def measure() -> Iterator[tuple[str, str]]:
 
 def random_checkpoint(model: BertModel, like: Checkpoint) -> Checkpoint:
     """A random model with the tokenizer of another checkpoint."""
-    model.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(attention_hook.NAME)
     config = model.config
     sizes = (config.num_hidden_layers, config.num_attention_heads, config.hidden_size, model.num_parameters())
     return Checkpoint(

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from attnflow import Checkpoint, encode, load_checkpoint
-from attnflow.checkpoint import BUNDLED
-from attnflow.explanations.methods import METHODS
-from attnflow.explanations.report import Report, report
-from attnflow.question import words_of
-from attnflow.records import Encoding
+from attnflow.checkpoints.checkpoint import BUNDLED
+from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.report import Report, report
+from attnflow.methods.score_function import words_of
+from attnflow.records.trace import Encoding
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from attnflow import Checkpoint, Encoding, attention, encode, head_importance, layers, load_checkpoint, service
-from attnflow.checkpoint import ASSETS
-from attnflow.sweeps import Sweep, single_removals
-from attnflow.tracing import model_inputs
+from attnflow import Checkpoint, Encoding, encode, head_importance, load_checkpoint
+from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.methods.heads.sweeps import Sweep, single_removals
+from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capture import model_inputs
+from attnflow.service import cases
 from tests.bench.capture import side_by_side
 
 LONG = (
@@ -45,7 +47,7 @@ def measure() -> Iterator[tuple[str, str]]:
 def _base(like: Checkpoint) -> Checkpoint:
     """A random model of that size with the tokenizer of another checkpoint."""
     model = BertForSequenceClassification(BertConfig(**BASE)).eval().requires_grad_(False)
-    model.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(attention_hook.NAME)
     sizes = {"n_layers": 12, "n_heads": 12, "width": 768}
     return replace(like, model=model, steerable=layers.install(model.base_model, 12), **sizes)
 
@@ -54,7 +56,7 @@ def _ablations(name: str, checkpoint: Checkpoint, encoding: Encoding, rounds: in
     def loop() -> None:
         with torch.inference_mode():
             for gates in single_removals(torch.ones(checkpoint.n_layers, checkpoint.n_heads)):
-                with attention.record(gates, keep=False):
+                with attention_hook.record(gates, keep=False):
                     checkpoint.model(**model_inputs(encoding))
 
     ratio, first, second = side_by_side(loop, lambda: Sweep(checkpoint, encoding).ablations(), rounds)
@@ -93,10 +95,10 @@ def _taylor(
 def _prune_click(pair: dict[str, str]) -> Iterator[tuple[str, str]]:
     """What a click that prunes a head has to compute: both models anew."""
     times = []
-    before = [service.run(ref, pair["text_a"], pair["text_b"]) for ref in ("demo/pretrained", "demo/finetuned")]
+    before = [cases.run(ref, pair["text_a"], pair["text_b"]) for ref in ("demo/pretrained", "demo/finetuned")]
     for head in range(4):
         start = time.perf_counter()
         for run in before:
-            service.rerun(run, [(1, head), (2, head)])
+            cases.rerun(run, [(1, head), (2, head)])
         times.append(time.perf_counter() - start)
     yield "bundled pair: both models without some heads", f"{1000 * np.median(times):.0f} ms"

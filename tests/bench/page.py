@@ -11,10 +11,10 @@ from statistics import median
 
 from playwright.sync_api import Page, sync_playwright
 
-from attnflow.figures.radial import radial
-from attnflow.flow import compare_flows, flow
-from attnflow.ui.examples import load_examples
-from attnflow.ui.page import THEME
+from attnflow.stats.flow import compare_flows, flow
+from attnflow.views.radial import radial
+from attnflow.web.examples import load_examples
+from attnflow.web.page import THEME
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
 from tests.random_traces import random_trace
 

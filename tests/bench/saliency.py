@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from attnflow import attention, encode, faithfulness, layers, load_checkpoint, relevance, saliency
-from attnflow.explanations.methods import METHODS
-from attnflow.question import ask
-from attnflow.tracing import model_inputs
+from attnflow import encode, faithfulness, load_checkpoint, saliency
+from attnflow.methods.saliency import relevance
+from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.score_function import ask
+from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capture import model_inputs
 from tests.bench.capture import side_by_side
 
 TEXTS = (
@@ -28,7 +30,7 @@ def measure() -> Iterator[tuple[str, str]]:
         hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, num_labels=2
     )
     model = BertForSequenceClassification(config).eval().requires_grad_(False)
-    model.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(attention_hook.NAME)
     relevance.install(model)
     checkpoint = replace(
         bundled, name="random", model=model, n_layers=6, n_heads=12, steerable=layers.install(model.base_model, 6)

@@ -1,0 +1,383 @@
+"""Loads a checkpoint from the Hub, from the bundled pair or from a folder, and says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_TEXT_ENCODING_MAPPING,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTextEncoding,
+    AutoModelForTokenClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from attnflow import limits
+from attnflow.cache import BoundedCache
+from attnflow.checkpoints import hub
+from attnflow.checkpoints.tokenizer_files import read_tokenizer
+from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
+from attnflow.methods.saliency import relevance
+from attnflow.runtime import attention_hook, layers, watched_attention
+
+HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
+
+BUNDLED = ("demo/pretrained", "demo/finetuned")
+"""References of the two small checkpoints that come with attnflow."""
+ASSETS = Path(__file__).parents[2] / "assets"
+
+_KIND_BY_SUFFIX: dict[str, HeadKind] = {
+    "ForSequenceClassification": "sequence-classification",
+    "ForMaskedLM": "masked-lm",
+    "ForPreTraining": "masked-lm",
+    "LMHeadModel": "causal-lm",
+    "ForCausalLM": "causal-lm",
+    "ForTokenClassification": "token-classification",
+}
+
+
+ENCODERS = ("t5", "mt5", "umt5", "bart", "mbart", "plbart", "pegasus")
+"""Encoder-decoders whose encoder is analysed by itself."""
+_LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
+    "sequence-classification": (MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification),
+    "masked-lm": (MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM),
+    "causal-lm": (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
+    "token-classification": (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoModelForTokenClassification),
+}
+_INTERFACE = ("biogpt", "stablelm")
+"""Architectures that use the attention interface, although transformers does not say so of them."""
+_MOST_LAYERS = 200
+_TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
+
+
+@dataclass(frozen=True)
+class TaskHead:
+    """What sits on top of the Transformer in the file, and whether it can be believed."""
+
+    kind: HeadKind
+    trained: bool
+    """False if there is no head, or the file lacks weights of it: then there is no prediction."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes of a trained head that classifies the text or its tokens."""
+    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
+
+    @property
+    def classifies_texts(self) -> bool:
+        """Whether it has been trained to score the whole text."""
+        return self.trained and self.kind == "sequence-classification"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded model with its tokenizer; shared between requests, so nothing may change it."""
+
+    name: str
+    """Repository id, bundled reference or folder name."""
+    sha: str
+    """Commit of the Hub, or for local files a hash of their contents; 40 hexadecimal digits."""
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    architecture: str
+    """Class of the model in transformers, such as `BertForSequenceClassification`."""
+    n_layers: int
+    n_heads: int
+    width: int
+    n_parameters: int
+    head: TaskHead
+    root: Literal["first", "last"]
+    """The token whose last embedding the task reads: the first (`[CLS]`) or, in causal models, the last."""
+    max_tokens: int
+    """Most pieces of one pair: the smaller of the model's own bound and `limits.MAX_TOKENS`."""
+    steerable: bool
+    """Whether a forward pass can begin at a later layer (`layers.steer`)."""
+    encoder_alone: bool = False
+    """Whether the model is the encoder of an encoder-decoder, whose decoder is left out."""
+    license: str | None = None
+    """As the model card on the Hub names it."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this checkpoint from every other."""
+        return self.name, self.sha
+
+    @property
+    def padding(self) -> int | None:
+        """The token that fills up a batch, as the model knows it; None if it knows none."""
+        return self.model.config.get_text_config().pad_token_id
+
+
+_loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: 4 * loaded.n_parameters)
+
+
+def load_checkpoint(
+    ref: str | os.PathLike[str], *, revision: str | None = None, token: str | None = None
+) -> Checkpoint:
+    """Load a checkpoint, or return it from memory if it was loaded before.
+
+    Code that comes with a checkpoint is never run: weights are read from safetensors, or from a `.bin` file by torch's
+    weights-only loader, and `trust_remote_code` is off. Weights are held as float32 in evaluation mode.
+
+    Args:
+        ref: A Hub id (`google-bert/bert-base-uncased`), a bundled reference (`demo/pretrained`, `demo/finetuned`),
+            or a local folder, given as a `Path` or as a text that begins with `/`, `./`, `../` or `~`.
+        revision: Branch, tag or commit on the Hub.
+        token: Hub access token for gated and private repositories. The process's own token is never used.
+
+    Raises:
+        CheckpointError: If it cannot be found, reached, or read safely.
+        UnsupportedArchitectureError: If it is found but cannot be analysed; before its weights are downloaded.
+
+    Example:
+        >>> load_checkpoint("demo/finetuned").head.labels
+        ('unsupported', 'supported')
+    """
+    if isinstance(ref, str) and ref in BUNDLED:
+        return _load_folder(ASSETS / ref, ref)
+    if isinstance(ref, os.PathLike) or (isinstance(ref, str) and ref.startswith(("/", "./", "../", "~"))):
+        folder = Path(ref).expanduser()
+        if not folder.is_dir():
+            raise CheckpointError(f"{folder} is not a folder; give the folder that holds config.json and the weights.")
+        return _load_folder(folder.resolve(), folder.resolve().name)
+    location = hub.locate(ref, revision, token)
+    # The private part of the key keeps what one token opened away from every other request.
+    return _loaded.get((location.repo_id, location.sha, location.cache_dir), lambda: _load_location(location))
+
+
+def _load_location(location: hub.Location) -> Checkpoint:
+    if location.files and "config.json" not in location.files:
+        lack = "no config.json, so it is no Transformer checkpoint; choose another repository"
+        if "adapter_config.json" in location.files:
+            lack = "an adapter (LoRA) without the model it adapts; choose a repository with merged weights"
+        raise UnsupportedArchitectureError(f"{location.repo_id} has {lack}.")
+    config = hub.read_config(location)
+    check_supported(config, location.repo_id)
+    if location.files and not location.weight_files:
+        raise CheckpointError(
+            f"{location.repo_id} has no weights as safetensors or PyTorch .bin; choose a repository that has."
+        )
+    if location.wanted_bytes > limits.MAX_DOWNLOAD_BYTES:
+        raise CheckpointError(
+            f"{location.repo_id} takes {location.wanted_bytes / 1e6:,.0f} MB to download; this machine takes at most "
+            f"{limits.MAX_DOWNLOAD_BYTES / 1e6:,.0f} MB. Choose a smaller checkpoint."
+        )
+    _check_size(location.parameters or 0, location.repo_id)
+    with hub.downloaded(location) as folder:
+        return replace(_read(folder, location.repo_id, location.sha), license=location.license)
+
+
+def _load_folder(folder: Path, name: str) -> Checkpoint:
+    config = hub.parse_config(folder / "config.json", name)
+    check_supported(config, name)
+    sha = _content_hash(folder)
+    return _loaded.get((str(folder), sha), lambda: _read(folder, name, sha))
+
+
+def _content_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.bin")):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:40]
+
+
+def check_supported(config: Mapping[str, Any], name: str) -> None:
+    """Refuse, by its configuration alone, what cannot be analysed.
+
+    Raises:
+        UnsupportedArchitectureError: With the reason.
+    """
+    kind = config.get("model_type")
+    reason = None
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        reason = (
+            "it needs code of its own, which is never run here"
+            if "auto_map" in config
+            else f"transformers does not know its architecture {kind!r}"
+        )
+    elif config.get("is_encoder_decoder") and kind not in ENCODERS:
+        reason = f"{kind} is an encoder-decoder; of these, the encoders of {', '.join(ENCODERS)} can be analysed"
+    elif "quantization_config" in config:
+        reason = "its weights are quantised; the analyses need them in full"
+    elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
+        reason = f"{kind} does not read text"
+    elif not 0 < _layers(config) <= _MOST_LAYERS:
+        reason = f"its config.json asks for {_layers(config)} layers; from 1 to {_MOST_LAYERS} can be analysed"
+    elif kind in watched_attention.MODEL_TYPES:
+        reason = watched_attention.refusal(config)
+    elif kind not in (*ENCODERS, *_INTERFACE):
+        model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
+        model_class = model_class[0] if isinstance(model_class, tuple) else model_class
+        if model_class is None or not getattr(model_class, "_supports_attention_backend", False):
+            reason = f"the attention of {kind} cannot be recorded through transformers' attention interface"
+    if reason:
+        raise UnsupportedArchitectureError(f"{name} cannot be analysed: {reason}. Choose another checkpoint.")
+
+
+def _layers(config: Mapping[str, Any]) -> int:
+    """Number of layers; 1 where the configuration leaves it to the architecture's default."""
+    for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
+        if name in config:
+            return config[name] if isinstance(config[name], int) else 0
+    return 1
+
+
+def _read(folder: Path, name: str, sha: str) -> Checkpoint:
+    """Read model and tokenizer from a folder whose configuration has been checked; its files may hold anything."""
+    try:
+        return _read_files(folder, name, sha)
+    except (CheckpointError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the tokenizers library is no Exception
+        raise CheckpointError(f"{name} cannot be loaded ({brief(error)}); choose another checkpoint.") from error
+
+
+def _read_files(folder: Path, name: str, sha: str) -> Checkpoint:
+    tokenizer = read_tokenizer(folder, name)
+    model, head = _read_model(folder, name)
+    relevance.install(model)
+    config, encoder_alone = model.config.get_text_config(), model.config.model_type in ENCODERS
+    sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
+    return Checkpoint(
+        name=name,
+        sha=sha,
+        model=model,
+        tokenizer=tokenizer,
+        architecture=type(model).__name__,
+        n_layers=sizes[0],
+        n_heads=sizes[1],
+        width=sizes[2],
+        n_parameters=model.num_parameters(),
+        head=head,
+        root=_root(model, tokenizer),
+        max_tokens=min(limits.MAX_TOKENS, _longest_input(model, tokenizer)),
+        steerable=layers.install(model.base_model, sizes[0]),
+        encoder_alone=encoder_alone,
+    )
+
+
+def _root(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Literal["first", "last"]:
+    """Where the task reads: in T5's encoder, which has no token for it, the token that ends the text stands in."""
+    if model.config.model_type in ENCODERS:
+        return "first" if tokenizer("a").input_ids[0] in tokenizer.all_special_ids else "last"
+    causal = any(getattr(module, "is_causal", False) for module in model.modules())
+    return "last" if causal or model.config.model_type in watched_attention.READ_LAST else "first"
+
+
+def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if hasattr(config, "use_cache"):
+            config.use_cache = False  # a cache of keys and values serves generation only
+        kind = head_kind(config.architectures or [])
+        known, loader = _LOADERS.get(kind, ({}, AutoModel))
+        if type(config) not in known:
+            loader = AutoModel
+        if config.model_type in ENCODERS:
+            kind, loader = "none", AutoModelForTextEncoding if _has_encoder_class(config) else AutoModel
+        watched = config.model_type in watched_attention.MODEL_TYPES
+        implementation = "eager" if watched else attention_hook.NAME
+        # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
+        with torch.device("meta"):
+            parameters = loader.from_config(config, attn_implementation=implementation).num_parameters()
+    except Exception as error:  # a configuration may hold anything
+        raise CheckpointError(f"The config.json of {name} describes no model ({brief(error)}).") from error
+    _check_size(parameters, name)
+    try:
+        model, report = loader.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation=implementation,
+            local_files_only=True,
+            trust_remote_code=False,
+            weights_only=True,
+            output_loading_info=True,
+        )
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"The weights of {name} are a pickle that holds more than tensors; it was refused and nothing in it was "
+            "run. Choose a repository with safetensors."
+        ) from error
+    except Exception as error:
+        raise CheckpointError(f"The weights of {name} cannot be read ({brief(error)}).") from error
+    if watched:
+        watched_attention.install(model)
+    missing = set(report["missing_keys"])
+    prefix = model.base_model_prefix + "."
+    has_head = loader not in (AutoModel, AutoModelForTextEncoding)
+    of_head = {key for key in missing if "pooler" in key or (has_head and not key.startswith(prefix))}
+    if missing - of_head:
+        raise CheckpointError(f"{name} lacks weights of its own model, {min(missing - of_head)} among them.")
+    model.eval().requires_grad_(False)
+    if config.model_type in ENCODERS:
+        return model if _has_encoder_class(config) else model.get_encoder(), TaskHead("none", trained=False)
+    if not has_head or of_head:
+        return model, TaskHead(kind, trained=False)
+    if not kind.endswith("classification"):
+        return model, TaskHead(kind, trained=True)
+    labels = tuple(str(config.id2label.get(index, index)) for index in range(config.num_labels))
+    problem = {"regression": "regression", "multi_label_classification": "multi_label"}.get(
+        config.problem_type or "", "single_label" if len(labels) > 1 else "regression"
+    )
+    return model, TaskHead(kind, trained=True, labels=labels, problem=problem)
+
+
+def _has_encoder_class(config: PreTrainedConfig) -> bool:
+    """Whether transformers can load the encoder without its decoder, as of T5."""
+    return type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
+
+
+def _check_size(parameters: int, name: str) -> None:
+    if parameters > limits.MAX_PARAMETERS:
+        raise CheckpointError(
+            f"{name} has {parameters / 1e6:,.0f} million parameters; this machine takes at most "
+            f"{limits.MAX_PARAMETERS / 1e6:,.0f} million. Choose a smaller checkpoint."
+        )
+
+
+def head_kind(architectures: list[str]) -> HeadKind:
+    """The kind of task head, from the class names in a configuration.
+
+    Example:
+        >>> head_kind(["RobertaForMaskedLM"])
+        'masked-lm'
+    """
+    for architecture in architectures:
+        for suffix, kind in _KIND_BY_SUFFIX.items():
+            if isinstance(architecture, str) and architecture.endswith(suffix):
+                return kind
+    return "none"
+
+
+def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Most pieces that the position embeddings and the tokenizer allow."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions <= 0:  # relative positions have no bound
+        positions = limits.MAX_TOKENS
+    for name, module in model.named_modules():
+        # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            positions -= module.padding_idx + 1
+    return min(positions, tokenizer.model_max_length)

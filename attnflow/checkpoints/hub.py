@@ -1,0 +1,391 @@
+"""From the name of a checkpoint to a folder with its files: the Hugging Face Hub and all that can go wrong with it.
+
+Safety rules kept here: names are checked before anything is opened; the process's own token is never used; only
+configuration, tokenizer and weight files are fetched; what a token opened is stored apart from public files, because
+huggingface_hub falls back to cached files when the Hub refuses access.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2  # the HTTP library of huggingface_hub, whose errors reach us
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.file_download import repo_folder_name
+
+from attnflow import limits, progress
+from attnflow.checkpoints import hub_storage
+from attnflow.errors import CheckpointError
+
+_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
+_REVISION = re.compile(r"[\w][\w./-]{0,127}")
+_TEXT_FILES = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model", "sentencepiece.bpe.model"),
+    "tokenizer.model",
+)
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_LARGEST_CONFIG = 10**6
+_TIMEOUT = 15.0
+_TOLD_EVERY = 0.3
+
+UNREACHABLE = (httpx2.TransportError, OfflineModeIsEnabled, ConnectionError, TimeoutError)
+"""What huggingface_hub raises if there is no answer."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A commit of a repository on the Hub, looked up but not yet downloaded."""
+
+    repo_id: str
+    sha: str
+    """Commit, 40 hexadecimal digits."""
+    revision: str
+    """The branch, tag or commit that was asked for."""
+    token: str | None
+    cache_dir: str | None
+    """Where its files are kept; None is the shared cache of public files."""
+    files: dict[str, int]
+    """Size in bytes of each file; empty when the Hub could not be reached."""
+    parameters: int | None
+    """Number of parameters, where the Hub knows it."""
+    hashes: dict[str, str] = field(default_factory=dict)
+    """What the Hub says of the contents of each file: SHA-256 of a large one, the Git blob's SHA-1 of a small one."""
+    license: str | None = None
+    """As the model card names it."""
+    task: str | None = None
+    """Such as `text-classification`."""
+    downloads: int | None = None
+    """In the last 30 days."""
+
+    @property
+    def cache(self) -> Path:
+        """The cache its files are kept in."""
+        return Path(self.cache_dir or constants.HF_HUB_CACHE)
+
+    @property
+    def folder(self) -> Path:
+        """Where all its commits are kept."""
+        return self.cache / repo_folder_name(repo_id=self.repo_id, repo_type="model")
+
+    @property
+    def weight_files(self) -> list[str]:
+        """The files that hold the weights: safetensors where there are any, else the `.bin` files."""
+        for first in _WEIGHTS:
+            if first in self.files:
+                shards = re.compile(re.escape(first.split(".")[0]) + r"-\d+-of-\d+\." + first.split(".")[1])
+                return [first, *(name for name in self.files if first.endswith(".json") and shards.fullmatch(name))]
+        return []
+
+    @property
+    def wanted(self) -> list[str]:
+        """All files that are downloaded."""
+        return [*_TEXT_FILES, *(self.weight_files or [*_WEIGHTS, "model-*.safetensors"])]
+
+    @property
+    def wanted_bytes(self) -> int:
+        """Their size."""
+        return sum(self.files.get(name, 0) for name in self.wanted)
+
+
+def check_repo_id(name: str) -> str:
+    """Return a valid repository id, stripped.
+
+    Raises:
+        CheckpointError: If the text is no id such as `google-bert/bert-base-uncased`; a path never is.
+    """
+    name = name.strip() if isinstance(name, str) else ""
+    if not _REPO_ID.fullmatch(name) or ".." in name or "--" in name:
+        raise CheckpointError(
+            f"{name[:100]!r} is not the name of a checkpoint; give a Hub id such as google-bert/bert-base-uncased."
+        )
+    return name
+
+
+def locate(repo_id: str, revision: str | None = None, token: str | None = None) -> Location:
+    """Ask the Hub for a commit and its list of files.
+
+    This is asked before every load, because only the Hub can say whether this token may still read the repository.
+    Without a network, a public repository that is in the cache is still found.
+
+    Args:
+        repo_id: Name of the repository.
+        revision: Branch, tag or commit; the default branch if None.
+        token: Access token of the person who asks. Without one the repository is asked for anonymously.
+
+    Raises:
+        CheckpointError: With one sentence for every refusal and failure.
+    """
+    repo_id = check_repo_id(repo_id)
+    if revision is not None and (not isinstance(revision, str) or not _REVISION.fullmatch(revision)):
+        raise CheckpointError(f"{str(revision)[:100]!r} is not a revision; give a branch, a tag or a commit.")
+    try:
+        info = huggingface_hub.HfApi().model_info(
+            repo_id, revision=revision, timeout=_TIMEOUT, files_metadata=True, token=token or False
+        )
+        if info.gated:  # anyone may see what is in it, and the cache would answer those who may no longer read it
+            huggingface_hub.HfApi().auth_check(info.id or repo_id, token=token or False)
+    except UNREACHABLE as error:
+        return _locate_offline(repo_id, revision, error)
+    except HfHubHTTPError as error:
+        raise _refusal(repo_id, revision, error, token) from error
+    except ValueError as error:
+        raise CheckpointError(f"The Hub's answer about {repo_id} cannot be read; try again in a minute.") from error
+    found = info.siblings or []
+    location = Location(
+        repo_id=info.id or repo_id,
+        sha=info.sha or "",
+        revision=revision or constants.DEFAULT_REVISION,
+        token=token,
+        cache_dir=_private_cache(token) if token and (info.private or info.gated) else None,
+        files={file.rfilename: file.size or 0 for file in found},
+        parameters=info.safetensors.total if info.safetensors else None,
+        hashes={file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id or "" for file in found},
+        license=license_of(info.tags or []),
+        task=info.pipeline_tag,
+        downloads=info.downloads,
+    )
+    hub_storage.note_use(location.folder)
+    return location
+
+
+def license_of(tags: list[str]) -> str | None:
+    """The licence among the tags of a repository."""
+    return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), None)
+
+
+def read_config(location: Location) -> dict[str, Any]:
+    """Download and parse `config.json`, so that a checkpoint can be refused before its weights are fetched.
+
+    It is asked for by the name of its revision, because only then does the cache learn which commit that name stands
+    for, and can answer without a network.
+    """
+    if location.files.get("config.json", 0) > _LARGEST_CONFIG:
+        raise CheckpointError(f"The config.json of {location.repo_id} is larger than a configuration can be.")
+    with hub_storage.holding(location.folder):
+        path = _guarded(
+            location,
+            lambda: huggingface_hub.hf_hub_download(
+                location.repo_id,
+                "config.json",
+                revision=location.revision,
+                token=location.token or False,
+                cache_dir=location.cache_dir,
+            ),
+        )
+        return parse_config(Path(path), location.repo_id)
+
+
+def parse_config(path: Path, name: str) -> dict[str, Any]:
+    """Parse a `config.json`.
+
+    Raises:
+        CheckpointError: If it is missing or no JSON object.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{name} has no readable config.json, so it is no Transformer checkpoint.") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"The config.json of {name} is not an object, so it is no Transformer checkpoint.")
+    return config
+
+
+@contextmanager
+def downloaded(location: Location) -> Iterator[Path]:
+    """Fetch configuration, tokenizer and weights of a commit; they stay on disk at least while this context lasts.
+
+    Raises:
+        CheckpointError: If they cannot be fetched, arrive damaged, or find no room.
+    """
+    with hub_storage.using(Path(constants.HF_HUB_CACHE), location.folder, location.wanted_bytes, limits.DISK_BYTES):
+        with _told(location):
+            folder = Path(
+                _guarded(
+                    location,
+                    lambda: huggingface_hub.snapshot_download(
+                        location.repo_id,
+                        revision=location.sha,
+                        token=location.token or False,
+                        cache_dir=location.cache_dir,
+                        allow_patterns=location.wanted,
+                        local_files_only=not location.files,
+                    ),
+                )
+            )
+        _check_contents(folder, location)
+        _check_index(folder, location.repo_id)
+        progress.tell(f"Loading {location.repo_id} into memory", 1)
+        yield folder
+
+
+@contextmanager
+def _told(location: Location) -> Iterator[None]:
+    """Report, while a download lasts, how many bytes of it have arrived."""
+    snapshot = location.folder / "snapshots" / location.sha
+    total = sum(location.files.get(name, 0) for name in location.wanted if not (snapshot / name).exists())
+    if not total or not progress.wanted():
+        yield
+        return
+    start, over = hub_storage.size(location.folder), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_TOLD_EVERY):
+            arrived = min(max(hub_storage.size(location.folder) - start, 0), total)
+            what = f"Downloading {location.repo_id}: {arrived / 1e6:,.1f} of {total / 1e6:,.1f} MB"
+            progress.tell(what, arrived / total)
+
+    watcher = threading.Thread(target=copy_context().run, args=(watch,), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _check_contents(folder: Path, location: Location) -> None:
+    """Compare what has arrived with what the Hub says of it; huggingface_hub only counts the bytes."""
+    for name in location.wanted:
+        path, expected = folder / name, location.hashes.get(name)
+        if expected and path.exists() and _digest(path, expected) != expected:
+            path.resolve().unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            raise CheckpointError(
+                f"{name} of {location.repo_id} arrived damaged and was removed; try again to download it anew."
+            )
+
+
+def _digest(path: Path, like: str) -> str:
+    with path.open("rb") as file:
+        if len(like) == 64:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        blob = file.read()
+    return hashlib.sha1(b"blob %d\0" % len(blob) + blob, usedforsecurity=False).hexdigest()
+
+
+def _check_index(folder: Path, name: str) -> None:
+    """Refuse sharded weights whose index names anything but files beside it."""
+    for index in folder.glob("*.index.json"):
+        try:
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            raise CheckpointError(f"The weights of {name} cannot be read: {index.name} is no index.") from error
+        for shard in shards:
+            if not isinstance(shard, str) or Path(shard).name != shard or not (folder / shard).exists():
+                raise CheckpointError(
+                    f"{name} lacks weights of its own model: {index.name} names {str(shard)[:80]!r}, which is not "
+                    "there."
+                )
+
+
+def _private_cache(token: str) -> str:
+    # One folder a token: what one person may read is never found by another's request.
+    return str(Path(constants.HF_HUB_CACHE) / hub_storage.PRIVATE / hashlib.sha256(token.encode()).hexdigest()[:32])
+
+
+def _locate_offline(repo_id: str, revision: str | None, error: Exception) -> Location:
+    try:
+        folder = huggingface_hub.snapshot_download(
+            repo_id, revision=revision, local_files_only=True, token=False, allow_patterns=["config.json"]
+        )
+    except (LocalEntryNotFoundError, OSError):
+        raise CheckpointError(
+            f"The Hugging Face Hub cannot be reached and {repo_id} is not in the cache of this machine; check the "
+            "network, or choose one of the bundled checkpoints."
+        ) from error
+    sha = Path(folder).name
+    location = Location(repo_id, sha, sha, token=None, cache_dir=None, files={}, parameters=None)
+    hub_storage.note_use(location.folder)
+    return location
+
+
+def _guarded(location: Location, fetch: Callable[[], T]) -> T:
+    """Run a download and say in one sentence what failed."""
+    try:
+        return fetch()
+    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise _refusal(location.repo_id, location.sha, error, location.token) from error
+    except RemoteEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{location.repo_id} lacks a file that a Transformer checkpoint needs ({_file_name(error)}); "
+            "choose a repository that holds a model for the transformers library."
+        ) from error
+    except HfHubHTTPError as error:
+        raise _refusal(location.repo_id, location.sha, error, location.token) from error
+    except (*UNREACHABLE, OSError) as error:
+        refused = _refusing(error)
+        if refused is not None:
+            raise _refusal(location.repo_id, location.sha, refused, location.token) from error
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise CheckpointError(
+                f"The disk of this machine is full, so {location.repo_id} cannot be downloaded; choose a bundled "
+                "checkpoint, or one that was loaded before."
+            ) from error
+        raise CheckpointError(
+            f"The download of {location.repo_id} broke off; try again, the files that arrived whole are kept."
+        ) from error
+
+
+def _refusing(error: BaseException) -> HfHubHTTPError | None:
+    """The refusal of the Hub that huggingface_hub tells as "not in the cache either", if it was one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, HfHubHTTPError):
+        cause = cause.__cause__
+    return cause
+
+
+def _file_name(error: Exception) -> str:
+    found = re.search(r"[\w.-]+\.(?:json|safetensors|bin|txt|model)", str(error))
+    return found.group() if found else "config.json"
+
+
+def _refusal(repo_id: str, revision: str | None, error: HfHubHTTPError, token: str | None) -> CheckpointError:
+    status = error.response.status_code if getattr(error, "response", None) is not None else 0
+    if isinstance(error, GatedRepoError):
+        return CheckpointError(
+            f"{repo_id} is gated: its authors give access on request; ask for it on its Hub page and sign in, "
+            "or choose an open checkpoint."
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return CheckpointError(f"{repo_id} has no revision {revision!r}; leave the revision empty for the newest one.")
+    if token and status == 401 and not isinstance(error, RepositoryNotFoundError):
+        return CheckpointError(
+            f"The Hub does not accept your sign-in, which may have ended; sign in again to load {repo_id}."
+        )
+    if isinstance(error, RepositoryNotFoundError) or status in (401, 403, 404):
+        if token:
+            return CheckpointError(
+                f"There is no checkpoint {repo_id} on the Hub that you may read; check the spelling, and whether your "
+                "account has access."
+            )
+        return CheckpointError(
+            f"There is no public checkpoint {repo_id} on the Hub; check the spelling, or sign in if it is private."
+        )
+    if status == 429:
+        return CheckpointError(f"The Hub asks for fewer requests at the moment; wait a minute, then load {repo_id}.")
+    return CheckpointError(
+        f"The Hub answered with an error ({status or type(error).__name__}) for {repo_id}; try again in a minute."
+    )

@@ -1,0 +1,1 @@
+"""Analyses that run the model: attribution, saliency, what heads matter."""

@@ -1,0 +1,1 @@
+"""How much each head matters, and what happens without it."""

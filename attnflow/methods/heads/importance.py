@@ -1,0 +1,298 @@
+"""How much each head matters: by the gradients of its parameters, by that of a gate, or by taking it away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import SelectionError
+from attnflow.methods.heads.head_parameters import HeadParameters, LinearCall, LinearCalls, head_parameters
+from attnflow.methods.heads.sweeps import Sweep, gates_without
+from attnflow.methods.objective import Label, Quantity, batches_allowed, choose_loss, examples, has_task, run_model
+from attnflow.records.trace import Encoding, Head
+from attnflow.runtime import attention_hook
+
+Method = Literal["taylor", "gate", "ablation"]
+_TOKENS_AT_ONCE = 1024
+_NUMBERS_AT_ONCE = 1 << 20
+
+
+def head_importance(
+    checkpoint: Checkpoint,
+    encodings: Encoding | Sequence[Encoding],
+    labels: Label | Sequence[Label] = None,
+    *,
+    method: Method = "taylor",
+    pruned: Iterable[Head] = (),
+) -> NDArray[np.float64]:
+    """How much each head matters for one example or many, `[L, H]`, raw.
+
+    `taylor`: the sum over the head's parameters (its rows of Q, K and V with their biases, its columns of the output
+    projection) of `(gradient * weight) ** 2`, averaged over examples. Gradients are of each example's own loss. Rows
+    of a key or value that several heads share count in full for each of them; weights that several layers share
+    (ALBERT) count with the gradient through the layer in question alone.
+
+    `gate`: the mean over examples of `|d loss / d gate|`, for a gate of 1 on the head's output.
+
+    `ablation`: the mean change of the loss when the head is removed; positive if the head helps. Measured, not
+    approximated. For a checkpoint that predicts nothing of the text (no trained task head, or a masked language model
+    and no mask) it is the shift of the root's last embedding, in units of its length, and the only method.
+
+    Args:
+        checkpoint: The model; it is left as it is.
+        encodings: One or many encoded pairs.
+        labels: For each of them a class (name or number), a token for language models, or the true value of a
+            regression. None, for all or for one: what the model predicts.
+        method: One of the three.
+        pruned: Heads that are switched off beforehand; their importance is 0.
+
+    Raises:
+        SelectionError: If a method, label or head does not exist, or the method needs a task and there is none.
+        UnsupportedArchitectureError: By `taylor`, if the heads' parameters cannot be told apart.
+
+    Reference:
+        Li et al., T3-Vis, A.1, after Molchanov et al. 2019, eq. 8 (`taylor`); Michel et al. 2019, eq. 2, with the loss
+        of single examples (`gate`). A.1 sums gradients, T3-Vis's program their products with the weights, squared: so
+        does this, but example by example.
+
+    Example:
+        >>> from attnflow import encode, load_checkpoint
+        >>> checkpoint = load_checkpoint("demo/finetuned")
+        >>> head_importance(checkpoint, encode(checkpoint, "Anna met Paul.", "Paul met Anna.")).shape
+        (4, 4)
+    """
+    accumulator = HeadImportance(method)
+    accumulator.update(checkpoint, encodings, labels, pruned=pruned)
+    return accumulator.result()
+
+
+@dataclass
+class HeadImportance:
+    """Head importance over examples that come in parts, perhaps in several processes: an accumulator.
+
+    It holds sums alone, so that it can be sent about, and parts can be merged in any order.
+    """
+
+    method: Method = "taylor"
+    n_examples: int = 0
+    quantity: Quantity | None = None
+    """What the importance is of; None before the first example."""
+    total: NDArray[np.float64] | None = None
+    """`[L, H]`: the sum over examples."""
+    key: tuple[object, ...] | None = None
+    """The checkpoint and the heads that were switched off."""
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise SelectionError(
+                f"There is no importance method {str(self.method)[:60]!r}; choose {', '.join(get_args(Method))}."
+            )
+
+    def update(
+        self,
+        checkpoint: Checkpoint,
+        encodings: Encoding | Sequence[Encoding],
+        labels: Label | Sequence[Label] = None,
+        *,
+        pruned: Iterable[Head] = (),
+    ) -> None:
+        """Add examples; arguments and errors as those of `head_importance`."""
+        encodings, labels = examples(encodings, labels)
+        gates = gates_without(checkpoint, pruned)
+        for encoding in encodings:
+            if self.method != "ablation" and not has_task(checkpoint, encoding):
+                lack = (
+                    "predicts masked words, and this text has no mask"
+                    if checkpoint.head.trained
+                    else ("has no trained task head")
+                )
+                raise SelectionError(
+                    f"{checkpoint.name} {lack}, so there is no loss; choose method='ablation', which then measures "
+                    "how far the root's embedding moves."
+                )
+        if self.method == "ablation":
+            total, quantities = self._ablate(checkpoint, encodings, labels, gates)
+        else:
+            total, quantities = self._differentiate(checkpoint, encodings, labels, gates), {"loss"}
+        if len(quantities) > 1:
+            raise SelectionError("Some of these texts have a mask and others have none; their changes do not add up.")
+        key = (*checkpoint.key, gates.numpy().tobytes())
+        self._add(HeadImportance(self.method, len(encodings), quantities.pop(), total, key))
+
+    def merge(self, other: HeadImportance) -> None:
+        """Add what another accumulator has seen.
+
+        Raises:
+            SelectionError: If it is of another method, checkpoint, set of heads, or quantity.
+        """
+        if other.method != self.method:
+            raise SelectionError(
+                f"One part is by {self.method}, the other by {other.method}; merge parts of one method."
+            )
+        self._add(other)
+
+    def result(self) -> NDArray[np.float64]:
+        """`[L, H]`: the mean over all examples.
+
+        Raises:
+            SelectionError: If there were none.
+        """
+        if self.total is None:
+            raise SelectionError("There are no examples; give at least one encoded pair.")
+        return self.total / self.n_examples
+
+    def _add(self, part: HeadImportance) -> None:
+        if part.total is None:
+            return
+        if self.total is None:
+            self.total, self.quantity, self.key = np.zeros_like(part.total), part.quantity, part.key
+        if (part.quantity, part.key) != (self.quantity, self.key):
+            raise SelectionError("The parts are of different checkpoints, pruned heads or quantities; keep them apart.")
+        self.total = self.total + part.total
+        self.n_examples += part.n_examples
+
+    def _ablate(
+        self, checkpoint: Checkpoint, encodings: list[Encoding], labels: list[Label], gates: torch.Tensor
+    ) -> tuple[NDArray[np.float64], set[Quantity]]:
+        total, quantities = np.zeros(gates.shape), set()
+        pruned = [tuple(head) for head in (gates == 0).nonzero().tolist()]
+        for encoding, label in zip(encodings, labels, strict=True):
+            sweep = Sweep(checkpoint, encoding, label, pruned)
+            total += sweep.ablations()
+            quantities.add(sweep.loss.quantity)
+        return total, quantities
+
+    def _differentiate(
+        self, checkpoint: Checkpoint, encodings: list[Encoding], labels: list[Label], gates: torch.Tensor
+    ) -> NDArray[np.float64]:
+        total = torch.zeros(gates.shape, dtype=torch.float64)
+        found = head_parameters(checkpoint) if self.method == "taylor" else ()
+        for batch in _batches(checkpoint, encodings):
+            chosen = [encodings[index] for index in batch]
+            wanted = [labels[index] for index in batch]
+            if self.method == "gate":
+                total += _gate(checkpoint, chosen, wanted, gates)
+            else:
+                total += _taylor(checkpoint, chosen, wanted, gates, found)
+        return (total * gates).numpy()
+
+
+def _batches(checkpoint: Checkpoint, encodings: list[Encoding]) -> Iterator[list[int]]:
+    """Examples of similar length together, so that little is padded."""
+    order = sorted(range(len(encodings)), key=lambda index: len(encodings[index].tokens))
+    batch: list[int] = []
+    for index in order:
+        fits = (len(batch) + 1) * len(encodings[index].tokens) <= _TOKENS_AT_ONCE and batches_allowed(checkpoint)
+        if batch and not fits:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _padded(checkpoint: Checkpoint, encodings: list[Encoding]) -> dict[str, torch.Tensor]:
+    """What the model is called with for several examples: `[B, T]`, the shorter ones filled up on the right."""
+    size = max(len(encoding.tokens) for encoding in encodings)
+    filler = {"input_ids": checkpoint.padding or 0}
+    inputs = {}
+    for name in encodings[0].inputs:
+        rows = [
+            np.pad(encoding.inputs[name], (0, size - len(encoding.tokens)), constant_values=filler.get(name, 0))
+            for encoding in encodings
+        ]
+        inputs[name] = torch.from_numpy(np.stack(rows))
+    return inputs
+
+
+def _total_loss(
+    checkpoint: Checkpoint,
+    encodings: list[Encoding],
+    labels: list[Label],
+    output: torch.Tensor,
+    plain: torch.Tensor | None,
+) -> torch.Tensor:
+    """The sum of the examples' losses: its gradient at an example's own row is that of the example's loss alone.
+
+    Args:
+        checkpoint: The model.
+        encodings: The examples.
+        labels: One for each.
+        output: Of the pass that is differentiated.
+        plain: Of the untouched model, whose prediction stands in for a label; None if they are the same.
+    """
+    plain = output.detach() if plain is None else plain
+    rows = zip(encodings, labels, range(len(encodings)), strict=True)
+    return sum(
+        choose_loss(checkpoint, encoding, label, plain[row]).of(output[row : row + 1])[0]
+        for encoding, label, row in rows
+    )
+
+
+def _plain(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], gates: torch.Tensor) -> torch.Tensor | None:
+    """Output of the untouched model; None if no head is switched off, when the pass itself gives it."""
+    if bool((gates == 1).all()):
+        return None
+    with torch.no_grad():
+        return run_model(checkpoint, inputs, task=True)
+
+
+def _gate(checkpoint: Checkpoint, encodings: list[Encoding], labels: list[Label], gates: torch.Tensor) -> torch.Tensor:
+    inputs = _padded(checkpoint, encodings)
+    plain = _plain(checkpoint, inputs, gates)
+    open_gates = gates.repeat(len(encodings), 1, 1).requires_grad_()
+    with torch.enable_grad(), attention_hook.record(open_gates, keep=False):
+        output = run_model(checkpoint, inputs, task=True)
+        loss = _total_loss(checkpoint, encodings, labels, output, plain)
+    return torch.autograd.grad(loss, open_gates)[0].abs().double().sum(0)
+
+
+def _taylor(
+    checkpoint: Checkpoint,
+    encodings: list[Encoding],
+    labels: list[Label],
+    gates: torch.Tensor,
+    found: tuple[HeadParameters, ...],
+) -> torch.Tensor:
+    inputs = _padded(checkpoint, encodings)
+    plain = _plain(checkpoint, inputs, gates)
+    wanted = frozenset(number for layer in found for number in (*layer.rows, layer.output))
+    with torch.enable_grad(), attention_hook.record(gates, keep=False) as recording:
+        with LinearCalls(recording, wanted=wanted) as watched:
+            output = run_model(checkpoint, inputs, task=True)
+        loss = _total_loss(checkpoint, encodings, labels, output, plain)
+    calls = watched.calls
+    gradients = dict(zip(calls, torch.autograd.grad(loss, [call.y for call in calls.values()]), strict=True))
+    total = torch.zeros(gates.shape, dtype=torch.float64)
+    for layer, parameters in enumerate(found):
+        for number, owned in parameters.rows.items():
+            total[layer] += owned.double() @ _squares(calls[number], gradients[number], len(encodings), of_rows=True)
+        of_columns = _squares(calls[parameters.output], gradients[parameters.output], len(encodings), of_rows=False)
+        total[layer] += of_columns.view(gates.shape[1], -1).sum(1)
+    return total
+
+
+def _squares(call: LinearCall, gradient: torch.Tensor, n_examples: int, *, of_rows: bool) -> torch.Tensor:
+    """`[out]` or `[in]`: the sums of `(gradient * weight) ** 2` along each row (with its bias) or column.
+
+    Summed over examples, each with its own gradient, which is a product of what went into the map and of what came
+    back to it, and never kept.
+    """
+    x = call.x.reshape(n_examples, -1, call.x.shape[-1])
+    g = gradient.reshape(n_examples, -1, gradient.shape[-1])
+    weight = call.weight.detach()
+    total = torch.zeros(weight.shape[0 if of_rows else 1], dtype=torch.float64)
+    at_once = max(1, _NUMBERS_AT_ONCE // weight.numel())
+    for start in range(0, n_examples, at_once):
+        some = slice(start, start + at_once)
+        products = torch.bmm(g[some].transpose(1, 2), x[some]).mul_(weight)
+        total += torch.linalg.vector_norm(products, dim=(0, 2) if of_rows else (0, 1)).double() ** 2
+    if of_rows and call.bias is not None:
+        total += ((g.sum(1) * call.bias.detach()) ** 2).sum(0).double()
+    return total

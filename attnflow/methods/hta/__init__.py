@@ -1,0 +1,1 @@
+"""Hidden Token Attribution of every head."""

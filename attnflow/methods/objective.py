@@ -1,0 +1,194 @@
+"""How badly a checkpoint does on an example: the loss of its label, or how far the root's embedding moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+import torch
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import SelectionError
+from attnflow.methods.target import Target, choose_target
+from attnflow.records.trace import Encoding
+from attnflow.runtime import attention_hook
+from attnflow.runtime.capture import model_inputs, root_position
+from attnflow.runtime.linear import SparingLinear
+
+Label = str | int | float | None
+"""A class by name or number, a token of a language model, the true value of a regression; None: the prediction."""
+Quantity = Literal["loss", "root-shift"]
+Measure = Literal["probability", "value", "root-shift"]
+
+
+def has_task(checkpoint: Checkpoint, encoding: Encoding) -> bool:
+    """Whether the checkpoint predicts something of this text: a trained head, and a mask where one is needed."""
+    if not checkpoint.head.trained:
+        return False
+    mask = checkpoint.tokenizer.mask_token_id
+    return checkpoint.head.kind != "masked-lm" or bool((encoding.inputs["input_ids"] == mask).any())
+
+
+def run_model(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], *, task: bool) -> torch.Tensor:
+    """`[B, C]` or `[B, T, C]` logits with a task, else `[B, T, D]`, the embeddings that leave the model."""
+    if task:
+        return checkpoint.model(**inputs).logits
+    return checkpoint.model.base_model(**inputs).last_hidden_state
+
+
+def read_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
+    """The token whose last embedding decides: that of the target, or the root where the whole text is scored."""
+    position = choose_target(checkpoint, encoding, 0).position if has_task(checkpoint, encoding) else None
+    if position is not None:
+        return position
+    return root_position(checkpoint, encoding)
+
+
+def batches_allowed(checkpoint: Checkpoint) -> bool:
+    """Whether several texts may run at once: a causal classifier finds where a text ends by its padding, if any."""
+    return checkpoint.padding is not None or not (checkpoint.head.classifies_texts and checkpoint.root == "last")
+
+
+_reads_one: WeakKeyDictionary[torch.nn.Module, dict[bool, bool]] = WeakKeyDictionary()
+
+
+def reads_one_position(checkpoint: Checkpoint, encoding: Encoding) -> bool:
+    """Whether after the last attention only `read_position` matters; not so if all positions are pooled.
+
+    Found by trying on the first example, and the same for every other. Nothing is known of models that are not
+    steerable: their layers may have other axes.
+    """
+    if not checkpoint.steerable:
+        return False
+    task = has_task(checkpoint, encoding)
+    known = _reads_one.setdefault(checkpoint.model, {})
+    if task not in known:
+        position = read_position(checkpoint, encoding)
+        inputs = model_inputs(encoding)
+        with torch.inference_mode():
+            expected = read_at(position, run_model(checkpoint, inputs, task=task))
+            try:
+                with (
+                    attention_hook.record(keep=False) as recording,
+                    SparingLinear(recording, checkpoint.n_layers, len(encoding.tokens), position),
+                ):
+                    found = read_at(position, run_model(checkpoint, inputs, task=task))
+                known[task] = nearly_equal(found, expected)
+            except RuntimeError:  # a layer that writes into what it was given, where all positions are one
+                known[task] = False
+    return known[task]
+
+
+def read_at(position: int, output: torch.Tensor) -> torch.Tensor:
+    """`[B, C]` of what `run_model` gives."""
+    return output if output.dim() == 2 else output[:, position]
+
+
+def nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether two ways to run a model give the same, up to the rounding of float32."""
+    return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of one example, to be taken of any pass over it."""
+
+    position: int | None
+    """Token that the loss is read from; None where the whole text has one set of scores."""
+    target: Target | None
+    """The score that the loss is of; None without a task."""
+    truth: float | None = None
+    """The true value of a regression."""
+    root: torch.Tensor | None = None
+    """`[D]`: without a task, the root's embedding in the untouched model."""
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the numbers are: a loss, or the shift of the root's embedding in units of its length."""
+        return "loss" if self.root is None else "root-shift"
+
+    def of(self, output: torch.Tensor) -> torch.Tensor:
+        """`[B]`, differentiable, of what `run_model` gives for `B` passes over the example.
+
+        Classes and tokens: `-log p`, in nats. Regression: the squared error, or without a true value the negative
+        score. No task: `|root' - root| / |root|`.
+        """
+        if self.target is None:
+            return torch.linalg.vector_norm(output[:, self.position] - self.root, dim=-1) / self.root.norm()
+        if self.truth is not None:
+            return (self.target.score(output) - self.truth) ** 2
+        return -self.target.log_probability(output)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether a prediction is right or wrong."""
+        return self.target is not None and self.target.problem != "regression"
+
+    @property
+    def measure(self) -> Measure:
+        """What `score` is."""
+        return "root-shift" if self.target is None else "probability" if self.has_classes else "value"
+
+    def score(self, output: torch.Tensor) -> torch.Tensor:
+        """`[B]`: the probability of the target, the value of a regression or, without a task, the root's shift."""
+        if self.target is None:
+            return self.of(output)
+        found = self.target.log_probability(output)
+        return found.exp() if self.has_classes else found
+
+    def correct(self, output: torch.Tensor) -> torch.Tensor:
+        """`[B]`: whether the class or token that scores highest is the target; for several labels, if it is over 0."""
+        if self.target.problem == "multi_label":
+            return self.target.score(output) > 0
+        row = output if self.position is None else output[:, self.position]
+        return row.argmax(-1) == self.target.index
+
+
+def choose_loss(checkpoint: Checkpoint, encoding: Encoding, label: Label, output: torch.Tensor) -> Loss:
+    """The loss of one example.
+
+    Args:
+        checkpoint: The model.
+        encoding: The example.
+        label: What should be predicted; None for what is predicted.
+        output: What `run_model` gives for the example in the untouched model, without the batch axis.
+
+    Raises:
+        SelectionError: If there is no such label, or a label but no task.
+    """
+    if not has_task(checkpoint, encoding):
+        if label is not None:
+            lack = "no mask to fill in this text" if checkpoint.head.trained else "no trained task head"
+            raise SelectionError(
+                f"{checkpoint.name} has {lack}, so it cannot be asked for {label!r}; leave labels out."
+            )
+        position = read_position(checkpoint, encoding)
+        return Loss(position, None, root=output.detach()[position])
+    if checkpoint.head.problem == "regression" and label is not None:
+        if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
+            raise SelectionError(f"The label is {label!r}; {checkpoint.name} predicts a number, so give a number.")
+        return Loss(None, choose_target(checkpoint, encoding, 0), truth=float(label))
+    target = choose_target(checkpoint, encoding, label, logits=output.detach())
+    return Loss(target.position, target)
+
+
+def examples(
+    encodings: Encoding | Sequence[Encoding], labels: Label | Sequence[Label]
+) -> tuple[list[Encoding], list[Label]]:
+    """Encodings and labels as two lists of one length; a single encoding may come without a list.
+
+    Raises:
+        SelectionError: If there is nothing, or not one label for each encoding.
+    """
+    if isinstance(encodings, Encoding):
+        encodings, labels = [encodings], [labels] if labels is None or isinstance(labels, str | int | float) else labels
+    encodings = list(encodings)
+    labels = [None] * len(encodings) if labels is None else list(labels)
+    if not encodings:
+        raise SelectionError("There are no examples; give at least one encoded pair.")
+    if len(labels) != len(encodings):
+        raise SelectionError(f"There are {len(labels)} labels for {len(encodings)} pairs; give one for each.")
+    return encodings, labels

@@ -1,0 +1,160 @@
+"""Faithfulness: whether the tokens that an explanation names are those that the prediction needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import SelectionError
+from attnflow.methods.saliency.explain import Saliency
+from attnflow.methods.score_function import Question, Removal, ask
+from attnflow.records.trace import Encoding, Head
+
+FRACTIONS = (0.1, 0.2, 0.5)
+"""Shares of the words that are removed or kept."""
+WAYS: tuple[Removal, ...] = ("token", "attention")
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """What the target's probability loses without, and with nothing but, the top tokens of each explanation.
+
+    Axes: `M` explanations, `W` ways of removal (`WAYS`), `F` fractions, `S` random rankings.
+    """
+
+    names: tuple[str, ...]
+    """`[M]`"""
+    fractions: tuple[float, ...]
+    """`[F]`"""
+    comprehensiveness: NDArray[np.float64]
+    """`[M, W, F]`: p(text) - p(text without the top tokens); large is good."""
+    sufficiency: NDArray[np.float64]
+    """`[M, W, F]`: p(text) - p(top tokens alone); small is good."""
+    random_comprehensiveness: NDArray[np.float64]
+    """`[S, W, F]`: the same for random rankings."""
+    random_sufficiency: NDArray[np.float64]
+    """`[S, W, F]`"""
+    target: str
+    unit: Literal["probability", "score"]
+    whole: float
+    """The probability (for a regression the score) with the whole text."""
+    baseline: str
+    """What stands in place of a removed token."""
+
+    @property
+    def merit(self) -> NDArray[np.float64]:
+        """`[M]`: mean of comprehensiveness minus sufficiency over fractions and ways of removal; large is good."""
+        return (self.comprehensiveness - self.sufficiency).mean(axis=(1, 2))
+
+    @property
+    def random_merit(self) -> NDArray[np.float64]:
+        """`[S]`: the same for random rankings."""
+        return (self.random_comprehensiveness - self.random_sufficiency).mean(axis=(1, 2))
+
+    @property
+    def beats_random(self) -> NDArray[np.bool_]:
+        """`[M]`: whether the merit is more than two standard deviations above the mean of random rankings."""
+        chance = self.random_merit
+        return self.merit > chance.mean() + 2 * chance.std(ddof=1)
+
+
+def faithfulness(
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    attribution: Saliency | ArrayLike | Mapping[str, Saliency | ArrayLike],
+    *,
+    target: str | int | None = None,
+    position: int | None = None,
+    baseline: str | None = None,
+    pruned: Iterable[Head] = (),
+    seed: int = 0,
+) -> Faithfulness:
+    """Remove, and keep, the top 10 to 50 % of the words of an explanation and see what becomes of the prediction.
+
+    Special tokens stay in any case. The top tokens are those with the largest values: of signed explanations those
+    that speak for the target. Ties are broken by a fixed random order, not by position.
+
+    Args:
+        checkpoint: A checkpoint with a trained task head.
+        encoding: A pair encoded for this checkpoint.
+        attribution: Values `[T]`, a `Saliency`, or several of either by name; several cost less than one by one.
+        target: As in `saliency`; what the checkpoint predicts if None.
+        position: Token whose prediction is meant, for heads that predict one for each token.
+        baseline: What stands in place of a removed token; as in `saliency`.
+        pruned: Heads that are switched off.
+        seed: Of the random rankings and the order of ties.
+
+    Raises:
+        SelectionError: If the values do not fit the text or are not finite, or there is no such target.
+        TextError: If the text holds special tokens only.
+
+    Reference:
+        DeYoung et al. 2020, "ERASER", section 4: comprehensiveness and sufficiency. Departures: of its bins those
+        of 10, 20 and 50 %, because 1 and 5 % of a sentence pair are no token; a removed token is replaced or not
+        attended to, instead of cut out, so that all others keep their positions.
+    """
+    question = ask(checkpoint, encoding, target, position=position, baseline=baseline, pruned=pruned)
+    named = attribution if isinstance(attribution, Mapping) else {"attribution": attribution}
+    return measure(question, {name: check_values(name, values, question) for name, values in named.items()}, seed)
+
+
+def measure(question: Question, values: Mapping[str, NDArray[np.float64]], seed: int = 0) -> Faithfulness:
+    """The same for checked values `[T]` of several explanations by name."""
+    rng = np.random.default_rng(seed)
+    words = np.flatnonzero(question.words)
+    shuffled = rng.permutation(words)  # the order of ties
+    rankings = [shuffled[np.argsort(-one[shuffled], kind="stable")] for one in values.values()]
+    rankings += [rng.permutation(words) for _ in range(SEEDS)]
+    removed = np.zeros((len(rankings), 2, len(FRACTIONS), len(question.words)), bool)
+    nothing = np.zeros((1, len(question.words)), bool)
+    for ranking, row in zip(rankings, removed, strict=True):
+        for f, fraction in enumerate(FRACTIONS):
+            top = int(np.ceil(round(fraction * len(words), 6)))
+            row[0, f, ranking[:top]] = True
+            row[1, f, ranking[top:]] = True
+    given = _probabilities(question, np.concatenate((nothing, removed.reshape(-1, len(question.words)))))
+    whole = float(given[0, 0])
+    lost = np.moveaxis(whole - given[:, 1:].reshape(len(WAYS), *removed.shape[:-1]), 0, 1)  # [N, W, 2, F]
+    m = len(values)
+    return Faithfulness(
+        names=tuple(values),
+        fractions=FRACTIONS,
+        comprehensiveness=lost[:m, :, 0],
+        sufficiency=lost[:m, :, 1],
+        random_comprehensiveness=lost[m:, :, 0],
+        random_sufficiency=lost[m:, :, 1],
+        target=question.target.name,
+        unit="score" if question.target.problem == "regression" else "probability",
+        whole=whole,
+        baseline=question.baseline,
+    )
+
+
+def _probabilities(question: Question, removed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """`[W, N]`: the target's probability without tokens `[N, T]`; equal sets are run once."""
+    sets, place = np.unique(removed, axis=0, return_inverse=True)
+    return np.stack([question.scores(sets, way, probability=True) for way in WAYS])[:, place]
+
+
+def check_values(name: str, values: Saliency | ArrayLike, question: Question) -> NDArray[np.float64]:
+    """Return the values `[T]` of an explanation.
+
+    Raises:
+        SelectionError: If they do not fit the text or are not finite.
+    """
+    try:
+        array = np.asarray(values.values if isinstance(values, Saliency) else values, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape != (len(question.words),) or not np.isfinite(array).all():
+        raise SelectionError(
+            f"The explanation {name[:60]!r} is no list of {len(question.words)} finite numbers, one for each token of "
+            "the text; give what saliency returned for this text."
+        )
+    return array

@@ -1,0 +1,148 @@
+"""Answers what each token has to do with a score, and puts values on a scale to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import SelectionError
+from attnflow.methods.saliency.method import Method
+from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.score_function import Question, ask
+from attnflow.records.trace import Encoding, Head, Tokens
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """What each token has to do with a score, by one method."""
+
+    method: Method
+    tokens: Tokens
+    values: NDArray[np.float64]
+    """`[T]`: in units of the score for signed methods that promise a sum, otherwise the method's own."""
+    target: str | None
+    """Class or token whose score is explained; None of a model that has no score, by a method that needs none."""
+    against: str | None
+    """Class or token whose score is subtracted, if any."""
+    total: float | None = None
+    """What values, bias share and residual add up to; None if the method promises no sum."""
+    bias_share: float = 0.0
+    """The part of the total that biases take and no token gets."""
+    notes: Mapping[str, str | float] = field(default_factory=dict)
+    """How it was computed."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the values in bytes."""
+        return self.values.nbytes
+
+    @property
+    def residual(self) -> float | None:
+        """What is missing of the promised sum. It is reported, never scaled away."""
+        return None if self.total is None else self.total - self.bias_share - float(self.values.sum())
+
+
+def saliency(
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    *,
+    target: str | int | None = None,
+    method: str = "integrated_gradients",
+    against: str | int | None = None,
+    position: int | None = None,
+    baseline: str | None = None,
+    steps: int | None = None,
+    pruned: Iterable[Head] = (),
+) -> Saliency:
+    """Say what each token has to do with a score, by one method.
+
+    What is explained is the score (the logit), as a function of `hidden_states[0]`: the vector of each token as it
+    enters the first layer, with word, position and sentence in it.
+
+    Args:
+        checkpoint: A checkpoint with a trained task head.
+        encoding: A pair encoded for this checkpoint.
+        target: Label or number of a class; for language models a token. What the checkpoint predicts if None.
+        method: One of `METHODS`: see `methods/saliency/methods`.
+        against: A second target: then the difference of the two scores is explained.
+        position: Token whose prediction is meant, for heads that predict one for each token.
+        baseline: What stands for a hidden word in integrated gradients and occlusion: `mask`, `mean` (of all word
+            embeddings), `pad` or `zero`. The first of these that the tokenizer has if None.
+        steps: Points of integrated gradients; as many as completeness within 1 % takes if None, at most 256.
+        pruned: Heads that are switched off.
+
+    Attention rollout and influence need no score, so they answer for a checkpoint without a trained head, too.
+
+    Returns:
+        Values for every token, signed where the method can tell for from against, with the residual of what the
+        method promises to add up.
+
+    Raises:
+        SelectionError: If there is no such method or target, or the checkpoint has no trained task head.
+        TextError: If the text holds special tokens only.
+
+    Example:
+        >>> from attnflow import encode, load_checkpoint
+        >>> checkpoint = load_checkpoint("demo/finetuned")
+        >>> encoding = encode(checkpoint, "Anna lent Paul a book.", "Paul borrowed a book from Anna.")
+        >>> found = saliency(checkpoint, encoding, target="supported", method="lrp")
+        >>> found.values.shape == (len(encoding.tokens),) and abs(found.residual) < 1e-3
+        True
+    """
+    chosen = find_method(method)
+    question = ask(
+        checkpoint,
+        encoding,
+        target,
+        against=against,
+        position=position,
+        baseline=baseline,
+        steps=steps,
+        pruned=pruned,
+        needs_target=chosen.about_target,
+    )
+    return answer(question, chosen)
+
+
+def answer(question: Question, method: Method) -> Saliency:
+    """Let a method answer a question; several methods share what they record of the model."""
+    found = method.compute(question)
+    return Saliency(
+        method=method,
+        tokens=question.encoding.tokens,
+        values=found.values,
+        target=question.target.name if question.target else None,
+        against=question.against.name if question.against else None,
+        total=found.total,
+        bias_share=found.elsewhere,
+        notes=found.notes,
+    )
+
+
+def find_method(name: str) -> Method:
+    """Return a method by its name.
+
+    Raises:
+        SelectionError: If there is none.
+    """
+    if not isinstance(name, str) or name not in METHODS:
+        raise SelectionError(f"There is no method {str(name)[:60]!r}; the methods are {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def on_scale(values: ArrayLike) -> NDArray[np.float64]:
+    """Put values on a scale from -1 to 1 (or 0 to 1, if none is negative), for colours.
+
+    Zero stays zero and signs stay; the largest magnitude becomes 1. If all are zero they stay so.
+
+    Example:
+        >>> on_scale([2.0, -4.0, 0.0]).tolist()
+        [0.5, -1.0, 0.0]
+    """
+    array = np.asarray(values, np.float64)
+    largest = np.abs(array).max(initial=0.0)
+    return array / largest if largest > 0 else np.zeros_like(array)

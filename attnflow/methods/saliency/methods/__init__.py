@@ -1,0 +1,15 @@
+"""The saliency methods: every module of this folder defines some as its `METHODS`, and nothing else lists them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from attnflow.methods.saliency.method import Method
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for module in pkgutil.iter_modules(__path__)
+    for method in importlib.import_module(f"{__name__}.{module.name}").METHODS
+}
+"""All methods by name, in the order of their modules."""

@@ -1,0 +1,363 @@
+"""What a saliency method is asked: a score, as a function of what enters the first layer of a model.
+
+The input that all methods explain is `hidden_states[0]`, the vector of each token as it enters the first layer. It
+holds the word, its position and its sentence, so that relevance that reaches it is complete; the word embedding alone
+would leave the shares of position and sentence, and of the first normalisation, to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
+from attnflow.methods.objective import batches_allowed, nearly_equal, reads_one_position
+from attnflow.methods.saliency import relevance
+from attnflow.methods.target import Target, choose_target
+from attnflow.records.trace import SPECIAL, Encoding, Head, Trace, check_heads
+from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capture import capture, head_gates, model_inputs, root_position
+from attnflow.runtime.linear import SparingLinear
+
+Baseline = Literal["mask", "mean", "pad", "zero"]
+"""What stands for a word that is not there: the mask token, the mean of all word embeddings, padding, nothing."""
+
+Removal = Literal["token", "attention"]
+"""How a token is taken away: the baseline stands in its place, or no one may attend to it."""
+
+_TOKENS_AT_ONCE = 4096
+"""Tokens of one batch: enough to use the machine, few enough for its memory."""
+_SCORES_AT_ONCE = 50_000_000
+"""Scores of one batch: a language model gives one for each token and entry of its vocabulary."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A score of one checkpoint on one text, and every way a method may ask about it."""
+
+    checkpoint: Checkpoint
+    encoding: Encoding
+    target: Target | None
+    """None where the model has no score to explain: then only methods that need none may answer."""
+    against: Target | None = None
+    """A second score, which is subtracted."""
+    baseline: Baseline = "mask"
+    steps: int | None = None
+    """Points of an integral; None lets the method choose."""
+    pruned: frozenset[Head] = field(default_factory=frozenset)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """What is recorded inside the model."""
+        return capture(self.checkpoint, self.encoding, pruned=self.pruned)
+
+    @property
+    def root(self) -> int:
+        """The token whose last vector the score is read from."""
+        if self.target and self.target.position is not None:
+            return self.target.position
+        return root_position(self.checkpoint, self.encoding)
+
+    @cached_property
+    def words(self) -> NDArray[np.bool_]:
+        """`[T]`: the tokens that stand for text; special tokens do not, even if someone wrote them."""
+        return words_of(self.checkpoint, self.encoding)
+
+    @cached_property
+    def hidden(self) -> NDArray[np.float32]:
+        """`[T, D]`: what enters the first layer."""
+        return self._entering(**model_inputs(self.encoding))
+
+    @cached_property
+    def score(self) -> float:
+        """The score that is explained."""
+        with torch.inference_mode():
+            return float(self._scored(self._logits(lambda hidden: hidden))[0])
+
+    @cached_property
+    def blank(self) -> NDArray[np.float32]:
+        """`[T, D]`: what enters the first layer where no word can be read.
+
+        A token, or the mean of the vocabulary, stands in place of every word, and special tokens stay; with `zero`
+        every vector is zero. (The normalisation of most decoders undoes any scaling, so that on the way from zero
+        the score jumps at the very beginning; the mean has no such problem.)
+        """
+        if self.baseline == "zero":
+            return np.zeros_like(self.hidden)
+        tokenizer, embeddings = self.checkpoint.tokenizer, self.checkpoint.model.get_input_embeddings()
+        inputs, words = model_inputs(self.encoding), torch.from_numpy(self.words)
+        with torch.inference_mode():
+            vectors = embeddings(inputs.pop("input_ids"))
+            if self.baseline == "mean":
+                vectors[0, words] = embeddings(torch.arange(embeddings.num_embeddings)).mean(dim=0)
+            else:
+                token = tokenizer.mask_token_id if self.baseline == "mask" else tokenizer.pad_token_id
+                vectors[0, words] = embeddings(torch.tensor(token))
+        # As vectors, because some models take positions from where the padding is.
+        return self._entering(inputs_embeds=vectors, **inputs)
+
+    def _entering(self, **inputs: torch.Tensor) -> NDArray[np.float32]:
+        """`[T, D]`: what enters the first layer of a pass that ends there."""
+        seen = []
+
+        def look(layer: int, hidden: torch.Tensor) -> torch.Tensor:
+            seen.append(hidden)
+            return hidden
+
+        with torch.inference_mode(), attention_hook.record(keep=False, last=0), layers.steer(enter=look):
+            self.checkpoint.model.base_model(**inputs)
+        return seen[0][0].numpy()
+
+    def scores(
+        self, removed: NDArray[np.bool_], way: Removal = "token", *, probability: bool = False
+    ) -> NDArray[np.float64]:
+        """Run the model on many variants of the text at once.
+
+        Args:
+            removed: `[B, T]`: the tokens that are taken from each variant.
+            way: What becomes of them.
+            probability: Whether the target's probability is wanted (a regression score stays itself), not its score.
+
+        Returns:
+            `[B]`
+        """
+        root = self.root if reads_one_position(self.checkpoint, self.encoding) else None
+        here = np.broadcast_to(np.arange(removed.shape[1]), removed.shape)
+        if way == "token":
+            return self._scores(here + removed.shape[1] * removed, None, root, probability)
+        if not self._order_is_in_input:
+            return self._scores(here, ~removed, root, probability)
+        given, lengths = np.empty(len(removed)), (~removed).sum(axis=1)
+        for length in np.unique(lengths):  # those that no one attends to need not be there at all
+            rows = lengths == length
+            kept = here[rows][~removed[rows]].reshape(-1, length)
+            given[rows] = self._scores(kept, None, root, probability)
+        return given
+
+    def _scores(
+        self, which: NDArray[np.intp], attended: NDArray[np.bool_] | None, root: int | None, probability: bool
+    ) -> NDArray[np.float64]:
+        """Run texts `[B, L]`, made of token `t` of the text where they hold `t`, of its blank where they hold `T + t`.
+
+        Args:
+            which: The texts.
+            attended: `[B, L]`: the tokens that may be attended to; all if None.
+            root: The token at which alone what follows the last attention is computed; None for all.
+            probability: As in `scores`.
+        """
+        vectors = self.hidden if which.max() < len(self.hidden) else np.concatenate((self.hidden, self.blank))
+        given = np.empty(len(which))
+        for rows in self._batches(*which.shape):
+            part = torch.from_numpy(vectors[which[rows]])
+            mask = None if attended is None else attended[rows]
+            with torch.inference_mode():
+                logits = self._logits(lambda _, part=part: part, len(part), mask, (which[rows], root))
+                given[rows] = (self._probability(logits) if probability else self._scored(logits)).numpy()
+        return given
+
+    @cached_property
+    def _order_is_in_input(self) -> bool:
+        """Whether the layers know the order of tokens by their input alone, so that tokens can be left out.
+
+        True of encoders with position embeddings, false of rotary positions and sliding windows. Found by trying.
+        """
+        if self.target.position is not None or self.checkpoint.root != "first":
+            return False
+        kept = ~self.words
+        kept[np.flatnonzero(self.words)[1::2]] = True  # at least one word is left out
+        masked = self._scores(np.arange(len(kept))[None], kept[None], None, False)
+        left_out = self._scores(np.flatnonzero(kept)[None], None, None, False)
+        return nearly_equal(torch.from_numpy(left_out), torch.from_numpy(masked))
+
+    def gradients(
+        self, hidden: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32]]:
+        """Score and gradient of many variants of the text at once.
+
+        Args:
+            hidden: `[B, T, D]`: what enters the first layer; that of the text itself if None.
+
+        Returns:
+            What entered `[B, T, D]`, the scores `[B]`, and their gradients `[B, T, D]`.
+        """
+        if hidden is None:
+            leaf, scores, gradient, _ = self._backward(None)
+            return leaf, scores, gradient
+        scores, gradients = np.empty(len(hidden)), np.empty_like(hidden)
+        for rows in self._batches(*hidden.shape[:2]):
+            _, scores[rows], gradients[rows], _ = self._backward(torch.from_numpy(np.ascontiguousarray(hidden[rows])))
+        return hidden, scores, gradients
+
+    def relevance(self, attention_rule: relevance.Attention) -> tuple[NDArray[np.float64], float, float]:
+        """Propagate relevance from the score to what enters the first layer.
+
+        Returns:
+            Relevance `[T]`, the relevance that biases took, and the score.
+        """
+        with relevance.rules(attention_rule) as rules:
+            leaf, scores, gradient, bias = self._backward(None, rules.bias_scale)
+        return np.einsum("td,td->t", leaf[0], gradient[0], dtype=np.float64), bias, float(scores[0])
+
+    def dependence_of_root(self, probes: int) -> NDArray[np.float64]:
+        """`[T]`: Frobenius norms of the Jacobian of the last layer's head outputs at the root, by source token.
+
+        They are estimated from Gaussian directions `v` of these outputs: the mean of `||v J||^2` is `||J||_F^2`.
+        """
+        source = torch.from_numpy(self.hidden).expand(probes, -1, -1).clone().requires_grad_()
+        gates, last = head_gates(self.checkpoint, self.pruned), self.checkpoint.n_layers - 1
+        with torch.enable_grad(), attention_hook.record(gates, last=last) as recording, layers.steer(hidden=source):
+            self.checkpoint.model.base_model(**model_inputs(self.encoding, probes))
+        root = recording.head_output[-1][:, self.root].flatten(1)
+        directions = torch.randn(root.shape, generator=torch.Generator().manual_seed(0))
+        (gradient,) = torch.autograd.grad((root * directions).sum(), source)
+        return gradient.double().square().sum(-1).mean(0).sqrt().numpy()
+
+    def _backward(
+        self, hidden: torch.Tensor | None, bias_scale: torch.Tensor | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32], float]:
+        leaves: list[torch.Tensor] = []
+
+        def enter(entering: torch.Tensor) -> torch.Tensor:
+            leaves.append((entering if hidden is None else hidden).detach().requires_grad_())
+            return leaves[0]
+
+        with torch.enable_grad():
+            scores = self._scored(self._logits(enter, 1 if hidden is None else len(hidden)))
+            wanted = [leaves[0]] if bias_scale is None else [leaves[0], bias_scale]
+            gradient, *rest = torch.autograd.grad(scores.sum(), wanted, allow_unused=True)
+        bias = float(rest[0]) if rest and rest[0] is not None else 0.0
+        return leaves[0].detach().numpy(), scores.detach().double().numpy(), gradient.numpy(), bias
+
+    def _batches(self, rows: int, length: int) -> Iterable[slice]:
+        vocabulary = self.checkpoint.model.get_input_embeddings().num_embeddings
+        scores = vocabulary if self.checkpoint.head.kind.endswith("-lm") else 1
+        size = max(1, min(_TOKENS_AT_ONCE, _SCORES_AT_ONCE // scores) // length)
+        size = size if batches_allowed(self.checkpoint) else 1
+        return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+    def _logits(
+        self,
+        enter: Callable[[torch.Tensor], torch.Tensor],
+        copies: int = 1,
+        mask: NDArray[np.bool_] | None = None,
+        spare: tuple[NDArray[np.intp], int | None] | None = None,
+    ) -> torch.Tensor:
+        """Run the model on what `enter` gives; `spare`: which tokens it gives `[B, L]`, and which one is read."""
+        length = spare[0].shape[1] if spare else len(self.encoding.tokens)
+        inputs = {name: values[:, :length] for name, values in model_inputs(self.encoding, copies).items()}
+        if mask is not None:
+            inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
+        with ExitStack() as passing:
+            passing.enter_context(layers.steer(enter=lambda layer, hidden: hidden if layer else enter(hidden)))
+            gates = head_gates(self.checkpoint, self.pruned)
+            recording = passing.enter_context(attention_hook.record(gates, keep=False))
+            if spare:
+                sparing = SparingLinear(recording, self.checkpoint.n_layers, length, spare[1])
+                sparing.repeat(0, spare[0])
+                passing.enter_context(sparing)
+            return self.checkpoint.model(**inputs).logits
+
+    def _scored(self, logits: torch.Tensor) -> torch.Tensor:
+        score = self.target.score(logits)
+        return score if self.against is None else score - self.against.score(logits)
+
+    def _probability(self, logits: torch.Tensor) -> torch.Tensor:
+        log = self.target.log_probability(logits.double())
+        return log if self.target.problem == "regression" else log.exp()
+
+
+def ask(
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    target: str | int | Target | None = None,
+    *,
+    against: str | int | Target | None = None,
+    position: int | None = None,
+    baseline: str | None = None,
+    steps: int | None = None,
+    pruned: Iterable[Head] = (),
+    needs_target: bool = True,
+) -> Question:
+    """Check what is asked and put it together.
+
+    Args:
+        checkpoint: Whose score is explained.
+        encoding: A pair encoded for this checkpoint.
+        target: See `targets.choose_target`.
+        against: A second target, whose score is subtracted.
+        position: Token whose prediction is meant, where each token has one.
+        baseline: `mask`, `mean`, `pad` or `zero`; the first of these that the tokenizer has if None.
+        steps: Points of an integral; None lets the method choose.
+        pruned: Heads that are switched off.
+        needs_target: Whether a model without a score of its own is refused; if not, its question has no target.
+
+    Raises:
+        SelectionError: If one of them is not there.
+        TextError: If the text holds special tokens only.
+        UnsupportedArchitectureError: If nothing can be put in at the first layer of this model.
+    """
+    if not checkpoint.steerable:
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} cannot be explained: what enters its first layer cannot be changed. "
+            "Choose another checkpoint."
+        )
+    if not words_of(checkpoint, encoding).any():
+        raise TextError("This text holds special tokens only, so no word can be made responsible; write a word in it.")
+    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= 1024):
+        raise SelectionError(f"steps is {steps!r}; give a whole number from 1 to 1024.")
+    try:
+        first = target if isinstance(target, Target) else choose_target(checkpoint, encoding, target, position=position)
+    except SelectionError:
+        if needs_target or target not in (None, "") or against not in (None, "") or position is not None:
+            raise
+        first = None
+    second = against
+    if isinstance(against, str | int) and against != "":
+        second = choose_target(checkpoint, encoding, against, position=position)
+    if first and isinstance(second, Target) and second.index == first.index:
+        raise SelectionError(
+            f"The target and what it is contrasted with are both {first.name!r}; give two different ones."
+        )
+    return Question(
+        checkpoint,
+        encoding,
+        first,
+        second or None,
+        check_baseline(checkpoint, baseline),
+        steps,
+        check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads),
+    )
+
+
+def check_baseline(checkpoint: Checkpoint, baseline: str | None) -> Baseline:
+    """Return a baseline that the checkpoint's tokenizer has; the first of them if None.
+
+    Raises:
+        SelectionError: If it has no such token.
+    """
+    tokenizer = checkpoint.tokenizer
+    lacking = {"mask": tokenizer.mask_token_id is None, "pad": tokenizer.pad_token_id is None}
+    usable = [name for name in get_args(Baseline) if not lacking.get(name)]
+    if baseline is None:
+        return usable[0]
+    if baseline not in usable:
+        raise SelectionError(
+            f"The baseline is {str(baseline)[:60]!r}; for {checkpoint.name} give {' or '.join(map(repr, usable))}."
+        )
+    return baseline
+
+
+def words_of(checkpoint: Checkpoint, encoding: Encoding) -> NDArray[np.bool_]:
+    """`[T]`: the tokens that stand for text; special tokens do not, even if someone wrote them in the text."""
+    tokenizer = checkpoint.tokenizer
+    special = set(tokenizer.all_special_ids) - {tokenizer.mask_token_id, tokenizer.unk_token_id}
+    written = np.isin(encoding.inputs["input_ids"], list(special))
+    return (encoding.tokens.sentence != SPECIAL) & ~written

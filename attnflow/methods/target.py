@@ -1,0 +1,167 @@
+"""The score that an analysis explains: that of a class, of a masked token, or of the next token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import SelectionError
+from attnflow.records.trace import SPECIAL, Encoding
+from attnflow.runtime.capture import model_inputs
+
+TargetKind = Literal["class", "token-class", "masked-token", "next-token"]
+
+_KINDS: dict[str, TargetKind] = {
+    "sequence-classification": "class",
+    "token-classification": "token-class",
+    "masked-lm": "masked-token",
+    "causal-lm": "next-token",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One number among the scores of a checkpoint."""
+
+    kind: TargetKind
+    index: int
+    """Class, or entry of the vocabulary."""
+    name: str
+    """The class's label, or the vocabulary's entry."""
+    position: int | None
+    """Token whose scores are read; None where the whole text has one set of scores."""
+    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
+
+    def score(self, logits: torch.Tensor) -> torch.Tensor:
+        """`[B]`: the target's logit.
+
+        Args:
+            logits: What the checkpoint's model gives: `[B, C]` for a text, `[B, T, C]` for tokens.
+        """
+        return self._row(logits)[:, self.index]
+
+    def log_probability(self, logits: torch.Tensor) -> torch.Tensor:
+        """`[B]`: the logarithm of the target's probability; of a single regression score, the score itself."""
+        row = self._row(logits)
+        if self.problem == "regression":
+            return row[:, self.index]
+        log = torch.nn.functional.logsigmoid(row) if self.problem == "multi_label" else row.log_softmax(-1)
+        return log[:, self.index]
+
+    def _row(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits if self.position is None else logits[:, self.position]
+
+
+def target_names(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """The targets that can be listed: the classes. Empty for language models, where any token may be one."""
+    return checkpoint.head.labels
+
+
+def choose_target(
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    target: str | int | None = None,
+    *,
+    position: int | None = None,
+    logits: torch.Tensor | None = None,
+) -> Target:
+    """Find the score that is to be explained.
+
+    Args:
+        checkpoint: Whose scores they are.
+        encoding: The text that is read.
+        target: A label or the number of a class; for language models a token or its number in the vocabulary. What
+            the checkpoint itself predicts if None.
+        position: Token whose prediction is meant. By default the first mask for a masked language model, the last
+            token (which predicts the next) for a causal one, and the first word's for a token classifier.
+        logits: `[C]` or `[T, C]`, if the model has been run on the encoding already; else it is run where needed.
+
+    Raises:
+        SelectionError: If the checkpoint has no trained task head, or no such target.
+    """
+    if not checkpoint.head.trained:
+        raise SelectionError(
+            f"{checkpoint.name} has no trained task head, so there is no score to explain; choose a checkpoint that "
+            "was trained for a task."
+        )
+    kind = _KINDS[checkpoint.head.kind]
+    position = _position(checkpoint, encoding, kind, position)
+    if target is None or target == "":
+        if logits is None:
+            with torch.inference_mode():
+                logits = checkpoint.model(**model_inputs(encoding)).logits[0]
+        index = int((logits if position is None else logits[position]).argmax())
+    elif kind in ("class", "token-class"):
+        index = _class(checkpoint.head.labels, target)
+    else:
+        index = _token(checkpoint, target)
+    by_class = kind in ("class", "token-class")
+    name = checkpoint.head.labels[index] if by_class else checkpoint.tokenizer.convert_ids_to_tokens(index)
+    return Target(kind, index, name or str(index), position, checkpoint.head.problem)
+
+
+def _position(checkpoint: Checkpoint, encoding: Encoding, kind: TargetKind, position: int | None) -> int | None:
+    size = len(encoding.tokens)
+    if position is not None:
+        if kind == "class":
+            raise SelectionError(
+                f"position is {position}; {checkpoint.name} classifies the whole text, so leave it out."
+            )
+        if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < size:
+            raise SelectionError(f"position is {position!r}; this text has {size} tokens, so give 0 to {size - 1}.")
+        return position
+    if kind == "class":
+        return None
+    if kind == "next-token":
+        return size - 1
+    if kind == "token-class":
+        return int((encoding.tokens.sentence != SPECIAL).argmax())
+    mask = checkpoint.tokenizer.mask_token_id
+    masked = (encoding.inputs["input_ids"] == mask).nonzero()[0]
+    if mask is None or not len(masked):
+        raise SelectionError(
+            f"{checkpoint.name} predicts masked words; write {checkpoint.tokenizer.mask_token or '[MASK]'} in the "
+            "sentence in place of the word to predict."
+        )
+    return int(masked[0])
+
+
+def _class(labels: tuple[str, ...], target: str | int) -> int:
+    if isinstance(target, str):
+        for fold in (str, str.casefold):
+            found = [index for index, label in enumerate(labels) if fold(label) == fold(target.strip())]
+            if found:
+                return found[0]
+        if target.strip().isdecimal():
+            target = int(target)
+    if isinstance(target, int) and not isinstance(target, bool) and 0 <= target < len(labels):
+        return target
+    raise SelectionError(f"There is no target {str(target)[:60]!r}; the classes are {_listed(labels)}.")
+
+
+def _token(checkpoint: Checkpoint, target: str | int) -> int:
+    tokenizer, size = checkpoint.tokenizer, checkpoint.model.get_input_embeddings().num_embeddings
+    if isinstance(target, int) and not isinstance(target, bool):
+        if 0 <= target < size:
+            return target
+        raise SelectionError(f"There is no token number {target}; {checkpoint.name} has {size:,} tokens.")
+    if not isinstance(target, str):
+        raise SelectionError(f"The target is {str(target)[:60]!r}; give a token.")
+    # As the next word of a text, as an entry of the vocabulary, or as the beginning of a text.
+    word, start = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (f" {target.strip()}", target))
+    for ids in (word, [tokenizer.get_vocab().get(target)], start):
+        if len(ids) == 1 and ids[0] not in (None, tokenizer.unk_token_id):
+            return ids[0]
+    pieces = tokenizer.convert_ids_to_tokens(start)
+    raise SelectionError(
+        f"{target[:60]!r} is not one token of {checkpoint.name}, which cuts it into {_listed(pieces)}; "
+        "give a target that is one token."
+    )
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:20])
+    return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -1,0 +1,108 @@
+"""Where the layers of a model are, and how a forward pass begins at one of them or changes what enters it.
+
+Once, when a model is loaded, its layers are given a subclass whose forward asks the current context whether something
+is to be done. Without a plan it runs the layer as it is; with one, only the thread that made the plan sees its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from attnflow.runtime import attention_hook
+from attnflow.runtime.specialise import specialise
+
+Enter = Callable[[int, torch.Tensor], torch.Tensor]
+"""Given the index of a layer and what would enter it, `[B, T, D]`, returns what enters it instead."""
+
+
+TOKENS_FIRST = ("xlnet",)
+"""Architectures whose layers take `[T, B, D]`; they are not steered."""
+
+
+@dataclass
+class _Plan:
+    start: int
+    hidden: torch.Tensor | None
+    enter: Enter | None
+    layer: int = 0
+    """Index of the layer that is called next; ALBERT calls one module as all its layers, so it is counted."""
+
+
+_plan: ContextVar[_Plan | None] = ContextVar("attnflow_plan", default=None)
+
+
+@contextmanager
+def steer(*, start: int = 0, hidden: torch.Tensor | None = None, enter: Enter | None = None) -> Iterator[None]:
+    """Change how the layers of the next forward pass in this context run; afterwards nothing is left behind.
+
+    Args:
+        start: The first layer that matters: those before it are skipped where their result can be foregone.
+        hidden: What enters layer `start`, `[B, T, D]`, instead of what the layers before it gave. The model is to be
+            called with inputs of the same `B` and `T`.
+        enter: Called with each layer from `start` on and what is about to enter it.
+    """
+    token = _plan.set(_Plan(start, hidden, enter))
+    try:
+        yield
+    finally:
+        _plan.reset(token)
+
+
+class _Steered:
+    """A layer that follows the plan of the current context."""
+
+    returns_only_hidden: bool | None = None
+    """Whether the layer returns nothing but what enters the next one; learnt when it first runs."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        plan = _plan.get()
+        if plan is None:
+            return super().forward(*args, **kwargs)
+        layer, plan.layer = plan.layer, plan.layer + 1
+        (hidden, *args), by_name = (args, False) if args else ([kwargs.pop("hidden_states")], True)
+        if layer < plan.start and self.returns_only_hidden:
+            attention_hook.skip_layer()
+            return hidden
+        if layer == plan.start and plan.hidden is not None:
+            hidden = plan.hidden
+        if layer >= plan.start and plan.enter is not None:
+            hidden = plan.enter(layer, hidden)
+        if by_name:
+            output = super().forward(hidden_states=hidden, **kwargs)
+        else:
+            output = super().forward(hidden, *args, **kwargs)
+        if self.returns_only_hidden is None:
+            self.returns_only_hidden = isinstance(output, torch.Tensor)
+        return output
+
+
+def find_layers(model: nn.Module, n_layers: int) -> list[nn.Module]:
+    """The modules that run as the layers of a model, in order; one for all of them where they share weights.
+
+    They are those whose outputs transformers itself records as hidden states, else the list that has as many entries
+    as the model has layers. Empty if there is no such list, or if its layers do not take `[B, T, D]`.
+    """
+    if getattr(getattr(model, "config", None), "model_type", None) in TOKENS_FIRST:
+        return []
+    for module in model.modules():
+        recorded = (getattr(module, "_can_record_outputs", None) or {}).get("hidden_states")
+        layer_class = getattr(recorded, "target_class", recorded)
+        if isinstance(layer_class, type):
+            return [layer for layer in module.modules() if isinstance(layer, layer_class)]
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == n_layers]
+    return list(lists[0]) if lists else []
+
+
+def install(model: nn.Module, n_layers: int) -> bool:
+    """Let the layers of a freshly loaded model follow `steer`; False if they cannot be told."""
+    layers = find_layers(model, n_layers)
+    for layer in layers:
+        specialise(layer, _Steered)
+    return bool(layers)

@@ -1,0 +1,69 @@
+"""Linear maps of batched forward passes: only where they are needed, and through PyTorch's faster matrix library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.overrides import TorchFunctionMode
+
+from attnflow.runtime.attention_hook import Recording
+
+FEWEST_VECTORS = 8
+"""Vectors of a batch from which on it is worth while to ask oneDNN."""
+
+
+def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """`torch.nn.functional.linear` without a gradient, by oneDNN where that is possible; equal up to rounding.
+
+    PyTorch sends products of float32 to MKL, which is slower on processors of AMD (here by a tenth), and copies the
+    bias into the result beforehand.
+    """
+    suits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    if not suits or x.numel() < FEWEST_VECTORS * x.shape[-1]:
+        return torch.nn.functional.linear(x, weight, bias)
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+class SparingLinear(TorchFunctionMode):
+    """While it is on, linear maps of this thread are computed only where they are needed, without a gradient.
+
+    Before the attention of a layer every vector depends on its own token alone, so that of equal tokens one is
+    computed. After the last attention nothing mixes positions any more, so that only the one that is read is
+    computed: its result stands at all others too.
+
+    Args:
+        recording: Of the pass that runs; it tells the layer.
+        n_layers: Layers of the model.
+        length: Tokens of the text.
+        position: The token that is read; None if all of them are.
+    """
+
+    def __init__(self, recording: Recording, n_layers: int, length: int, position: int | None) -> None:
+        super().__init__()
+        self._recording, self._n_layers = recording, n_layers
+        self._length, self._position = length, position
+        self._layer: int | None = None
+        self._shape: tuple[int, ...] = ()
+        self._first = self._which = torch.empty(0, dtype=torch.long)
+
+    def repeat(self, layer: int, keys: NDArray[np.integer]) -> None:
+        """Tell that tokens with the same key, `[B, T]`, are equal as they enter a layer."""
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        self._layer, self._shape = (layer if len(first) < keys.size else None), keys.shape
+        self._first, self._which = torch.from_numpy(first), torch.from_numpy(which.reshape(-1))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not torch.nn.functional.linear:
+            return func(*args, **kwargs)
+        x, *rest = args
+        layer, texts = self._recording.layer, x.dim() == 3 and x.shape[1] == self._length
+        if texts and layer == self._n_layers and self._position is not None:
+            return linear(x[:, self._position], *rest, **kwargs)[:, None].expand(-1, self._length, -1)
+        if texts and layer == self._layer and x.shape[:2] == self._shape:
+            y = linear(x.flatten(0, 1)[self._first], *rest, **kwargs)
+            return y[self._which].unflatten(0, self._shape)
+        return linear(x, *rest, **kwargs)

@@ -1,0 +1,130 @@
+"""Records and gates the attention of architectures that do not use transformers' attention interface.
+
+Once, when a model is loaded, its attention modules are given a subclass. While a recording is active in the current
+context, the subclass watches the operations of the module's own forward: the result of its softmax are the
+probabilities, and what its output projection is applied to are the heads' outputs, which it gates. The arithmetic stays
+that of transformers, and a thread without a recording runs the module as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from transformers.models.bloom.modeling_bloom import BloomGelu, bloom_gelu_forward
+
+from attnflow.runtime import attention_hook
+from attnflow.runtime.specialise import specialise
+
+PROJECTIONS: dict[str, str] = {
+    "DebertaAttention": "output.dense.weight",
+    "DebertaV2Attention": "output.dense.weight",
+    "RoFormerAttention": "output.dense.weight",
+    "MPNetSelfAttention": "o.weight",
+    "XLNetRelativeAttention": "o",
+    "BloomAttention": "dense.weight",
+    "FalconAttention": "dense.weight",
+    "MptAttention": "out_proj.weight",
+    "GPTNeoSelfAttention": "out_proj.weight",
+    "GPTJAttention": "out_proj.weight",
+    "CodeGenAttention": "out_proj.weight",
+    "RemBertAttention": "output.dense.weight",
+    "MegatronBertAttention": "output.dense.weight",
+    "Attention": "c_proj.weight",  # the first GPT
+}
+"""For each class of attention module, the parameter that maps the heads' outputs to the model's width."""
+_DECODERS = ("bloom", "falcon", "mpt", "gpt_neo", "gptj", "codegen", "openai-gpt")
+MODEL_TYPES = (
+    *("deberta", "deberta-v2", "roformer", "mpnet", "xlnet", "rembert", "megatron-bert"),
+    *_DECODERS,
+)
+"""The architectures that have these modules."""
+READ_LAST = ("xlnet", *_DECODERS)
+"""Those whose tasks read the last token: XLNet puts its `<cls>` there, the others are decoders."""
+
+
+def refusal(config: Mapping[str, Any]) -> str | None:
+    """Why a configuration of one of `MODEL_TYPES` cannot be analysed after all, or None."""
+    if config.get("talking_head"):
+        return "it mixes the attention of its heads after the softmax"
+    if config.get("slow_but_exact"):
+        return "its slow_but_exact output projection is computed in slices; set it to false"
+    return None
+
+
+def install(model: nn.Module) -> None:
+    """Let the attention modules of a freshly loaded model be watched."""
+    for module in model.modules():
+        if type(module).__name__ in PROJECTIONS:
+            specialise(module, _Watched)
+        elif isinstance(module, BloomGelu):
+            module.__class__ = _PlainGelu
+
+
+class _PlainGelu(BloomGelu):
+    """Bloom's activation as operations that can be differentiated in any way; its own function only backwards."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return bloom_gelu_forward(x)
+
+
+class _Watched:
+    """An attention module that consults the recording of the current context."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        recording = attention_hook.active()
+        if recording is None:
+            return super().forward(*args, **kwargs)
+        projection = self.get_parameter(PROJECTIONS[type(self).__name__])
+        with _Watch(recording, projection):
+            return super().forward(*args, **kwargs)
+
+
+_SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
+
+
+class _Watch(TorchFunctionMode):
+    """Sees each operation of one call of an attention module, in this thread only."""
+
+    def __init__(self, recording: attention_hook.Recording, projection: torch.Tensor) -> None:
+        super().__init__()
+        self.recording = recording
+        self.projection: list[torch.Tensor] = [projection]
+        """The parameter, and what is only another view of it (its transpose)."""
+        self.probabilities: torch.Tensor | None = None
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _SOFTMAX:
+            self.probabilities = func(*args, **kwargs)
+            return self.probabilities
+        tensors = [value for value in args if isinstance(value, torch.Tensor)]
+        if not any(self._is_projection(tensor) for tensor in tensors):
+            return func(*args, **kwargs)
+        if len(tensors) == 1:
+            result = func(*args, **kwargs)
+            if isinstance(result, torch.Tensor):
+                self.projection.append(result)
+            return result
+        others = [tensor for tensor in tensors if not self._is_projection(tensor)]
+        heads = max(others, key=torch.Tensor.dim)  # the other one, if any, is a bias
+        gated = self._add(heads)
+        return func(*(gated if value is heads else value for value in args), **kwargs)
+
+    def _is_projection(self, tensor: torch.Tensor) -> bool:
+        return any(tensor is known for known in self.projection)
+
+    def _add(self, heads: torch.Tensor) -> torch.Tensor:
+        """Record the heads' outputs: `[B, T, H * K]`, `[B * T, H * K]` or, in XLNet, `[T, B, H, K]`."""
+        if self.probabilities is None:
+            raise NotImplementedError("the output projection ran before the softmax")
+        if heads.dim() == 4:
+            return self.recording.add(self.probabilities, heads.transpose(0, 1)).transpose(0, 1)
+        batch, n_heads, size, _ = self.probabilities.shape
+        by_head = heads.reshape(batch, size, n_heads, -1)
+        return self.recording.add(self.probabilities, by_head).reshape(heads.shape)

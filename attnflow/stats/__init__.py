@@ -1,0 +1,1 @@
+"""What arrays alone tell: graphs, influence, and statistics that add up over texts."""

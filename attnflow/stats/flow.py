@@ -1,0 +1,161 @@
+"""Attention flow as it is shown: graph and influence of one trace, or of two on common units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.errors import SelectionError
+from attnflow.records.trace import SPECIAL, Head, Trace, check_heads
+from attnflow.stats.alignment import Pairing, merge_words, pair_traces
+from attnflow.stats.attention_graph import AttentionGraph, attention_graph, check_token, influence
+
+LARGEST_RING = 24
+"""The first tau leaves at most so many tokens in a ring."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The attention flow of one trace at one threshold."""
+
+    trace: Trace
+    graph: AttentionGraph
+    influence: NDArray[np.float64]
+    """`[L, T]`"""
+    hidden_share: float | None = None
+    """Share of the attention of all tokens in the graph that goes to the hidden special tokens; None if none are."""
+
+
+@dataclass(frozen=True)
+class FlowPair:
+    """The attention flows of two traces on common units."""
+
+    pairing: Pairing
+    a: Flow
+    b: Flow
+
+
+def flow(
+    trace: Trace,
+    tau: float,
+    alpha: float = 0.5,
+    *,
+    unit: str = "piece",
+    root: int | None = None,
+    heads: Iterable[Head] | None = None,
+    hide_special: bool = False,
+) -> Flow:
+    """Attention flow of one trace.
+
+    Args:
+        trace: A recorded run.
+        tau: Threshold of attention.
+        alpha: Decay of influence.
+        unit: `piece`, or `word` to merge the pieces of words.
+        root: Token to start from, counted in these units; the one that the task reads if None.
+        heads: Heads that may carry edges; all if None.
+        hide_special: Whether special tokens are kept out of all rings but that of the root.
+
+    Raises:
+        SelectionError: If one of them is out of range.
+    """
+    trace = merge_words(trace) if check_unit(unit) == "word" else trace
+    special = np.flatnonzero(trace.tokens.sentence == SPECIAL) if hide_special else np.zeros(0, int)
+    graph = attention_graph(trace, tau, root=root, heads=heads, hidden=special)
+    share = None
+    if hide_special:
+        taken = trace.attention[..., special].sum(axis=-1)  # [L, H, T]
+        weight = np.broadcast_to(graph.rings[1:, None, :], taken.shape)
+        share = float(taken[weight].mean())
+    return Flow(trace, graph, influence(graph, alpha), share)
+
+
+def compare_flows(
+    a: Trace,
+    b: Trace,
+    tau: float,
+    alpha: float = 0.5,
+    *,
+    unit: str = "piece",
+    root: int | None = None,
+    heads: Iterable[Head] | None = None,
+    hide_special: bool = False,
+) -> FlowPair:
+    """Attention flows of two traces of one sentence pair; word by word where their tokenizers differ.
+
+    Args:
+        a: Trace of model A.
+        b: Trace of model B.
+        tau: Threshold of attention.
+        alpha: Decay of influence.
+        unit: `piece` or `word`.
+        root: Unit of the pair to start from; what each task reads if None.
+        heads: Heads that may carry edges, by the layers of the deeper model; the other one is aligned with it at the
+            root. All if None.
+        hide_special: Whether special tokens are kept out of all rings but that of the root.
+
+    Raises:
+        SelectionError: If one of them is out of range, or a model has no token that stands for the root.
+    """
+    pairing = pair_traces(a, b, check_unit(unit))
+    n_layers, n_heads = max(a.n_layers, b.n_layers), max(a.n_heads, b.n_heads)
+    chosen = None if heads is None else check_heads(heads, n_layers, n_heads)
+    flows = []
+    for trace, place, name in ((pairing.a, pairing.in_a, "A"), (pairing.b, pairing.in_b, "B")):
+        start = None
+        if root is not None:
+            start = int(place[check_token("root", root, len(place))])
+            if start < 0:
+                raise SelectionError(f"Model {name} has no token {pairing.text[root]}; start from another one.")
+        allowed = None if chosen is None else _aligned(chosen, trace, n_layers)
+        flows.append(flow(trace, tau, alpha, root=start, heads=allowed, hide_special=hide_special))
+    return FlowPair(pairing, *flows)
+
+
+def _aligned(heads: Iterable[Head], trace: Trace, n_layers: int) -> list[Head]:
+    """Those of some heads that a model of perhaps fewer layers and heads has."""
+    own = [(layer - n_layers + trace.n_layers, head) for layer, head in heads]
+    return [(layer, head) for layer, head in own if layer >= 0 and head < trace.n_heads]
+
+
+def first_tau(
+    a: Trace,
+    b: Trace,
+    *,
+    unit: str = "piece",
+    root: int | None = None,
+    heads: Iterable[Head] | None = None,
+    hide_special: bool = False,
+) -> float:
+    """The threshold to start with: the smallest multiple of 0.05 with at most `LARGEST_RING` tokens in every ring.
+
+    Args:
+        a: Trace of model A.
+        b: Trace of model B.
+        unit: As in `compare_flows`, and so are the others.
+        root: Unit of the pair to start from.
+        heads: Heads that may carry edges.
+        hide_special: Whether special tokens are kept out.
+    """
+    allowed = None if heads is None else list(heads)
+
+    def readable(tau: float) -> bool:
+        flows = compare_flows(a, b, tau, unit=unit, root=root, heads=allowed, hide_special=hide_special)
+        return all(one.graph.rings.sum(axis=1).max() <= LARGEST_RING for one in (flows.a, flows.b))
+
+    taus = [round(0.05 * step, 2) for step in range(1, 20)]
+    return next((tau for tau in taus if readable(tau)), taus[-1])
+
+
+def check_unit(unit: str) -> str:
+    """Return a unit of comparison.
+
+    Raises:
+        SelectionError: If it is neither `piece` nor `word`.
+    """
+    if unit not in ("piece", "word"):
+        raise SelectionError(f"unit is {unit!r}; give 'piece' or 'word'.")
+    return unit

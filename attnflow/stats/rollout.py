@@ -1,0 +1,29 @@
+"""Attention rollout: attention of all layers multiplied into one table."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.records.trace import Trace
+
+
+def attention_rollout(trace: Trace) -> NDArray[np.float64]:
+    """Multiply the attention of all layers, each averaged over its heads and mixed half and half with the identity.
+
+    Args:
+        trace: A recorded run.
+
+    Returns:
+        `[T, T]` as `[token at the output, token at the input]`; rows sum to 1.
+
+    Reference:
+        Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 4. The half of the identity
+        stands for the residual connection.
+    """
+    mixed = (trace.attention.mean(axis=1, dtype=np.float64) + np.eye(len(trace.tokens))) / 2  # [L, T, T]
+    mixed /= mixed.sum(axis=-1, keepdims=True)
+    rolled = mixed[0]
+    for layer in mixed[1:]:
+        rolled = layer @ rolled
+    return rolled

@@ -1,0 +1,205 @@
+"""Saliency of one text in one or two models: token strips, how faithful each explanation is, how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attnflow.methods.saliency.agreement import on_common_units, shares
+from attnflow.methods.saliency.erasure import Faithfulness
+from attnflow.methods.saliency.explain import on_scale
+from attnflow.methods.saliency.method import Method
+from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.report import Report
+from attnflow.views.rounding import rounded
+
+AGAINST, FOR = "#e08214", "#3b7dd8"
+"""Orange and blue: told apart by colour-blind people, too."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One model of the page and what is known of it."""
+
+    side: str
+    """`a` or `b`."""
+    name: str
+    report: Report | None
+    problem: str = ""
+    """Why there is no report."""
+
+
+def strips(sides: Sequence[Side], unit: str, notes: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """Describe the token strips.
+
+    Args:
+        sides: The models.
+        unit: `piece` or `word`; pieces of a word add up.
+        notes: For each model a sentence under the strip of each method.
+
+    Returns:
+        `methods`, with what a reader must know of each, and `models`: for each its `text` and `sentence`, and by method
+        `values`, the same as `scaled` to -1 … 1, and `notes`. Where both models explain the same score, a third entry
+        holds what is more in B than in A, in shares.
+    """
+    told = [one for one in sides if one.report]
+    models = [_strip(one, unit, note) for one, note in zip(sides, notes, strict=True)]
+    if len(told) == 2 and told[0].report.target == told[1].report.target is not None:
+        models.append(_difference(*(one.report for one in told), unit))
+    shown = {answer.method.name for one in told for answer in one.report.answers}
+    return {"methods": [_method(method) for name, method in METHODS.items() if name in shown], "models": models}
+
+
+def _method(method: Method) -> dict[str, Any]:
+    names = ("name", "title", "signed", "measures", "ignores", "source")
+    return {name: getattr(method, name) for name in names}
+
+
+def _strip(one: Side, unit: str, notes: dict[str, str]) -> dict[str, Any]:
+    if one.report is None:
+        return {"side": one.side, "name": one.name, "about": "", "problem": one.problem, "text": [], "sentence": []}
+    report = one.report
+    common = on_common_units(report.answers, report.answers, unit)
+    about = f"score of {report.target}" if report.target else "no score: only where the model looks"
+    faithful = report.faithfulness
+    return {
+        "side": one.side,
+        "name": one.name,
+        "about": about + (f", against {report.against}" if report.against else ""),
+        "problem": report.missing,
+        "verdict": report.verdict,
+        "text": list(common.text),
+        "sentence": common.sentence.tolist(),
+        **_values([answer.method.name for answer in report.answers], common.a),
+        "notes": notes,
+        "beats": dict(zip(faithful.names, faithful.beats_random.tolist(), strict=True)) if faithful else {},
+    }
+
+
+def _difference(a: Report, b: Report, unit: str) -> dict[str, Any]:
+    both = [answer.method.name for answer in a.answers]
+    common = on_common_units(a.answers, b.answers, unit)
+    return {
+        "side": "ab",
+        "name": "B minus A",
+        "about": "share of the saliency: blue is more in B, orange more in A",
+        "problem": "",
+        "text": list(common.text),
+        "sentence": common.sentence.tolist(),
+        **_values(both, shares(common.b) - shares(common.a)),
+        "notes": {},
+        "beats": {},
+    }
+
+
+def _values(names: Sequence[str], values: np.ndarray) -> dict[str, Any]:
+    """By method; None where a model has no such unit."""
+    known = [np.nan_to_num(row) for row in values]
+    return {
+        "values": {
+            name: [None if np.isnan(v) else rounded(v) for v in row] for name, row in zip(names, values, strict=True)
+        },
+        "scaled": {name: np.round(on_scale(row), 3).tolist() for name, row in zip(names, known, strict=True)},
+    }
+
+
+def faithfulness_chart(sides: Sequence[Side]) -> dict[str, Any] | None:
+    """Merit of every method as a point, and what random rankings reach as a band; None if nothing was measured."""
+    measured = [(one, one.report.faithfulness) for one in sides if one.report and one.report.faithfulness]
+    if not measured:
+        return None
+    titles = [METHODS[name].title for name in measured[0][1].names]
+    data, shapes, alone = [], [], len(measured) == 1
+    for one, found in measured:
+        middle, spread = found.random_merit.mean(), found.random_merit.std(ddof=1)
+        band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": middle - 2 * spread, "x1": middle + 2 * spread}
+        shapes.append({**band, "line": {"width": 0}, "fillcolor": f"@{one.side}:14", "layer": "below"})
+        data.append(_points(one, found, titles, 0 if alone else {"a": -0.12, "b": 0.12}[one.side]))
+    return {
+        "title": "Which explanation may be believed here?",
+        "alt": " ".join(f"Model {one.side.upper()}: {one.report.verdict}" for one, _ in measured if one.report),
+        "note": "Merit: what the prediction loses without the top words, minus what it loses with nothing but them, "
+        "averaged over 10, 20 and 50 % of the words and two ways of removing them. Further right is better. "
+        f"{'The band is' if alone else 'The bands are'} what random rankings reach (mean and two standard deviations): "
+        "a point inside or left of it is no better than chance.",
+        "height": 90 + 34 * len(titles),
+        "data": data,
+        "layout": {
+            "xaxis": {
+                "title": {"text": f"merit, in {measured[0][1].unit}"},
+                "zeroline": True,
+                "zerolinecolor": "@line",
+            },
+            "yaxis": {
+                "tickvals": list(range(len(titles))),
+                "ticktext": titles,
+                "range": [len(titles) - 0.5, -0.5],
+                "automargin": True,
+                "gridcolor": "@line",
+                "zeroline": False,
+            },
+            "showlegend": not alone,
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "margin": {"l": 10, "r": 12, "t": 30, "b": 44},
+            "shapes": shapes,
+        },
+    }
+
+
+def _points(one: Side, found: Faithfulness, titles: Sequence[str], offset: float) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{one.side.upper()}: {found.target}",
+        "x": [rounded(value) for value in found.merit],
+        "y": [row + offset for row in range(len(titles))],
+        "marker": {
+            "color": f"@{one.side}",
+            "size": 11,
+            "symbol": ["circle" if beats else "circle-open" for beats in found.beats_random.tolist()],
+        },
+        "customdata": [
+            [title, *(rounded(float(values[row].mean())) for values in (found.comprehensiveness, found.sufficiency))]
+            for row, title in enumerate(titles)
+        ],
+        "hovertemplate": "%{customdata[0]}: merit %{x}<br>comprehensiveness %{customdata[1]}"
+        "<br>sufficiency %{customdata[2]}<extra></extra>",
+    }
+
+
+def agreement_matrix(one: Side) -> dict[str, Any] | None:
+    """How far the methods agree in one model; None if there is nothing to compare."""
+    if one.report is None or len(one.report.answers) < 2:
+        return None
+    titles = [answer.method.title for answer in one.report.answers]
+    places = list(range(len(titles)))
+    axis = {"tickvals": places, "ticktext": titles, "showgrid": False, "zeroline": False, "automargin": True}
+    return {
+        "title": f"Do the methods agree? Model {one.side.upper()}",
+        "note": "Rank correlation over the words: 1 is the same order, 0 no relation, -1 the opposite order. Methods "
+        "without a sign are compared by magnitude.",
+        "height": 150 + 32 * len(titles),
+        "data": [
+            {
+                "type": "heatmap",
+                "z": [[None if np.isnan(v) else round(float(v), 2) for v in row] for row in one.report.agreement],
+                "zmin": -1,
+                "zmax": 1,
+                "colorscale": [[0, AGAINST], [0.5, "@page"], [1, FOR]],
+                "showscale": False,
+                "texttemplate": "%{z:.1f}",
+                "textfont": {"size": 9},
+                "xgap": 1,
+                "ygap": 1,
+                "hovertemplate": "%{y} and %{x}: %{z}<extra></extra>",
+            }
+        ],
+        "layout": {
+            "xaxis": {**axis, "tickangle": -90, "side": "top"},
+            "yaxis": {**axis, "autorange": "reversed"},
+            "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
+        },
+    }

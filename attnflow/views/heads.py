@@ -1,0 +1,96 @@
+"""The matrix of heads: layer by layer a cell for each head, with its importance or a picture of its attention."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.records.trace import Head
+from attnflow.views.rounding import rounded
+
+THUMBNAIL = 20
+"""Most pixels along a side of the picture of one head."""
+
+
+@dataclass(frozen=True)
+class MatrixSide:
+    """One model's half of the matrix; empty lists where there is nothing to show."""
+
+    side: str
+    """`a`, `b`, or `difference`."""
+    name: str
+    pruned: Iterable[Head]
+    selected: Head | None
+    note: str
+    values: NDArray[np.float64]
+    """`[L, H]` as shown: from 0 to 1, or from -1 to 1 if signed."""
+    raw: NDArray[np.float64]
+    """`[L, H]` as measured."""
+    attention: NDArray[np.floating] | None = None
+    """`[L, H, T, T]`, drawn instead of the values."""
+
+
+def head_matrix(
+    sides: list[MatrixSide], *, title: str, note: str, measured: str, signed: bool = False
+) -> dict[str, Any]:
+    """Describe the matrix.
+
+    Args:
+        sides: The models, and perhaps their difference.
+        title: What the cells show.
+        note: How to read it.
+        measured: What the raw numbers are, for the tooltips.
+        signed: Whether values below 0 have a colour of their own.
+
+    Returns:
+        The texts, and for each side its `layers`, `heads`, `values`, `raw`, `pruned`, `selected` and perhaps `pixels`:
+        the pictures of all heads as one image, `[layers * size, heads * size]` bytes as base64 text.
+    """
+    return {
+        "title": title,
+        "note": note,
+        "measured": measured,
+        "signed": signed,
+        "sides": [_side(side) for side in sides],
+    }
+
+
+def _side(side: MatrixSide) -> dict[str, Any]:
+    layers, heads = side.values.shape
+    described = {
+        "side": side.side,
+        "name": side.name,
+        "note": side.note,
+        "layers": layers,
+        "heads": heads,
+        "values": np.round(side.values, 3).tolist(),
+        "raw": [[rounded(value) for value in row] for row in side.raw.tolist()],
+        "pruned": [list(head) for head in sorted(side.pruned)],
+        "selected": None if side.selected is None else list(side.selected),
+    }
+    if side.attention is not None:
+        pictures = thumbnails(side.attention)
+        size = pictures.shape[-1]
+        image = pictures.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
+        described |= {"size": size, "pixels": base64.b64encode(image.tobytes()).decode("ascii")}
+    return described
+
+
+def thumbnails(attention: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """A small picture of each head: `[L, H, S, S]`, 255 for its strongest attention.
+
+    Where a text is longer than a picture, each pixel shows the strongest of the cells under it.
+
+    Args:
+        attention: `[L, H, T, T]`.
+    """
+    size = min(THUMBNAIL, attention.shape[-1])
+    starts = np.arange(size) * attention.shape[-1] // size
+    small = np.maximum.reduceat(np.maximum.reduceat(attention, starts, axis=2), starts, axis=3)
+    highest = small.max(axis=(2, 3), keepdims=True)
+    return np.round(255 * np.divide(small, highest, out=np.zeros_like(small), where=highest > 0)).astype(np.uint8)

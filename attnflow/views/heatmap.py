@@ -1,0 +1,67 @@
+"""Heat maps of token against token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.records.trace import Tokens
+
+
+def attention_heatmap(
+    values: NDArray[np.float32],
+    tokens: Tokens,
+    *,
+    title: str,
+    model: str = "a",
+    highest: float | None = None,
+    quantity: str = "attention",
+    source: str = "attended to (key)",
+    start: int = 0,
+) -> dict[str, Any]:
+    """Draw the attention of one head, or what it owes to the tokens.
+
+    Args:
+        values: `[T, T]` as `[query, key]`.
+        tokens: What the axes stand for.
+        title: What the map shows.
+        model: `a` or `b`, which decides the colour.
+        highest: End of the colour scale; the largest value if None.
+        quantity: Name of the values.
+        source: Title of the axis of columns.
+        start: Token whose attention is spelt out under the map until another is chosen.
+
+    Returns:
+        `data` and `layout` of a Plotly figure (rows attend, columns are attended to, the scale starts at 0), the
+        `title`, the `model` that gives the colour, `start`, `row`, what a row says of the token in place of `{}`, and
+        `names`, the tokens: as many are on the axes as fit.
+    """
+    trace = {
+        "type": "heatmap",
+        "z": np.round(values.astype(float), 4).tolist(),
+        "zmin": 0,
+        "zmax": float(values.max() if highest is None else highest),
+        "colorbar": {"thickness": 10, "len": 0.6, "outlinewidth": 0, "title": {"text": quantity, "side": "right"}},
+        "hovertemplate": f"%{{text}}<br>{quantity} %{{z:.3f}}<extra></extra>",
+    }
+    axis = {"showgrid": False, "zeroline": False, "ticks": "", "automargin": True}
+    layout = {
+        "xaxis": axis | {"side": "top", "tickangle": -60, "title": {"text": source}},
+        "yaxis": axis
+        | {
+            "autorange": "reversed",
+            "title": {"text": "attending (query)" if quantity == "attention" else "output at (query)"},
+        },
+        "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
+    }
+    return {
+        "data": [trace],
+        "layout": layout,
+        "title": title,
+        "names": list(tokens.text),
+        "model": model,
+        "row": "What “{}” attends to" if quantity == "attention" else "What the output at “{}” owes to each token",
+        "start": start,
+    }

@@ -1,0 +1,46 @@
+"""The sentence view: classification influence as circles over the words, for one or two models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attnflow.stats.flow import Flow, FlowPair
+from attnflow.views.rounding import rounded
+
+
+def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> dict[str, Any]:
+    """Describe the sentence view.
+
+    Args:
+        flows: The flow of one model, or those of two on common units.
+        names: Names of the models.
+
+    Returns:
+        The tokens (`text`, `sentence`), `tau`, and for each model its `name`, `layers`, `root` and `influence`: for
+        each layer a list over the tokens, None where the model has no such token.
+    """
+    if isinstance(flows, Flow):
+        tokens = flows.trace.tokens
+        sides, places = [flows], [np.arange(len(tokens))]
+        text, part = tokens.text, tokens.sentence
+    else:
+        sides, places = [flows.a, flows.b], [flows.pairing.in_a, flows.pairing.in_b]
+        text, part = flows.pairing.text, flows.pairing.sentence
+    return {
+        "text": list(text),
+        "sentence": part.tolist(),
+        "tau": sides[0].graph.tau,
+        "models": [
+            {
+                "name": name,
+                "layers": side.graph.n_layers,
+                "root": int(np.flatnonzero(place == side.graph.root)[0]),
+                "influence": [
+                    [rounded(layer[token]) if token >= 0 else None for token in place] for layer in side.influence
+                ],
+            }
+            for name, side, place in zip(names, sides, places, strict=True)
+        ],
+    }

@@ -1,0 +1,86 @@
+"""A guided tour of an attention flow in three steps: what each model looks at, and which head does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.records.trace import SPECIAL
+from attnflow.records.words import CONTINUES
+from attnflow.stats.flow import Flow, FlowPair
+
+
+def tour(flows: FlowPair) -> list[dict[str, Any]]:
+    """Describe the steps.
+
+    Args:
+        flows: The flows of two models on common units.
+
+    Returns:
+        Steps with a `title`, a `text`, the `view` (`a` or `b`) and the selection (`select`, as the radial view writes
+        it: depth and unit of the root, perhaps with a head).
+    """
+    steps = [
+        _step(side, one, place, flows.pairing.text)
+        for side, one, place in (("A", flows.a, flows.pairing.in_a), ("B", flows.b, flows.pairing.in_b))
+    ]
+    head = _strongest_head(flows)
+    return [*steps, head] if head else steps
+
+
+def _step(side: str, one: Flow, place: NDArray[np.int32], text: tuple[str, ...]) -> dict[str, Any]:
+    """What the root of one model attends to in the last layer."""
+    graph = one.graph
+    counts = _last_layer(one, place)
+    attended = [(int(counts[unit]), unit) for unit in np.flatnonzero(counts)]
+    attended.sort(key=lambda entry: (-entry[0], entry[1]))
+    names = ", ".join(f"{_quoted(text[unit])} with {count}" for count, unit in attended[:3])
+    root = int(np.flatnonzero(place == graph.root)[0])
+    seen = (
+        f"{len(attended)} {'token' if len(attended) == 1 else 'tokens'}: {names} of its {graph.n_heads} heads"
+        + (f", and {len(attended) - 3} more" if len(attended) > 3 else "")
+        if attended
+        else "nothing"
+    )
+    return {
+        "title": f"What model {side} looks at",
+        "text": f"In its last layer, {_quoted(text[root])} of model {side} attends above tau to {seen}.",
+        "view": side.lower(),
+        "select": f"0:{root}",
+    }
+
+
+def _strongest_head(flows: FlowPair) -> dict[str, Any] | None:
+    """The head of model B that attends most to the word that B, more than A, attends to with many heads."""
+    a, b = (_last_layer(one, place) for one, place in ((flows.a, flows.pairing.in_a), (flows.b, flows.pairing.in_b)))
+    wanted = np.where((b > 0) & (flows.pairing.sentence != SPECIAL), b - a, -np.inf)
+    if not np.isfinite(wanted).any():
+        return None
+    unit = int(np.argmax(wanted))
+    graph = flows.b.graph
+    edge = (graph.layer == graph.n_layers - 1) & (graph.key == flows.pairing.in_b[unit])
+    row = graph.weights[edge][0]
+    head = int(np.argmax(row))
+    root = int(np.flatnonzero(flows.pairing.in_b == graph.root)[0])
+    name = _quoted(flows.pairing.text[unit])
+    return {
+        "title": "Which head does it",
+        "text": (
+            f"Head H{head + 1} of L{graph.n_layers}, the last layer of model B, gives {name} {row[head]:.0%} of its "
+            f"attention. {int(b[unit])} of the {graph.n_heads} heads of B attend to {name} above tau, "
+            f"and {int(a[unit])} of the {flows.a.graph.n_heads} of A."
+        ),
+        "view": "b",
+        "select": f"0:{root}.h{head}",
+    }
+
+
+def _last_layer(one: Flow, place: NDArray[np.int32]) -> NDArray[np.float64]:
+    """For each unit, with how many heads of the last layer the root attends to it."""
+    return np.where(place >= 0, one.influence[-1][place], 0)
+
+
+def _quoted(text: str) -> str:
+    return f"“{text.removeprefix(CONTINUES)}”"

@@ -1,0 +1,33 @@
+"""The endpoints that programs call by name, through gradio_client, HTTP and MCP.
+
+Each is a typed function without state, in the module of its subject, with the types of its answer. Gradio does not
+check types, so every value is checked where it is used, and what is wrong comes back as one sentence (`checks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attnflow.web.endpoints.attribution import attention_vs_attribution, hidden_token_attribution
+from attnflow.web.endpoints.explanations import compare_saliency, faithfulness, saliency
+from attnflow.web.endpoints.flow import attention_flow, compare_attention_flow
+from attnflow.web.endpoints.heads import head_importance, head_interactions, prune_heads, pruning_curve
+from attnflow.web.endpoints.runs import attention_map, predict
+
+ENDPOINTS: tuple[Callable[..., Any], ...] = (
+    predict,
+    attention_flow,
+    compare_attention_flow,
+    attention_map,
+    hidden_token_attribution,
+    attention_vs_attribution,
+    saliency,
+    faithfulness,
+    compare_saliency,
+    head_importance,
+    prune_heads,
+    pruning_curve,
+    head_interactions,
+)
+"""All published functions; their names are the names of the endpoints."""

@@ -1,0 +1,112 @@
+"""What all answers share: which checkpoint answered, the tokens, the prediction."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from attnflow.records.trace import SPECIAL, Tokens
+from attnflow.service import cases
+from attnflow.views.rounding import rounded
+
+
+class ModelAnswer(TypedDict):
+    """Which checkpoint answered."""
+
+    ref: str
+    sha: str
+    architecture: str
+    layers: int
+    heads: int
+    parameters: int
+    task_head: str
+    trained_classifier: bool
+    encoder_alone: bool
+    license: str | None
+
+
+class TokenAnswer(TypedDict):
+    """One unit along a token axis."""
+
+    text: str
+    piece: str
+    sentence: int | None
+    word: int
+
+
+class ClassAnswer(TypedDict):
+    """One class of a prediction."""
+
+    label: str
+    score: float
+    probability: float | None
+
+
+def model_answer(card: cases.ModelCard) -> ModelAnswer:
+    """What tells the checkpoint that answered from every other."""
+    return {
+        "ref": card.ref,
+        "sha": card.sha,
+        "architecture": card.architecture,
+        "layers": card.n_layers,
+        "heads": card.n_heads,
+        "parameters": card.n_parameters,
+        "task_head": card.head.kind,
+        "trained_classifier": card.head.classifies_texts,
+        "encoder_alone": card.encoder_alone,
+        "license": card.license,
+    }
+
+
+def tokens_answer(tokens: Tokens) -> list[TokenAnswer]:
+    """The units of a token axis."""
+    return [
+        {"text": text, "piece": piece, "sentence": sentence_number(part), "word": int(word)}
+        for text, piece, part, word in zip(tokens.text, tokens.piece, tokens.sentence, tokens.word, strict=True)
+    ]
+
+
+def prediction(run: cases.Run) -> list[ClassAnswer] | None:
+    """Score and probability of every class, or None without a trained classification head."""
+    trace = run.trace
+    if trace.scores is None:
+        return None
+    probabilities = [None] * len(trace.labels) if trace.probabilities is None else trace.probabilities
+    return [
+        {"label": label, "score": rounded(score), "probability": None if p is None else rounded(p)}
+        for label, score, p in zip(trace.labels, trace.scores, probabilities, strict=True)
+    ]
+
+
+def run_note(run: cases.Run, *more: str) -> str:
+    """What a reader must know of a run: how its sentences were joined, what is left out of its model."""
+    separator = run.encoding.separator
+    joined = {
+        None: "",
+        "": "This tokenizer has no format for pairs and nothing to separate sentences with; they follow each other.",
+    }.get(separator, f"This tokenizer has no format for pairs; the sentences are joined by its {separator}.")
+    return " ".join(filter(None, [*more, joined]))
+
+
+def prediction_note(card: cases.ModelCard) -> str:
+    """Why there is no prediction, or what its numbers are."""
+    if card.encoder_alone:
+        return "The encoder alone of an encoder-decoder: it makes embeddings and predicts nothing by itself."
+    if card.head.kind != "sequence-classification":
+        return "No classification head: this checkpoint was not trained to classify, so it predicts no class."
+    if not card.head.trained:
+        return "No classification head: the file lacks its weights, and a fresh one would predict at random."
+    if card.head.problem == "regression":
+        return "A single score, not a probability."
+    if card.head.problem == "multi_label":
+        return "Each class is decided by itself; probabilities need not sum to 1."
+    return ""
+
+
+def pruned_answer(run: cases.Run) -> list[list[int]]:
+    """The heads that were switched off."""
+    return [list(head) for head in sorted(run.trace.pruned)]
+
+
+def sentence_number(part: int) -> int | None:
+    """0 or 1, or None for a special token."""
+    return None if part == SPECIAL else int(part)

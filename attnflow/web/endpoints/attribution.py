@@ -1,0 +1,165 @@
+"""Endpoints of Hidden Token Attribution."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.errors import SelectionError
+from attnflow.methods.hta.attribution import WRT
+from attnflow.service import cases
+from attnflow.stats.agreement import Agreement
+from attnflow.stats.relative_positions import RelativePositions
+from attnflow.views.rounding import rounded
+from attnflow.web.endpoints import answers
+from attnflow.web.endpoints.answers import ModelAnswer, TokenAnswer
+from attnflow.web.endpoints.checks import endpoint, whole_number
+
+
+class AttributionAnswer(TypedDict):
+    """What one head's output owes to every token."""
+
+    model: ModelAnswer
+    tokens: list[TokenAnswer]
+    wrt: str
+    layer: int
+    head: int
+    contribution: list[list[float]]
+    estimated: bool
+    probes: int | None
+    standard_error: list[list[float]] | None
+    relative_error: float
+    note: str
+
+
+class CorrelationAnswer(TypedDict):
+    """Attention against one kind of contribution, by layer and head; null where a correlation is not defined."""
+
+    pearson: list[list[float | None]]
+    spearman: list[list[float | None]]
+
+
+class AgreementAnswer(TypedDict):
+    """Attention against contribution."""
+
+    model: ModelAnswer
+    tokens: list[TokenAnswer]
+    previous_layer: CorrelationAnswer
+    input: CorrelationAnswer
+    centre_of_mass: dict[str, list[float | None]]
+    estimated: bool
+    probes: int | None
+    relative_error: float
+    note: str
+
+
+@endpoint
+def hidden_token_attribution(
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    wrt: Literal["input", "previous_layer"] = "input",
+    layer: int = 0,
+    head: int = 0,
+    probes: int | None = None,
+) -> AttributionAnswer:
+    """Return how much of one head's output at each token (row) comes from each source token (column); rows sum to 1.
+
+    The contribution of a source is the Frobenius norm of the Jacobian of the head's output with respect to it, as a
+    share of the row (Hidden Token Attribution).
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        wrt: "input" for what enters the first layer, "previous_layer" for what enters the head's own layer.
+        layer: Layer, counted from 0.
+        head: Head, counted from 0.
+        probes: Random probes per token to estimate from, such as 16; exact if left out, which can take minutes for
+            "input" and is refused where it would take longer.
+    """
+    if wrt not in WRT:
+        raise SelectionError(f"wrt is {str(wrt)[:40]!r}; give 'input' or 'previous_layer'.")
+    layer, head = whole_number("layer", layer), whole_number("head", head)
+    probes = None if probes is None else whole_number("probes", probes)
+    run = cases.run(model, sentence_a, sentence_b)
+    cases.attention_map(run.trace, layer, head)  # refuses a head that is not there
+    found = cases.attribution(run, wrt, probes)
+    error = found.standard_error
+    return {
+        "model": answers.model_answer(run.card),
+        "tokens": answers.tokens_answer(run.trace.tokens),
+        "wrt": wrt,
+        "layer": layer,
+        "head": head,
+        "contribution": _table(found.values[layer, head]),
+        "estimated": probes is not None,
+        "probes": probes,
+        "standard_error": None if error is None else _table(error[layer, head]),
+        "relative_error": rounded(found.relative_error),
+        "note": answers.run_note(run, _note(probes)),
+    }
+
+
+@endpoint
+def attention_vs_attribution(
+    model: str, sentence_a: str, sentence_b: str = "", probes: int | None = 16
+) -> AgreementAnswer:
+    """Return how well the attention of each head agrees with its contributions, and where both lie on average.
+
+    `pearson` and `spearman` are means over the tokens, by layer and head, of the correlation of attention with the
+    contribution of the previous layer (exact) and of the input. `centre_of_mass` has for each layer the mean relative
+    position, in tokens, of attention and of both contributions; below 0 is earlier in the text.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        probes: Random probes per token to estimate the contributions of the input from; exact if null.
+    """
+    probes = None if probes is None else whole_number("probes", probes)
+    run = cases.run(model, sentence_a, sentence_b)
+    local, from_input = cases.attribution(run, "previous_layer"), cases.attribution(run, "input", probes)
+    maps = {"attention": run.trace.attention, "previous_layer": local.values, "input": from_input.values}
+    return {
+        "model": answers.model_answer(run.card),
+        "tokens": answers.tokens_answer(run.trace.tokens),
+        "previous_layer": _correlations(run, local.values),
+        "input": _correlations(run, from_input.values),
+        "centre_of_mass": {
+            name: [_defined(value) for value in RelativePositions().update(values).result().centre]
+            for name, values in maps.items()
+        },
+        "estimated": probes is not None,
+        "probes": probes,
+        "relative_error": rounded(from_input.relative_error),
+        "note": answers.run_note(run, _note(probes)),
+    }
+
+
+def _correlations(run: cases.Run, contribution: NDArray[np.floating]) -> CorrelationAnswer:
+    found = Agreement().update(run.trace.attention, contribution).result()
+    return {
+        "pearson": [[_defined(value) for value in layer] for layer in found.pearson],
+        "spearman": [[_defined(value) for value in layer] for layer in found.spearman],
+    }
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else rounded(value)
+
+
+def _table(values: NDArray[np.floating]) -> list[list[float]]:
+    return [[rounded(value) for value in row] for row in values]
+
+
+def _note(probes: int | None) -> str:
+    if probes is None:
+        return "Exact."
+    return (
+        f"Contributions of the input are estimated from {probes} random probes per token; relative_error is the "
+        "expected mean of |estimate - exact| / exact."
+    )

@@ -1,0 +1,313 @@
+"""Endpoints that tell what each token has to do with a score, and how far that may be trusted."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import SelectionError
+from attnflow.methods.saliency.agreement import on_common_units, shares
+from attnflow.methods.saliency.erasure import WAYS
+from attnflow.methods.saliency.explain import Saliency
+from attnflow.methods.saliency.explain import saliency as explain
+from attnflow.methods.saliency.report import Report, report
+from attnflow.records.trace import Encoding
+from attnflow.service import cases
+from attnflow.service.cases import Run
+from attnflow.views.rounding import rounded
+from attnflow.web.endpoints.answers import (
+    ModelAnswer,
+    TokenAnswer,
+    model_answer,
+    pruned_answer,
+    run_note,
+    sentence_number,
+    tokens_answer,
+)
+from attnflow.web.endpoints.checks import checked_heads, endpoint
+
+
+class MethodAnswer(TypedDict):
+    """A saliency method."""
+
+    name: str
+    title: str
+    signed: bool
+    measures: str
+    ignores: str
+    source: str
+
+
+class SaliencyAnswer(TypedDict):
+    """What each token has to do with a score, by one method."""
+
+    model: ModelAnswer
+    tokens: list[TokenAnswer]
+    method: MethodAnswer
+    target: str | None
+    against: str | None
+    pruned: list[list[int]]
+    values: list[float]
+    total: float | None
+    bias_share: float
+    residual: float | None
+    notes: dict[str, str | float]
+    note: str
+
+
+class MeritAnswer(TypedDict):
+    """How faithful one explanation is; a list over fractions for each way of removal."""
+
+    method: str
+    comprehensiveness: dict[str, list[float]]
+    sufficiency: dict[str, list[float]]
+    merit: float
+    beats_random: bool
+
+
+class FaithfulnessAnswer(TypedDict):
+    """How faithful all explanations of one prediction are."""
+
+    model: ModelAnswer
+    target: str
+    unit: str
+    whole: float
+    baseline: str
+    fractions: list[float]
+    pruned: list[list[int]]
+    methods: list[MeritAnswer]
+    random_merit: list[float]
+    agreement: list[list[float | None]]
+    verdict: str
+    note: str
+
+
+class SharedUnitAnswer(TypedDict):
+    """A unit that both models are compared on; values are None where a model has no such unit."""
+
+    text: str
+    sentence: int | None
+    value_a: float | None
+    value_b: float | None
+    share_a: float | None
+    share_b: float | None
+
+
+class CompareSaliencyAnswer(TypedDict):
+    """What two models say of the same class on one text."""
+
+    unit: str
+    units: list[SharedUnitAnswer]
+    a: SaliencyAnswer
+    b: SaliencyAnswer
+    note: str
+
+
+_MERIT = (
+    "Comprehensiveness: what the target loses without the top words (large is good). Sufficiency: what it loses with "
+    "nothing but them (small is good). Merit: their difference, averaged; random_merit is the same for random "
+    "rankings. A word is removed by a token in its place, or by keeping all others from attending to it."
+)
+
+
+@endpoint
+def saliency(
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    method: str = "integrated_gradients",
+    target: str = "",
+    against: str = "",
+    pruned: list[list[int]] | None = None,
+) -> SaliencyAnswer:
+    """Return what each token has to do with a score of the model, by one method.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        method: input_gradient, input_gradient_norm, integrated_gradients, lrp, attn_lrp, occlusion, attention_rollout,
+            influence or hidden_token_attribution.
+        target: Class, or for language models a token, whose score is explained; what the model predicts if empty.
+        against: Second class or token, whose score is subtracted; none if empty.
+        pruned: Heads to switch off as [layer, head], both counted from 0.
+    """
+    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    return saliency_answer(run, explained(run, method, target, against))
+
+
+@endpoint
+def faithfulness(
+    model: str, sentence_a: str, sentence_b: str = "", target: str = "", pruned: list[list[int]] | None = None
+) -> FaithfulnessAnswer:
+    """Return which explanations of a prediction may be believed on this text, by removing the words they name.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        target: Class, or for language models a token; what the model predicts if empty.
+        pruned: Heads to switch off as [layer, head], both counted from 0.
+    """
+    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    return faithfulness_answer(run, reported(run, target, need_target=True))
+
+
+@endpoint
+def compare_saliency(
+    model_a: str,
+    model_b: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    method: str = "integrated_gradients",
+    target: str = "",
+    against: str = "",
+) -> CompareSaliencyAnswer:
+    """Return what each unit of a text has to do with the same class in two models, on units that both share.
+
+    Args:
+        model_a: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        model_b: The same for the second model.
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        method: As in saliency.
+        target: Class or token that both models have; what the second model predicts if empty.
+        against: Second class or token, whose score is subtracted; none if empty.
+    """
+    runs = [cases.run(model, sentence_a, sentence_b) for model in (model_a, model_b)]
+    b = explained(runs[1], method, target, against)
+    a = explained(runs[0], method, target or (b.target or ""), against)
+    common = on_common_units([a], [b])
+    columns = [column[0] for column in (common.a, common.b, shares(common.a), shares(common.b))]
+    return {
+        "unit": common.unit,
+        "units": [
+            {
+                "text": text,
+                "sentence": sentence_number(part),
+                "value_a": _number(value_a),
+                "value_b": _number(value_b),
+                "share_a": _number(share_a),
+                "share_b": _number(share_b),
+            }
+            for text, part, value_a, value_b, share_a, share_b in zip(
+                common.text, common.sentence, *columns, strict=True
+            )
+        ],
+        "a": saliency_answer(runs[0], a),
+        "b": saliency_answer(runs[1], b),
+        "note": "A share is a value over the sum of the magnitudes of all values of its model, so shares compare "
+        "although the scores of two models have no common unit.",
+    }
+
+
+def explained(run: Run, method: str, target: str, against: str) -> Saliency:
+    """What one method says of a run, computed once."""
+
+    def compute(checkpoint: Checkpoint, encoding: Encoding) -> Saliency:
+        return explain(
+            checkpoint,
+            encoding,
+            target=target or None,
+            method=method,
+            against=against or None,
+            pruned=run.trace.pruned,
+        )
+
+    return cases.analysis(run, ("saliency", _text(method), _text(target), _text(against)), compute)
+
+
+def reported(run: Run, target: str = "", against: str = "", *, need_target: bool = False) -> Report:
+    """What all methods say of a run and how faithful they are, computed once.
+
+    Raises:
+        SelectionError: If a target is needed and there is none.
+    """
+
+    def compute(checkpoint: Checkpoint, encoding: Encoding) -> Report:
+        return report(checkpoint, encoding, target=target or None, against=against or None, pruned=run.trace.pruned)
+
+    found = cases.analysis(run, ("report", _text(target), _text(against)), compute)
+    if need_target and found.faithfulness is None:
+        raise SelectionError(found.missing)
+    return found
+
+
+def _text(value: object) -> str:
+    """A parameter as part of a key; what is no text is refused where it is used."""
+    return f"{type(value).__name__} {value}"
+
+
+def saliency_answer(run: Run, found: Saliency) -> SaliencyAnswer:
+    """One explanation as plain JSON."""
+    method = found.method
+    return {
+        "model": model_answer(run.card),
+        "tokens": tokens_answer(found.tokens),
+        "method": {
+            "name": method.name,
+            "title": method.title,
+            "signed": method.signed,
+            "measures": method.measures,
+            "ignores": method.ignores,
+            "source": method.source,
+        },
+        "target": found.target,
+        "against": found.against,
+        "pruned": pruned_answer(run),
+        "values": [rounded(value) for value in found.values],
+        "total": None if found.total is None else rounded(found.total),
+        "bias_share": rounded(found.bias_share),
+        "residual": None if found.residual is None else rounded(found.residual),
+        "notes": {name: value if isinstance(value, str) else rounded(value) for name, value in found.notes.items()},
+        "note": run_note(run, sum_note(found)),
+    }
+
+
+def sum_note(found: Saliency) -> str:
+    """What the values add up to, and what is missing."""
+    if found.total is None:
+        return "The values of this method promise no sum."
+    parts = f"The values add up to {found.values.sum():.3g} of {found.total:.3g}"
+    if found.bias_share:
+        parts += f"; biases take {found.bias_share:.3g}"
+    return f"{parts}; {abs(found.residual or 0.0):.2g} is missing."
+
+
+def faithfulness_answer(run: Run, found: Report) -> FaithfulnessAnswer:
+    """How faithful all explanations are, as plain JSON."""
+    measured = found.faithfulness
+    assert measured is not None and found.target is not None
+    return {
+        "model": model_answer(run.card),
+        "target": found.target,
+        "unit": measured.unit,
+        "whole": rounded(measured.whole),
+        "baseline": measured.baseline,
+        "fractions": list(measured.fractions),
+        "pruned": pruned_answer(run),
+        "methods": [
+            {
+                "method": name,
+                "comprehensiveness": _by_way(measured.comprehensiveness[row]),
+                "sufficiency": _by_way(measured.sufficiency[row]),
+                "merit": rounded(measured.merit[row]),
+                "beats_random": bool(measured.beats_random[row]),
+            }
+            for row, name in enumerate(measured.names)
+        ],
+        "random_merit": [rounded(value) for value in measured.random_merit],
+        "agreement": [[_number(value) for value in row] for row in found.agreement],
+        "verdict": found.verdict,
+        "note": run_note(run, _MERIT),
+    }
+
+
+def _by_way(values: np.ndarray) -> dict[str, list[float]]:
+    return {way: [rounded(value) for value in row] for way, row in zip(WAYS, values, strict=True)}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else rounded(value)

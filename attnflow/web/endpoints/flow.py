@@ -1,0 +1,69 @@
+"""Endpoints of the attention flow."""
+
+from __future__ import annotations
+
+from attnflow.service import cases
+from attnflow.stats.flow import compare_flows, flow
+from attnflow.web.endpoints.checks import checked_heads, endpoint, whole_number
+from attnflow.web.endpoints.graphs import CompareAnswer, FlowAnswer, comparison_answer, flow_answer
+
+
+@endpoint
+def attention_flow(
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    tau: float = 0.1,
+    alpha: float = 0.5,
+    pruned: list[list[int]] | None = None,
+    root: int | None = None,
+    heads: list[list[int]] | None = None,
+) -> FlowAnswer:
+    """Return the attention graph of a checkpoint on a sentence pair, built backwards from the token its task reads.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        tau: Attention must be above this threshold to make an edge; from 0 to below 1.
+        alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
+        pruned: Heads to switch off as [layer, head], both counted from 0.
+        root: Position of the token to start from, counted from 0; the one that the task reads if left out.
+        heads: Heads that may carry edges as [layer, head]; all if left out.
+    """
+    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    allowed = None if heads is None else checked_heads("heads", heads)
+    start = None if root is None else whole_number("root", root)
+    return flow_answer(run, flow(run.trace, tau, alpha, root=start, heads=allowed), alpha)
+
+
+@endpoint
+def compare_attention_flow(
+    model_a: str,
+    model_b: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    tau: float = 0.1,
+    alpha: float = 0.5,
+    root: int | None = None,
+    heads: list[list[int]] | None = None,
+) -> CompareAnswer:
+    """Return the attention graphs of two checkpoints on one sentence pair, and what they share.
+
+    Checkpoints that cut the text into the same pieces are compared piece by piece, others word by word. The lists
+    `shared`, `only_a` and `only_b` hold unit numbers for each ring, counted from the decision outwards.
+
+    Args:
+        model_a: Hub id of the first checkpoint, with "@revision" if needed, or "demo/pretrained".
+        model_b: Hub id of the second checkpoint, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        tau: Attention must be above this threshold to make an edge; from 0 to below 1.
+        alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
+        root: Number of the unit to start from, counted from 0; what each task reads if left out.
+        heads: Heads that may carry edges as [layer, head], by the layers of the deeper model; all if left out.
+    """
+    a, b = (cases.run(model, sentence_a, sentence_b) for model in (model_a, model_b))
+    allowed = None if heads is None else checked_heads("heads", heads)
+    start = None if root is None else whole_number("root", root)
+    return comparison_answer(a, b, compare_flows(a.trace, b.trace, tau, alpha, root=start, heads=allowed), alpha)

@@ -1,0 +1,245 @@
+"""Endpoints of the heads: what each matters, and what happens without them."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import numpy as np
+
+from attnflow.errors import SelectionError
+from attnflow.service import cases, head_cases
+from attnflow.stats.flow import flow
+from attnflow.views.rounding import rounded
+from attnflow.web.endpoints import answers
+from attnflow.web.endpoints.answers import ClassAnswer, ModelAnswer, TokenAnswer
+from attnflow.web.endpoints.checks import checked_heads, endpoint, whole_number
+
+TAU, ALPHA = 0.1, 0.5
+"""At which `prune_heads` compares influence: the defaults of `attention_flow`."""
+
+
+class ImportanceAnswer(TypedDict):
+    """Importance of every head for one pair."""
+
+    model: ModelAnswer
+    method: str
+    quantity: str
+    target: str | None
+    importance: list[list[float]]
+    note: str
+
+
+class ChangeAnswer(TypedDict):
+    """One class before and after."""
+
+    label: str
+    score: float
+    probability: float | None
+
+
+class InfluenceAnswer(TypedDict):
+    """The influence of one token before and after, in heads."""
+
+    token: int
+    text: str
+    before: float
+    after: float
+
+
+class PruneAnswer(TypedDict):
+    """What switching heads off changes."""
+
+    model: ModelAnswer
+    tokens: list[TokenAnswer]
+    pruned: list[list[int]]
+    before: list[ClassAnswer] | None
+    after: list[ClassAnswer] | None
+    change: list[ChangeAnswer] | None
+    root_shift: float
+    influence: list[InfluenceAnswer]
+    tau: float
+    alpha: float
+    note: str
+
+
+class RandomAnswer(TypedDict):
+    """The same measure in random orders."""
+
+    runs: int
+    mean: list[float]
+    spread: list[float]
+
+
+class CurveAnswer(TypedDict):
+    """A pruning curve."""
+
+    model: ModelAnswer
+    order: str
+    heads: list[list[int]]
+    removed: list[int]
+    measure: str
+    score: list[float]
+    random: RandomAnswer
+    note: str
+
+
+class InteractionAnswer(TypedDict):
+    """What one head does together with each other."""
+
+    model: ModelAnswer
+    layer: int
+    head: int
+    quantity: str
+    single: list[list[float]]
+    pair: list[list[float]]
+    interaction: list[list[float]]
+    note: str
+
+
+@endpoint
+def head_importance(model: str, sentence_a: str, sentence_b: str = "", method: str = "taylor") -> ImportanceAnswer:
+    """Return how much each head matters for what a checkpoint predicts of a sentence pair, raw, as [layer][head].
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        method: "taylor" (sum of (gradient x weight) squared over the head's weights), "gate" (size of the gradient of a
+            gate on its output) or "ablation" (change of the loss when it is removed). A checkpoint that predicts
+            nothing of the text is measured by "ablation", of the embedding that a task would read; `method`, `quantity`
+            and `note` say so.
+    """
+    run = cases.run(model, sentence_a, sentence_b)
+    view = head_cases.importance_of_pair(run, method)
+    return {
+        "model": answers.model_answer(run.card),
+        "method": view.method,
+        "quantity": view.quantity,
+        "target": view.target,
+        "importance": _table(view.values),
+        "note": answers.run_note(run, view.note),
+    }
+
+
+@endpoint
+def prune_heads(
+    model: str, sentence_a: str, sentence_b: str = "", pruned: list[list[int]] | None = None
+) -> PruneAnswer:
+    """Return what a checkpoint predicts before and after heads are switched off, and which tokens' influence changed.
+
+    Influence is that of `attention_flow` from the first layer on, at its default tau and alpha; tokens whose influence
+    stays are left out.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        pruned: Heads to switch off as [layer, head], both counted from 0.
+    """
+    after = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    before = cases.rerun(after, [])
+    old, new = (answers.prediction(run) for run in (before, after))
+    change: list[ChangeAnswer] | None = None
+    if old is not None and new is not None:
+        change = [
+            {
+                "label": one["label"],
+                "score": rounded(other["score"] - one["score"]),
+                "probability": None
+                if one["probability"] is None or other["probability"] is None
+                else rounded(other["probability"] - one["probability"]),
+            }
+            for one, other in zip(old, new, strict=True)
+        ]
+    influence = [flow(run.trace, TAU, ALPHA).influence[0] for run in (before, after)]
+    rows = zip(after.trace.tokens.text, *(values.tolist() for values in influence), strict=True)
+    return {
+        "model": answers.model_answer(after.card),
+        "tokens": answers.tokens_answer(after.trace.tokens),
+        "pruned": answers.pruned_answer(after),
+        "before": old,
+        "after": new,
+        "change": change,
+        "root_shift": rounded(head_cases.root_shift(before, after)),
+        "influence": [
+            {"token": index, "text": text, "before": rounded(was), "after": rounded(now)}
+            for index, (text, was, now) in enumerate(rows)
+            if was != now
+        ],
+        "tau": TAU,
+        "alpha": ALPHA,
+        "note": answers.run_note(after, answers.prediction_note(after.card)),
+    }
+
+
+@endpoint
+def pruning_curve(
+    model: str, sentence_a: str, sentence_b: str = "", order: str = "taylor", steps: int | None = None
+) -> CurveAnswer:
+    """Return how a prediction holds as more and more heads are removed, in one order and at random.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        order: "taylor", "gate" or "ablation" (the least important head for this pair first), "greedy" (always the head
+            that costs least on top of what is gone) or "random".
+        steps: Points after the first, with as many heads between them; at most 64, and 16 if left out.
+    """
+    run = cases.run(model, sentence_a, sentence_b)
+    size = run.card.n_layers * run.card.n_heads
+    if not isinstance(order, str):
+        raise SelectionError(f"The order is {str(order)[:60]!r}; give the name of one.")
+    points = min(16, size) if steps is None else whole_number("steps", steps)
+    if not 1 <= points <= min(64, size):
+        raise SelectionError(f"steps is {points}; give a whole number from 1 to {min(64, size)}.")
+    view = head_cases.curves(run, order, points)
+    return {
+        "model": answers.model_answer(run.card),
+        "order": view.chosen.order,
+        "heads": [list(head) for head in view.chosen.heads[0]],
+        "removed": view.chosen.removed.tolist(),
+        "measure": view.chosen.measure,
+        "score": [rounded(value) for value in view.chosen.score[0]],
+        "random": {
+            "runs": len(view.random.score),
+            "mean": [rounded(value) for value in view.random.score.mean(0)],
+            "spread": [rounded(value) for value in view.random.score.std(0, ddof=1)],
+        },
+        "note": answers.run_note(run, view.note),
+    }
+
+
+@endpoint
+def head_interactions(
+    model: str, sentence_a: str, sentence_b: str = "", layer: int = 0, head: int = 0
+) -> InteractionAnswer:
+    """Return who backs up a head: what removing it together with each other head does beyond removing each alone.
+
+    Tables are [layer][head], changes of the loss. `interaction` = `pair` less both entries of `single`; above 0 the
+    two back each other up.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        layer: Layer of the head, counted from 0.
+        head: Head, counted from 0.
+    """
+    run = cases.run(model, sentence_a, sentence_b)
+    at = (whole_number("layer", layer), whole_number("head", head))
+    view = head_cases.interactions(run, at)
+    return {
+        "model": answers.model_answer(run.card),
+        "layer": at[0],
+        "head": at[1],
+        "quantity": view.quantity,
+        "single": _table(view.found.single),
+        "pair": _table(view.found.pair),
+        "interaction": _table(view.found.interaction),
+        "note": answers.run_note(run, view.note),
+    }
+
+
+def _table(values: np.ndarray[Any, Any]) -> list[list[float]]:
+    return [[rounded(value) for value in row] for row in values.tolist()]

@@ -1,0 +1,90 @@
+"""Endpoints that tell what one run of a checkpoint gave: its prediction and its attention."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from attnflow.service import cases
+from attnflow.views.rounding import rounded
+from attnflow.web.endpoints import answers
+from attnflow.web.endpoints.answers import ClassAnswer, ModelAnswer, TokenAnswer
+from attnflow.web.endpoints.checks import checked_heads, endpoint, whole_number
+
+
+class PredictAnswer(TypedDict):
+    """Answer of `predict`."""
+
+    model: ModelAnswer
+    tokens: list[TokenAnswer]
+    pruned: list[list[int]]
+    prediction: list[ClassAnswer] | None
+    note: str
+
+
+class MapAnswer(TypedDict):
+    """The attention of one head."""
+
+    model: ModelAnswer
+    tokens: list[TokenAnswer]
+    layer: int
+    head: int
+    pruned: list[list[int]]
+    attention: list[list[float]]
+    note: str
+
+
+OFF = "This head is switched off: it still attends, but its output is multiplied by 0."
+
+
+@endpoint
+def predict(model: str, sentence_a: str, sentence_b: str = "", pruned: list[list[int]] | None = None) -> PredictAnswer:
+    """Return what a checkpoint predicts for a sentence pair, with some of its heads switched off if asked for.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        pruned: Heads to switch off as [layer, head], both counted from 0.
+    """
+    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    return {
+        "model": answers.model_answer(run.card),
+        "tokens": answers.tokens_answer(run.trace.tokens),
+        "pruned": answers.pruned_answer(run),
+        "prediction": answers.prediction(run),
+        "note": answers.run_note(run, answers.prediction_note(run.card)),
+    }
+
+
+@endpoint
+def attention_map(
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    layer: int = 0,
+    head: int = 0,
+    pruned: list[list[int]] | None = None,
+) -> MapAnswer:
+    """Return the attention of one head as a table: row attends, column is attended to, each row sums to 1.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        layer: Layer, counted from 0.
+        head: Head, counted from 0.
+        pruned: Heads to switch off as [layer, head], both counted from 0.
+    """
+    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    layer, head = whole_number("layer", layer), whole_number("head", head)
+    values = cases.attention_map(run.trace, layer, head)
+    off = (layer, head) in run.trace.pruned
+    return {
+        "model": answers.model_answer(run.card),
+        "tokens": answers.tokens_answer(run.trace.tokens),
+        "layer": layer,
+        "head": head,
+        "pruned": answers.pruned_answer(run),
+        "attention": [[rounded(value) for value in row] for row in values],
+        "note": answers.run_note(run, OFF if off else ""),
+    }

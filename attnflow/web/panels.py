@@ -1,0 +1,201 @@
+"""The panels of the page: gr.HTML subclasses whose drawing is done by the scripts in `assets/page`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import plotly
+
+from attnflow.checkpoints.checkpoint import ASSETS
+
+PAGE = ASSETS / "page"
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+# In this order: each uses only what comes before it.
+_OWN = (
+    *("graph", "geometry", "selection", "panels", "chart", "strips", "heads", "scene", "rings", "highlight", "save"),
+    *("context", "table", "tour", "pointer", "keyboard", "radial"),
+)
+_SCRIPTS = (
+    PLOTLY_JS,
+    *(PAGE / f"{name}.js" for name in _OWN),
+)
+
+
+def _head() -> str:
+    """Tags for plotly.js, our scripts and styles, served by the app itself: no request leaves its origin."""
+    gr.set_static_paths([PAGE, PLOTLY_JS])
+
+    def url(path: Path) -> str:
+        return f"/gradio_api/file={path}?v={path.stat().st_mtime_ns}"
+
+    style = f'<link rel="stylesheet" href="{url(PAGE / "panels.css")}">'
+    return style + "".join(f'<script src="{url(path)}"></script>' for path in _SCRIPTS)
+
+
+class Panel(gr.HTML):
+    """A part of the page that a script draws.
+
+    The template is constant: Gradio runs `${…}` in values as code, so nothing that a person or a tokenizer wrote may be
+    put into it. Values travel as JSON text, which Gradio passes on many times faster than a dict.
+    """
+
+    EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
+    mount = ""
+    template = ""
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(
+            value,
+            html_template=self.template,
+            js_on_load=f"Attnflow.{self.mount}(element, {{props, trigger, watch}});",
+            head=_head(),
+            apply_default_css=False,
+            **{"container": True, "padding": True, "show_label": False, **kwargs},
+        )
+
+    def postprocess(self, value: Any) -> str | None:
+        """Send a value as strict JSON."""
+        return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+    def preprocess(self, payload: str | None) -> Any:
+        """Read a value back."""
+        return None if payload is None else json.loads(payload)
+
+
+class Predictions(Panel):
+    """Both models' predictions."""
+
+    mount = "predictions"
+    template = '<h3 class="af-title">Predictions</h3><div class="af-predictions"></div>'
+
+
+class SentenceView(Panel):
+    """The words with their influence as circles; the layer is chosen in the panel itself."""
+
+    mount = "sentence"
+    template = """
+<div class="af-sentence">
+  <h3 class="af-title">Influence on the decision</h3>
+  <div class="af-toolbar">
+    <label class="af-layer">From layer <input type="range" min="1" max="1" value="1" step="1"> <output></output></label>
+    <span class="af-views" role="group" aria-label="Influence in which model">
+      <button type="button" data-side="a">A</button><button type="button" data-side="b">B</button>
+      <button type="button" data-side="both" aria-pressed="true">A and B</button>
+    </span>
+  </div>
+  <div class="af-text"></div>
+  <p class="af-note"></p>
+</div>"""
+
+
+class RadialView(Panel):
+    """The rings of the attention graph.
+
+    Events: `head_select` carries `depth` (from the root) and `head`; `export` carries `kind` (`json` or `csv`). The
+    property `download` (`name`, `text`) makes the browser save a file.
+    """
+
+    EVENTS = ["head_select", "export"]  # noqa: RUF012
+    mount = "radial"
+    template = """
+<div class="af-radial">
+  <h3 class="af-title">Attention flow</h3>
+  <div class="af-toolbar">
+    <span class="af-views" role="group" aria-label="Which model">
+      <button type="button" data-view="a">A</button><button type="button" data-view="b">B</button>
+      <button type="button" data-view="both">A and B</button>
+    </span>
+    <label class="af-check"><input type="checkbox" class="af-names" checked> names</label>
+    <span class="af-views" role="group" aria-label="Save">
+      <button type="button" data-save="png">PNG</button><button type="button" data-save="svg">SVG</button>
+      <button type="button" data-save="html">HTML</button>
+      <button type="button" data-save="json">JSON</button><button type="button" data-save="csv">CSV</button>
+    </span>
+    <span class="af-legend"></span>
+  </div>
+  <div class="af-tour"><span class="af-tour-steps" role="group" aria-label="Guided tour"></span><p></p></div>
+  <p class="af-note af-warning" hidden></p>
+  <p class="af-status" role="status" aria-live="polite"></p>
+  <div class="af-stage">
+    <div class="af-chart" tabindex="0" role="group"></div>
+    <figure class="af-aside">
+      <div class="af-context"></div><figcaption>place in the sentence</figcaption>
+    </figure>
+    <div class="af-tip" hidden></div>
+  </div>
+  <details class="af-table">
+    <summary>The same as a table: choose words with the keyboard</summary>
+    <table>
+      <thead><tr><th scope="col">Ring, from the centre</th><th scope="col">Words</th></tr></thead>
+      <tbody></tbody>
+    </table>
+  </details>
+</div>"""
+
+
+class AttentionMap(Panel):
+    """A heat map of token against token, and the text coloured by what one token attends to."""
+
+    mount = "heatmap"
+    template = """
+<div class="af-heatmap">
+  <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p><div class="af-token-row"></div>
+</div>"""
+
+
+class HeadMatrix(Panel):
+    """Layers against heads.
+
+    Events: `head_select` carries `side` (`a`, `b` or `difference`), `layer` and `head`, counted by that model; `prune`
+    carries `a` and `b`, all heads of each model that are to be off. The property `confirmed`, the same as JSON text,
+    tells what is off.
+    """
+
+    EVENTS = ["head_select", "prune"]  # noqa: RUF012
+    mount = "headMatrix"
+    template = """
+<div class="af-head-matrix">
+  <h3 class="af-title"></h3><div class="af-matrices"></div><p class="af-note af-matrix-note"></p>
+</div>"""
+
+
+class PruneEffect(Panel):
+    """What switching heads off changed in each model."""
+
+    mount = "pruneEffect"
+    template = """
+<div class="af-prune-effect"><h3 class="af-title">What changes without them</h3><div class="af-effects"></div></div>"""
+
+
+class SaliencyStrips(Panel):
+    """The tokens of both models, coloured by what a method says of them; the method is chosen in the panel itself."""
+
+    mount = "strips"
+    template = """
+<div class="af-saliency">
+  <h3 class="af-title">Saliency</h3>
+  <div class="af-toolbar">
+    <label class="af-check">Method <select class="af-method"></select></label>
+    <span class="af-legend af-scale"></span>
+  </div>
+  <p class="af-note af-about"></p>
+  <div class="af-strips"></div>
+  <div class="af-detail" role="status" aria-live="polite"></div>
+</div>"""
+
+
+class Chart(Panel):
+    """Any Plotly chart; see `assets/page/chart.js` for its value, which `views` make.
+
+    Events: `point_click` carries `curve`, `point` (a number, or row and column) and `custom`, the point's `customdata`.
+    """
+
+    EVENTS = ["point_click"]  # noqa: RUF012
+    mount = "chart"
+    template = """
+<div class="af-figure">
+  <h3 class="af-title"></h3><div class="af-chart" role="img"></div><p class="af-note"></p>
+</div>"""

@@ -1,0 +1,204 @@
+"""What the parts of the page share: the visitor's state, the components above the tabs, and how events are wired."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from attnflow.errors import AttnflowError, SelectionError
+from attnflow.records.trace import Head
+from attnflow.service import cases
+from attnflow.service.cases import Run
+from attnflow.service.visitors import serving
+from attnflow.web.panels import SentenceView
+from attnflow.web.signin import current_visitor
+
+# What a person does with the page: answered at once, however many do so, and no endpoint of the API. It goes through
+# the queue all the same: outside of it Gradio shows no sentence of an error, and does not tell that a State changed.
+CLICK: dict[str, Any] = {
+    "queue": True,
+    "concurrency_limit": None,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}
+# What answers while a visitor types, and has no error to tell.
+TYPING: dict[str, Any] = {**CLICK, "queue": False, "concurrency_limit": "default"}
+# What runs a model, perhaps for long.
+MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private"}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two models as the page shows it."""
+
+    ref: str
+    """With the very commit, unless it is bundled."""
+    key: tuple[object, ...]
+    """Under which its run is kept."""
+    pruned: frozenset[Head] = frozenset()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows, kept on the server for one visitor; traces themselves stay in the bounded cache."""
+
+    a: Side
+    b: Side
+    text_a: str
+    text_b: str
+
+    @classmethod
+    def of(cls, a: Run, b: Run) -> Shown:
+        """What is shown of two runs of one pair."""
+        sides = [Side(cases.pinned(run.card), run.key, run.trace.pruned) for run in (a, b)]
+        return cls(*sides, a.encoding.text_a, a.encoding.text_b or "")
+
+    @property
+    def pair(self) -> tuple[str, str, str, str]:
+        """Both models and both sentences, whatever is switched off."""
+        return self.a.ref, self.b.ref, self.text_a, self.text_b
+
+    def runs(self) -> tuple[Run, Run]:
+        """Both runs, from memory if they are still there."""
+        return self._run(self.a), self._run(self.b)
+
+    def _run(self, side: Side) -> Run:
+        return cases.recall(side.key) or cases.run(side.ref, self.text_a, self.text_b, side.pruned)
+
+
+def runs_of(shown: Shown | None) -> tuple[Run, Run]:
+    """Both runs that are shown.
+
+    Raises:
+        SelectionError: If nothing has been analysed.
+    """
+    if shown is None:
+        raise SelectionError(
+            "Nothing has been analysed yet, or so long ago that the server has forgotten it; press Analyse."
+        )
+    return shown.runs()
+
+
+def told(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Run an event for its visitor, and show our own errors as one sentence; what is on the page stays."""
+    if inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def guarded_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            steps = function(*args, **kwargs)
+            while True:
+                try:
+                    with serving(current_visitor()):  # each step anew: Gradio runs it in a context of its own
+                        values = next(steps)
+                except StopIteration:
+                    return
+                except AttnflowError as error:
+                    raise _shown_error(error) from error
+                yield values
+
+        return guarded_steps
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            with serving(current_visitor()):
+                return function(*args, **kwargs)
+        except AttnflowError as error:
+            raise _shown_error(error) from error
+
+    return guarded
+
+
+def _shown_error(error: AttnflowError) -> gr.Error:
+    return gr.Error(str(error), title="That did not work", print_exception=False)
+
+
+def missing_layers(run: Run, runs: Sequence[Run]) -> int:
+    """How many layers fewer a model has than the deeper one: by so many its layers are off on the page."""
+    return max(one.card.n_layers for one in runs) - run.card.n_layers
+
+
+def layer_choices(a: Run, b: Run) -> list[tuple[str, int]]:
+    """Layers by the deeper model; the other one is aligned with it at the root."""
+    most = max(a.card.n_layers, b.card.n_layers)
+    names = []
+    for layer in range(most):
+        own = [layer - missing_layers(run, (a, b)) for run in (a, b)]
+        both = " · ".join(f"{name} L{index + 1}" for name, index in zip("AB", own, strict=True) if index >= 0)
+        names.append((f"L{layer + 1}" if own[0] == own[1] else both, layer))
+    return names
+
+
+def heads_of(a: Run, b: Run, layer: int, head: int) -> tuple[Head | None, Head | None]:
+    """The head of each model that is meant by a layer and head of the page; None for a model that has no such head.
+
+    Raises:
+        SelectionError: If neither model has it.
+    """
+    most = max(a.card.n_layers, b.card.n_layers)
+    if not 0 <= layer < most or not 0 <= head < max(a.card.n_heads, b.card.n_heads):
+        raise SelectionError(
+            f"There is no head H{head + 1} in layer L{layer + 1} on this page; choose one from the list."
+        )
+    own = [(layer - missing_layers(run, (a, b)), head) for run in (a, b)]
+    found = [at if at[0] >= 0 and head < run.card.n_heads else None for at, run in zip(own, (a, b), strict=True)]
+    return found[0], found[1]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What every tab may read and fill."""
+
+    shown: gr.State
+    """`Shown`, or None before the first analysis."""
+    open_tab: gr.State
+    """Title of the tab that is open."""
+    layer: gr.Dropdown
+    """Layer of the selected head, counted by the deeper model (`layer_choices`, `heads_of`)."""
+    head: gr.Dropdown
+    settings: list[Component]
+    """In the order of `flow.Settings`."""
+    words: SentenceView
+    status: gr.Markdown
+    remembered: dict[str, Any]
+    """The event that keeps the address of the page up to date."""
+
+    def when_open(
+        self,
+        tab: str,
+        function: Callable[..., Any],
+        inputs: Sequence[Component],
+        outputs: Sequence[Component],
+        **options: Any,
+    ) -> None:
+        """Fill a tab when it is opened, and while it is open whenever what is shown or one of its inputs changes.
+
+        Args:
+            tab: Title of the tab.
+            function: Called with `Shown` and the values of the inputs; returns or yields values of the outputs.
+            inputs: Components of the page.
+            outputs: Components of the tab.
+            **options: How the event runs; as a click if empty.
+        """
+        handler = told(function)
+        if inspect.isgeneratorfunction(handler):
+
+            def refresh(open_tab: str, shown: Shown | None, *rest: Any) -> Any:
+                if open_tab == tab and shown is not None:
+                    yield from handler(shown, *rest)
+                else:
+                    yield gr.skip()
+        else:
+
+            def refresh(open_tab: str, shown: Shown | None, *rest: Any) -> Any:
+                return handler(shown, *rest) if open_tab == tab and shown is not None else gr.skip()
+
+        triggers = [self.shown.change, self.open_tab.change, *(component.change for component in inputs)]
+        gr.on(triggers, refresh, [self.open_tab, self.shown, *inputs], list(outputs), **(options or CLICK))

@@ -1,0 +1,94 @@
+"""The tab *Saliency*: what each token has to do with a score, by every method, and which of them may be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from attnflow.errors import AttnflowError
+from attnflow.service.cases import Run
+from attnflow.stats.flow import check_unit
+from attnflow.views.explanations import Side, agreement_matrix, faithfulness_chart, strips
+from attnflow.web.endpoints.explanations import reported, sum_note
+from attnflow.web.panels import Chart, SaliencyStrips
+from attnflow.web.shared import MODEL, Page, Shown, runs_of
+from attnflow.web.tabs.flow import UNITS
+
+TITLE = "Saliency"
+PREDICTED = ""
+"""Value of the choice of a target: what each model predicts."""
+HOW_TO_READ = (
+    "What does each word have to do with the prediction? Blue words speak for the class, orange ones against it; grey "
+    "is for methods that tell only how much. The methods often disagree: the chart below removes the words that each "
+    "of them names, and so measures which to believe for this very text."
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Components of the tab."""
+
+    target: gr.Dropdown
+    against: gr.Dropdown
+    strips: SaliencyStrips
+    faithful: Chart
+    agreement: list[Chart]
+
+
+def build() -> Parts:
+    """Lay out the tab."""
+    gr.Markdown(HOW_TO_READ)
+    with gr.Row():
+        target = _choice("Explain the score of", "What each model predicts", "saliency-target")
+        against = _choice("Contrast with", "Nothing", "saliency-against")
+    words = SaliencyStrips(elem_id="saliency")
+    faithful = Chart(elem_id="faithfulness")
+    with gr.Row():
+        agreement = [Chart(elem_id=f"agreement-{side}", min_width=320) for side in "ab"]
+    return Parts(target, against, words, faithful, agreement)
+
+
+def _choice(label: str, none: str, elem_id: str) -> gr.Dropdown:
+    return gr.Dropdown(
+        [(none, PREDICTED)],
+        value=PREDICTED,
+        label=label,
+        info="A class; for a language model, type a word.",
+        allow_custom_value=True,
+        elem_id=elem_id,
+        min_width=200,
+    )
+
+
+def wire(parts: Parts, page: Page) -> None:
+    """Explain what is shown, and anew when the target or the unit changes."""
+    unit = page.settings[2]
+    outputs = [parts.target, parts.against, parts.strips, parts.faithful, *parts.agreement]
+    options = {**MODEL, "show_progress_on": parts.strips, "trigger_mode": "always_last"}
+    page.when_open(TITLE, drawn, [parts.target, parts.against, unit], outputs, **options)
+
+
+def drawn(shown: Shown | None, target: str, against: str, unit: str) -> Any:
+    """Values of the tab's components."""
+    runs = runs_of(shown)
+    labels = list(dict.fromkeys(label for run in runs for label in run.card.head.labels))
+    lists_all = all(run.card.head.kind.endswith("classification") for run in runs if run.card.head.trained)
+    chosen = ["" if lists_all and (one or "") not in labels else (one or "") for one in (target, against)]
+    sides = [_side(side, run, *chosen) for side, run in zip("ab", runs, strict=True)]
+    notes = [{one.method.name: sum_note(one) for one in side.report.answers} if side.report else {} for side in sides]
+    updates = [
+        gr.update(choices=[(none, PREDICTED), *((label, label) for label in labels)], value=now)
+        for none, now in zip(("What each model predicts", "Nothing"), chosen, strict=True)
+    ]
+    figure = strips(sides, check_unit(UNITS.get(unit, "piece")), notes)
+    return *updates, figure, faithfulness_chart(sides), *(agreement_matrix(side) for side in sides)
+
+
+def _side(side: str, run: Run, target: str, against: str) -> Side:
+    """One model explained; where it cannot be, the reason stands in its place, and the other one is shown."""
+    try:
+        return Side(side, run.card.ref, reported(run, target, against))
+    except AttnflowError as error:
+        return Side(side, run.card.ref, None, str(error))

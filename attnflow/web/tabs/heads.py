@@ -1,0 +1,327 @@
+"""The tab *Heads*: what each head matters, and what both models do without some of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.components import Component
+
+from attnflow.errors import SelectionError
+from attnflow.records.trace import Head
+from attnflow.service import cases, head_cases
+from attnflow.service.cases import Run
+from attnflow.stats.flow import flow
+from attnflow.stats.mean_attention import normalise_importance
+from attnflow.views.heads import MatrixSide, head_matrix
+from attnflow.views.pruning import curve_chart, effect
+from attnflow.web.endpoints.checks import checked_heads, whole_number
+from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
+from attnflow.web.shared import CLICK, MODEL, Page, Shown, heads_of, missing_layers, runs_of, told
+from attnflow.web.tabs import maps
+
+TITLE = "Heads"
+SHOW = {"Importance": "importance", "Attention pattern": "pattern", "Works with the selected head": "interaction"}
+OVER = {"This pair": "pair", "Bundled pairs": "set"}
+IMPORTANCE = {"pair": head_cases.importance_of_pair, "set": head_cases.importance_of_set}
+METHODS = {"Removal": "ablation", "Gradient of a gate": "gate", "Gradient of the weights": "taylor"}
+SCALES = {"All heads": "all", "Each layer": "layer"}
+ORDERS = {**METHODS, "Greedy": "greedy"}
+MEASURES = {"probability": "probability of the prediction", "value": "score", "root-shift": "shift of the embedding"}
+_STEPS = 16
+_MOST_UNDONE = 50
+INTRO = (
+    "Each cell is a head. Click one to select it on the whole page; press its × (or Delete) to switch it off in that "
+    "model and see at once what changes. Heads stay off in every tab until you switch them on again."
+)
+READING = {
+    "ablation": "How much the loss of the predicted class rises when the head is removed, measured; below 0 it falls.",
+    "gate": "How steeply the loss of the predicted class changes as the head's output is turned down (Michel et al.).",
+    "taylor": "Sum over the head's weights of (gradient x weight)², for the loss of the predicted class (T3-Vis).",
+}
+SCALE_NOTE = {
+    "all": "Shown from 0, the head that matters least, to 1, the one that matters most.",
+    "layer": "Divided by the norm of each layer, then shown from 0 to 1.",
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Components of the tab."""
+
+    settings: list[Component]
+    """Show, over, method, scale."""
+    matrix: HeadMatrix
+    effect: PruneEffect
+    maps: list[AttentionMap]
+    curves: list[Chart]
+    order: gr.Dropdown
+    draw: gr.Button
+    count: gr.Number
+    side: gr.Radio
+    least: gr.Button
+    undo: gr.Button
+    reset: gr.Button
+    history: gr.State
+    """What was off before, the last at the end: (pair, pruned of A, pruned of B)."""
+    drawn_for: gr.State
+    """The pair that the curves are of."""
+
+
+def prunings(parts: Parts) -> list[tuple[Callable[..., Any], Callable[..., Any], list[Component]]]:
+    """Events that switch heads off or on, how to find which, and from what: the page does it."""
+    back = parts.undo.click(stepped_back, parts.history, parts.history, **CLICK)
+    return [
+        (parts.matrix.prune, wanted, []),
+        (parts.least.click, least, [parts.side, parts.count, *parts.settings[1:]]),
+        (back.success, undone, [parts.history]),
+        (parts.reset.click, lambda shown: ([], []), []),
+    ]
+
+
+def build() -> Parts:
+    """Lay out the tab."""
+    gr.Markdown(INTRO)
+    with gr.Row():
+        settings = [
+            gr.Radio(list(SHOW), value="Importance", label="Show", elem_id="heads-show"),
+            gr.Radio(list(OVER), value="This pair", label="Over", elem_id="heads-over"),
+            gr.Radio(list(METHODS), value="Removal", label="Importance by", elem_id="heads-method"),
+            gr.Radio(list(SCALES), value="All heads", label="Compare", elem_id="heads-scale"),
+        ]
+    matrix = HeadMatrix(elem_id="head-matrix", confirmed=None)
+    with gr.Row(elem_id="prune-controls"):
+        count = gr.Number(4, label="How many", minimum=1, precision=0, min_width=80, elem_id="prune-count")
+        side = gr.Radio(["A", "B", "A and B"], value="B", label="In model", min_width=160, elem_id="prune-side")
+        least = gr.Button("Switch off the least important", size="sm", elem_id="prune-least")
+        undo = gr.Button("Undo", size="sm", min_width=80, elem_id="prune-undo")
+        reset = gr.Button("Switch all on", size="sm", min_width=80, elem_id="prune-reset")
+    changed = PruneEffect(elem_id="prune-effect")
+    both = maps.build()
+    gr.Markdown(
+        "**Pruning curve**: how the prediction holds as more and more heads are removed, the least important first, "
+        "beside random order (dotted; the band is one standard deviation)."
+    )
+    with gr.Row():
+        order = gr.Dropdown(list(ORDERS), value="Removal", label="Order by", elem_id="curve-order", min_width=160)
+        draw = gr.Button("Draw the curve", size="sm", elem_id="draw-curve")
+    with gr.Row():
+        curves = [Chart(elem_id=f"curve-{name}", min_width=320) for name in "ab"]
+    return Parts(
+        settings, matrix, changed, both, curves, order, draw, count, side, least, undo, reset,
+        history=gr.State([]), drawn_for=gr.State(None),
+    )  # fmt: skip
+
+
+def wire(parts: Parts, page: Page) -> None:
+    """Fill the tab; what switches heads off is wired by the page (`prunings`)."""
+    page.when_open(TITLE, confirmed, [], [parts.matrix])
+    page.when_open(TITLE, effects, [page.settings[0]], [parts.effect])
+    page.when_open(TITLE, maps.drawn, [page.layer, page.head], parts.maps)
+    inputs = [*parts.settings, page.layer, page.head]
+    page.when_open(TITLE, matrix, inputs, [parts.matrix], **{**MODEL, "show_progress": "minimal"})
+    parts.matrix.head_select(head_selected, page.shown, [page.layer, page.head], **CLICK)
+    page.shown.change(remembered, [page.shown, parts.history], parts.history, **CLICK)
+    page.shown.change(outdated, [page.shown, parts.drawn_for], [*parts.curves, parts.drawn_for], **CLICK)
+    parts.draw.click(curves, [page.shown, parts.order, parts.settings[3]], [*parts.curves, parts.drawn_for], **MODEL)
+
+
+def chosen(names: dict[str, str], name: str) -> str:
+    """The value of a choice of the page.
+
+    Raises:
+        SelectionError: If there is no such choice.
+    """
+    if name not in names:
+        raise SelectionError(f"There is no choice {str(name)[:40]!r}; choose {', '.join(names)}.")
+    return names[name]
+
+
+def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, layer: int, head: int) -> Any:
+    """The matrix of both models and, where their sizes agree, their difference."""
+    runs = runs_of(shown)
+    own = heads_of(*runs, whole_number("layer", layer), whole_number("head", head))
+    mode, source = chosen(SHOW, show), chosen(OVER, over)
+    by, among = chosen(METHODS, method), chosen(SCALES, scale)
+    if mode == "pattern":
+        return _patterns(runs, own, source)
+    if mode == "interaction":
+        return _interactions(runs, own)
+    views = [IMPORTANCE[source](run, by) for run in runs]
+    values = [normalise_importance(view.values, among) for view in views]
+    sides = []
+    for side, run, at, view, value in zip("ab", runs, own, views, values, strict=True):
+        of = f"Loss of “{view.target}”. " if view.target else ""
+        sides.append(MatrixSide(side, run.card.ref, run.trace.pruned, at, of + view.note, value, view.values))
+    if values[0].shape == values[1].shape:
+        pruned = runs[0].trace.pruned & runs[1].trace.pruned
+        change = values[1] - values[0]
+        note = "Purple: it matters more in B; turquoise: more in A."
+        if views[0].quantity != views[1].quantity:
+            note += " The two are measured differently (see above): compare their order, not their size."
+        sides.append(MatrixSide("difference", "B less A", pruned, own[1], note, change, change))
+    note = f"{READING[by]} {SCALE_NOTE[among]}"
+    if source == "set":
+        counts = " and ".join(f"{view.n_examples} ({side})" for side, view in zip("AB", views, strict=True))
+        note += f" Averaged over bundled pairs: {counts}."
+    return head_matrix(sides, title=f"Importance of each head, {over.lower()}", note=note, measured="importance")
+
+
+def _patterns(runs: tuple[Run, Run], own: tuple[Head | None, Head | None], source: str) -> dict[str, Any]:
+    sides, counts = [], []
+    for side, run, at in zip("ab", runs, own, strict=True):
+        view = head_cases.patterns_of_set(run) if source == "set" else None
+        attention = run.trace.attention if view is None else view.values
+        counts.append(view.n_examples if view else 1)
+        highest = attention.max(axis=(2, 3))
+        sides.append(MatrixSide(side, run.card.ref, run.trace.pruned, at, "", highest, highest, attention))
+    note = (
+        "Each picture is a head: rows attend, columns are attended to, from the first token to the last; the darkest "
+        "pixel is its strongest attention."
+    )
+    if source == "set":
+        note += f" Mean over {counts[0]} bundled pairs; each cell by the pairs that have both positions."
+    return head_matrix(sides, title="Attention of each head", note=note, measured="strongest attention")
+
+
+def _interactions(runs: tuple[Run, Run], own: tuple[Head | None, Head | None]) -> dict[str, Any]:
+    sides = []
+    for side, run, at in zip("ab", runs, own, strict=True):
+        if at is None:
+            continue
+        view = head_cases.interactions(run, at)
+        found = view.found.interaction
+        most = np.abs(found).max()
+        sides.append(
+            MatrixSide(side, run.card.ref, run.trace.pruned, at, view.note, found / most if most else found, found)
+        )
+    note = (
+        "The change of the loss when a head and the selected one are both removed, less the changes when each is "
+        "removed alone. Orange: together they hurt more, so they back each other up. Grey: together they hurt less."
+    )
+    return head_matrix(
+        sides, title="Who backs up the selected head, this pair", note=note, measured="interaction", signed=True
+    )
+
+
+def confirmed(shown: Shown | None) -> Any:
+    """What is off, for the matrix."""
+    off = {name: sorted(side.pruned) for name, side in (("a", shown.a), ("b", shown.b))}
+    return gr.update(confirmed=json.dumps(off))
+
+
+def effects(shown: Shown | None, tau: float) -> Any:
+    """What the switched-off heads changed."""
+    found = []
+    for side, run in zip("ab", runs_of(shown), strict=True):
+        whole = cases.rerun(run, [])
+        flows = [flow(one.trace, tau).influence[0] for one in (whole, run)]
+        before, after, unit = whole.trace.probabilities, run.trace.probabilities, "probability"
+        if before is None:
+            before, after, unit = whole.trace.scores, run.trace.scores, "score"
+        none = before is None or after is None
+        classes = [] if none else list(zip(run.trace.labels, before.tolist(), after.tolist(), strict=True))
+        note = "No classification head, so there is no prediction that could change." if none else ""
+        found.append(
+            effect(
+                side,
+                run.card.ref,
+                run.trace.tokens,
+                classes=classes,
+                unit=unit,
+                influence=(flows[0], flows[1]),
+                removed=len(run.trace.pruned),
+                shift=head_cases.root_shift(whole, run),
+                note=note,
+            )
+        )
+    return found
+
+
+@told
+def curves(shown: Shown | None, order: str, scale: str) -> Any:
+    """The pruning curves of both models."""
+    charts = []
+    for side, run in zip("ab", runs_of(shown), strict=True):
+        size = run.card.n_layers * run.card.n_heads
+        view = head_cases.curves(run, chosen(ORDERS, order), min(_STEPS, size), chosen(SCALES, scale))
+        charts.append(
+            curve_chart(
+                view.chosen.fraction,
+                view.chosen.score[0],
+                view.random.score,
+                side=side,
+                n_heads=size,
+                note=view.note,
+                title=f"{run.card.ref} with fewer and fewer heads",
+                order=f"{order}, by layer" if scale == "Each layer" and order in METHODS else order,
+                measure=MEASURES[view.chosen.measure],
+            )
+        )
+    return (*charts, shown.pair)
+
+
+def outdated(shown: Shown | None, drawn_for: Any) -> Any:
+    """Take the curves away when another pair is analysed: they are those of the whole models."""
+    return (gr.skip(), gr.skip(), gr.skip()) if drawn_for in (None, shown and shown.pair) else (None, None, None)
+
+
+@told
+def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
+    """A cell was chosen; the page counts layers by the deeper model."""
+    runs = runs_of(shown)
+    layer, head = (whole_number(name, getattr(event, name, None)) for name in ("layer", "head"))
+    run = runs[0] if getattr(event, "side", None) == "a" else runs[1]
+    layer += missing_layers(run, runs)
+    heads_of(*runs, layer, head)  # refuses a head that is not there
+    return layer, head
+
+
+def wanted(shown: Shown | None, event: gr.EventData) -> tuple[list[Head], list[Head]]:
+    """The heads that the matrix asks to be off."""
+    return checked_heads("a", getattr(event, "a", None)), checked_heads("b", getattr(event, "b", None))
+
+
+def least(
+    shown: Shown | None, side: str, count: float, over: str, method: str, scale: str
+) -> tuple[list[Head], list[Head]]:
+    """So many more heads off, of those that matter least on the scale that is shown."""
+    runs, sides = runs_of(shown), chosen({"A": "a", "B": "b", "A and B": "ab"}, side)
+    find = IMPORTANCE[chosen(OVER, over)]
+    pruned = []
+    for name, run in zip("ab", runs, strict=True):
+        heads = run.trace.pruned
+        if name in sides:
+            view = find(run, chosen(METHODS, method))
+            values = normalise_importance(view.values, chosen(SCALES, scale))
+            heads = head_cases.least_important(values, run, whole_number("the number of heads", count))
+        pruned.append(sorted(heads))
+    return pruned[0], pruned[1]
+
+
+@told
+def stepped_back(history: list[Any]) -> list[Any]:
+    """Forget the last change."""
+    if len(history) < 2:
+        raise SelectionError("There is nothing to undo: no head was switched off or on since this pair was analysed.")
+    return history[:-1]
+
+
+def undone(shown: Shown | None, history: list[Any]) -> tuple[list[Head], list[Head]]:
+    """What was off before the change that is forgotten."""
+    _, a, b = history[-1]
+    return sorted(a), sorted(b)
+
+
+def remembered(shown: Shown | None, history: list[Any]) -> list[Any]:
+    """Keep what is off, so that the next change can be taken back; another pair begins anew."""
+    if shown is None:
+        return []
+    now = (shown.pair, shown.a.pruned, shown.b.pruned)
+    if not history or history[-1][0] != now[0]:
+        return [now]
+    return history if history[-1] == now else [*history, now][-_MOST_UNDONE:]
