@@ -29,19 +29,30 @@ class BoundedCache(Generic[T]):
         self._under_way: dict[Hashable, Future[T]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return the value of a key, computing it if it is not there."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-            shared = self._under_way.get(key)
-            mine = shared is None
-            if shared is None:
-                shared = self._under_way[key] = Future()
-        if mine:
-            self._compute(key, compute, shared)
-        return shared.result()
+    def get(self, key: Hashable, compute: Callable[[], T], *, again: tuple[type[BaseException], ...] = ()) -> T:
+        """Return the value of a key, computing it if it is not there.
+
+        Args:
+            key: What tells the value from every other.
+            compute: Makes it.
+            again: Failures that concern only the thread that computed: whoever waits for it then computes by himself.
+        """
+        while True:
+            with self._lock:
+                if key in self._values:
+                    self._values.move_to_end(key)
+                    return self._values[key]
+                shared = self._under_way.get(key)
+                mine = shared is None
+                if shared is None:
+                    shared = self._under_way[key] = Future()
+            if mine:
+                self._compute(key, compute, shared)
+                return shared.result()
+            try:
+                return shared.result()
+            except again:
+                continue
 
     def _compute(self, key: Hashable, compute: Callable[[], T], shared: Future[T]) -> None:
         try:

@@ -30,6 +30,14 @@ class EndedError(AttnflowError):
     """What a request ran ended as if it were the whole program."""
 
 
+class TooLongError(AttnflowError):
+    """A request takes longer than this machine gives one."""
+
+
+class GoneError(AttnflowError):
+    """Whoever asked has gone away, so nothing more is computed for him."""
+
+
 class TextError(AttnflowError):
     """A sentence is empty, too long, or cannot be tokenized."""
 

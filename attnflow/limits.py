@@ -39,4 +39,12 @@ REQUESTS_PER_MINUTE = _whole_number("ATTNFLOW_REQUESTS_PER_MINUTE", 120)
 RESULT_CACHE_BYTES = _whole_number("ATTNFLOW_RESULT_CACHE_MB", 200) * 10**6
 """Memory for what was computed from runs: attributions, importances, explanations."""
 MAX_TERA_OPERATIONS = _whole_number("ATTNFLOW_MAX_TERA_OPERATIONS", 20)
-"""Million million floating-point operations of one attribution: a few minutes on two cores."""
+"""Million million floating-point operations of one analysis: a few minutes on two cores."""
+MAX_SECONDS = _whole_number("ATTNFLOW_MAX_SECONDS", 300)
+"""Seconds after which a request is ended."""
+CALLS_OF_ONE = _whole_number("ATTNFLOW_CALLS_OF_ONE", 2)
+"""Calls of endpoints by one visitor that wait or run at the same time."""
+WAITING_OF_ONE = 8
+"""Analyses of one visitor's pages that wait at the same time."""
+LONG_OPERATIONS = 0.3e12
+"""Work that takes more is long, some ten seconds on two cores: it does not take the last place from short work."""

@@ -20,6 +20,8 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from attnflow import progress
+
 NAME = "attnflow"
 """The `attn_implementation` under which the function is registered."""
 
@@ -147,6 +149,7 @@ def attention_forward(
     Returns:
         Heads' outputs `[B, T, H, K]` and probabilities `[B, H, T, T]`.
     """
+    progress.go_on()
     eager = eager_function(type(module))
     if eager is None:
         raise NotImplementedError(f"{type(module).__name__} has no eager attention function")

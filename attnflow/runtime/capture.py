@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.errors import CheckpointError, TextError, UnsupportedArchitectureError, brief
+from attnflow.errors import AttnflowError, CheckpointError, TextError, UnsupportedArchitectureError, brief
 from attnflow.records.trace import SPECIAL, Encoding, Head, Tokens, Trace, check_heads
 from attnflow.records.words import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
 from attnflow.runtime import attention_hook
@@ -167,6 +167,8 @@ def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head
     try:
         with torch.inference_mode(), attention_hook.record(gates) as recording:
             output = model(**model_inputs(encoding), output_hidden_states=True)
+    except AttnflowError:
+        raise
     except Exception as error:  # an architecture that no test has run, or weights that do not fit together
         raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
     _check_recording(checkpoint, recording)

@@ -16,6 +16,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from transformers.models.bloom.modeling_bloom import BloomGelu, bloom_gelu_forward
 
+from attnflow import progress
 from attnflow.runtime import attention_hook
 from attnflow.runtime.specialise import specialise
 
@@ -75,6 +76,7 @@ class _Watched:
     """An attention module that consults the recording of the current context."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        progress.go_on()
         recording = attention_hook.active()
         if recording is None:
             return super().forward(*args, **kwargs)

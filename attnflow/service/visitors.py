@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from attnflow import limits
-from attnflow.errors import EndedError, TooManyRequestsError, brief
+from attnflow.errors import EndedError, GoneError, TooManyRequestsError, brief
 
 _SECONDS = 60.0
 _MOST_VISITORS = 10_000
@@ -26,6 +26,8 @@ class Visitor:
     """What tells one visitor from another: the address, or who signed in."""
     token: str | None = field(default=None, repr=False)
     """Hub access token of the visitor; used for what he asks for and never kept."""
+    left: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
+    """Whether he went away and no longer waits for the answer."""
 
 
 _visitor: ContextVar[Visitor | None] = ContextVar("attnflow_visitor", default=None)
@@ -47,6 +49,23 @@ def serving(visitor: Visitor | None) -> Iterator[None]:
         ) from error
     finally:
         _visitor.reset(before)
+
+
+def name() -> str | None:
+    """The name of the visitor who is served; None for a program that uses the library itself."""
+    visitor = _visitor.get()
+    return visitor.name if visitor else None
+
+
+def stay() -> None:
+    """Raise if the visitor who is served went away.
+
+    Raises:
+        GoneError: If so: nobody reads it.
+    """
+    visitor = _visitor.get()
+    if visitor is not None and visitor.left():
+        raise GoneError("The program that asked for this has left; nothing more is computed for it.")
 
 
 def own_token() -> str | None:

@@ -44,3 +44,5 @@ class Method:
     source: str
     """The paper."""
     compute: Callable[[Question], Answer]
+    passes: Callable[[int], float] = lambda size: 5.0
+    """Called with the number of tokens: how many forward passes it takes, about."""

@@ -32,6 +32,8 @@ class Report:
     against: str | None
     missing: str = ""
     """Why there is no score to explain, so that only methods that need none answered."""
+    left_out: tuple[str, ...] = ()
+    """Titles of methods that were not asked for."""
 
     @property
     def nbytes(self) -> int:
@@ -63,6 +65,7 @@ def report(
     against: str | int | None = None,
     position: int | None = None,
     pruned: Iterable[Head] = (),
+    methods: Iterable[str] | None = None,
 ) -> Report:
     """Let every method answer, and measure the answers.
 
@@ -73,6 +76,7 @@ def report(
         against: A second target: then the difference of the scores is explained; faithfulness is that of the target.
         position: As in `saliency`.
         pruned: Heads that are switched off.
+        methods: Names of the methods to ask; all if None.
 
     Raises:
         AttnflowError: As `saliency` does.
@@ -84,7 +88,10 @@ def report(
     except SelectionError as error:
         missing = str(error)
         question = replace(ask(checkpoint, encoding, pruned=pruned, needs_target=False), target=None)
-    usable = [method for method in METHODS.values() if question.target or not method.about_target]
+    asked = set(METHODS) if methods is None else set(methods)
+    usable = [
+        method for method in METHODS.values() if method.name in asked and (question.target or not method.about_target)
+    ]
     answers = tuple(answer(question, method) for method in usable)
     return Report(
         answers=answers,
@@ -93,4 +100,5 @@ def report(
         target=question.target.name if question.target else None,
         against=question.against.name if question.against else None,
         missing=missing,
+        left_out=tuple(method.title for method in METHODS.values() if method.name not in asked),
     )

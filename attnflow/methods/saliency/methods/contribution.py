@@ -31,5 +31,6 @@ METHODS = (
         ignores="Which class is explained, for or against, and what the head of the model makes of these outputs.",
         source="Pascual et al. 2021, Telling BERT's Full Story, eq. 1",
         compute=_contribution,
+        passes=lambda size: 3.0 * PROBES,
     ),
 )

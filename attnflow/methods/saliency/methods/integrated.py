@@ -46,5 +46,6 @@ METHODS = (
         ignores="Other ways than the straight line between the two, and it depends on what stands for a hidden word.",
         source="Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks",
         compute=_integrated_gradients,
+        passes=lambda size: 3.0 * sum(STEPS[:2]),
     ),
 )

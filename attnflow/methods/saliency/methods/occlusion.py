@@ -25,5 +25,6 @@ METHODS = (
         ignores="Tokens that can stand in for each other: each alone seems to matter little. Special tokens get 0.",
         source="Li et al. 2016, Understanding Neural Networks through Representation Erasure",
         compute=_occlusion,
+        passes=float,
     ),
 )

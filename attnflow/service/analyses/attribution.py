@@ -1,0 +1,113 @@
+"""What heads' outputs owe to the tokens, and how attention compares with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow import progress
+from attnflow.methods.hta.attribution import Wrt, attribution_estimates, hidden_token_attribution, operations
+from attnflow.records.trace import Attribution
+from attnflow.service.analyses.work import forward
+from attnflow.service.case import Case
+from attnflow.service.registry import Analysis, Parameter
+from attnflow.stats.agreement import Agreement
+from attnflow.stats.relative_positions import RelativePositions
+
+PROBES = 16
+"""Probes that the page goes up to."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Attention of every head beside one kind of contribution."""
+
+    pearson: NDArray[np.float64]
+    """`[L, H]`; NaN where a correlation is not defined."""
+    spearman: NDArray[np.float64]
+    """`[L, H]`"""
+    attention_centre: NDArray[np.float64]
+    """`[L]`: mean relative position of attention, in tokens."""
+    contribution_centre: NDArray[np.float64]
+    """`[L]`: the same of the contributions."""
+    relative_error: float
+    """To be expected of an estimate; 0 if exact."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays in bytes."""
+        return self.pearson.nbytes + self.spearman.nbytes + 2 * self.attention_centre.nbytes
+
+
+def _contributions(case: Case, wrt: Wrt, probes: int | None) -> Attribution:
+    return hidden_token_attribution(
+        case.checkpoint, case.encoding, wrt=wrt, probes=probes, pruned=case.pruned, progress=_told
+    )
+
+
+def _steps(case: Case, wrt: Wrt, probes: int | None) -> Iterator[tuple[Mapping[str, Any], Attribution]]:
+    most = max(2, min(probes or PROBES, case.card.width))
+    for found in attribution_estimates(case.checkpoint, case.encoding, wrt=wrt, probes=most, pruned=case.pruned):
+        yield {"wrt": wrt, "probes": found.probes}, found
+
+
+def _told(share: float) -> None:
+    progress.go_on()
+    progress.tell("contributions", share)
+
+
+def _work(case: Case, wrt: Wrt, probes: int | None) -> float:
+    if wrt != "input":
+        return 2 * forward(case)  # the closed form takes about as much as a pass
+    return operations(case.card.n_layers, case.card.width, case.n_tokens, probes)
+
+
+def _remedy(case: Case, most: float, wrt: Wrt, probes: int | None) -> str:
+    affordable = affordable_probes(case, most)
+    return f"give probes={affordable} or fewer" if affordable > 1 else "shorten the text or use a smaller model"
+
+
+def affordable_probes(case: Case, most: float) -> int:
+    """How many probes stay within so many operations."""
+    return int(most // _work(case, "input", 1))
+
+
+def _compared(case: Case, wrt: Wrt, probes: int | None) -> Comparison:
+    found = case.ask(CONTRIBUTIONS, wrt=wrt, probes=probes)
+    both = Agreement().update(case.trace.attention, found.values).result()
+    centres = [RelativePositions().update(values).result().centre for values in (case.trace.attention, found.values)]
+    return Comparison(both.pearson, both.spearman, centres[0], centres[1], found.relative_error)
+
+
+WRT = Parameter(
+    "wrt",
+    Literal["input", "previous_layer"],
+    "input",
+    '"input" for what enters the first layer, "previous_layer" for what enters the head\'s own layer.',
+)
+PROBES_OR_EXACT = Parameter(
+    "probes",
+    int | None,
+    None,
+    'Random probes per token to estimate from, such as 16; exact if left out, which can take minutes for "input" and '
+    "is refused where it would take longer.",
+)
+CONTRIBUTIONS = Analysis(
+    name="contributions",
+    says="How much of one head's output at each token comes from each source token.",
+    parameters=(WRT, PROBES_OR_EXACT),
+    compute=_contributions,
+    work=_work,
+    remedy=_remedy,
+    steps=_steps,
+)
+AGREEMENT = Analysis(
+    name="agreement",
+    says="How well the attention of each head agrees with its contributions, and where both lie on average.",
+    parameters=(WRT, PROBES_OR_EXACT),
+    compute=_compared,
+)

@@ -1,0 +1,87 @@
+"""What each token has to do with a score, and which explanation may be believed."""
+
+from __future__ import annotations
+
+from attnflow import limits
+from attnflow.methods.saliency.explain import Saliency, find_method, saliency
+from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.report import Report, report
+from attnflow.service.analyses.work import forward
+from attnflow.service.case import Case
+from attnflow.service.registry import Analysis, Parameter
+
+PREDICTED = ""
+"""Value of a target that stands for what the checkpoint predicts."""
+_VARIANTS = 150
+"""Texts with words removed that faithfulness runs."""
+
+
+def _explained(case: Case, method: str, target: str, against: str) -> Saliency:
+    return saliency(
+        case.checkpoint,
+        case.encoding,
+        target=target or None,
+        method=method,
+        against=against or None,
+        pruned=case.pruned,
+    )
+
+
+def _reported(case: Case, target: str, against: str) -> Report:
+    return report(
+        case.checkpoint,
+        case.encoding,
+        target=target or None,
+        against=against or None,
+        pruned=case.pruned,
+        methods=affordable_methods(case),
+    )
+
+
+def affordable_methods(case: Case) -> tuple[str, ...]:
+    """The methods that together are no more work than one request may be: without the costliest, if need be."""
+    most = limits.MAX_TERA_OPERATIONS * 1e12 - _VARIANTS * forward(case)
+    names = sorted(METHODS, key=lambda name: METHODS[name].passes(case.n_tokens))
+    while names and sum(METHODS[name].passes(case.n_tokens) for name in names) * forward(case) > most:
+        names.pop()
+    return tuple(name for name in METHODS if name in names)
+
+
+def _one_work(case: Case, method: str, target: str, against: str) -> float:
+    return find_method(method).passes(case.n_tokens) * forward(case)
+
+
+def _all_work(case: Case, target: str, against: str) -> float:
+    passes = sum(METHODS[name].passes(case.n_tokens) for name in affordable_methods(case))
+    return (passes + _VARIANTS) * forward(case)
+
+
+METHOD = Parameter(
+    "method",
+    str,
+    "integrated_gradients",
+    f"{', '.join(list(METHODS)[:-1])} or {list(METHODS)[-1]}.",
+    {method.name: method.title for method in METHODS.values()},
+)
+TARGET = Parameter(
+    "target",
+    str,
+    PREDICTED,
+    "Class, or for language models a token, whose score is explained; what the model predicts if empty.",
+)
+AGAINST = Parameter("against", str, "", "Second class or token, whose score is subtracted; none if empty.")
+
+SALIENCY = Analysis(
+    name="saliency",
+    says="What each token has to do with a score of the model, by one method.",
+    parameters=(METHOD, TARGET, AGAINST),
+    compute=_explained,
+    work=_one_work,
+)
+REPORT = Analysis(
+    name="faithfulness",
+    says="What all methods say of a score, and which of them may be believed on this text.",
+    parameters=(TARGET, AGAINST),
+    compute=_reported,
+    work=_all_work,
+)

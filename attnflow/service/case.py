@@ -1,0 +1,144 @@
+"""A case: one checkpoint on one text with some heads switched off, which is all that an analysis may depend on."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint, TaskHead, load_checkpoint
+from attnflow.checkpoints.hub import check_repo_id
+from attnflow.records.trace import Encoding, Head, Trace
+from attnflow.service import visitors
+
+if TYPE_CHECKING:
+    from attnflow.service.registry import Analysis
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a checkpoint without its weights."""
+
+    ref: str
+    """As it was asked for: a Hub id or a bundled reference."""
+    sha: str
+    architecture: str
+    n_layers: int
+    n_heads: int
+    width: int
+    n_parameters: int
+    n_embedded: int
+    """Of the parameters, those of embeddings, which a pass looks up instead of multiplying."""
+    head: TaskHead
+    encoder_alone: bool = False
+    """Whether it is the encoder of an encoder-decoder, without its decoder."""
+    license: str | None = None
+    """As its page on the Hub names it."""
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> ModelCard:
+        """The card of a loaded checkpoint."""
+        return cls(
+            ref=checkpoint.name,
+            sha=checkpoint.sha,
+            architecture=checkpoint.architecture,
+            n_layers=checkpoint.n_layers,
+            n_heads=checkpoint.n_heads,
+            width=checkpoint.width,
+            n_parameters=checkpoint.n_parameters,
+            n_embedded=checkpoint.n_parameters - checkpoint.model.num_parameters(exclude_embeddings=True),
+            head=checkpoint.head,
+            encoder_alone=checkpoint.encoder_alone,
+            license=checkpoint.license,
+        )
+
+    @property
+    def pinned(self) -> str:
+        """A reference to the very commit."""
+        return self.ref if self.ref in BUNDLED else f"{self.ref}@{self.sha}"
+
+
+class Answers(Protocol):
+    """What a workspace does for a case."""
+
+    def get(self, analysis: Analysis[T], case: Case, /, **values: Any) -> T:
+        """What an analysis says of a case."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One checkpoint on one text, with what it did."""
+
+    card: ModelCard
+    encoding: Encoding
+    trace: Trace
+    """What it did, with the heads in `pruned` switched off."""
+    label: int | None = None
+    """The class that is right, if anybody knows; else analyses take what the checkpoint predicts."""
+    loaded: weakref.ReferenceType[Checkpoint] | None = field(default=None, repr=False)
+    """The checkpoint, for as long as the models in memory hold it: a kept case must not keep a model."""
+    workspace: Answers | None = field(default=None, repr=False)
+    """Where it was made: keeps what analyses say of it."""
+
+    @property
+    def pruned(self) -> frozenset[Head]:
+        """The heads that are switched off."""
+        return self.trace.pruned
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells this case from every other; it also tells private checkpoints of two visitors apart."""
+        return key_of(self.card.ref, self.card.sha, self.encoding, self.pruned, self.label)
+
+    @property
+    def n_tokens(self) -> int:
+        """`T`"""
+        return len(self.trace.tokens)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The loaded checkpoint.
+
+        Raises:
+            CheckpointError: If it left the memory and the visitor who is served may not read it.
+        """
+        loaded = self.loaded() if self.loaded is not None else None
+        return open_checkpoint(self.card.pinned) if loaded is None else loaded
+
+    def ask(self, analysis: Analysis[T], **values: Any) -> T:
+        """What an analysis says of this case, computed once and kept; see `Workspace.get`."""
+        assert self.workspace is not None, "only a case of a workspace can be asked"
+        return self.workspace.get(analysis, self, **values)
+
+
+def open_checkpoint(ref: str) -> Checkpoint:
+    """Load a checkpoint for the visitor who is served, with his token and no other.
+
+    Args:
+        ref: A bundled reference or a Hub id, perhaps with `@` and a revision; never a local path.
+
+    Raises:
+        CheckpointError: If it cannot be found, reached, or read by this visitor.
+    """
+    name, revision = parted(ref)
+    return load_checkpoint(name, revision=revision, token=visitors.own_token())
+
+
+def parted(ref: str) -> tuple[str, str | None]:
+    """Name and revision of a reference.
+
+    Raises:
+        CheckpointError: If it is neither bundled nor the name of a repository.
+    """
+    name, _, revision = ref.strip().partition("@") if isinstance(ref, str) else (ref, "", "")
+    return name if name in BUNDLED else check_repo_id(name), revision or None
+
+
+def key_of(
+    ref: str, sha: str, encoding: Encoding, pruned: frozenset[Head], label: int | None = None
+) -> tuple[object, ...]:
+    """The key of a case."""
+    return ref, sha, encoding.text_a, encoding.text_b, label, pruned

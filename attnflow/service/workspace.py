@@ -1,0 +1,243 @@
+"""The workspace: runs checkpoints and analyses for visitors, each once, within the limits of this machine.
+
+Whatever is asked for goes through `Workspace.case` and `Workspace.get`. They own what no analysis should know of: what
+is kept in memory, that two who ask for the same share one computation, who may ask how often, whose turn it is, how
+much work one request may be, and when it ends before it is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import weakref
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
+
+from attnflow import limits, progress
+from attnflow.cache import BoundedCache
+from attnflow.checkpoints import hub_search
+from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
+from attnflow.checkpoints.hub_search import Listing
+from attnflow.errors import (
+    AttnflowError,
+    GoneError,
+    SelectionError,
+    TooLongError,
+    UnsupportedArchitectureError,
+    brief,
+)
+from attnflow.records.trace import Encoding, Head
+from attnflow.runtime.capture import capture, encode
+from attnflow.service import visitors
+from attnflow.service.case import Case, ModelCard, key_of, open_checkpoint, parted
+from attnflow.service.places import Places
+from attnflow.service.registry import Analysis
+
+T = TypeVar("T")
+
+_OVERHEAD = 1000
+"""Bytes that the smallest result takes."""
+
+
+class Workspace:
+    """Cases and what was computed of them, bounded in memory.
+
+    Args:
+        case_bytes: Memory for cases, most of it their traces.
+        result_bytes: Memory for results of analyses.
+        places: Who computes now.
+        most_operations: Floating-point operations of one analysis.
+        most_seconds: Seconds after which an analysis is ended.
+    """
+
+    def __init__(
+        self, *, case_bytes: int, result_bytes: int, places: Places, most_operations: float, most_seconds: float
+    ) -> None:
+        self._cases: BoundedCache[Case] = BoundedCache(case_bytes, lambda case: case.trace.nbytes)
+        self._results: BoundedCache[Any] = BoundedCache(result_bytes, lambda result: _size(result) + _OVERHEAD)
+        self._places = places
+        self.most_operations = most_operations
+        self.most_seconds = most_seconds
+
+    def case(self, ref: str, text_a: str, text_b: str | None = None, pruned: Iterable[Head] = ()) -> Case:
+        """Run a checkpoint on a text, or recall what it did with it before.
+
+        Args:
+            ref: A bundled reference or a Hub id, perhaps with `@` and a revision. Never a local path.
+            text_a: The first sentence.
+            text_b: The second sentence, if any.
+            pruned: Heads that are switched off.
+
+        Raises:
+            AttnflowError: With one sentence for whatever is wrong with the input or the checkpoint.
+        """
+        visitors.admit()
+        with self._time():
+            checkpoint = open_checkpoint(ref)
+            # Reached only by who may read the checkpoint: loading has just asked the Hub.
+            return self._run(checkpoint, encode(checkpoint, text_a, text_b), pruned)
+
+    def without(self, case: Case, pruned: Iterable[Head]) -> Case:
+        """The same checkpoint and text with these heads, and only these, switched off."""
+        pruned = list(pruned)
+        if frozenset(map(tuple, pruned)) == case.pruned:
+            return case
+        visitors.admit()
+        with self._time():
+            return self._run(case.checkpoint, case.encoding, pruned)
+
+    def recall(self, key: tuple[object, ...]) -> Case | None:
+        """A case from memory, without asking the Hub again; only for keys that never left the server."""
+        return self._cases.find(key)
+
+    def look_up(self, ref: str) -> Listing | None:
+        """What the Hub tells of a checkpoint before it is loaded; None for a bundled one.
+
+        Raises:
+            CheckpointError: If there is none, or it cannot be analysed.
+        """
+        name, revision = parted(ref)
+        if name in BUNDLED:
+            return None
+        visitors.admit()
+        return hub_search.look_up(name, revision, visitors.own_token())
+
+    def get(self, analysis: Analysis[T], case: Case, /, **values: Any) -> T:
+        """What an analysis says of a case, computed once and kept.
+
+        Args:
+            analysis: One of the registry.
+            case: What it is about.
+            **values: Values of its parameters; defaults for those left out.
+
+        Raises:
+            SelectionError: If a value is out of range, or it is more work than one request may be.
+            AttnflowError: With one sentence for whatever else is in the way.
+        """
+        values = analysis.complete(values)
+        if not analysis.kept:
+            return analysis.compute(case, **values)
+        key = _key(analysis, case, values)
+        known = self._results.find(key)
+        if known is not None:
+            return known
+        work = self.affordable(analysis, case, **values)
+        if work:  # what only joins results that are there, or asks for others, is no run of a model
+            visitors.admit()
+
+        def compute() -> T:
+            with self._working(case, work):
+                return analysis.compute(case, **values)
+
+        with self._time():
+            return self._results.get(key, compute, again=(GoneError,))
+
+    def steps(self, analysis: Analysis[T], case: Case, **values: Any) -> Iterator[T]:
+        """The same, coarse at first and finer at each step; others may come between two steps.
+
+        Yields:
+            Results of `analysis.steps`, each kept under the values that it is the result of; the last one at once if it
+            is in memory.
+        """
+        assert analysis.steps is not None, f"{analysis.name} has no steps"
+        values = analysis.complete(values)
+        known = self._results.find(_key(analysis, case, values))
+        if known is not None:
+            yield known
+            return
+        visitors.admit()
+        work = self.affordable(analysis, case, **values)
+        steps = analysis.steps(case, **values)
+        end = time.monotonic() + self.most_seconds
+        while True:
+            # Each step by itself: a generator's own context would be that of whoever asks for its next value.
+            with self._time(end), self._working(case, work):
+                step = next(steps, None)
+            if step is None:
+                return
+            yield self._results.get(_key(analysis, case, step[0]), lambda found=step[1]: found)
+
+    def operations(self, analysis: Analysis[Any], case: Case, **values: Any) -> float:
+        """How many floating-point operations an analysis takes, about and at most."""
+        return analysis.work(case, **analysis.complete(values))
+
+    def affordable(self, analysis: Analysis[Any], case: Case, **values: Any) -> float:
+        """The operations that an analysis takes, if this machine does so many for one request.
+
+        Raises:
+            SelectionError: If it does not, with what to ask for instead.
+        """
+        values = analysis.complete(values)
+        work = analysis.work(case, **values)
+        if work > self.most_operations:
+            instead = analysis.remedy(case, self.most_operations, **values) if analysis.remedy is not None else ""
+            raise SelectionError(
+                f"For this text and checkpoint, {analysis.name.replace('_', ' ')} takes about {work / 1e12:,.1f} "
+                f"million million operations; this machine does at most {self.most_operations / 1e12:,.4g} for one "
+                f"request. Please {instead or 'shorten the text or use a smaller checkpoint'}."
+            )
+        return work
+
+    def _run(self, checkpoint: Checkpoint, encoding: Encoding, pruned: Iterable[Head]) -> Case:
+        heads = frozenset(map(tuple, pruned)) if pruned else frozenset()
+        card = ModelCard.of(checkpoint)
+
+        def compute() -> Case:
+            with self._places.one(visitors.name()):
+                trace = capture(checkpoint, encoding, pruned=heads)
+            return Case(card, encoding, trace, loaded=weakref.ref(checkpoint), workspace=self)
+
+        return self._cases.get(key_of(card.ref, card.sha, encoding, heads), compute, again=(GoneError,))
+
+    @contextmanager
+    def _working(self, case: Case, work: float) -> Iterator[None]:
+        """Hold a place, and tell of an analysis that does not follow an architecture in one sentence."""
+        place = self._places.one(visitors.name(), long=work > limits.LONG_OPERATIONS) if work else nullcontext()
+        with place:
+            try:
+                yield
+            except AttnflowError:
+                raise
+            except Exception as error:
+                logging.getLogger(__name__).exception("an analysis of %s failed", case.card.architecture)
+                raise UnsupportedArchitectureError(
+                    f"This analysis cannot follow how {case.card.architecture} computes ({brief(error)}); choose "
+                    "another method or another checkpoint."
+                ) from error
+
+    @contextmanager
+    def _time(self, end: float | None = None) -> Iterator[None]:
+        """End what takes too long, or what nobody waits for any more."""
+        end = time.monotonic() + self.most_seconds if end is None else end
+
+        def check() -> None:
+            visitors.stay()
+            if time.monotonic() > end:
+                raise TooLongError(
+                    f"This took longer than {self.most_seconds:g} seconds, which is the most that this machine gives "
+                    "one request; shorten the text, ask for less, or use a smaller checkpoint."
+                )
+
+        with progress.ending(check):
+            yield
+
+
+def _key(analysis: Analysis[Any], case: Case, values: Mapping[str, Any]) -> Hashable:
+    about: Hashable = (case.card.ref, case.card.sha, case.pruned) if analysis.of_checkpoint else case.key
+    # The kind of a value counts: 1, 1.0 and True are one key, but not one question.
+    return about, analysis.name, tuple((name, type(value).__name__, value) for name, value in sorted(values.items()))
+
+
+def _size(result: Any) -> int:
+    return getattr(result, "nbytes", 0)
+
+
+workspace = Workspace(
+    case_bytes=limits.TRACE_CACHE_BYTES,
+    result_bytes=limits.RESULT_CACHE_BYTES,
+    places=Places(places=2, for_long=1, most_waiting=limits.QUEUE, most_of_one=limits.WAITING_OF_ONE),
+    most_operations=limits.MAX_TERA_OPERATIONS * 1e12,
+    most_seconds=limits.MAX_SECONDS,
+)
+"""That of the app: page and endpoints share it."""
