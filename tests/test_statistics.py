@@ -256,6 +256,14 @@ def test_the_standard_error_is_that_over_texts(kind):
         assert np.isnan(getattr(lonely, f"{name}_standard_error" if name else "standard_error")).all()
 
 
+def test_patterns_tell_how_many_texts_each_share_is_the_mean_of():
+    found = update(Patterns(), *TEXTS).result()
+    assert (found.n, found.n_long, found.n_pairs) == (5, 4, 2)
+    pairs = update(Patterns(), TEXTS[1], TEXTS[3]).result()
+    np.testing.assert_allclose(found.block, pairs.block, rtol=1e-12)
+    np.testing.assert_allclose(found.block_standard_error, pairs.block_standard_error, rtol=1e-9)
+
+
 def test_texts_that_have_no_value_do_not_count_for_its_error():
     long = [text(seed, 9) for seed in (1, 3)]
     short = [text(seed, 4) for seed in range(3)]

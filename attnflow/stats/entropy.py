@@ -90,7 +90,7 @@ def row_entropy(shares: NDArray[np.floating]) -> NDArray[np.float64]:
     """`-sum p ln p` along the last axis, in nats; a share of 0 adds nothing."""
     shares = shares.astype(np.result_type(shares, np.float32), copy=False)
     logarithm = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    return 0.0 - np.einsum("...k,...k->...", shares, logarithm, dtype=np.float64)
+    return -np.einsum("...k,...k->...", shares, logarithm, dtype=np.float64)
 
 
 def _roots(root: ArrayLike, texts: list[NDArray[np.floating]]) -> list[int]:

@@ -101,7 +101,7 @@ class Statistic(ABC):
         Raises:
             SelectionError: If it is the state of another statistic, of another version of it, or not whole.
         """
-        arrays = {name: np.array(state[name]) for name in state}
+        arrays = {name: np.asarray(state[name]) for name in state}
         kind, version = (arrays.pop(name, np.array("")) for name in ("statistic", "version"))
         if str(kind) != cls.__name__:
             raise SelectionError(
