@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from attnflow.stats.agreement import Agreement
     from attnflow.stats.alignment import Pairing, merge_words, pair_traces
     from attnflow.stats.attention_graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
+    from attnflow.stats.entropy import AttentionEntropy
     from attnflow.stats.mean_attention import MeanAttention, normalise_importance
     from attnflow.stats.patterns import Patterns
     from attnflow.stats.relative_positions import RelativePositions
@@ -44,6 +45,7 @@ _HOME = {
     "runtime.capture": ("capture", "encode"),
     "checkpoints.checkpoint": ("Checkpoint", "load_checkpoint"),
     "stats.alignment": ("Pairing", "merge_words", "pair_traces"),
+    "stats.entropy": ("AttentionEntropy",),
     "errors": (
         "AttnflowError",
         "CheckpointError",
@@ -63,6 +65,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Agreement",
+    "AttentionEntropy",
     "AttentionGraph",
     "AttnflowError",
     "Attribution",

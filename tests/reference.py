@@ -6,7 +6,7 @@ Nothing here is vectorised or shared with the package: each function is the sent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from math import erf
+from math import erf, log
 
 import numpy as np
 import torch
@@ -390,3 +390,33 @@ def taylor(model: object, slices: Slices, losses: list[object]) -> float:
                 product = (parameters[name].grad[part] * parameters[name][part]).detach().double()
                 total += sum(float(number) ** 2 for number in product.flatten().tolist())
     return total / len(losses)
+
+
+def entropy(row: list[float]) -> float:
+    """Clark et al. 3.3: `-sum p ln p` in nats; what is not attended to adds nothing."""
+    total = 0.0
+    for p in row:
+        if p > 0:
+            total -= p * log(p)
+    return total
+
+
+def attention_entropy(texts: list[np.ndarray], roots: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over a text's rows, then over texts, and the same of the root's row alone: `[L, H]` each."""
+    n_layers, n_heads = texts[0].shape[:2]
+    whole, root = np.zeros((2, n_layers, n_heads))
+    for layer in range(n_layers):
+        for head in range(n_heads):
+            for text, position in zip(texts, roots, strict=True):
+                rows = [entropy(row.tolist()) for row in text[layer, head]]
+                whole[layer, head] += sum(rows) / len(rows) / len(texts)
+                root[layer, head] += rows[position] / len(texts)
+    return whole, root
+
+
+def standard_error(values: list[float], counts: list[int]) -> float:
+    """Cochran 2.11: of `sum(values) / sum(counts)`, over texts, each with its value and count."""
+    pairs = [(x, c) for x, c in zip(values, counts, strict=True) if c]
+    n, ratio = len(pairs), sum(x for x, _ in pairs) / sum(c for _, c in pairs)
+    spread = sum((x - ratio * c) ** 2 for x, c in pairs) / (n - 1)
+    return (spread * n) ** 0.5 / sum(c for _, c in pairs)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attnflow import SelectionError
+from attnflow.stats.alignment import pair_traces
 from attnflow.stats.flow import LARGEST_RING, compare_flows, first_tau, flow
 from tests import reference
 from tests.random_traces import random_trace
@@ -34,6 +35,21 @@ def test_a_pair_that_is_never_readable_starts_with_the_largest_step():
     sure[0, np.arange(30), :, np.arange(30)] = 1  # each head gives all to a token of its own
     trace = random_trace(0, 1, 30, 30, attention=sure)
     assert first_tau(trace, trace) == 0.95
+
+
+def test_the_first_tau_pairs_the_traces_once_however_many_steps_it_takes(monkeypatch):
+    times = []
+
+    def counted(*arguments):
+        times.append(arguments)
+        return pair_traces(*arguments)
+
+    monkeypatch.setattr("attnflow.stats.flow.pair_traces", counted)
+    sure = np.zeros((1, 30, 30, 30))
+    sure[0, np.arange(30), :, np.arange(30)] = 1
+    trace = random_trace(0, 1, 30, 30, attention=sure)
+    assert first_tau(trace, trace, unit="word") == 0.95, "all 19 steps were tried"
+    assert len(times) == 1
 
 
 def test_allowed_heads_are_aligned_at_the_root():

@@ -22,6 +22,7 @@ from attnflow import (
     head_importance,
     load_checkpoint,
 )
+from attnflow.methods.heads import importance
 from attnflow.methods.heads.head_parameters import head_parameters
 from attnflow.runtime import attention_hook
 from attnflow.runtime.capture import model_inputs
@@ -117,6 +118,16 @@ def test_many_examples_at_once_are_the_mean_of_each_alone(checkpoints, name, met
     alone = [head_importance(checkpoint, encoding, method=method) for encoding in encodings(checkpoint)]
     together = head_importance(checkpoint, encodings(checkpoint), method=method)
     np.testing.assert_allclose(together, np.mean(alone, 0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["taylor", "gate"])
+def test_several_batches_are_one(checkpoints, monkeypatch, method):
+    checkpoint = checkpoints["bert"]
+    together = HeadImportance(method).update(checkpoint, encodings(checkpoint)).result()
+    monkeypatch.setattr(importance, "_TOKENS_AT_ONCE", 20)
+    several = HeadImportance(method).update(checkpoint, encodings(checkpoint)).result()
+    np.testing.assert_allclose(several.mean, together.mean, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(several.standard_error, together.standard_error, rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.parametrize("method", METHODS)

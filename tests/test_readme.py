@@ -45,6 +45,18 @@ def test_the_example_of_saliency_runs_after_it(capsys):
     assert "lrp" in lines[-1]
 
 
+def test_the_example_of_statistics_runs_after_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    library, statistics = (next(c for c in EXAMPLES if name in c) for name in ("import attnflow", "AttentionEntropy"))
+    names: dict = {}
+    exec(compile(library, "README.md", "exec"), names)
+    capsys.readouterr()
+    exec(compile(statistics, "README.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("6 [[")
+    assert (names["entropy"].n, names["found"].n) == (3, 6)
+    assert (names["found"].whole_standard_error > 0).all()
+
+
 def test_the_example_of_the_endpoints_runs(url, capsys):
     (code,) = [code for code in EXAMPLES if "gradio_client" in code]
     exec(compile(code.replace("http://127.0.0.1:7860", url), "README.md", "exec"), {})

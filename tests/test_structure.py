@@ -133,6 +133,32 @@ def test_importing_attnflow_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+WITHOUT_HEAVY = """
+import importlib, sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {heavy!r}:
+            raise ImportError(f"{{name}} is not to be had here")
+
+sys.meta_path.insert(0, Refusing())
+for module in {modules!r}:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        print(module, "needs", error)
+"""
+
+
+def test_array_modules_load_where_torch_and_gradio_cannot_be_imported():
+    arrays = [path for path in modules() if package_of(name_of(path)) in ARRAYS]
+    names = [".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__") for path in arrays]
+    assert {"attnflow.stats.entropy", "attnflow.views.explanations"} <= set(names)
+    code = WITHOUT_HEAVY.format(heavy=tuple(HEAVY), modules=names)
+    done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
 def test_every_exported_name_is_there():
     for name in attnflow.__all__:
         assert getattr(attnflow, name).__doc__

@@ -124,7 +124,7 @@ def patterns_of_set(run: Run, *, token: str | None = None) -> PatternView:
         mean, (encodings, _) = MeanAttention(), _bundled(checkpoint, costly=False)
         for encoding in encodings:
             mean.update(capture(checkpoint, encoding, pruned=run.trace.pruned).attention)
-        return PatternView(np.nan_to_num(mean.result()), len(encodings))
+        return PatternView(np.nan_to_num(mean.result().mean), len(encodings))
 
     return cases.checkpoint_analysis(run, ("mean attention", run.trace.pruned), compute, token=token)
 
@@ -189,7 +189,7 @@ def _importance(
     accumulator = HeadImportance(method)
     accumulator.update(checkpoint, encodings, labels, pruned=pruned)
     target = choose_target(checkpoint, encodings[0]).name if task and len(encodings) == 1 else None
-    return ImportanceView(accumulator.result(), method, accumulator.quantity, target, len(encodings), note)
+    return ImportanceView(accumulator.result().mean, method, accumulator.quantity, target, len(encodings), note)
 
 
 def _no_task(checkpoint: Checkpoint) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
 from attnflow.stats.correlation import pearson, spearman
+from attnflow.stats.statistic import Statistic, read_only, running, standard_error
+from attnflow.stats.text_maps import Lengths
 
 _FEWEST = 3
 """Sources of a token between which a correlation says anything: two points always lie on a line."""
@@ -24,9 +27,16 @@ class AgreementResult:
     """`[L, H]`: the same of the ranks."""
     n_tokens: NDArray[np.int64]
     """`[L, H]`: tokens that the means are taken over."""
+    pearson_standard_error: NDArray[np.float64]
+    """`[L, H]`: over texts; NaN for a head that fewer than two have a correlation for."""
+    spearman_standard_error: NDArray[np.float64]
+    """`[L, H]`: the same of the ranks."""
+    n: int
+    """Texts."""
 
 
-class Agreement:
+@dataclass(eq=False)
+class Agreement(Statistic):
     """Adds up correlations over pairs; `update` each, `merge` accumulators of parts, and take the `result`.
 
     Each token of a pair gives one correlation between the attention it pays and what its head's output owes, over the
@@ -39,41 +49,64 @@ class Agreement:
         agreement.
     """
 
-    def __init__(self) -> None:
-        self._sums: NDArray[np.float64] | None = None  # [2, L, H]: Pearson, Spearman
-        self._count: NDArray[np.int64] | None = None  # [L, H]
+    texts: NDArray[np.int64] = running(np.int64)
+    """`[L, H]`: texts with a token that has a correlation."""
+    tokens: NDArray[np.int64] = running(np.int64)
+    """`[L, H]`: tokens that have a correlation."""
+    tokens_squared: NDArray[np.int64] = running(np.int64)
+    """`[L, H]`: the sum over texts of the square of their number in a text."""
+    pearson: NDArray[np.float64] = running()
+    """`[L, H]`: the sum of their correlations."""
+    pearson_squared: NDArray[np.float64] = running()
+    """`[L, H]`: the sum over texts of the square of what a text adds to `pearson`."""
+    pearson_by_tokens: NDArray[np.float64] = running()
+    """`[L, H]`: the sum over texts of what a text adds to `pearson`, times the number of its tokens."""
+    spearman: NDArray[np.float64] = running()
+    """`[L, H]`: the sum of the correlations of ranks."""
+    spearman_squared: NDArray[np.float64] = running()
+    """`[L, H]`: as `pearson_squared`."""
+    spearman_by_tokens: NDArray[np.float64] = running()
+    """`[L, H]`: as `pearson_by_tokens`."""
 
-    def update(self, attention: NDArray[np.floating], contribution: NDArray[np.floating]) -> Agreement:
-        """Add a pair.
+    def update(
+        self,
+        attention: NDArray[np.floating],
+        contribution: NDArray[np.floating],
+        *,
+        lengths: Lengths | None = None,
+    ) -> Self:
+        """Add a pair, or a batch of them.
 
         Args:
-            attention: `[L, H, T, T]` as `[query, key]`.
-            contribution: `[L, H, T, T]` as `[query, source]`.
+            attention: `[L, H, T, T]` as `[query, key]`; or a batch `[N, L, H, T, T]`.
+            contribution: The same as `[query, source]`.
+            lengths: `[N]`: the tokens of each text of a batch that is padded on the right.
 
         Raises:
             SelectionError: If the shapes differ, or the numbers of layers and heads from those of earlier pairs.
         """
+        attention, contribution = np.asarray(attention), np.asarray(contribution)
         if attention.shape != contribution.shape:
             raise SelectionError(
                 f"Attention is {attention.shape} and contribution {contribution.shape}; give both of one run."
             )
-        n_layers, n_heads, size, _ = attention.shape
-        sums, count = np.zeros((2, n_layers, n_heads)), np.zeros((n_layers, n_heads), np.int64)
-        reachable = ((attention > 0) | (contribution > 0)).any((0, 1))
-        for query in range(size):
-            sources = reachable[query]
-            if sources.sum() < _FEWEST:
-                continue
-            pair = np.stack([part[:, :, query, sources].astype(np.float64) for part in (attention, contribution)])
-            both = np.stack([pearson(*pair), spearman(*pair)])
-            defined = ~np.isnan(both[0])
-            sums += np.where(defined, both, 0)
-            count += defined
-        return self._add(sums, count)
-
-    def merge(self, other: Agreement) -> Agreement:
-        """Add what another accumulator has seen."""
-        return self if other._sums is None else self._add(other._sums, other._count)
+        paid = self._texts(attention, lengths)
+        owed = self._texts(contribution, lengths, "Contribution")
+        for one, other in zip(paid, owed, strict=True):
+            by_value, by_rank, tokens = _correlations(one, other)
+            self._add_text(
+                one,
+                texts=tokens > 0,
+                tokens=tokens,
+                tokens_squared=tokens**2,
+                pearson=by_value,
+                pearson_squared=by_value**2,
+                pearson_by_tokens=by_value * tokens,
+                spearman=by_rank,
+                spearman_squared=by_rank**2,
+                spearman_by_tokens=by_rank * tokens,
+            )
+        return self
 
     def result(self) -> AgreementResult:
         """Means over all tokens so far.
@@ -81,29 +114,31 @@ class Agreement:
         Raises:
             SelectionError: If nothing was added.
         """
-        if self._sums is None:
-            raise SelectionError("No pair was added, so there is no correlation; add one with update first.")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            by_value, by_rank = self._sums / self._count
-        return AgreementResult(by_value, by_rank, self._count.copy())
-
-    def _add(self, sums: NDArray[np.float64], count: NDArray[np.int64]) -> Agreement:
-        if self._sums is None:
-            self._sums, self._count = np.zeros_like(sums), np.zeros_like(count)
-        check_same_heads(self._sums.shape[1:], sums.shape[1:])
-        self._sums += sums
-        self._count += count
-        return self
-
-
-def check_same_heads(before: tuple[int, ...], now: tuple[int, ...]) -> None:
-    """Refuse to add up models of different sizes.
-
-    Raises:
-        SelectionError: If layers or heads differ.
-    """
-    if before != now:
-        raise SelectionError(
-            f"A model of {now[0]} layers x {now[1]} heads cannot be added to one of {before[0]} x {before[1]}; add up "
-            "pairs of one model."
+        self._check_any()
+        by_value = standard_error(
+            self.texts, self.pearson, self.pearson_squared, self.tokens, self.pearson_by_tokens, self.tokens_squared
         )
+        by_rank = standard_error(
+            self.texts, self.spearman, self.spearman_squared, self.tokens, self.spearman_by_tokens, self.tokens_squared
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = self.pearson / self.tokens, self.spearman / self.tokens
+        return AgreementResult(*map(read_only, (*means, self.tokens.copy(), by_value, by_rank)), n=self.n)
+
+
+def _correlations(
+    attention: NDArray[np.floating], contribution: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Sums over the tokens of a text, `[L, H]` each: Pearson, Spearman, and how many tokens have them."""
+    heads = attention.shape[:2]
+    sums, count = np.zeros((2, *heads)), np.zeros(heads, np.int64)
+    reachable = ((attention > 0) | (contribution > 0)).any((0, 1))
+    for query, sources in enumerate(reachable):
+        if sources.sum() < _FEWEST:
+            continue
+        pair = np.stack([part[:, :, query, sources].astype(np.float64) for part in (attention, contribution)])
+        both = np.stack([pearson(*pair), spearman(*pair)])
+        defined = ~np.isnan(both[0])
+        sums += np.where(defined, both, 0)
+        count += defined
+    return sums[0], sums[1], count

@@ -63,14 +63,19 @@ def flow(
         SelectionError: If one of them is out of range.
     """
     trace = merge_words(trace) if check_unit(unit) == "word" else trace
-    special = np.flatnonzero(trace.tokens.sentence == SPECIAL) if hide_special else np.zeros(0, int)
-    graph = attention_graph(trace, tau, root=root, heads=heads, hidden=special)
+    special = _special(trace)
+    graph = attention_graph(trace, tau, root=root, heads=heads, hidden=special if hide_special else ())
     share = None
     if hide_special:
         taken = trace.attention[..., special].sum(axis=-1)  # [L, H, T]
         weight = np.broadcast_to(graph.rings[1:, None, :], taken.shape)
         share = float(taken[weight].mean())
     return Flow(trace, graph, influence(graph, alpha), share)
+
+
+def _special(trace: Trace) -> NDArray[np.intp]:
+    """Positions of the special tokens."""
+    return np.flatnonzero(trace.tokens.sentence == SPECIAL)
 
 
 def compare_flows(
@@ -100,19 +105,34 @@ def compare_flows(
     Raises:
         SelectionError: If one of them is out of range, or a model has no token that stands for the root.
     """
+    pairing, starts = _paired(a, b, unit, root, heads)
+    flows = [
+        flow(trace, tau, alpha, root=start, heads=allowed, hide_special=hide_special)
+        for trace, start, allowed in starts
+    ]
+    return FlowPair(pairing, *flows)
+
+
+Start = tuple[Trace, int | None, list[Head] | None]
+"""A trace on common units, and where and through which heads its graph is built."""
+
+
+def _paired(
+    a: Trace, b: Trace, unit: str, root: int | None, heads: Iterable[Head] | None
+) -> tuple[Pairing, list[Start]]:
+    """Everything about two flows that does not depend on the threshold."""
     pairing = pair_traces(a, b, check_unit(unit))
     n_layers, n_heads = max(a.n_layers, b.n_layers), max(a.n_heads, b.n_heads)
     chosen = None if heads is None else check_heads(heads, n_layers, n_heads)
-    flows = []
+    starts: list[Start] = []
     for trace, place, name in ((pairing.a, pairing.in_a, "A"), (pairing.b, pairing.in_b, "B")):
         start = None
         if root is not None:
             start = int(place[check_token("root", root, len(place))])
             if start < 0:
                 raise SelectionError(f"Model {name} has no token {pairing.text[root]}; start from another one.")
-        allowed = None if chosen is None else _aligned(chosen, trace, n_layers)
-        flows.append(flow(trace, tau, alpha, root=start, heads=allowed, hide_special=hide_special))
-    return FlowPair(pairing, *flows)
+        starts.append((trace, start, None if chosen is None else _aligned(chosen, trace, n_layers)))
+    return pairing, starts
 
 
 def _aligned(heads: Iterable[Head], trace: Trace, n_layers: int) -> list[Head]:
@@ -140,11 +160,14 @@ def first_tau(
         heads: Heads that may carry edges.
         hide_special: Whether special tokens are kept out.
     """
-    allowed = None if heads is None else list(heads)
+    _, starts = _paired(a, b, unit, root, heads)
 
     def readable(tau: float) -> bool:
-        flows = compare_flows(a, b, tau, unit=unit, root=root, heads=allowed, hide_special=hide_special)
-        return all(one.graph.rings.sum(axis=1).max() <= LARGEST_RING for one in (flows.a, flows.b))
+        graphs = (
+            attention_graph(trace, tau, root=start, heads=allowed, hidden=_special(trace) if hide_special else ())
+            for trace, start, allowed in starts
+        )
+        return all(graph.rings.sum(axis=1).max() <= LARGEST_RING for graph in graphs)
 
     taus = [round(0.05 * step, 2) for step in range(1, 20)]
     return next((tau for tau in taus if readable(tau)), taus[-1])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.stats.statistic import MeanResult, Statistic, read_only, running, standard_error
+from attnflow.stats.text_maps import Lengths
 
 Scale = Literal["all", "layer"]
 
@@ -41,54 +43,43 @@ def normalise_importance(importance: ArrayLike, scale: Scale = "all") -> NDArray
     return (values - low) / span if span > 0 else np.zeros_like(values)
 
 
-@dataclass
-class MeanAttention:
+@dataclass(eq=False)
+class MeanAttention(Statistic):
     """Attention of each head averaged over many texts, position by position: an accumulator.
 
     Each cell is divided by how many texts have both of its positions, so that long texts, which are few, do not fade.
     """
 
-    total: NDArray[np.float64] | None = None
-    """`[L, H, T, T]`, of the longest text so far."""
-    count: NDArray[np.int64] | None = None
-    """`[T, T]`"""
+    missing: ClassVar[str] = "There is no text to average over; add at least one."
+    total: NDArray[np.float64] = running()
+    """`[L, H, T, T]`, of the longest text so far: the sum over texts."""
+    squared: NDArray[np.float64] = running()
+    """`[L, H, T, T]`: the sum of squares."""
+    count: NDArray[np.int64] = running(np.int64)
+    """`[T, T]`: texts that have both positions."""
 
-    def update(self, attention: NDArray[np.floating]) -> None:
-        """Add the attention of one text, `[L, H, T, T]`."""
-        size = attention.shape[-1]
-        self._add(np.asarray(attention, np.float64), np.ones((size, size), np.int64))
+    def update(self, attention: ArrayLike, *, lengths: Lengths | None = None) -> Self:
+        """Add the attention of one text, `[L, H, T, T]`, or of a batch.
 
-    def merge(self, other: MeanAttention) -> None:
-        """Add what another accumulator has seen."""
-        if other.total is not None and other.count is not None:
-            self._add(other.total, other.count)
+        Args:
+            attention: `[L, H, T, T]`, or `[N, L, H, T, T]`.
+            lengths: `[N]`: the tokens of each text of a batch that is padded on the right.
 
-    def result(self) -> NDArray[np.float64]:
+        Raises:
+            SelectionError: If layers or heads differ from those of earlier texts.
+        """
+        for text in self._texts(attention, lengths):
+            values = text.astype(np.float64, copy=False)
+            self._add_text(text, total=values, squared=values**2, count=np.ones(text.shape[-2:], np.int64))
+        return self
+
+    def result(self) -> MeanResult:
         """`[L, H, T, T]`: the mean; NaN where no text has both positions.
 
         Raises:
             SelectionError: If there was no text.
         """
-        if self.total is None or self.count is None:
-            raise SelectionError("There is no text to average over; add at least one.")
+        self._check_any()
         with np.errstate(invalid="ignore"):
-            return self.total / self.count
-
-    def _add(self, total: NDArray[np.float64], count: NDArray[np.int64]) -> None:
-        if self.total is None or self.count is None:
-            self.total, self.count = np.zeros((*total.shape[:2], 0, 0)), np.zeros((0, 0), np.int64)
-        if self.total.shape[:2] != total.shape[:2]:
-            raise SelectionError(
-                f"One text was read by {self.total.shape[:2]} layers and heads, another by {total.shape[:2]}; "
-                "average over one checkpoint."
-            )
-        longest = max(len(count), len(self.count))
-        self.total, total = (_grown(array, longest) for array in (self.total, total))
-        self.count, count = (_grown(array, longest) for array in (self.count, count))
-        self.total = self.total + total
-        self.count = self.count + count
-
-
-def _grown(array: NDArray, size: int) -> NDArray:
-    more = size - array.shape[-1]
-    return np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, more), (0, more)])
+            mean = self.total / self.count
+        return MeanResult(read_only(mean), read_only(standard_error(self.count, self.total, self.squared)), self.n)

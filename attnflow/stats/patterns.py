@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
-from attnflow.stats.agreement import check_same_heads
+from attnflow.stats.statistic import Statistic, read_only, running, standard_error
+from attnflow.stats.text_maps import Lengths
 
 Pattern = Literal["vertical", "diagonal", "vertical and diagonal", "block", "heterogeneous"]
 PATTERNS: tuple[Pattern, ...] = get_args(Pattern)
@@ -40,6 +41,18 @@ class PatternsResult:
     """`[L, H]`"""
     block: NDArray[np.float64]
     """`[L, H]`; 0 if no pair had two sentences."""
+    diagonal_standard_error: NDArray[np.float64]
+    """`[L, H]`: over texts; NaN where fewer than two count."""
+    vertical_standard_error: NDArray[np.float64]
+    """`[L, H]`"""
+    block_standard_error: NDArray[np.float64]
+    """`[L, H]`"""
+    n: int
+    """Texts."""
+    n_long: int
+    """Texts of more than six tokens, which alone count: in shorter ones everything is near everything."""
+    n_pairs: int
+    """Texts of two sentences among them, which alone count for `block`."""
 
     @property
     def pattern(self) -> list[list[Pattern]]:
@@ -51,7 +64,8 @@ class PatternsResult:
         return self.diagonal, self.vertical, self.block
 
 
-class Patterns:
+@dataclass(eq=False)
+class Patterns(Statistic):
     """Adds up the shares over pairs; `update` each, `merge` accumulators of parts, and take the `result`.
 
     Reference:
@@ -59,39 +73,65 @@ class Patterns:
         apart by annotated examples; the rule is ours.
     """
 
-    def __init__(self) -> None:
-        self._sums: NDArray[np.float64] | None = None  # [3, L, H]
-        self._count = np.zeros(3, np.int64)
+    n_long: NDArray[np.int64] = running(np.int64)
+    """`[]`: texts of more than six tokens."""
+    n_pairs: NDArray[np.int64] = running(np.int64)
+    """`[]`: those of them that have two sentences."""
+    diagonal: NDArray[np.float64] = running()
+    """`[L, H]`: the sum over long texts of a text's share, corrected for chance."""
+    diagonal_squared: NDArray[np.float64] = running()
+    """`[L, H]`: the sum of its squares."""
+    vertical: NDArray[np.float64] = running()
+    """`[L, H]`: as `diagonal`."""
+    vertical_squared: NDArray[np.float64] = running()
+    """`[L, H]`"""
+    block: NDArray[np.float64] = running()
+    """`[L, H]`: the sum over long texts of two sentences."""
+    block_squared: NDArray[np.float64] = running()
+    """`[L, H]`"""
 
-    def update(self, values: NDArray[np.floating], sentence: Sequence[int] | NDArray[np.integer]) -> Patterns:
-        """Add the attention or the contributions of a pair.
+    def update(
+        self,
+        values: NDArray[np.floating],
+        sentence: Sequence[int] | NDArray[np.integer],
+        *,
+        lengths: Lengths | None = None,
+    ) -> Self:
+        """Add the attention or the contributions of a pair, or of a batch.
 
         Args:
-            values: `[L, H, T, T]` as `[query, source]`, rows sum to 1.
-            sentence: `[T]` as `Tokens.sentence`: 0 or 1, -1 for special tokens.
+            values: `[L, H, T, T]` as `[query, source]`, rows sum to 1; or a batch `[N, L, H, T, T]`.
+            sentence: `[T]` as `Tokens.sentence`: 0 or 1, -1 for special tokens; `[N, T]` of a batch.
+            lengths: `[N]`: the tokens of each text of a batch that is padded on the right.
 
         Raises:
-            SelectionError: If layers or heads differ from those of earlier pairs.
+            SelectionError: If `sentence` has other tokens, or layers or heads differ from those of earlier pairs.
         """
-        n_layers, n_heads, size, _ = values.shape
-        own = _own_sentence(np.asarray(sentence))
-        sums, count = np.zeros((3, n_layers, n_heads)), np.zeros(3, np.int64)
-        if size > 2 * _COLUMNS:  # in shorter texts everything is near everything
-            position = np.arange(size)
-            near = abs(position[:, None] - position) <= 1
-            sums[0] = _above_chance((values * near).sum(-1).mean(-1), near.mean())
-            strongest = np.sort(values.mean(-2), axis=-1)[..., -_COLUMNS:].sum(-1)
-            sums[1] = _above_chance(strongest, _COLUMNS / size)
-            count[:2] = 1
-            if (own == 1).any():
-                same = own[:, None] == own
-                sums[2] = _above_chance((values * same).sum(-1).mean(-1), same.mean())
-                count[2] = 1
-        return self._add(sums, count)
-
-    def merge(self, other: Patterns) -> Patterns:
-        """Add what another accumulator has seen."""
-        return self if other._sums is None else self._add(other._sums, other._count)
+        texts = self._texts(values, lengths, "The map")
+        sentences = np.asarray(sentence)
+        expected = np.shape(values)[:-4] + np.shape(values)[-1:]
+        if sentences.shape != expected:
+            raise SelectionError(
+                f"sentence has the shape {list(sentences.shape)} for a map of {list(np.shape(values))}; give a number "
+                "for each token."
+            )
+        for text, row in zip(texts, sentences.reshape(len(texts), expected[-1]), strict=True):
+            diagonal, vertical, block = _shares(text, row[: text.shape[-1]])
+            nothing = np.zeros(text.shape[:2])
+            long, pair = diagonal is not None, block is not None
+            diagonal, vertical, block = (nothing if one is None else one for one in (diagonal, vertical, block))
+            self._add_text(
+                text,
+                n_long=long,
+                n_pairs=pair,
+                diagonal=diagonal,
+                diagonal_squared=diagonal**2,
+                vertical=vertical,
+                vertical_squared=vertical**2,
+                block=block,
+                block_squared=block**2,
+            )
+        return self
 
     def result(self) -> PatternsResult:
         """Means of the shares over all pairs so far.
@@ -99,17 +139,33 @@ class Patterns:
         Raises:
             SelectionError: If nothing was added.
         """
-        if self._sums is None:
-            raise SelectionError("No pair was added, so there is no pattern; add one with update first.")
-        return PatternsResult(*(self._sums / np.maximum(self._count, 1)[:, None, None]))
+        self._check_any()
+        sums = (
+            (self.n_long, self.diagonal, self.diagonal_squared),
+            (self.n_long, self.vertical, self.vertical_squared),
+            (self.n_pairs, self.block, self.block_squared),
+        )
+        means = [total / max(int(count), 1) for count, total, _ in sums]
+        errors = [standard_error(*one) for one in sums]
+        counts = {"n": self.n, "n_long": int(self.n_long), "n_pairs": int(self.n_pairs)}
+        return PatternsResult(*map(read_only, (*means, *errors)), **counts)
 
-    def _add(self, sums: NDArray[np.float64], count: NDArray[np.int64]) -> Patterns:
-        if self._sums is None:
-            self._sums = np.zeros_like(sums)
-        check_same_heads(self._sums.shape[1:], sums.shape[1:])
-        self._sums += sums
-        self._count += count
-        return self
+
+def _shares(values: NDArray[np.floating], sentence: NDArray[np.integer]) -> tuple[NDArray[np.float64] | None, ...]:
+    """Diagonal, vertical and block share `[L, H]` of one text; None where it is too short or of one sentence."""
+    size = values.shape[-1]
+    if size <= 2 * _COLUMNS:  # in shorter texts everything is near everything
+        return None, None, None
+    position = np.arange(size)
+    near = abs(position[:, None] - position) <= 1
+    diagonal = _above_chance((values * near).sum(-1).mean(-1), near.mean())
+    strongest = np.sort(values.mean(-2), axis=-1)[..., -_COLUMNS:].sum(-1)
+    vertical = _above_chance(strongest, _COLUMNS / size)
+    own = _own_sentence(sentence)
+    if not (own == 1).any():
+        return diagonal, vertical, None
+    same = own[:, None] == own
+    return diagonal, vertical, _above_chance((values * same).sum(-1).mean(-1), same.mean())
 
 
 def _own_sentence(sentence: NDArray[np.integer]) -> NDArray[np.integer]:

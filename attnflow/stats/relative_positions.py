@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.errors import SelectionError
-from attnflow.stats.agreement import check_same_heads
+from attnflow.stats.statistic import Statistic, read_only, running, standard_error
+from attnflow.stats.text_maps import Lengths
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class PositionsResult:
     """`[L, H, 2M - 1]`: sum of the values at an offset, divided by how many pairs of tokens have it."""
     occurrences: NDArray[np.int64]
     """`[2M - 1]`: these numbers of pairs."""
+    standard_error: NDArray[np.float64]
+    """`[L, H, 2M - 1]`: of the mean, over texts; NaN at offsets that fewer than two texts have."""
+    n: int
+    """Texts."""
 
     @property
     def centre_by_head(self) -> NDArray[np.float64]:
@@ -37,31 +42,54 @@ class PositionsResult:
             return np.where(there, by_head, 0).sum(1) / there.sum(1)
 
 
-class RelativePositions:
+@dataclass(eq=False)
+class RelativePositions(Statistic):
     """Adds up `[L, H, T, T]` arrays by relative position; `update` each, `merge` parts, and take the `result`.
+
+    All sums have the offset 0 in the middle: a longer text adds offsets at both ends.
 
     Reference:
         Pascual, Brunner and Wattenhofer, *Telling BERT's Full Story*, section 7 and figures 2 to 5.
     """
 
-    def __init__(self) -> None:
-        self._sums: NDArray[np.float64] | None = None  # [L, H, 2M - 1], the offset 0 in the middle
-        self._count = np.zeros(1, np.int64)
+    total: NDArray[np.float64] = running()
+    """`[L, H, 2M - 1]`: the sum of the values at an offset."""
+    squared: NDArray[np.float64] = running()
+    """`[L, H, 2M - 1]`: the sum over texts of the square of what a text adds to `total`."""
+    by_count: NDArray[np.float64] = running()
+    """`[L, H, 2M - 1]`: the sum over texts of what a text adds to `total`, times what it adds to `count`."""
+    count: NDArray[np.int64] = running(np.int64)
+    """`[2M - 1]`: pairs of tokens at an offset."""
+    count_squared: NDArray[np.int64] = running(np.int64)
+    """`[2M - 1]`: the sum over texts of the square of what a text adds to `count`."""
+    texts: NDArray[np.int64] = running(np.int64)
+    """`[2M - 1]`: texts that are long enough to have an offset."""
 
-    def update(self, values: NDArray[np.floating]) -> RelativePositions:
-        """Add the attention or the contributions of a pair, `[L, H, T, T]` as `[query, source]`.
+    def update(self, values: NDArray[np.floating], *, lengths: Lengths | None = None) -> Self:
+        """Add the attention or the contributions of a pair, `[L, H, T, T]` as `[query, source]`, or of a batch.
+
+        Args:
+            values: `[L, H, T, T]`, or `[N, L, H, T, T]`.
+            lengths: `[N]`: the tokens of each text of a batch that is padded on the right.
 
         Raises:
             SelectionError: If layers or heads differ from those of earlier pairs.
         """
-        size = values.shape[-1]
-        offsets = range(1 - size, size)
-        sums = np.stack([values.diagonal(o, 2, 3).sum(-1, dtype=np.float64) for o in offsets], axis=-1)
-        return self._add(sums, np.asarray([size - abs(o) for o in offsets]))
-
-    def merge(self, other: RelativePositions) -> RelativePositions:
-        """Add what another accumulator has seen."""
-        return self if other._sums is None else self._add(other._sums, other._count)
+        for text in self._texts(values, lengths, "What is added up by position"):
+            size = text.shape[-1]
+            offsets = range(1 - size, size)
+            total = np.stack([text.diagonal(o, 2, 3).sum(-1, dtype=np.float64) for o in offsets], axis=-1)
+            count = np.asarray([size - abs(o) for o in offsets])
+            self._add_text(
+                text,
+                total=total,
+                squared=total**2,
+                by_count=total * count,
+                count=count,
+                count_squared=count**2,
+                texts=np.ones_like(count),
+            )
+        return self
 
     def result(self) -> PositionsResult:
         """Means per occurrence over all pairs so far.
@@ -69,20 +97,12 @@ class RelativePositions:
         Raises:
             SelectionError: If nothing was added.
         """
-        if self._sums is None:
-            raise SelectionError("No pair was added, so there is no histogram; add one with update first.")
-        reach = len(self._count) // 2
-        return PositionsResult(np.arange(-reach, reach + 1), self._sums / self._count, self._count.copy())
+        self._check_any()
+        reach = len(self.count) // 2
+        error = standard_error(self.texts, self.total, self.squared, self.count, self.by_count, self.count_squared)
+        arrays = np.arange(-reach, reach + 1), self.total / self.count, self.count.copy(), error
+        return PositionsResult(*map(read_only, arrays), n=self.n)
 
-    def _add(self, sums: NDArray[np.float64], count: NDArray[np.int64]) -> RelativePositions:
-        if self._sums is None:
-            self._sums = np.zeros((*sums.shape[:2], 1))
-        check_same_heads(self._sums.shape[:2], sums.shape[:2])
-        missing = (len(count) - len(self._count)) // 2
-        if missing > 0:
-            self._sums = np.pad(self._sums, ((0, 0), (0, 0), (missing, missing)))
-            self._count = np.pad(self._count, missing)
-        inside = slice(max(0, -missing), len(self._count) - max(0, -missing))
-        self._sums[..., inside] += sums
-        self._count[inside] += count
-        return self
+    def _place(self, size: int, part: int) -> slice:
+        """In the middle, so that equal offsets meet."""
+        return slice((size - part) // 2, (size + part) // 2)

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from attnflow.methods.saliency.agreement import on_common_units, shares
-from attnflow.methods.saliency.erasure import Faithfulness
-from attnflow.methods.saliency.explain import on_scale
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
-from attnflow.methods.saliency.report import Report
+from attnflow.methods.saliency.results import Faithfulness, Report, on_scale
 from attnflow.views.rounding import rounded
 
 AGAINST, FOR = "#e08214", "#3b7dd8"

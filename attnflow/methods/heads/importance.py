@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from attnflow.methods.heads.sweeps import Sweep, gates_without
 from attnflow.methods.objective import Label, Quantity, batches_allowed, choose_loss, examples, has_task, run_model
 from attnflow.records.trace import Encoding, Head
 from attnflow.runtime import attention_hook
+from attnflow.stats.statistic import MeanResult, Statistic, read_only, running, shared, standard_error
 
 Method = Literal["taylor", "gate", "ablation"]
 _TOKENS_AT_ONCE = 1024
@@ -67,32 +68,37 @@ def head_importance(
         >>> head_importance(checkpoint, encode(checkpoint, "Anna met Paul.", "Paul met Anna.")).shape
         (4, 4)
     """
-    accumulator = HeadImportance(method)
-    accumulator.update(checkpoint, encodings, labels, pruned=pruned)
-    return accumulator.result()
+    return HeadImportance(method).update(checkpoint, encodings, labels, pruned=pruned).result().mean.copy()
 
 
-@dataclass
-class HeadImportance:
+@dataclass(eq=False)
+class HeadImportance(Statistic):
     """Head importance over examples that come in parts, perhaps in several processes: an accumulator.
 
     It holds sums alone, so that it can be sent about, and parts can be merged in any order.
     """
 
+    missing: ClassVar[str] = "There are no examples; give at least one encoded pair."
     method: Method = "taylor"
-    n_examples: int = 0
-    quantity: Quantity | None = None
+    quantity: Quantity | None = shared(None)
     """What the importance is of; None before the first example."""
-    total: NDArray[np.float64] | None = None
+    key: str | None = shared(None)
+    """The checkpoint and the heads that were switched off; None before the first example."""
+    total: NDArray[np.float64] = running()
     """`[L, H]`: the sum over examples."""
-    key: tuple[object, ...] | None = None
-    """The checkpoint and the heads that were switched off."""
+    squared: NDArray[np.float64] = running()
+    """`[L, H]`: the sum of squares over examples."""
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise SelectionError(
                 f"There is no importance method {str(self.method)[:60]!r}; choose {', '.join(get_args(Method))}."
             )
+
+    @property
+    def n_examples(self) -> int:
+        """Examples so far, which are what the other statistics call texts."""
+        return self.n
 
     def update(
         self,
@@ -101,8 +107,11 @@ class HeadImportance:
         labels: Label | Sequence[Label] = None,
         *,
         pruned: Iterable[Head] = (),
-    ) -> None:
-        """Add examples; arguments and errors as those of `head_importance`."""
+    ) -> Self:
+        """Add examples; arguments and errors as those of `head_importance`.
+
+        It is the one statistic that runs the model itself, and so makes its batches itself.
+        """
         encodings, labels = examples(encodings, labels)
         gates = gates_without(checkpoint, pruned)
         for encoding in encodings:
@@ -117,70 +126,62 @@ class HeadImportance:
                     "how far the root's embedding moves."
                 )
         if self.method == "ablation":
-            total, quantities = self._ablate(checkpoint, encodings, labels, gates)
+            values, quantities = self._ablate(checkpoint, encodings, labels, gates)
         else:
-            total, quantities = self._differentiate(checkpoint, encodings, labels, gates), {"loss"}
+            values, quantities = self._differentiate(checkpoint, encodings, labels, gates), {"loss"}
         if len(quantities) > 1:
             raise SelectionError("Some of these texts have a mask and others have none; their changes do not add up.")
-        key = (*checkpoint.key, gates.numpy().tobytes())
-        self._add(HeadImportance(self.method, len(encodings), quantities.pop(), total, key))
+        off = [tuple(head) for head in (gates == 0).nonzero().tolist()]
+        self._add(
+            n=len(encodings),
+            n_layers=checkpoint.n_layers,
+            n_heads=checkpoint.n_heads,
+            quantity=quantities.pop(),
+            key=" ".join(map(str, (*checkpoint.key, "without", *off))),
+            total=values.sum(0),
+            squared=(values**2).sum(0),
+        )
+        return self
 
-    def merge(self, other: HeadImportance) -> None:
-        """Add what another accumulator has seen.
-
-        Raises:
-            SelectionError: If it is of another method, checkpoint, set of heads, or quantity.
-        """
-        if other.method != self.method:
-            raise SelectionError(
-                f"One part is by {self.method}, the other by {other.method}; merge parts of one method."
-            )
-        self._add(other)
-
-    def result(self) -> NDArray[np.float64]:
+    def result(self) -> MeanResult:
         """`[L, H]`: the mean over all examples.
 
         Raises:
             SelectionError: If there were none.
         """
-        if self.total is None:
-            raise SelectionError("There are no examples; give at least one encoded pair.")
-        return self.total / self.n_examples
+        self._check_any()
+        error = standard_error(self.n, self.total, self.squared)
+        return MeanResult(read_only(self.total / self.n), read_only(error), self.n)
 
-    def _add(self, part: HeadImportance) -> None:
-        if part.total is None:
-            return
-        if self.total is None:
-            self.total, self.quantity, self.key = np.zeros_like(part.total), part.quantity, part.key
-        if (part.quantity, part.key) != (self.quantity, self.key):
-            raise SelectionError("The parts are of different checkpoints, pruned heads or quantities; keep them apart.")
-        self.total = self.total + part.total
-        self.n_examples += part.n_examples
+    def _difference(self, values: Mapping[str, object]) -> str:
+        return "The parts are of different checkpoints, pruned heads or quantities; keep them apart."
 
     def _ablate(
         self, checkpoint: Checkpoint, encodings: list[Encoding], labels: list[Label], gates: torch.Tensor
     ) -> tuple[NDArray[np.float64], set[Quantity]]:
-        total, quantities = np.zeros(gates.shape), set()
+        """The change of the loss of each example, `[N, L, H]`, and what it is the change of."""
+        values, quantities = [], set()
         pruned = [tuple(head) for head in (gates == 0).nonzero().tolist()]
         for encoding, label in zip(encodings, labels, strict=True):
             sweep = Sweep(checkpoint, encoding, label, pruned)
-            total += sweep.ablations()
+            values.append(sweep.ablations())
             quantities.add(sweep.loss.quantity)
-        return total, quantities
+        return np.stack(values), quantities
 
     def _differentiate(
         self, checkpoint: Checkpoint, encodings: list[Encoding], labels: list[Label], gates: torch.Tensor
     ) -> NDArray[np.float64]:
-        total = torch.zeros(gates.shape, dtype=torch.float64)
+        """The importance of each example, `[N, L, H]`."""
+        values = torch.zeros((len(encodings), *gates.shape), dtype=torch.float64)
         found = head_parameters(checkpoint) if self.method == "taylor" else ()
         for batch in _batches(checkpoint, encodings):
             chosen = [encodings[index] for index in batch]
             wanted = [labels[index] for index in batch]
             if self.method == "gate":
-                total += _gate(checkpoint, chosen, wanted, gates)
+                values[batch] = _gate(checkpoint, chosen, wanted, gates)
             else:
-                total += _taylor(checkpoint, chosen, wanted, gates, found)
-        return (total * gates).numpy()
+                values[batch] = _taylor(checkpoint, chosen, wanted, gates, found)
+        return (values * gates).numpy()
 
 
 def _batches(checkpoint: Checkpoint, encodings: list[Encoding]) -> Iterator[list[int]]:
@@ -244,13 +245,14 @@ def _plain(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], gates: torch
 
 
 def _gate(checkpoint: Checkpoint, encodings: list[Encoding], labels: list[Label], gates: torch.Tensor) -> torch.Tensor:
+    """`[B, L, H]`"""
     inputs = _padded(checkpoint, encodings)
     plain = _plain(checkpoint, inputs, gates)
     open_gates = gates.repeat(len(encodings), 1, 1).requires_grad_()
     with torch.enable_grad(), attention_hook.record(open_gates, keep=False):
         output = run_model(checkpoint, inputs, task=True)
         loss = _total_loss(checkpoint, encodings, labels, output, plain)
-    return torch.autograd.grad(loss, open_gates)[0].abs().double().sum(0)
+    return torch.autograd.grad(loss, open_gates)[0].abs().double()
 
 
 def _taylor(
@@ -260,6 +262,7 @@ def _taylor(
     gates: torch.Tensor,
     found: tuple[HeadParameters, ...],
 ) -> torch.Tensor:
+    """`[B, L, H]`"""
     inputs = _padded(checkpoint, encodings)
     plain = _plain(checkpoint, inputs, gates)
     wanted = frozenset(number for layer in found for number in (*layer.rows, layer.output))
@@ -269,30 +272,31 @@ def _taylor(
         loss = _total_loss(checkpoint, encodings, labels, output, plain)
     calls = watched.calls
     gradients = dict(zip(calls, torch.autograd.grad(loss, [call.y for call in calls.values()]), strict=True))
-    total = torch.zeros(gates.shape, dtype=torch.float64)
+    values = torch.zeros((len(encodings), *gates.shape), dtype=torch.float64)
     for layer, parameters in enumerate(found):
         for number, owned in parameters.rows.items():
-            total[layer] += owned.double() @ _squares(calls[number], gradients[number], len(encodings), of_rows=True)
+            of_rows = _squares(calls[number], gradients[number], len(encodings), of_rows=True)
+            values[:, layer] += of_rows @ owned.double().T
         of_columns = _squares(calls[parameters.output], gradients[parameters.output], len(encodings), of_rows=False)
-        total[layer] += of_columns.view(gates.shape[1], -1).sum(1)
-    return total
+        values[:, layer] += of_columns.view(len(encodings), gates.shape[1], -1).sum(-1)
+    return values
 
 
 def _squares(call: LinearCall, gradient: torch.Tensor, n_examples: int, *, of_rows: bool) -> torch.Tensor:
-    """`[out]` or `[in]`: the sums of `(gradient * weight) ** 2` along each row (with its bias) or column.
+    """`[B, out]` or `[B, in]`: the sums of `(gradient * weight) ** 2` along each row (with its bias) or column.
 
-    Summed over examples, each with its own gradient, which is a product of what went into the map and of what came
-    back to it, and never kept.
+    Of each example with its own gradient, which is a product of what went into the map and of what came back to it,
+    and never kept.
     """
     x = call.x.reshape(n_examples, -1, call.x.shape[-1])
     g = gradient.reshape(n_examples, -1, gradient.shape[-1])
     weight = call.weight.detach()
-    total = torch.zeros(weight.shape[0 if of_rows else 1], dtype=torch.float64)
+    sums = torch.zeros((n_examples, weight.shape[0 if of_rows else 1]), dtype=torch.float64)
     at_once = max(1, _NUMBERS_AT_ONCE // weight.numel())
     for start in range(0, n_examples, at_once):
         some = slice(start, start + at_once)
         products = torch.bmm(g[some].transpose(1, 2), x[some]).mul_(weight)
-        total += torch.linalg.vector_norm(products, dim=(0, 2) if of_rows else (0, 1)).double() ** 2
+        sums[some] = torch.linalg.vector_norm(products, dim=2 if of_rows else 1).double() ** 2
     if of_rows and call.bias is not None:
-        total += ((g.sum(1) * call.bias.detach()) ** 2).sum(0).double()
-    return total
+        sums += ((g.sum(1) * call.bias.detach()) ** 2).double()
+    return sums

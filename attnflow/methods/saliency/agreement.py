@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.methods.saliency.explain import Saliency
+from attnflow.methods.saliency.results import Saliency
 from attnflow.records.trace import Trace
 from attnflow.stats.alignment import pair_traces
 from attnflow.stats.correlation import spearman

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
-from attnflow.methods.saliency.explain import Saliency
+from attnflow.methods.saliency.results import Faithfulness, Saliency
 from attnflow.methods.score_function import Question, Removal, ask
 from attnflow.records.trace import Encoding, Head
 
@@ -19,49 +17,6 @@ FRACTIONS = (0.1, 0.2, 0.5)
 """Shares of the words that are removed or kept."""
 WAYS: tuple[Removal, ...] = ("token", "attention")
 SEEDS = 5
-
-
-@dataclass(frozen=True)
-class Faithfulness:
-    """What the target's probability loses without, and with nothing but, the top tokens of each explanation.
-
-    Axes: `M` explanations, `W` ways of removal (`WAYS`), `F` fractions, `S` random rankings.
-    """
-
-    names: tuple[str, ...]
-    """`[M]`"""
-    fractions: tuple[float, ...]
-    """`[F]`"""
-    comprehensiveness: NDArray[np.float64]
-    """`[M, W, F]`: p(text) - p(text without the top tokens); large is good."""
-    sufficiency: NDArray[np.float64]
-    """`[M, W, F]`: p(text) - p(top tokens alone); small is good."""
-    random_comprehensiveness: NDArray[np.float64]
-    """`[S, W, F]`: the same for random rankings."""
-    random_sufficiency: NDArray[np.float64]
-    """`[S, W, F]`"""
-    target: str
-    unit: Literal["probability", "score"]
-    whole: float
-    """The probability (for a regression the score) with the whole text."""
-    baseline: str
-    """What stands in place of a removed token."""
-
-    @property
-    def merit(self) -> NDArray[np.float64]:
-        """`[M]`: mean of comprehensiveness minus sufficiency over fractions and ways of removal; large is good."""
-        return (self.comprehensiveness - self.sufficiency).mean(axis=(1, 2))
-
-    @property
-    def random_merit(self) -> NDArray[np.float64]:
-        """`[S]`: the same for random rankings."""
-        return (self.random_comprehensiveness - self.random_sufficiency).mean(axis=(1, 2))
-
-    @property
-    def beats_random(self) -> NDArray[np.bool_]:
-        """`[M]`: whether the merit is more than two standard deviations above the mean of random rankings."""
-        chance = self.random_merit
-        return self.merit > chance.mean() + 2 * chance.std(ddof=1)
 
 
 def faithfulness(

@@ -1,49 +1,18 @@
-"""Answers what each token has to do with a score, and puts values on a scale to look at."""
+"""Answers what each token has to do with a score, by one method."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from collections.abc import Iterable
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.results import Saliency, on_scale
 from attnflow.methods.score_function import Question, ask
-from attnflow.records.trace import Encoding, Head, Tokens
+from attnflow.records.trace import Encoding, Head
 
-
-@dataclass(frozen=True)
-class Saliency:
-    """What each token has to do with a score, by one method."""
-
-    method: Method
-    tokens: Tokens
-    values: NDArray[np.float64]
-    """`[T]`: in units of the score for signed methods that promise a sum, otherwise the method's own."""
-    target: str | None
-    """Class or token whose score is explained; None of a model that has no score, by a method that needs none."""
-    against: str | None
-    """Class or token whose score is subtracted, if any."""
-    total: float | None = None
-    """What values, bias share and residual add up to; None if the method promises no sum."""
-    bias_share: float = 0.0
-    """The part of the total that biases take and no token gets."""
-    notes: Mapping[str, str | float] = field(default_factory=dict)
-    """How it was computed."""
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the values in bytes."""
-        return self.values.nbytes
-
-    @property
-    def residual(self) -> float | None:
-        """What is missing of the promised sum. It is reported, never scaled away."""
-        return None if self.total is None else self.total - self.bias_share - float(self.values.sum())
+__all__ = ["Saliency", "answer", "find_method", "on_scale", "saliency"]
 
 
 def saliency(
@@ -132,17 +101,3 @@ def find_method(name: str) -> Method:
     if not isinstance(name, str) or name not in METHODS:
         raise SelectionError(f"There is no method {str(name)[:60]!r}; the methods are {', '.join(METHODS)}.")
     return METHODS[name]
-
-
-def on_scale(values: ArrayLike) -> NDArray[np.float64]:
-    """Put values on a scale from -1 to 1 (or 0 to 1, if none is negative), for colours.
-
-    Zero stays zero and signs stay; the largest magnitude becomes 1. If all are zero they stay so.
-
-    Example:
-        >>> on_scale([2.0, -4.0, 0.0]).tolist()
-        [0.5, -1.0, 0.0]
-    """
-    array = np.asarray(values, np.float64)
-    largest = np.abs(array).max(initial=0.0)
-    return array / largest if largest > 0 else np.zeros_like(array)

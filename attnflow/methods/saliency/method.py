@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.methods.score_function import Question
+if TYPE_CHECKING:
+    from attnflow.methods.score_function import Question
 
 
 @dataclass(frozen=True)

@@ -3,58 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.methods.saliency.agreement import agreement
-from attnflow.methods.saliency.erasure import Faithfulness, measure
-from attnflow.methods.saliency.explain import Saliency, answer
+from attnflow.methods.saliency.erasure import measure
+from attnflow.methods.saliency.explain import answer
 from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.results import Report
 from attnflow.methods.score_function import ask
 from attnflow.records.trace import Encoding, Head
-
-
-@dataclass(frozen=True)
-class Report:
-    """What all methods say about one score of one checkpoint on one text."""
-
-    answers: tuple[Saliency, ...]
-    """`[M]`"""
-    faithfulness: Faithfulness | None
-    """None if there is no score."""
-    agreement: NDArray[np.float64]
-    """`[M, M]`"""
-    target: str | None
-    against: str | None
-    missing: str = ""
-    """Why there is no score to explain, so that only methods that need none answered."""
-    left_out: tuple[str, ...] = ()
-    """Titles of methods that were not asked for."""
-
-    @property
-    def nbytes(self) -> int:
-        """Memory in bytes, about."""
-        return self.agreement.nbytes + sum(one.values.nbytes for one in self.answers) + 4000
-
-    @property
-    def verdict(self) -> str:
-        """One line: which explanation stands up best on this input, and which does not beat random."""
-        if self.faithfulness is None:
-            return "There is no prediction whose change would tell which explanation to trust."
-        measured = self.faithfulness
-        titles = [one.method.title for one in self.answers]
-        best = int(np.argmax(measured.merit))
-        lost = [title for title, beats in zip(titles, measured.beats_random, strict=True) if not beats]
-        if np.ptp(np.concatenate((measured.merit, measured.random_merit))) == 0:
-            return "Every ranking of this text's words does the same, so none can be told from another."
-        if len(lost) == len(titles):
-            return "On this input no explanation beats a random ranking of the words; trust none of them here."
-        line = f"On this input {titles[best]} stands up best."
-        return f"{line} No better than random: {', '.join(lost)}." if lost else f"{line} All beat a random ranking."
 
 
 def report(

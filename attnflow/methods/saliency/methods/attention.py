@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from attnflow.methods.saliency.method import Answer, Method
-from attnflow.methods.score_function import Question
 from attnflow.stats.attention_graph import attention_graph, influence
 from attnflow.stats.rollout import attention_rollout
+
+if TYPE_CHECKING:
+    from attnflow.methods.score_function import Question
 
 TAU = 0.1
 

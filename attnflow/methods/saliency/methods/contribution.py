@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attnflow.methods.saliency.method import Answer, Method
-from attnflow.methods.score_function import Question
+
+if TYPE_CHECKING:
+    from attnflow.methods.score_function import Question
 
 PROBES = 16
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from attnflow.methods.saliency.method import Answer, Method
-from attnflow.methods.score_function import Question
+
+if TYPE_CHECKING:
+    from attnflow.methods.score_function import Question
 
 
 def _times_input(question: Question) -> Answer:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.methods.saliency.method import Answer, Method
-from attnflow.methods.score_function import Question
+
+if TYPE_CHECKING:
+    from attnflow.methods.score_function import Question
 
 TOLERANCE = 0.01
 """Largest completeness error, as a share of the change of the score, at which no more steps are taken."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from attnflow.methods.saliency import relevance
+from typing import TYPE_CHECKING
+
 from attnflow.methods.saliency.method import Answer, Method
-from attnflow.methods.score_function import Question
+
+if TYPE_CHECKING:
+    from attnflow.methods.saliency import relevance
+    from attnflow.methods.score_function import Question
 
 
 def _propagated(question: Question, rule: relevance.Attention) -> Answer:

@@ -1,0 +1,139 @@
+"""What saliency, faithfulness and a report answer: frozen records of arrays, which need no model to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attnflow.methods.saliency.method import Method
+from attnflow.records.trace import Tokens
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """What each token has to do with a score, by one method."""
+
+    method: Method
+    tokens: Tokens
+    values: NDArray[np.float64]
+    """`[T]`: in units of the score for signed methods that promise a sum, otherwise the method's own."""
+    target: str | None
+    """Class or token whose score is explained; None of a model that has no score, by a method that needs none."""
+    against: str | None
+    """Class or token whose score is subtracted, if any."""
+    total: float | None = None
+    """What values, bias share and residual add up to; None if the method promises no sum."""
+    bias_share: float = 0.0
+    """The part of the total that biases take and no token gets."""
+    notes: Mapping[str, str | float] = field(default_factory=dict)
+    """How it was computed."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the values in bytes."""
+        return self.values.nbytes
+
+    @property
+    def residual(self) -> float | None:
+        """What is missing of the promised sum. It is reported, never scaled away."""
+        return None if self.total is None else self.total - self.bias_share - float(self.values.sum())
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """What the target's probability loses without, and with nothing but, the top tokens of each explanation.
+
+    Axes: `M` explanations, `W` ways of removal (`WAYS`), `F` fractions, `S` random rankings.
+    """
+
+    names: tuple[str, ...]
+    """`[M]`"""
+    fractions: tuple[float, ...]
+    """`[F]`"""
+    comprehensiveness: NDArray[np.float64]
+    """`[M, W, F]`: p(text) - p(text without the top tokens); large is good."""
+    sufficiency: NDArray[np.float64]
+    """`[M, W, F]`: p(text) - p(top tokens alone); small is good."""
+    random_comprehensiveness: NDArray[np.float64]
+    """`[S, W, F]`: the same for random rankings."""
+    random_sufficiency: NDArray[np.float64]
+    """`[S, W, F]`"""
+    target: str
+    unit: Literal["probability", "score"]
+    whole: float
+    """The probability (for a regression the score) with the whole text."""
+    baseline: str
+    """What stands in place of a removed token."""
+
+    @property
+    def merit(self) -> NDArray[np.float64]:
+        """`[M]`: mean of comprehensiveness minus sufficiency over fractions and ways of removal; large is good."""
+        return (self.comprehensiveness - self.sufficiency).mean(axis=(1, 2))
+
+    @property
+    def random_merit(self) -> NDArray[np.float64]:
+        """`[S]`: the same for random rankings."""
+        return (self.random_comprehensiveness - self.random_sufficiency).mean(axis=(1, 2))
+
+    @property
+    def beats_random(self) -> NDArray[np.bool_]:
+        """`[M]`: whether the merit is more than two standard deviations above the mean of random rankings."""
+        chance = self.random_merit
+        return self.merit > chance.mean() + 2 * chance.std(ddof=1)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What all methods say about one score of one checkpoint on one text."""
+
+    answers: tuple[Saliency, ...]
+    """`[M]`"""
+    faithfulness: Faithfulness | None
+    """None if there is no score."""
+    agreement: NDArray[np.float64]
+    """`[M, M]`"""
+    target: str | None
+    against: str | None
+    missing: str = ""
+    """Why there is no score to explain, so that only methods that need none answered."""
+    left_out: tuple[str, ...] = ()
+    """Titles of methods that were not asked for."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes, about."""
+        return self.agreement.nbytes + sum(one.values.nbytes for one in self.answers) + 4000
+
+    @property
+    def verdict(self) -> str:
+        """One line: which explanation stands up best on this input, and which does not beat random."""
+        if self.faithfulness is None:
+            return "There is no prediction whose change would tell which explanation to trust."
+        measured = self.faithfulness
+        titles = [one.method.title for one in self.answers]
+        best = int(np.argmax(measured.merit))
+        lost = [title for title, beats in zip(titles, measured.beats_random, strict=True) if not beats]
+        if np.ptp(np.concatenate((measured.merit, measured.random_merit))) == 0:
+            return "Every ranking of this text's words does the same, so none can be told from another."
+        if len(lost) == len(titles):
+            return "On this input no explanation beats a random ranking of the words; trust none of them here."
+        line = f"On this input {titles[best]} stands up best."
+        return f"{line} No better than random: {', '.join(lost)}." if lost else f"{line} All beat a random ranking."
+
+
+def on_scale(values: ArrayLike) -> NDArray[np.float64]:
+    """Put values on a scale from -1 to 1 (or 0 to 1, if none is negative), for colours.
+
+    Zero stays zero and signs stay; the largest magnitude becomes 1. If all are zero they stay so.
+
+    Example:
+        >>> on_scale([2.0, -4.0, 0.0]).tolist()
+        [0.5, -1.0, 0.0]
+    """
+    array = np.asarray(values, np.float64)
+    largest = np.abs(array).max(initial=0.0)
+    return array / largest if largest > 0 else np.zeros_like(array)
