@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from attnflow.errors import SupersededError
+
 T = TypeVar("T")
 
 
@@ -15,7 +17,8 @@ class BoundedCache(Generic[T]):
     """Keeps the values that were used last, up to a number of bytes.
 
     Threads that ask for the same missing key share one computation, its failure included; a failure is not remembered
-    for those who ask later. A value that alone exceeds the bound is returned and not kept.
+    for those who ask later. Who shares a computation that is ended because the one who started it wants it no more
+    (`SupersededError`) computes it himself. A value that alone exceeds the bound is returned and not kept.
 
     Args:
         max_bytes: The bound.
@@ -31,17 +34,22 @@ class BoundedCache(Generic[T]):
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the value of a key, computing it if it is not there."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-            shared = self._under_way.get(key)
-            mine = shared is None
-            if shared is None:
-                shared = self._under_way[key] = Future()
-        if mine:
-            self._compute(key, compute, shared)
-        return shared.result()
+        while True:
+            with self._lock:
+                if key in self._values:
+                    self._values.move_to_end(key)
+                    return self._values[key]
+                shared = self._under_way.get(key)
+                mine = shared is None
+                if shared is None:
+                    shared = self._under_way[key] = Future()
+            if mine:
+                self._compute(key, compute, shared)
+            try:
+                return shared.result()
+            except SupersededError:
+                if mine:
+                    raise
 
     def _compute(self, key: Hashable, compute: Callable[[], T], shared: Future[T]) -> None:
         try:

@@ -30,6 +30,14 @@ class EndedError(AttnflowError):
     """What a request ran ended as if it were the whole program."""
 
 
+class SupersededError(AttnflowError):
+    """What a request asked for is no longer wanted, because its visitor has asked for something newer; no fault."""
+
+
+class NumberError(AttnflowError):
+    """A checkpoint computed something that is no number, so there is nothing to tell."""
+
+
 class TextError(AttnflowError):
     """A sentence is empty, too long, or cannot be tokenized."""
 
