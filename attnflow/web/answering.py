@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from gradio.helpers import EventData, special_args
 from gradio.route_utils import FnIndexInferError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from attnflow.errors import AttnflowError, SelectionError
 from attnflow.web import arguments
 
 _LOG = logging.getLogger(__name__)
+_PYTHON_TYPE = re.compile(r" \(type: <class '\w+'>\)")
 
 
 class Told(gr.Error):
@@ -41,10 +45,11 @@ def one_sentence(title: str = "Error") -> Iterator[None]:
         raise Told(str(error), title) from error
     except Told:
         raise
-    except gr.Error as error:  # a control of the page that was sent what it does not offer
+    except gr.Error as error:  # from a control of the page that was sent what it does not offer
+        sent = _PYTHON_TYPE.sub("", str(error.message).partition(" is not in ")[0])
         raise Told(
-            f"A value does not suit the control of the page it is for ({arguments.came(error.message)}); reload the "
-            "page and choose again.",
+            f"A control of the page does not offer what was sent for it ({arguments.came(sent)}); reload the page and "
+            "choose again.",
             title,
         ) from error
     except Exception as error:
@@ -90,9 +95,25 @@ async def _unknown(request: Request, error: Exception) -> JSONResponse:
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
     """A body that is no call at all."""
-    assert isinstance(error, RequestValidationError)
-    where = ", ".join(str(one["loc"][-1])[:40] for one in error.errors()[:3])
+    places = error.errors()[:3] if isinstance(error, RequestValidationError) else []
+    where = ", ".join(str(one["loc"][-1])[:40] for one in places) or "body"
     return _refusal(422, f"This request cannot be read (see {where}); send a JSON object whose data is a list.")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What the server itself refuses; of a body that it cannot parse it would say so less clearly."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 400 and request.method == "POST":
+        return await _malformed(request, error)
+    return await http_exception_handler(request, error)
+
+
+async def _miscalled(request: Request, error: Exception) -> JSONResponse:
+    """Gradio itself puts the named arguments of a call in order, and so finds what is missing or unknown."""
+    if "/call/v2/" not in request.url.path:
+        return await _failed(request, error)
+    found = str(error).partition(" Please ")[0].rstrip(".").replace("`", "")[:120]
+    return _refusal(422, f"This call does not fit its endpoint ({found}); ask /gradio_api/info for its arguments.")
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
@@ -103,10 +124,12 @@ def _refusal(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"error": sentence, "detail": sentence}, status)
 
 
-HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
+HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     KeyError: _unknown,
     FnIndexInferError: _unknown,
     RequestValidationError: _malformed,
+    HTTPException: _refused,
+    TypeError: _miscalled,
     Exception: _failed,
 }
 """For what fails before a call has begun; given to the server."""

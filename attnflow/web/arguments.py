@@ -79,6 +79,10 @@ def checked(name: str, value: Any, kind: Any) -> Any:
         fits, found = _fitting(value, one)
         if fits:
             return found
+    if isinstance(value, str) and str in kinds and not _has_whole_characters(value):
+        raise SelectionError(
+            f"argument {name} is {came(value)}, which holds half of a character (a lone surrogate); remove it."
+        )
     if isinstance(value, int | float) and abs(value) > LARGEST and (int in kinds or float in kinds):
         wanted = f"{_wanted(kinds)}, from {-LARGEST:,} to {LARGEST:,}"
         raise SelectionError(f"argument {name} is {came(value)}; give {wanted}.")
@@ -126,19 +130,19 @@ def inputs_of(function: Callable[..., Any], components: Sequence[Component], val
     """
     parameters = list(inspect.signature(function).parameters.values())
     names = [
-        parameters[place].name if isinstance(component, Api) else repr(getattr(component, "label", None))
+        parameters[place].name if isinstance(component, Api) else _label(component, place)
         for place, component in enumerate(components)
     ]
     if len(values) > len(components):
-        listed = f"{len(components)} arguments ({', '.join(names)})" if components else "no arguments"
-        raise SelectionError(f"argument {came(values[len(components)])} is one too many; give {listed}.")
+        extra = came(values[len(components)])
+        raise SelectionError(
+            f"argument number {len(components) + 1} is one too many ({extra}); give {len(components) or 'none'}."
+        )
     values = list(values)
     for place in range(len(values), len(components)):
         default = parameters[place].default if isinstance(components[place], Api) else inspect.Parameter.empty
         if default is inspect.Parameter.empty:
-            raise SelectionError(
-                f"argument {names[place]} is missing; give {len(components)} arguments, {len(values)} came."
-            )
+            raise SelectionError(f"argument {names[place]} is missing; give all {len(components)}.")
         values.append(default)
     for name, component, value in zip(names, components, values, strict=True):
         if component.stateful:  # kept on the server; what is sent in its place is never read
@@ -174,6 +178,11 @@ def _holds_object(value: Any) -> bool:
     return False
 
 
+def _label(component: Component, place: int) -> str:
+    label = getattr(component, "label", None)
+    return repr(label) if label else f"number {place + 1}"
+
+
 def _given_by(component: Component) -> Any:
     """What a control of the page can send."""
     if isinstance(component, gr.Textbox):
@@ -186,8 +195,10 @@ def _given_by(component: Component) -> Any:
         return int
     if isinstance(component, gr.Dropdown) and component.multiselect:
         return list[str] | None
-    if isinstance(component, gr.Dropdown | gr.Radio):
-        return str | int | None
+    if isinstance(component, gr.Radio):
+        return Literal[tuple(value for _, value in component.choices)] | None
+    if isinstance(component, gr.Dropdown):  # what it offers changes, so Gradio itself keeps to its choices
+        return str | None if component.allow_custom_value else str | int | None
     if isinstance(component, gr.BrowserState):
         return list[str] | None
     return Any
@@ -211,7 +222,8 @@ def _fitting(value: Any, kind: Any) -> tuple[bool, Any]:
         entries = [_fitting(one, get_args(kind)[0]) for one in value]
         return all(fits for fits, _ in entries), [found for _, found in entries]
     if kind is str:
-        return isinstance(value, str) and len(value) <= limits.MAX_CHARACTERS, value
+        fits = isinstance(value, str) and len(value) <= limits.MAX_CHARACTERS and _has_whole_characters(value)
+        return fits, value
     if kind is bool:
         return isinstance(value, bool), value
     if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
@@ -219,6 +231,11 @@ def _fitting(value: Any, kind: Any) -> tuple[bool, Any]:
     if kind is int:
         return isinstance(value, int) or value.is_integer(), math.trunc(value)
     return kind is float, value
+
+
+def _has_whole_characters(text: str) -> bool:
+    """Whether a text can be sent back: JSON can name half of a character, UTF-8 cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _wanted(kinds: Sequence[Any], many: bool = False) -> str:
