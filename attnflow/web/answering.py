@@ -90,6 +90,7 @@ class AnsweringBlocks(gr.Blocks):
 
 async def _unknown(request: Request, error: Exception) -> JSONResponse:
     """A call of something by a name or number that nothing has."""
+    _LOG.info("nothing of this name or number", exc_info=error)
     return _refusal(404, "There is no event or endpoint of this name or number; ask /gradio_api/info which there are.")
 
 
@@ -103,7 +104,7 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
 async def _refused(request: Request, error: Exception) -> Response:
     """What the server itself refuses; of a body that it cannot parse it would say so less clearly."""
     assert isinstance(error, HTTPException)
-    if error.status_code == 400 and request.method == "POST":
+    if not str(error.detail).endswith(".") and error.status_code == 400:
         return await _malformed(request, error)
     return await http_exception_handler(request, error)
 
@@ -117,6 +118,7 @@ async def _miscalled(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
+    """A failure that is nobody's doing who called."""
     return _refusal(500, logged(error))
 
 
