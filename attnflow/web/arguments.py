@@ -196,7 +196,7 @@ def _given_by(component: Component) -> Any:
     if isinstance(component, gr.Dropdown) and component.multiselect:
         return list[str] | None
     if isinstance(component, gr.Radio):
-        return Literal[tuple(value for _, value in component.choices)] | None
+        return Literal[tuple(value for _, value in component.choices)] | None  # type: ignore[valid-type]
     if isinstance(component, gr.Dropdown):  # what it offers changes, so Gradio itself keeps to its choices
         return str | None if component.allow_custom_value else str | int | None
     if isinstance(component, gr.BrowserState):
