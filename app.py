@@ -8,6 +8,7 @@ import os
 import transformers
 
 from attnflow import limits
+from attnflow.web.answering import HANDLERS
 from attnflow.web.page import THEME, build
 
 transformers.logging.set_verbosity_error()
@@ -19,6 +20,7 @@ LAUNCH = {
     "theme": THEME,
     "footer_links": ["api", "settings"],
     "mcp_server": importlib.util.find_spec("mcp") is not None,
+    "app_kwargs": {"exception_handlers": HANDLERS},
     "max_file_size": "1mb",
     "state_session_capacity": limits.SESSIONS,
 }

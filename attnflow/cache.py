@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from attnflow.errors import GoneError
+
 T = TypeVar("T")
 
 
@@ -15,7 +17,8 @@ class BoundedCache(Generic[T]):
     """Keeps the values that were used last, up to a number of bytes.
 
     Threads that ask for the same missing key share one computation, its failure included; a failure is not remembered
-    for those who ask later. A value that alone exceeds the bound is returned and not kept.
+    for those who ask later. Who shares a computation that is ended because the one who started it wants it no more
+    (`GoneError`) computes it himself. A value that alone exceeds the bound is returned and not kept.
 
     Args:
         max_bytes: The bound.
@@ -29,14 +32,8 @@ class BoundedCache(Generic[T]):
         self._under_way: dict[Hashable, Future[T]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, compute: Callable[[], T], *, again: tuple[type[BaseException], ...] = ()) -> T:
-        """Return the value of a key, computing it if it is not there.
-
-        Args:
-            key: What tells the value from every other.
-            compute: Makes it.
-            again: Failures that concern only the thread that computed: whoever waits for it then computes by himself.
-        """
+    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return the value of a key, computing it if it is not there."""
         while True:
             with self._lock:
                 if key in self._values:
@@ -48,11 +45,11 @@ class BoundedCache(Generic[T]):
                     shared = self._under_way[key] = Future()
             if mine:
                 self._compute(key, compute, shared)
-                return shared.result()
             try:
                 return shared.result()
-            except again:
-                continue
+            except GoneError:
+                if mine:
+                    raise
 
     def _compute(self, key: Hashable, compute: Callable[[], T], shared: Future[T]) -> None:
         try:

@@ -38,6 +38,14 @@ class GoneError(AttnflowError):
     """Whoever asked has gone away, so nothing more is computed for him."""
 
 
+class SupersededError(GoneError):
+    """What a request asked for is no longer wanted, because its visitor has asked for something newer; no fault."""
+
+
+class NumberError(AttnflowError):
+    """A checkpoint computed something that is no number, so there is nothing to tell."""
+
+
 class TextError(AttnflowError):
     """A sentence is empty, too long, or cannot be tokenized."""
 

@@ -72,7 +72,7 @@ def test_the_endpoint_of_agreement_gives_what_the_library_gives(client, tuned):
         ({"layer": 9}, "layer is 9"),
         ({"head": "x"}, "head is 'x'; give a whole number"),
         ({"probes": 1}, "probes is 1; give a whole number from 2 to 128"),
-        ({"probes": 2.5}, "probes is .2.5.; give a whole number"),
+        ({"probes": 2.5}, "argument probes is 2.5; give a whole number or null"),
     ],
 )
 def test_bad_input_of_the_endpoint_is_named(client, arguments, message):
@@ -109,6 +109,26 @@ def test_something_newer_ends_what_is_under_way():
     assert "model B" in first
     assert done.startswith("Exact (")
     assert exact.probes == (None, None)
+
+
+def test_an_estimate_that_follows_exact_values_ends_them_without_a_word():
+    """No sentence, and above all not that the model cannot be followed."""
+    shown = Shown.of(*(cases.run(ref, "Paul left the house of Anna.", "", [(0, 1)]) for ref in REFS))
+    newest = tab.Newest()
+    exact = tab.computed(shown, tab.EXACT, newest)
+    assert "model A" in next(exact)[0]
+    check = newest.take  # what a request for an estimate does first, while the exact values are computed
+    begun = []
+
+    def once_begun(*args, **kwargs):
+        begun.append(check())
+        return computed(*args, **kwargs)
+
+    computed = cases.hidden_token_attribution
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cases, "hidden_token_attribution", once_begun)
+        assert next(exact) == (gr.skip(), gr.skip())
+    assert begun and next(exact, None) is None
 
 
 def model(side, n_layers=3, n_heads=2, **changes):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from attnflow.cache import BoundedCache
+from attnflow.errors import SupersededError
 
 
 def test_what_was_used_longest_ago_goes_first():
@@ -33,6 +35,32 @@ def test_a_failure_is_not_remembered():
     with pytest.raises(ZeroDivisionError):
         cache.get("a", lambda: str(1 / 0))
     assert cache.get("a", lambda: "ok") == "ok"
+
+
+def test_who_shares_what_its_first_asker_wants_no_more_computes_it_himself():
+    cache, found = BoundedCache[str](10, len), []
+    entered, release = threading.Event(), threading.Event()
+
+    def ended() -> str:
+        entered.set()
+        release.wait(5)
+        raise SupersededError
+
+    def first() -> None:
+        with pytest.raises(SupersededError):
+            cache.get("a", ended)
+        found.append("ended")
+
+    threads = [threading.Thread(target=first)]
+    threads[0].start()
+    entered.wait(5)
+    threads.append(threading.Thread(target=lambda: found.append(cache.get("a", lambda: "mine"))))
+    threads[1].start()
+    time.sleep(0.05)  # until it waits for the first
+    release.set()
+    for thread in threads:
+        thread.join(5)
+    assert sorted(found) == ["ended", "mine"]
 
 
 def test_threads_share_a_value_that_is_too_large_to_keep_and_a_failure():

@@ -91,6 +91,22 @@ def test_private_downloads_count_and_outlive_no_sign_in(tmp_path):
         assert [folder.exists() for folder in (ended, recent, public)] == [False, True, True]
 
 
+def test_what_a_killed_download_left_is_swept(tmp_path):
+    ours, busy = (download(tmp_path, f"models--{name}", 10) for name in ("ours", "busy"))
+    private = download(tmp_path / "private" / "one", "models--a", 10)
+    theirs = download(tmp_path, "models--theirs", 10, ours=False)
+    left = [folder / "blobs" / "b.incomplete" for folder in (ours, private, busy, theirs)]
+    for path in left:
+        path.write_bytes(b"x" * 400)
+        os.utime(path, (time.time() - 3600,) * 2)
+    growing = ours / "blobs" / "c.incomplete"  # by another process
+    growing.write_bytes(b"x")
+    assert hub_storage.size(ours) > 400, "it counts until then"
+    with hub_storage.holding(busy), hub_storage.using(tmp_path, tmp_path / "models--new", 10, LIMIT):
+        assert [path.exists() for path in left] == [False, False, True, True]
+    assert growing.exists() and (ours / "blobs" / "a").exists()
+
+
 def test_threads_load_within_the_bound(tmp_path):
     wrong = []
 

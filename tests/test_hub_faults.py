@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
+import time
+from pathlib import Path
 
 import huggingface_hub
 import numpy as np
@@ -13,11 +16,12 @@ import sentencepiece
 import torch
 from gradio_client.exceptions import AppError
 from huggingface_hub import constants
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 from attnflow import AttnflowError, CheckpointError, UnsupportedArchitectureError, capture, encode, load_checkpoint
 from attnflow.checkpoints import hub as hub_module
 from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.web.endpoints import ENDPOINTS
 from tests.checkpoints import PAIR, copy_without, edited_config, make_checkpoint
 from tests.conftest import forget_models
 
@@ -129,7 +133,80 @@ def test_who_lost_access_to_a_gated_repository_is_refused(loaded_by, hub, folder
             load_checkpoint(name, token=loaded_by)
 
 
+@pytest.fixture
+def down(hub, monkeypatch):
+    """Ends the answers of the Hub about a repository."""
+
+    def end(repo: str) -> None:
+        monkeypatch.setattr(hub_module, "_TIMEOUT", 0.1)
+        hub.fail(repo, path="/api/info", delay=1.0)
+        forget_models(monkeypatch)
+
+    return end
+
+
+def test_what_is_public_is_served_for_a_day_while_the_hub_is_down(repo, down):
+    load_checkpoint(repo)
+    down(repo)
+    assert load_checkpoint(repo).name == repo
+    (mark,) = Path(constants.HF_HUB_CACHE).glob("*/.attnflow-public")
+    os.utime(mark, (time.time() - 25 * 3600,) * 2)
+    with pytest.raises(CheckpointError, match=r"whether .* is still public was last asked more than a day ago"):
+        load_checkpoint(repo)
+
+
+@pytest.mark.parametrize("change", [{"private_to": "hf_owner"}, {"gated": "manual"}], ids=["private", "gated"])
+@pytest.mark.parametrize("token", [None, "hf_other", "hf_owner"])
+def test_what_is_public_no_more_is_not_served_while_the_hub_is_down(change, token, hub, repo, folders, down):
+    load_checkpoint(repo)
+    hub.add(repo, folders["bert"], **change, allowed_tokens=("hf_owner",))
+    if token == "hf_owner":
+        load_checkpoint(repo, token=token)
+    else:
+        with pytest.raises(CheckpointError):
+            load_checkpoint(repo, token=token)
+    down(repo)
+    with pytest.raises(CheckpointError, match=r"whether .* is still public"):
+        load_checkpoint(repo)
+
+
+def test_an_answer_that_is_no_refusal_changes_nothing(hub, repo, down):
+    load_checkpoint(repo)
+    hub.invalid_tokens.add("hf_ended")
+    for wrong in ({"token": "hf_ended"}, {"revision": "nowhere"}):
+        with pytest.raises(CheckpointError):
+            load_checkpoint(repo, **wrong)
+    hub.fail(repo, path="/api/info", status=429, times=1)
+    with pytest.raises(CheckpointError, match="fewer requests"):
+        load_checkpoint(repo)
+    down(repo)
+    assert load_checkpoint(repo).name == repo
+
+
 # ---- what is in the repository
+
+
+@pytest.mark.parametrize(
+    "place", ["resolve/main/config.json", "resolve/main/model.safetensors", "resolve/main/odd.json", "/api/models"]
+)
+def test_a_redirect_to_something_that_tells_of_no_model_is_told(place, hub, folders, tmp_path):
+    folder = shutil.copytree(folders["bert"], tmp_path / "odd")
+    (folder / "odd.json").write_text('{"id": "lab/odd", "sha": "../../../etc", "siblings": [], "private": false}')
+    hub.add("lab/odd", folder)
+    target = place if place.startswith("/") else f"/lab/odd/{place}"
+    hub.fail("lab/odd", path="/api/info", status=307, headers={"Location": target})
+    with pytest.raises(CheckpointError, match=r"answer about lab/odd cannot be read, for it tells of no model; try"):
+        load_checkpoint("lab/odd")
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [("3", "gives '3' for its layers"), (True, "gives 'True'"), (2.5, "gives '2.5'"), (0, "asks for 0 layers")],
+)
+def test_a_number_of_layers_that_is_none_is_told_as_it_is(layers, told, folders, tmp_path):
+    folder = edited_config(folders["bert"], tmp_path / "layers", num_hidden_layers=layers)
+    with pytest.raises(UnsupportedArchitectureError, match=told):
+        load_checkpoint(folder)
 
 
 def shards(folder, target, kind: str):
@@ -356,6 +433,33 @@ def test_weights_that_are_not_finite_are_told(folders, tmp_path):
     loaded = load_checkpoint(folder)
     with pytest.raises(CheckpointError, match="computes numbers that are not finite"):
         capture(loaded, encode(loaded, *PAIR))
+
+
+SCORING = ("saliency", "compare_saliency", "faithfulness", "head_importance", "head_interactions", "pruning_curve")
+"""Endpoints that need what the head of a language model gives, too."""
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")], ids=["nan", "inf"])
+@pytest.mark.parametrize("task", ["classifier", "masked-lm"])
+def test_logits_that_are_not_finite_are_one_sentence_of_every_endpoint(task, bad, tmp_path, hub, client):
+    folder, name = tmp_path / task, f"lab/not-finite-{task}-{bad}"
+    make_checkpoint(folder, "bert", **({"task": "masked-lm"} if task == "masked-lm" else {}))
+    loader = AutoModelForMaskedLM if task == "masked-lm" else AutoModelForSequenceClassification
+    model = loader.from_pretrained(folder)
+    with torch.no_grad():
+        (model.cls.predictions.bias if task == "masked-lm" else model.classifier.bias)[0] = bad
+    model.save_pretrained(folder)
+    hub.add(name, folder)
+    for function in ENDPOINTS:
+        endpoint = function.__name__
+        models = {"model_a": name, "model_b": name} if endpoint.startswith("compare") else {"model": name}
+        fewer = {"attention_vs_attribution": {"probes": 2}, "pruning_curve": {"steps": 2}}.get(endpoint, {})
+        call = {**models, "sentence_a": "Anna gave [MASK] a book.", **fewer, "api_name": f"/{endpoint}"}
+        if task == "classifier" or endpoint in SCORING:
+            with pytest.raises(AppError, match="computes numbers that are not finite, so its weights are damaged"):
+                client.predict(**call)
+        else:
+            json.dumps(client.predict(**call), allow_nan=False)
 
 
 def test_a_model_that_cannot_be_run_is_one_sentence(folders, monkeypatch):

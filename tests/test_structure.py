@@ -20,7 +20,7 @@ PACKAGE = TOP / "attnflow"
 BELOW = {
     "errors": set(),
     "progress": {"errors"},
-    "cache": set(),
+    "cache": {"errors"},
     "limits": {"errors"},
     "records": {"errors"},
     "stats": {"records"},

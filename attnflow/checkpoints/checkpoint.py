@@ -220,6 +220,8 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
         reason = "its weights are quantised; the analyses need them in full"
     elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"
+    elif not isinstance(_layers(config), int) or isinstance(_layers(config), bool):
+        reason = f"its config.json gives {str(_layers(config))[:40]!r} for its layers; it must be a whole number"
     elif not 0 < _layers(config) <= _MOST_LAYERS:
         reason = f"its config.json asks for {_layers(config)} layers; from 1 to {_MOST_LAYERS} can be analysed"
     elif kind in watched_attention.MODEL_TYPES:
@@ -233,11 +235,11 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: {reason}. Choose another checkpoint.")
 
 
-def _layers(config: Mapping[str, Any]) -> int:
-    """Number of layers; 1 where the configuration leaves it to the architecture's default."""
+def _layers(config: Mapping[str, Any]) -> Any:
+    """Number of layers as the configuration gives it; 1 where it leaves it to the architecture's default."""
     for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
         if name in config:
-            return config[name] if isinstance(config[name], int) else 0
+            return config[name]
     return 1
 
 

@@ -34,7 +34,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import repo_folder_name
 
 from attnflow import limits, progress
-from attnflow.checkpoints import hub_storage
+from attnflow.checkpoints import hub_storage, model_info, refusals
 from attnflow.errors import CheckpointError
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
@@ -128,7 +128,7 @@ def locate(repo_id: str, revision: str | None = None, token: str | None = None) 
     """Ask the Hub for a commit and its list of files.
 
     This is asked before every load, because only the Hub can say whether this token may still read the repository.
-    Without a network, a public repository that is in the cache is still found.
+    While the Hub does not answer, a repository of the cache is still found if it was public within the last day.
 
     Args:
         repo_id: Name of the repository.
@@ -142,20 +142,16 @@ def locate(repo_id: str, revision: str | None = None, token: str | None = None) 
     if revision is not None and (not isinstance(revision, str) or not _REVISION.fullmatch(revision)):
         raise CheckpointError(f"{str(revision)[:100]!r} is not a revision; give a branch, a tag or a commit.")
     try:
-        info = huggingface_hub.HfApi().model_info(
-            repo_id, revision=revision, timeout=_TIMEOUT, files_metadata=True, token=token or False
-        )
+        info = model_info.ask(repo_id, revision, token, _TIMEOUT)
         if info.gated:  # anyone may see what is in it, and the cache would answer those who may no longer read it
-            huggingface_hub.HfApi().auth_check(info.id or repo_id, token=token or False)
+            huggingface_hub.HfApi().auth_check(info.id, token=token or False)
     except UNREACHABLE as error:
         return _locate_offline(repo_id, revision, error)
     except HfHubHTTPError as error:
         raise _refusal(repo_id, revision, error, token) from error
-    except ValueError as error:
-        raise CheckpointError(f"The Hub's answer about {repo_id} cannot be read; try again in a minute.") from error
     found = info.siblings or []
     location = Location(
-        repo_id=info.id or repo_id,
+        repo_id=check_repo_id(info.id),
         sha=info.sha or "",
         revision=revision or constants.DEFAULT_REVISION,
         token=token,
@@ -163,17 +159,20 @@ def locate(repo_id: str, revision: str | None = None, token: str | None = None) 
         files={file.rfilename: file.size or 0 for file in found},
         parameters=info.safetensors.total if info.safetensors else None,
         hashes={file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id or "" for file in found},
-        license=license_of(info.tags or []),
+        license=model_info.license_of(info.tags or []),
         task=info.pipeline_tag,
         downloads=info.downloads,
     )
     hub_storage.note_use(location.folder)
+    if info.private or info.gated:
+        hub_storage.forget_public(_public_folder(info.id))
+    else:
+        hub_storage.note_public(location.folder)
     return location
 
 
-def license_of(tags: list[str]) -> str | None:
-    """The licence among the tags of a repository."""
-    return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), None)
+def _public_folder(repo_id: str) -> Path:
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo_id, repo_type="model")
 
 
 def read_config(location: Location) -> dict[str, Any]:
@@ -318,6 +317,12 @@ def _locate_offline(repo_id: str, revision: str | None, error: Exception) -> Loc
         ) from error
     sha = Path(folder).name
     location = Location(repo_id, sha, sha, token=None, cache_dir=None, files={}, parameters=None)
+    by_choice = isinstance(error, OfflineModeIsEnabled)  # who runs this machine answers for what is on it
+    if not by_choice and not hub_storage.was_public(location.folder):
+        raise CheckpointError(
+            f"The Hugging Face Hub cannot be reached, and whether {repo_id} is still public was last asked more than a "
+            "day ago; try again in a minute, or choose one of the bundled checkpoints."
+        ) from error
     hub_storage.note_use(location.folder)
     return location
 
@@ -336,7 +341,7 @@ def _guarded(location: Location, fetch: Callable[[], T]) -> T:
     except HfHubHTTPError as error:
         raise _refusal(location.repo_id, location.sha, error, location.token) from error
     except (*UNREACHABLE, OSError) as error:
-        refused = _refusing(error)
+        refused = refusals.refusing(error)
         if refused is not None:
             raise _refusal(location.repo_id, location.sha, refused, location.token) from error
         if getattr(error, "errno", None) == errno.ENOSPC:
@@ -349,43 +354,13 @@ def _guarded(location: Location, fetch: Callable[[], T]) -> T:
         ) from error
 
 
-def _refusing(error: BaseException) -> HfHubHTTPError | None:
-    """The refusal of the Hub that huggingface_hub tells as "not in the cache either", if it was one."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, HfHubHTTPError):
-        cause = cause.__cause__
-    return cause
-
-
 def _file_name(error: Exception) -> str:
     found = re.search(r"[\w.-]+\.(?:json|safetensors|bin|txt|model)", str(error))
     return found.group() if found else "config.json"
 
 
 def _refusal(repo_id: str, revision: str | None, error: HfHubHTTPError, token: str | None) -> CheckpointError:
-    status = error.response.status_code if getattr(error, "response", None) is not None else 0
-    if isinstance(error, GatedRepoError):
-        return CheckpointError(
-            f"{repo_id} is gated: its authors give access on request; ask for it on its Hub page and sign in, "
-            "or choose an open checkpoint."
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return CheckpointError(f"{repo_id} has no revision {revision!r}; leave the revision empty for the newest one.")
-    if token and status == 401 and not isinstance(error, RepositoryNotFoundError):
-        return CheckpointError(
-            f"The Hub does not accept your sign-in, which may have ended; sign in again to load {repo_id}."
-        )
-    if isinstance(error, RepositoryNotFoundError) or status in (401, 403, 404):
-        if token:
-            return CheckpointError(
-                f"There is no checkpoint {repo_id} on the Hub that you may read; check the spelling, and whether your "
-                "account has access."
-            )
-        return CheckpointError(
-            f"There is no public checkpoint {repo_id} on the Hub; check the spelling, or sign in if it is private."
-        )
-    if status == 429:
-        return CheckpointError(f"The Hub asks for fewer requests at the moment; wait a minute, then load {repo_id}.")
-    return CheckpointError(
-        f"The Hub answered with an error ({status or type(error).__name__}) for {repo_id}; try again in a minute."
-    )
+    """What a refusal of the Hub means; what it keeps from everyone is not served either while it is down."""
+    if refusals.keeps_from_everyone(error, token):
+        hub_storage.forget_public(_public_folder(repo_id))
+    return refusals.explained(repo_id, revision, error, token)

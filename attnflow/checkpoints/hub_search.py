@@ -8,7 +8,7 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError
 
-from attnflow.checkpoints import hub
+from attnflow.checkpoints import hub, model_info
 from attnflow.checkpoints.checkpoint import check_supported
 
 _ASKED_FOR: Any = ["downloads", "pipeline_tag", "safetensors", "tags"]
@@ -66,7 +66,7 @@ def search_models(text: str, limit: int = 20) -> list[Listing]:
                 task=model.pipeline_tag,
                 parameters=model.safetensors.total if model.safetensors else None,
                 nbytes=None,
-                license=hub.license_of(model.tags or []),
+                license=model_info.license_of(model.tags or []),
                 downloads=model.downloads,
             )
             for model in found

@@ -20,6 +20,12 @@ _MARK = ".attnflow"
 _PRIVATE_SECONDS = 24 * 3600.0
 """A sign-in ends after some hours, and then nobody can find what it opened."""
 
+_PUBLIC = ".attnflow-public"
+"""A file in the folder of a repository; its time is that of the last answer of the Hub that anyone may read it."""
+_PUBLIC_SECONDS = 24 * 3600.0
+_UNFINISHED_SECONDS = 600.0
+"""Whoever still writes to a download writes more often than that."""
+
 _in_use: Counter[Path] = Counter()
 _lock = threading.Lock()
 
@@ -35,6 +41,26 @@ def note_use(folder: Path) -> None:
             (folder / _MARK).touch()
         elif (folder / _MARK).exists():
             os.utime(folder / _MARK)
+
+
+def note_public(folder: Path) -> None:
+    """Remember that the Hub just said of a repository that anyone may read it."""
+    with suppress(OSError):
+        (folder / _PUBLIC).touch()
+
+
+def forget_public(folder: Path) -> None:
+    """Remember no longer that anyone may read a repository."""
+    with suppress(OSError):
+        (folder / _PUBLIC).unlink(missing_ok=True)
+
+
+def was_public(folder: Path) -> bool:
+    """Whether the Hub said within the last day that anyone may read a repository, and nothing else since."""
+    try:
+        return (folder / _PUBLIC).stat().st_mtime > time.time() - _PUBLIC_SECONDS
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -79,6 +105,7 @@ def _make_room(cache: Path, folder: Path, wanted: int, limit: int) -> None:
             f"{limit / 1e6:,.0f} MB. Choose a smaller checkpoint."
         )
     with _lock:
+        _sweep(cache)
         kept = {place: size(place) for place in downloaded(cache) if place != folder}
         others = sum(kept.values())
         expired = time.time() - _PRIVATE_SECONDS
@@ -92,6 +119,16 @@ def _make_room(cache: Path, folder: Path, wanted: int, limit: int) -> None:
                 "The disk of this machine is taken by checkpoints that are being loaded at the moment; try again in a "
                 "minute."
             )
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what is left of downloads that a killed process did not finish; they would never be read again."""
+    for folder in downloaded(cache):
+        if not _in_use[folder]:
+            for path in (folder / "blobs").glob("*.incomplete"):
+                with suppress(OSError):
+                    if path.stat().st_mtime < time.time() - _UNFINISHED_SECONDS:
+                        path.unlink()
 
 
 def downloaded(cache: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from attnflow.methods.saliency import relevance
 from attnflow.methods.target import Target, choose_target
 from attnflow.records.trace import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.runtime import attention_hook, layers
-from attnflow.runtime.capture import capture, head_gates, model_inputs, root_position
+from attnflow.runtime.capture import capture, check_finite, head_gates, model_inputs, root_position
 from attnflow.runtime.linear import SparingLinear
 
 Baseline = Literal["mask", "mean", "pad", "zero"]
@@ -267,7 +267,10 @@ class Question:
 
     def _scored(self, logits: torch.Tensor) -> torch.Tensor:
         score = self.target.score(logits)
-        return score if self.against is None else score - self.against.score(logits)
+        if self.against is not None:
+            score = score - self.against.score(logits)
+        check_finite(self.checkpoint, score)
+        return score
 
     def _probability(self, logits: torch.Tensor) -> torch.Tensor:
         log = self.target.log_probability(logits.double())

@@ -10,7 +10,7 @@ import torch
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.records.trace import SPECIAL, Encoding
-from attnflow.runtime.capture import model_inputs
+from attnflow.runtime.capture import check_finite, model_inputs
 
 TargetKind = Literal["class", "token-class", "masked-token", "next-token"]
 
@@ -93,7 +93,9 @@ def choose_target(
         if logits is None:
             with torch.inference_mode():
                 logits = checkpoint.model(**model_inputs(encoding)).logits[0]
-        index = int((logits if position is None else logits[position]).argmax())
+        row = logits if position is None else logits[position]
+        check_finite(checkpoint, row.max())  # NaN is the largest; a language model may rule words out by -inf
+        index = int(row.argmax())
     elif kind in ("class", "token-class"):
         index = _class(checkpoint.head.labels, target)
     else:

@@ -172,10 +172,9 @@ def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head
     except Exception as error:  # an architecture that no test has run, or weights that do not fit together
         raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
     _check_recording(checkpoint, recording)
-    if not torch.isfinite(output.hidden_states[-1]).all():
-        raise CheckpointError(
-            f"{checkpoint.name} computes numbers that are not finite, so its weights are damaged; choose another one."
-        )
+    check_finite(checkpoint, *output.hidden_states, *recording.attention, *recording.head_output)
+    if trained:
+        check_finite(checkpoint, output.logits)
     return Trace(
         tokens=encoding.tokens,
         attention=shared_array(torch.cat(recording.attention)),
@@ -187,6 +186,18 @@ def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head
         labels=checkpoint.head.labels if trained else (),
         pruned=heads,
     )
+
+
+def check_finite(checkpoint: Checkpoint, *computed: torch.Tensor) -> None:
+    """Refuse what a checkpoint computes if it holds NaN or infinity.
+
+    Raises:
+        CheckpointError: If it does.
+    """
+    if not all(torch.isfinite(tensor).all() for tensor in computed):
+        raise CheckpointError(
+            f"{checkpoint.name} computes numbers that are not finite, so its weights are damaged; choose another one."
+        )
 
 
 def head_gates(checkpoint: Checkpoint, pruned: frozenset[Head]) -> torch.Tensor | None:

@@ -21,7 +21,6 @@ from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
 from attnflow.checkpoints.hub_search import Listing
 from attnflow.errors import (
     AttnflowError,
-    GoneError,
     SelectionError,
     TooLongError,
     UnsupportedArchitectureError,
@@ -131,7 +130,7 @@ class Workspace:
                 return analysis.compute(case, **values)
 
         with self._time():
-            return self._results.get(key, compute, again=(GoneError,))
+            return self._results.get(key, compute)
 
     def steps(self, analysis: Analysis[T], case: Case, **values: Any) -> Iterator[T]:
         """The same, coarse at first and finer at each step; others may come between two steps.
@@ -188,7 +187,7 @@ class Workspace:
                 trace = capture(checkpoint, encoding, pruned=heads)
             return Case(card, encoding, trace, loaded=weakref.ref(checkpoint), workspace=self)
 
-        return self._cases.get(key_of(card.ref, card.sha, encoding, heads), compute, again=(GoneError,))
+        return self._cases.get(key_of(card.ref, card.sha, encoding, heads), compute)
 
     @contextmanager
     def _working(self, case: Case, work: float) -> Iterator[None]:

@@ -37,6 +37,8 @@ HUB_MODELS = (
     "answerdotai/ModernBERT-base",
     "openai-community/gpt2",
 )
+MOST_TYPED = 200
+"""Characters that are searched for; no name on the Hub is longer."""
 MODEL_INFO = "Bundled, or any id of the Hub"
 CHANGED = "*Not analysed yet: press Analyse.*"
 PROGRESS = gr.Progress()
@@ -144,7 +146,13 @@ def _story(refs: list[str], text_a: str, text_b: str) -> str:
 
 
 def example(examples: list[Example], index: int) -> tuple[str, str, str, str, str, str]:
-    """Models, revisions and sentences of an example."""
+    """Models, revisions and sentences of an example.
+
+    Raises:
+        SelectionError: If there is no such example.
+    """
+    if not 0 <= index < len(examples):
+        raise SelectionError(f"There is no example {index}; choose one from the list.")
     chosen = examples[index]
     return chosen.model_a, "", chosen.model_b, "", chosen.text_a, chosen.text_b
 
@@ -175,10 +183,11 @@ def _head_named(card: ModelCard) -> str:
     return card.head.kind.replace("-", " ") + (f" into {many} classes" if many > 1 else "")
 
 
-def suggested(event: gr.KeyUpData) -> Any:
+def suggested(event: gr.EventData) -> Any:
     """Search the Hub for what is being typed; any id can be given without it."""
-    text = (event.input_value or "").strip()
-    if len(text) < 3 or text in BUNDLED:
+    typed = getattr(event, "input_value", None)
+    text = typed.strip() if isinstance(typed, str) else ""
+    if not 3 <= len(text) <= MOST_TYPED or text in BUNDLED:
         return gr.skip()
     found = [(" · ".join([model.repo_id, *model.facts]), model.repo_id) for model in search_models(text)]
     return gr.update(choices=[*BUNDLED, *found]) if found else gr.skip()

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from attnflow.service.cases import Run
 from attnflow.stats.flow import FlowPair
+from attnflow.views.csv_text import csv_text
 from attnflow.web.endpoints.graphs import comparison_answer
 
 
 def graph_json(a: Run, b: Run, flows: FlowPair, alpha: float) -> str:
     """Both graphs as the endpoint `compare_attention_flow` gives them."""
-    return json.dumps(comparison_answer(a, b, flows, alpha), ensure_ascii=False, indent=1)
+    return json.dumps(comparison_answer(a, b, flows, alpha), ensure_ascii=False, indent=1, allow_nan=False)
 
 
 def graph_csv(a: Run, b: Run, flows: FlowPair) -> str:
     """One line for each head of each edge; layers, heads and tokens are counted from 0."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        ["model", "sha", "layer_index", "head_index", "query", "query_text", "key", "key_text", "attention"]
-    )
+    columns = ["model", "sha", "layer_index", "head_index", "query", "query_text", "key", "key_text", "attention"]
+    return csv_text(columns, _edges(a, b, flows))
+
+
+def _edges(a: Run, b: Run, flows: FlowPair) -> Iterator[list[Any]]:
     for run, one in ((a, flows.a), (b, flows.b)):
         graph, text = one.graph, one.trace.tokens.text
         for layer, query, key, heads, weights in zip(
             graph.layer.tolist(), graph.query.tolist(), graph.key.tolist(), graph.heads, graph.weights, strict=True
         ):
             for head in heads.nonzero()[0].tolist():
-                row = [layer, head, query, text[query], key, text[key], f"{weights[head]:.6g}"]
-                writer.writerow([run.card.ref, run.card.sha, *row])
-    return file.getvalue()
+                value = float(f"{weights[head]:.6g}")
+                yield [run.card.ref, run.card.sha, layer, head, query, text[query], key, text[key], value]

@@ -9,6 +9,7 @@ from gradio.components import Component
 
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.web import events, signin
+from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import Example, load_examples
 from attnflow.web.panels import Predictions, SentenceView
@@ -71,7 +72,7 @@ class Results:
 def build() -> gr.Blocks:
     """Make the page and the endpoints; the caller launches them."""
     examples = load_examples()
-    with gr.Blocks(title=TITLE, fill_width=True) as demo:
+    with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
         with gr.Sidebar(width=340):
             controls = _sidebar(examples)
         results = _results()

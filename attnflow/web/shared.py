@@ -11,11 +11,12 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from attnflow.errors import AttnflowError, SelectionError
+from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
 from attnflow.service import cases
 from attnflow.service.cases import Run
 from attnflow.service.visitors import serving
+from attnflow.web.answering import one_sentence
 from attnflow.web.panels import SentenceView
 from attnflow.web.signin import current_visitor
 
@@ -32,6 +33,9 @@ CLICK: dict[str, Any] = {
 TYPING: dict[str, Any] = {**CLICK, "queue": False, "concurrency_limit": "default"}
 # What runs a model, perhaps for long.
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private"}
+
+FAILED = "That did not work"
+"""What the page shows above a sentence that tells of a failure."""
 
 
 @dataclass(frozen=True)
@@ -87,37 +91,27 @@ def runs_of(shown: Shown | None) -> tuple[Run, Run]:
 
 
 def told(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Run an event for its visitor, and show our own errors as one sentence; what is on the page stays."""
+    """Run an event for its visitor, and tell what fails in one sentence; what is on the page stays."""
     if inspect.isgeneratorfunction(function):
 
         @wraps(function)
         def guarded_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            steps = function(*args, **kwargs)
+            steps, over = function(*args, **kwargs), object()
             while True:
-                try:
-                    with serving(current_visitor()):  # each step anew: Gradio runs it in a context of its own
-                        values = next(steps)
-                except StopIteration:
+                with one_sentence(FAILED), serving(current_visitor()):  # anew: each step runs in a context of its own
+                    values = next(steps, over)
+                if values is over:
                     return
-                except AttnflowError as error:
-                    raise _shown_error(error) from error
                 yield values
 
         return guarded_steps
 
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            with serving(current_visitor()):
-                return function(*args, **kwargs)
-        except AttnflowError as error:
-            raise _shown_error(error) from error
+        with one_sentence(FAILED), serving(current_visitor()):
+            return function(*args, **kwargs)
 
     return guarded
-
-
-def _shown_error(error: AttnflowError) -> gr.Error:
-    return gr.Error(str(error), title="That did not work", print_exception=False)
 
 
 def missing_layers(run: Run, runs: Sequence[Run]) -> int:

@@ -1,7 +1,7 @@
 """The endpoints that programs call by name, through gradio_client, HTTP and MCP.
 
 Each is a typed function without state, in the module of its subject, with the types of its answer. Gradio does not
-check types, so every value is checked where it is used, and what is wrong comes back as one sentence (`checks`).
+check types, so every argument is checked by its annotation, and what is wrong comes back as one sentence (`checks`).
 """
 
 from __future__ import annotations

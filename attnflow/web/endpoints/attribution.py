@@ -8,15 +8,13 @@ from typing import Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.errors import SelectionError
-from attnflow.methods.hta.attribution import WRT
 from attnflow.service import cases
 from attnflow.stats.agreement import Agreement
 from attnflow.stats.relative_positions import RelativePositions
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer, TokenAnswer
-from attnflow.web.endpoints.checks import endpoint, whole_number
+from attnflow.web.endpoints.checks import endpoint
 
 
 class AttributionAnswer(TypedDict):
@@ -81,10 +79,6 @@ def hidden_token_attribution(
         probes: Random probes per token to estimate from, such as 16; exact if left out, which can take minutes for
             "input" and is refused where it would take longer.
     """
-    if wrt not in WRT:
-        raise SelectionError(f"wrt is {str(wrt)[:40]!r}; give 'input' or 'previous_layer'.")
-    layer, head = whole_number("layer", layer), whole_number("head", head)
-    probes = None if probes is None else whole_number("probes", probes)
     run = cases.run(model, sentence_a, sentence_b)
     cases.attention_map(run.trace, layer, head)  # refuses a head that is not there
     found = cases.attribution(run, wrt, probes)
@@ -120,7 +114,6 @@ def attention_vs_attribution(
         sentence_b: The second sentence; may be empty.
         probes: Random probes per token to estimate the contributions of the input from; exact if null.
     """
-    probes = None if probes is None else whole_number("probes", probes)
     run = cases.run(model, sentence_a, sentence_b)
     local, from_input = cases.attribution(run, "previous_layer"), cases.attribution(run, "input", probes)
     maps = {"attention": run.trace.attention, "previous_layer": local.values, "input": from_input.values}

@@ -1,16 +1,18 @@
-"""What every endpoint needs: our errors reach the client as one sentence, and what JSON brings is checked."""
+"""What every endpoint needs: checked arguments, its visitor, and one sentence for whatever is wrong."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 import gradio as gr
 
-from attnflow.errors import AttnflowError, SelectionError
+from attnflow.errors import SelectionError
 from attnflow.service.visitors import serving
+from attnflow.web import arguments
+from attnflow.web.answering import one_sentence
 from attnflow.web.signin import current_visitor
 
 P = ParamSpec("P")
@@ -18,12 +20,12 @@ R = TypeVar("R")
 
 
 def endpoint(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a function for its visitor, and let a client see the sentence of our own errors; Gradio hides all others.
+    """Check every argument by its annotation, run a function for its visitor, and tell what fails in one sentence.
 
     The function gets one more parameter at the end, which Gradio fills with the visitor's own Hub token: that of his
     sign-in, or what a program gave as `Client(..., oauth_token=...)`. It is no argument of the endpoint.
     """
-    signature = inspect.signature(function)
+    signature, hints = inspect.signature(function), get_type_hints(function)
     own = inspect.Parameter(
         "oauth_token", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.OAuthToken | None
     )
@@ -33,11 +35,8 @@ def endpoint(function: Callable[P, R]) -> Callable[P, R]:
         token = kwargs.pop("oauth_token", None)
         if len(args) > len(signature.parameters):
             *args, token = args  # type: ignore[assignment]
-        try:
-            with serving(current_visitor(token)):
-                return function(*args, **kwargs)
-        except AttnflowError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        with one_sentence(), serving(current_visitor(token)):
+            return function(**arguments.bound(function, hints, *args, **kwargs))
 
     guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
     guarded.__annotations__ = {**function.__annotations__, own.name: own.annotation}
@@ -53,7 +52,9 @@ def checked_heads(name: str, heads: Any) -> list[tuple[int, int]]:
     if heads is None:
         return []
     if not isinstance(heads, list | tuple) or not all(isinstance(h, list | tuple) and len(h) == 2 for h in heads):
-        raise SelectionError(f"{name} is {str(heads)[:80]!r}; give a list of [layer, head], such as [[0, 3], [2, 1]].")
+        raise SelectionError(
+            f"{name} is {arguments.came(heads)}; give a list of [layer, head], such as [[0, 3], [2, 1]]."
+        )
     return [(whole_number(f"a layer of {name}", at), whole_number(f"a head of {name}", head)) for at, head in heads]
 
 
@@ -65,5 +66,5 @@ def whole_number(name: str, value: Any) -> int:
     """
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if isinstance(value, bool) or not whole or abs(value) > 10**9:
-        raise SelectionError(f"{name} is {str(value)[:40]!r}; give a whole number, counted from 0.")
+        raise SelectionError(f"{name} is {arguments.came(value)}; give a whole number, counted from 0.")
     return int(value)

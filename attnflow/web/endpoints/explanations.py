@@ -216,7 +216,7 @@ def explained(run: Run, method: str, target: str, against: str) -> Saliency:
             pruned=run.trace.pruned,
         )
 
-    return cases.analysis(run, ("saliency", _text(method), _text(target), _text(against)), compute)
+    return cases.analysis(run, ("saliency", method, target, against), compute)
 
 
 def reported(run: Run, target: str = "", against: str = "", *, need_target: bool = False) -> Report:
@@ -229,15 +229,10 @@ def reported(run: Run, target: str = "", against: str = "", *, need_target: bool
     def compute(checkpoint: Checkpoint, encoding: Encoding) -> Report:
         return report(checkpoint, encoding, target=target or None, against=against or None, pruned=run.trace.pruned)
 
-    found = cases.analysis(run, ("report", _text(target), _text(against)), compute)
+    found = cases.analysis(run, ("report", target, against), compute)
     if need_target and found.faithfulness is None:
         raise SelectionError(found.missing)
     return found
-
-
-def _text(value: object) -> str:
-    """A parameter as part of a key; what is no text is refused where it is used."""
-    return f"{type(value).__name__} {value}"
 
 
 def saliency_answer(run: Run, found: Saliency) -> SaliencyAnswer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attnflow.service import cases
 from attnflow.stats.flow import compare_flows, flow
-from attnflow.web.endpoints.checks import checked_heads, endpoint, whole_number
+from attnflow.web.endpoints.checks import checked_heads, endpoint
 from attnflow.web.endpoints.graphs import CompareAnswer, FlowAnswer, comparison_answer, flow_answer
 
 
@@ -33,8 +33,7 @@ def attention_flow(
     """
     run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     allowed = None if heads is None else checked_heads("heads", heads)
-    start = None if root is None else whole_number("root", root)
-    return flow_answer(run, flow(run.trace, tau, alpha, root=start, heads=allowed), alpha)
+    return flow_answer(run, flow(run.trace, tau, alpha, root=root, heads=allowed), alpha)
 
 
 @endpoint
@@ -65,5 +64,4 @@ def compare_attention_flow(
     """
     a, b = (cases.run(model, sentence_a, sentence_b) for model in (model_a, model_b))
     allowed = None if heads is None else checked_heads("heads", heads)
-    start = None if root is None else whole_number("root", root)
-    return comparison_answer(a, b, compare_flows(a.trace, b.trace, tau, alpha, root=start, heads=allowed), alpha)
+    return comparison_answer(a, b, compare_flows(a.trace, b.trace, tau, alpha, root=root, heads=allowed), alpha)

@@ -12,7 +12,7 @@ from attnflow.stats.flow import flow
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ClassAnswer, ModelAnswer, TokenAnswer
-from attnflow.web.endpoints.checks import checked_heads, endpoint, whole_number
+from attnflow.web.endpoints.checks import checked_heads, endpoint
 
 TAU, ALPHA = 0.1, 0.5
 """At which `prune_heads` compares influence: the defaults of `attention_flow`."""
@@ -188,9 +188,7 @@ def pruning_curve(
     """
     run = cases.run(model, sentence_a, sentence_b)
     size = run.card.n_layers * run.card.n_heads
-    if not isinstance(order, str):
-        raise SelectionError(f"The order is {str(order)[:60]!r}; give the name of one.")
-    points = min(16, size) if steps is None else whole_number("steps", steps)
+    points = min(16, size) if steps is None else steps
     if not 1 <= points <= min(64, size):
         raise SelectionError(f"steps is {points}; give a whole number from 1 to {min(64, size)}.")
     view = head_cases.curves(run, order, points)
@@ -227,7 +225,7 @@ def head_interactions(
         head: Head, counted from 0.
     """
     run = cases.run(model, sentence_a, sentence_b)
-    at = (whole_number("layer", layer), whole_number("head", head))
+    at = (layer, head)
     view = head_cases.interactions(run, at)
     return {
         "model": answers.model_answer(run.card),

@@ -8,7 +8,7 @@ from attnflow.service import cases
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ClassAnswer, ModelAnswer, TokenAnswer
-from attnflow.web.endpoints.checks import checked_heads, endpoint, whole_number
+from attnflow.web.endpoints.checks import checked_heads, endpoint
 
 
 class PredictAnswer(TypedDict):
@@ -76,7 +76,6 @@ def attention_map(
         pruned: Heads to switch off as [layer, head], both counted from 0.
     """
     run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
-    layer, head = whole_number("layer", layer), whole_number("head", head)
     values = cases.attention_map(run.trace, layer, head)
     off = (layer, head) in run.trace.pruned
     return {

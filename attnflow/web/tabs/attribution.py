@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from attnflow.errors import SupersededError
 from attnflow.records.trace import Attribution, Head
 from attnflow.service import cases
 from attnflow.service.cases import Run
@@ -41,19 +42,15 @@ class Newest:
         self.number = 0
 
     def take(self) -> Callable[[float], None]:
-        """Become the newest; returns what to call now and then, which raises `Superseded` once this is so no more."""
+        """Become the newest; returns what to call now and then: it raises `SupersededError` once this is so no more."""
         self.number += 1
         mine = self.number
 
         def check(_: float = 0) -> None:
             if self.number != mine:
-                raise Superseded
+                raise SupersededError("Something newer was asked for.")
 
         return check
-
-
-class Superseded(Exception):
-    """Something newer was asked for."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +145,7 @@ def computed(shown: Shown, method: str, newest: Newest) -> Iterator[Any]:
             check()
             cases.attribution(run, "previous_layer")
         yield from _exact(shown, check) if method == EXACT else _estimated(shown, check)
-    except Superseded:
+    except SupersededError:
         yield gr.skip(), gr.skip()
 
 

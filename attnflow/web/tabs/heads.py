@@ -34,6 +34,7 @@ ORDERS = {**METHODS, "Greedy": "greedy"}
 MEASURES = {"probability": "probability of the prediction", "value": "score", "root-shift": "shift of the embedding"}
 _STEPS = 16
 _MOST_UNDONE = 50
+_NOTHING_TO_UNDO = "There is nothing to undo: no head was switched off or on since this pair was analysed."
 INTRO = (
     "Each cell is a head. Click one to select it on the whole page; press its × (or Delete) to switch it off in that "
     "model and see at once what changes. Heads stay off in every tab until you switch them on again."
@@ -307,12 +308,14 @@ def least(
 def stepped_back(history: list[Any]) -> list[Any]:
     """Forget the last change."""
     if len(history) < 2:
-        raise SelectionError("There is nothing to undo: no head was switched off or on since this pair was analysed.")
+        raise SelectionError(_NOTHING_TO_UNDO)
     return history[:-1]
 
 
 def undone(shown: Shown | None, history: list[Any]) -> tuple[list[Head], list[Head]]:
     """What was off before the change that is forgotten."""
+    if not history:
+        raise SelectionError(_NOTHING_TO_UNDO)
     _, a, b = history[-1]
     return sorted(a), sorted(b)
 
