@@ -7,7 +7,6 @@ unless the architecture's own class declares it or its code is known to read it,
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -33,14 +32,17 @@ READ_UNDECLARED = frozenset(
     "compress_rate_hca num_hash_layers qk_rope_head_dim swa_qk_rope_head_dim use_dsa index_topk_pattern "
     "index_topk_freq index_skip_topk_offset moe_shared_expert_intermediate_size global_head_dim "
     "num_global_key_value_heads tie_embedding block_ff_dim sparse_attention_config initializer_range "
-    "attention_windows "
+    "attention_windows num_attention_heads intermediate_size "
     # what the code of a model reads with a default of its own
     "head_dim attention_head_size embedding_size position_buckets share_att_key norm_rel_ebd conv_kernel_size "
     "conv_act conv_groups cls_dropout talking_head hidden_dropout gradient_checkpointing summary_type "
     "summary_use_proj summary_activation summary_first_dropout summary_last_dropout summary_proj_to_labels "
     "router_bias scale_decoder_outputs sliding_window original_max_position_embeddings true_hidden_size "
     "prediction_head_size attention_bias attention_dropout hidden_act final_logit_softcapping "
-    "cross_attention_hidden_size is_decoder layer_norm_eps n_layers clip_qkv".split()
+    "cross_attention_hidden_size is_decoder layer_norm_eps n_layers clip_qkv "
+    # what is read of every configuration by code that all models share
+    "is_causal tie_last_hidden_states token_classification_bias rope_parameters attention_chunk_size "
+    "unpadded_vocab_size logits_mup_width_multiplier mlp_layer_types".split()
 )
 """Keys that transformers' classes do not declare and yet understand; a test compares them with its source."""
 _OURS = frozenset("dtype torch_dtype return_dict output_attentions output_hidden_states transformers_version".split())
@@ -51,7 +53,9 @@ _CHANGE_THE_MODEL = {
     "fusion_config": "its config.json asks for other modules than its architecture has (fusion_config)",
     "transformers_weights": "its config.json names another file for its weights (transformers_weights)",
 }
+_ANY_KIND = "number text list object"
 _LONGEST_LIST, _LONGEST_TEXT, _LARGEST_NUMBER, _MOST_EXPERTS = 1_000, 1_000, 10**12, 1_024
+_WIDEST_HEAD = 8_192
 _MOST_CELLS = 10**8
 """Entries of a table with a row of positions for each head, as MPT makes one in each run."""
 _PATH = re.compile(r"[/\\~]|^\.|\.\.")
@@ -64,6 +68,7 @@ _POSITIONS = re.compile(
     r"position_embeddings$|positions$|position_buckets$|^n_ctx$|^max_seq|_length$|(?:seq|mem|clamp|reuse)_len$|max_distance$"
 )
 _EXPERTS = re.compile(r"experts?$")
+_WIDTHS = re.compile(r"head_dim$|head_size$|^d_kv$|d_head$")
 
 
 def allowed_config(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -112,7 +117,7 @@ def _allowed(
         elif key in _OURS or (key not in kinds and key not in READ_UNDECLARED):
             left_out.append(told)
         else:
-            _check_kind(told, value, kinds.get(key, "number text list object"))
+            _check_kind(told, value, kinds.get(key) or ("number" if key == "num_labels" else _ANY_KIND))
             _check_value(told, key, value)
             kept[key] = value
     return kept
@@ -149,7 +154,7 @@ def _kinds(annotation: str) -> str:
         )
         if words & names
     ]
-    return " ".join(found) or "number text list object"
+    return " ".join(found) or _ANY_KIND
 
 
 def _check_kind(told: str, value: Any, kinds: str) -> None:
@@ -176,15 +181,11 @@ def _check_value(told: str, key: str, value: Any) -> None:
             raise _RefusedError(f"its config.json gives {told} {len(item):,} {what}; at most {longest:,} can be read")
         if isinstance(item, str) and (len(item) > _LONGEST_TEXT or not (label or _plain(item))):
             raise _RefusedError(f"its config.json gives {told} as {shown(item)}, which looks like the name of a file")
-        if isinstance(item, int | float) and not abs(item) <= bound and not math.isnan(item) and not _unbounded(item):
+        # Of fractions only those that count something are bounded; a model may cut at an infinite one.
+        if isinstance(item, int if bound == _LARGEST_NUMBER else int | float) and abs(item) > bound:
             raise _RefusedError(
                 f"its config.json asks for {shown(item)} {what} ({told}); at most {bound:,} can be analysed"
             )
-
-
-def _unbounded(value: float) -> bool:
-    """Fractions of any size, infinity among them, count nothing: some models cut at an infinite time."""
-    return isinstance(value, float) and not value.is_integer()
 
 
 def _plain(text: str) -> bool:
@@ -200,6 +201,7 @@ def _bound(key: str) -> tuple[str, int]:
         (_HEADS, "heads", limits.MAX_HEADS),
         (_POSITIONS, "positions", limits.MAX_POSITIONS),
         (_EXPERTS, "experts", _MOST_EXPERTS),
+        (_WIDTHS, "numbers in a head", _WIDEST_HEAD),
     ):
         if names.search(key):
             return what, most

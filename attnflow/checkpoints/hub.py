@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -35,6 +34,7 @@ from huggingface_hub.file_download import repo_folder_name
 
 from attnflow import limits, progress
 from attnflow.checkpoints import hub_storage
+from attnflow.checkpoints.plain_json import read_object
 from attnflow.checkpoints.repository_files import TEXT_FILES, WEIGHTS
 from attnflow.errors import CheckpointError
 
@@ -200,12 +200,9 @@ def parse_config(path: Path, name: str) -> dict[str, Any]:
         CheckpointError: If it is missing or no JSON object.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{name} has no readable config.json, so it is no Transformer checkpoint.") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"The config.json of {name} is not an object, so it is no Transformer checkpoint.")
-    return config
+        return read_object(path, most_bytes=_LARGEST_CONFIG)
+    except ValueError as error:
+        raise CheckpointError(f"The config.json of {name} {error}, so it is no Transformer checkpoint.") from error
 
 
 @contextmanager

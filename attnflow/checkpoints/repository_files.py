@@ -132,7 +132,9 @@ def _told(file: str, name: str) -> Iterator[None]:
 
 def _cleaned(file: str, path: Path, name: str) -> tuple[dict[str, Any], tuple[str, ...] | list[str]]:
     if file == CONFIG:
-        return config_rules.allowed_config(read_object(path, most_bytes=_LARGEST_CONFIG), name)
+        kept, left_out = config_rules.allowed_config(read_object(path, most_bytes=_LARGEST_CONFIG), name)
+        tokenizer_rules.check_class(kept.get("tokenizer_class"))
+        return kept, left_out
     return SETTINGS[file](read_object(path, most_bytes=_LARGEST_SETTINGS, most_values=10**6))
 
 

@@ -132,13 +132,15 @@ def _is_scored(entry: Any) -> bool:
 
 
 def check_class(name: Any) -> None:
-    """Refuse the name of a class of transformers that is no fast tokenizer; a name it does not know says nothing.
+    """Refuse the name of a class of transformers that is no fast tokenizer; one that it does not know says nothing.
 
     transformers calls `from_pretrained` of whatever it has under that name, a model or a tokenizer that runs a program.
 
     Raises:
         ValueError: With the reason.
     """
+    if name is None:
+        return
     name = _checked_text("tokenizer_class", name)
     for known in (name, name.removesuffix("Fast")):
         if known in dir(transformers):
@@ -151,7 +153,7 @@ def check_class(name: Any) -> None:
 def _allowed(found: Mapping[str, Any], rule: Callable[[str, Any], Any]) -> tuple[dict[str, Any], list[str]]:
     kept, left_out = {}, []
     for key, value in found.items():
-        if key == "tokenizer_class" and rule is _setting:
+        if key == "tokenizer_class":
             check_class(value)
         allowed = rule(key, value)
         if allowed is _LEFT_OUT:
