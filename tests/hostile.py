@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, 
 
 SECRET = "correct-horse-battery-staple"
 """What is written in the files that must not be read."""
+
+TAKEN_AS_A_PATH = ("vocab", "merges", "entity_vocab", "tags_dict")
+"""Arguments of tokenizers that may be the name of a file, besides those that say so."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,8 @@ def arguments_that_take_a_path() -> dict[str, list[str]]:
             arguments |= {"vocab", "vocab_file", "tokenizer_file"} | set(
                 getattr(tokenizer_class, "vocab_files_names", ())
             )
-            found[name] = sorted(a for a in arguments if a.endswith("_file") or a in _TAKEN_AS_A_PATH)
+            found[name] = sorted(a for a in arguments if a.endswith("_file") or a in TAKEN_AS_A_PATH)
     return found
-
-
-_TAKEN_AS_A_PATH = ("vocab", "merges", "entity_vocab", "tags_dict")
 
 
 # ---- files that name other files
@@ -401,6 +402,13 @@ def _bytes(file: str, size: int, text: bytes) -> Callable[[Path, Canary], None]:
     return change
 
 
+def _packed(folder: Path, canary: Canary) -> None:
+    """Weights as an archive of a thousandth of their size."""
+    (folder / "model.safetensors").unlink()
+    with zipfile.ZipFile(folder / "pytorch_model.bin", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(20 * 10**6))
+
+
 def _sparse(file: str, size: int) -> Callable[[Path, Canary], None]:
     """A file that is large and takes no room."""
 
@@ -409,6 +417,10 @@ def _sparse(file: str, size: int) -> Callable[[Path, Canary], None]:
             os.truncate(out.fileno(), size)
 
     return change
+
+
+def _mixture(folder: Path, canary: Canary) -> None:
+    edit(folder, "config.json", model_type="mixtral", num_local_experts=1_000, num_hidden_layers=100)
 
 
 def _configs() -> Iterator[Hostile]:
@@ -422,6 +434,12 @@ def _configs() -> Iterator[Hostile]:
         ("layers-of-bart", _config("bart", encoder_layers=huge), "layers"),
         ("decoder-layers", _config("t5", num_decoder_layers=huge), "layers"),
         ("groups", _config("albert", num_hidden_groups=huge), "layers"),
+        (
+            "groups-of-layers",
+            _config("albert", num_hidden_groups=200, inner_group_num=200),
+            "40,000 layers in all groups",
+        ),
+        ("experts", (_mixture, "llama"), "100,000 experts in all layers"),
         ("inner-groups", _config("albert", inner_group_num=huge), "layers"),
         ("repeats", _config("gpt_neo", attention_types=[[["global"], 10**9]]), "asks for 1,000,000,000 layers"),
         ("long-repeats", _config("gpt_neo", attention_types=[[["global"] * 5_000, 100]]), "at most 1,000 can be read"),
@@ -434,7 +452,7 @@ def _configs() -> Iterator[Hostile]:
         (
             "positions-of-mpt-heads",
             _config("mpt", max_seq_len=10**6, n_heads=128, d_model=1024),
-            "128 heads at 1,000,000",
+            "128,000,000 heads at all positions",
         ),
         ("positions-of-deberta", _config("deberta", max_relative_positions=huge), "positions"),
         ("buckets", _config("deberta-v2", position_buckets=huge), "positions"),
@@ -466,6 +484,7 @@ SIZES = [
     Hostile("sentencepiece-bytes", _sparse("spm.model", 40 * 10**6), "spm.model of .* has 40.0 MB"),
     Hostile("vocabulary-lines", _bytes("vocab.txt", 5 * 10**6, b"a\n"), "2,500,000 lines"),
     Hostile("settings-bytes", _sparse("tokenizer_config.json", 10**7), "10.0 MB; at most"),
+    Hostile("packed-weights", _packed, "pytorch_model.bin is packed and holds 20 MB"),
     Hostile("extra-ids", _settings(tokenizer_class="T5Tokenizer", extra_ids=10**9), "extra_ids as 1,000,000,000"),
     Hostile("offset", _settings(tokenizer_class="PegasusTokenizer", offset=10**9), "offset as 1,000,000,000"),
     Hostile(

@@ -21,16 +21,18 @@ from urllib.parse import urlsplit
 
 import pytest
 from huggingface_hub import constants
-from transformers import CONFIG_MAPPING, MODEL_MAPPING, PreTrainedConfig
+from transformers import CONFIG_MAPPING, MODEL_MAPPING, PreTrainedConfig, TokenizersBackend
+from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 
 from attnflow import CheckpointError, TextError, capture, encode, limits, load_checkpoint
 from attnflow.checkpoints.checkpoint import ASSETS, check_supported
-from attnflow.checkpoints.config_rules import READ_UNDECLARED
+from attnflow.checkpoints.config_rules import READ_UNDECLARED, allowed_config
 from attnflow.checkpoints.repository_files import staged
+from attnflow.checkpoints.tokenizer_rules import allowed_settings
 from attnflow.runtime.capture import trace_bytes
 from tests.checkpoints import PAIR, make_checkpoint
 from tests.conftest import forget_models
-from tests.hostile import READING, SECRET, SIZES, Canary, arguments_that_take_a_path, edit
+from tests.hostile import READING, SECRET, SIZES, TAKEN_AS_A_PATH, Canary, arguments_that_take_a_path, edit
 from tests.pipelines import ALL
 
 pytestmark = pytest.mark.usefixtures("empty_caches")
@@ -252,11 +254,31 @@ def test_what_was_left_out_is_told(honest, tmp_path):
         *loaded.left_out
     }
     assert "config.json: gradient_checkpointing" not in loaded.left_out
-    assert load_checkpoint("demo/finetuned").left_out == (
-        "config.json: dtype",
-        "config.json: transformers_version",
-        "tokenizer_config.json: backend",
-    )
+    assert load_checkpoint("demo/finetuned").left_out == ("config.json: dtype", "tokenizer_config.json: backend")
+
+
+def test_a_name_that_tells_which_tokenizer_is_meant_is_read():
+    for key, value, kept in (
+        ("_name_or_path", "deepseek-ai/DeepSeek-R1-Distill-Llama-8B", True),
+        ("_name_or_path", "deepseek-ai/deepseek-r1-distill-llama-/../../etc", False),
+        ("_name_or_path", "lab/other", False),
+        ("model_name", "camembertv2-base", True),
+        ("model_name", "other", False),
+        ("transformers_version", "4.30.0.dev0", True),
+    ):
+        found, left_out = allowed_config({"model_type": "bert", key: value}, "it")
+        assert (found.get(key) == value, left_out) == (kept, () if kept else (key,))
+
+
+def test_no_setting_is_left_out_that_a_fast_tokenizer_takes():
+    never = {"self", "args", "kwargs", "_spm_precompiled_charsmap", "backend", *TAKEN_AS_A_PATH}
+    for name in arguments_that_take_a_path():
+        tokenizer_class = tokenizer_class_from_name(name)
+        if issubclass(tokenizer_class, TokenizersBackend):
+            taken = set(inspect.signature(tokenizer_class.__init__).parameters) - never
+            settings = dict.fromkeys(argument for argument in taken if not argument.endswith("_file"))
+            _, left_out = allowed_settings({key: [0] * 4 if key.endswith("_box") else None for key in settings})
+            assert left_out == [], name
 
 
 # What the code of a model computes itself, or reads of a configuration inside another one.

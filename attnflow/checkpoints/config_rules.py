@@ -10,10 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from fnmatch import fnmatch
 from functools import cache
 from typing import Any
 
 from transformers import CONFIG_MAPPING, PreTrainedConfig
+from transformers.models.auto.tokenization_auto import (
+    MODEL_IDS_TO_TOKENIZERS_BACKEND,
+    MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS,
+)
 
 from attnflow import limits
 from attnflow.checkpoints.plain_json import kind_of, shown
@@ -45,7 +50,7 @@ READ_UNDECLARED = frozenset(
     "unpadded_vocab_size logits_mup_width_multiplier mlp_layer_types".split()
 )
 """Keys that transformers' classes do not declare and yet understand; a test compares them with its source."""
-_OURS = frozenset("dtype torch_dtype return_dict output_attentions output_hidden_states transformers_version".split())
+_OURS = frozenset("dtype torch_dtype return_dict output_attentions output_hidden_states".split())
 """Declared keys that are left out, because whoever runs the model decides them."""
 _CHANGE_THE_MODEL = {
     "quantization_config": "its weights are quantised; the analyses need them in full",
@@ -56,8 +61,6 @@ _CHANGE_THE_MODEL = {
 _ANY_KIND = "number text list object"
 _LONGEST_LIST, _LONGEST_TEXT, _LARGEST_NUMBER, _MOST_EXPERTS = 1_000, 1_000, 10**12, 1_024
 _WIDEST_HEAD = 8_192
-_MOST_CELLS = 10**8
-"""Entries of a table with a row of positions for each head, as MPT makes one in each run."""
 _PATH = re.compile(r"[/\\~]|^\.|\.\.")
 _LAYER_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _LAYERS = re.compile(
@@ -69,6 +72,14 @@ _POSITIONS = re.compile(
 )
 _EXPERTS = re.compile(r"experts?$")
 _WIDTHS = re.compile(r"head_dim$|head_size$|^d_kv$|d_head$")
+_PRODUCTS = (
+    ((_HEADS, _POSITIONS), 10**8, "heads at all positions"),  # MPT makes a table of them in each run
+    ((_LAYERS, _EXPERTS), 20_000, "experts in all layers"),
+    ((re.compile("^num_hidden_groups$"), re.compile("^inner_group_num$")), 1_000, "layers in all groups"),
+    ((_LAYERS, re.compile("^num_feedforward_networks$")), 1_000, "networks in all layers"),
+    (tuple(map(re.compile, ("^H_cycles$", "^L_cycles$", "^num_layers_per_stack$"))), 1_000, "layers in all cycles"),
+)
+"""Sizes that are fine alone and may be too many together: names, how many, of what."""
 
 
 def allowed_config(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -85,7 +96,6 @@ def allowed_config(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any]
     try:
         left_out: list[str] = []
         kept = _allowed(config, CONFIG_MAPPING[config["model_type"]], "", left_out)
-        _check_together(kept)
     except _RefusedError as error:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: {error}. Choose another checkpoint.") from None
     return kept, tuple(left_out)
@@ -114,13 +124,26 @@ def _allowed(
                 index: _allowed(layer, config_class, f"{told}.{index}.", left_out) if isinstance(layer, dict) else layer
                 for index, layer in value.items()
             }
+        elif _tells_the_tokenizer(key, value):
+            kept[key] = value
         elif key in _OURS or (key not in kinds and key not in READ_UNDECLARED):
             left_out.append(told)
         else:
             _check_kind(told, value, kinds.get(key) or ("number" if key == "num_labels" else _ANY_KIND))
             _check_value(told, key, value)
             kept[key] = value
+    _check_together(kept)
     return kept
+
+
+def _tells_the_tokenizer(key: str, value: Any) -> bool:
+    """Whether a name is one of those by which transformers knows that the tokenizer's class in the files is wrong."""
+    if not isinstance(value, str):
+        return False
+    if key == "model_name":
+        return value in MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS
+    known = (fnmatch(value.lower(), pattern) for pattern in MODEL_IDS_TO_TOKENIZERS_BACKEND)
+    return key == "_name_or_path" and re.fullmatch(r"[\w.-]+/[\w.-]+", value) is not None and any(known)
 
 
 def _nested_class(declared: Any, value: dict[str, Any], told: str) -> type[PreTrainedConfig]:
@@ -218,14 +241,9 @@ def _everything(value: Any) -> Iterator[Any]:
 
 
 def _check_together(config: dict[str, Any]) -> None:
-    """Refuse sizes that are fine alone and make a table that is not."""
-    largest = {
-        names: max((v for k, v in config.items() if names.search(k) and type(v) is int), default=1)
-        for names in (_HEADS, _POSITIONS)
-    }
-    heads, positions = largest[_HEADS], largest[_POSITIONS]
-    if heads * positions > _MOST_CELLS:
-        raise _RefusedError(
-            f"its config.json asks for {heads:,} heads at {positions:,} positions; {_MOST_CELLS:,} pairs of both can "
-            "be analysed"
-        )
+    for factors, most, what in _PRODUCTS:
+        product = 1
+        for names in factors:
+            product *= max((v for k, v in config.items() if names.search(k) and type(v) is int), default=1)
+        if product > most:
+            raise _RefusedError(f"its config.json asks for {product:,} {what}; at most {most:,} can be analysed")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ def _stage_weights(folder: Path, target: Path, name: str) -> None:
     if first is None:
         raise CheckpointError(f"{name} has no weights as safetensors or PyTorch .bin; choose a checkpoint that has.")
     if not first.endswith(".json"):
-        (target / first).symlink_to(_own(folder / first, folder, name))
+        _link_weights(folder / first, target, name)
         return
     try:
         places = read_object(_own(folder / first, folder, name), most_bytes=_LARGEST_INDEX)["weight_map"]
@@ -172,5 +173,19 @@ def _stage_weights(folder: Path, target: Path, name: str) -> None:
             )
         if not shard.endswith(Path(first.removesuffix(".index.json")).suffix) or (target / shard).exists():
             raise CheckpointError(f"The weights of {name} cannot be read: {first} names {shown(shard)}.")
-        (target / shard).symlink_to(_own(folder / shard, folder, name))
+        _link_weights(folder / shard, target, name)
     (target / first).write_text(json.dumps({"metadata": {}, "weight_map": places}), encoding="utf-8")
+
+
+def _link_weights(path: Path, target: Path, name: str) -> None:
+    """Link a file of weights, unless it is an archive that becomes larger as it is read: torch packs nothing."""
+    own = _own(path, path.parent, name)
+    if path.suffix == ".bin" and zipfile.is_zipfile(own):
+        with zipfile.ZipFile(own) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+        if unpacked > own.stat().st_size:
+            raise CheckpointError(
+                f"The weights of {name} cannot be read: {path.name} is packed and holds {unpacked / 1e6:,.0f} MB. "
+                "Choose a repository with safetensors."
+            )
+    (target / path.name).symlink_to(own)

@@ -23,7 +23,7 @@ _SWITCHES = frozenset(
     "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output do_basic_tokenize do_lower_case "
     "keep_accents legacy legacy_behaviour only_label_first_subword predict_timestamps remove_space split_by_punct "
     "split_special_tokens strip_accents tokenize_chinese_chars trim_offsets use_default_system_prompt "
-    "fix_mistral_regex".split()
+    "fix_mistral_regex token_type_ids_include_special_tokens".split()
 )
 _NUMBERS = {
     **dict.fromkeys(("extra_ids", "offset"), 10_000),  # so many tokens are made
@@ -42,11 +42,12 @@ _TEXTS = {
     "language": r"\w{1,20}",
     "task": r"\w{1,40}",
     "token_type_ids_pattern": r"\w{1,40}",
+    "special_tokens_pattern": r"\w{1,40}",
     "wordpieces_prefix": r"[#\w]{1,10}",
     "tokenizer_class": r"[A-Za-z]\w{0,79}",
 }
 _BOXES = frozenset("cls_token_box sep_token_box pad_token_box".split())
-_TOKEN = re.compile(r"[a-z]\w{0,60}_token")
+_TOKEN = re.compile(r"[a-z]\w{0,60}_token|mask_token_sent")
 _TOKEN_SWITCHES = frozenset("lstrip rstrip single_word normalized special".split())
 _LONGEST_TOKEN, _MOST_TOKENS = 1_000, 100_000
 _TYPES = {"WordPiece", "WordLevel", "BPE", "Unigram"}
