@@ -48,3 +48,17 @@ WAITING_OF_ONE = 8
 """Analyses of one visitor's pages that wait at the same time."""
 LONG_OPERATIONS = 0.3e12
 """Work that takes more is long, some ten seconds on two cores: it does not take the last place from short work."""
+MAX_LAYERS = _whole_number("ATTNFLOW_MAX_LAYERS", 200)
+"""Layers of one checkpoint."""
+MAX_HEADS = _whole_number("ATTNFLOW_MAX_HEADS", 256)
+"""Heads of one layer."""
+MAX_LABELS = _whole_number("ATTNFLOW_MAX_LABELS", 10_000)
+"""Classes of a task head."""
+MAX_POSITIONS = _whole_number("ATTNFLOW_MAX_POSITIONS", 2_000_000)
+"""Tokens that a checkpoint may say it can read: some architectures make tables of that length."""
+MAX_VOCABULARY = _whole_number("ATTNFLOW_MAX_VOCABULARY", 1_000_000)
+"""Entries of a vocabulary; the largest well-known one, of XLM-V, has 901,629."""
+MAX_TOKENIZER_BYTES = _whole_number("ATTNFLOW_MAX_TOKENIZER_MB", 50) * 10**6
+"""One file of a tokenizer; in memory it takes about ten times as much. Gemma's, with 262,144 entries, has 33 MB."""
+MAX_TRACE_BYTES = _whole_number("ATTNFLOW_MAX_TRACE_MB", 500) * 10**6
+"""What one run records; while it runs it takes about twice as much."""

@@ -33,7 +33,7 @@ from transformers import (
 
 from attnflow import limits
 from attnflow.cache import BoundedCache
-from attnflow.checkpoints import hub
+from attnflow.checkpoints import config_rules, hub, repository_files
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
 from attnflow.methods.saliency import relevance
@@ -65,7 +65,6 @@ _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
 }
 _INTERFACE = ("biogpt", "stablelm")
 """Architectures that use the attention interface, although transformers does not say so of them."""
-_MOST_LAYERS = 200
 _TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
 
 
@@ -113,6 +112,8 @@ class Checkpoint:
     """Whether the model is the encoder of an encoder-decoder, whose decoder is left out."""
     license: str | None = None
     """As the model card on the Hub names it."""
+    left_out: tuple[str, ...] = ()
+    """Entries of its files that were not read, such as `config.json: auto_map`."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -180,11 +181,13 @@ def _load_location(location: hub.Location) -> Checkpoint:
             f"{limits.MAX_DOWNLOAD_BYTES / 1e6:,.0f} MB. Choose a smaller checkpoint."
         )
     _check_size(location.parameters or 0, location.repo_id)
+    repository_files.check_sizes(location.files, location.repo_id)
     with hub.downloaded(location) as folder:
         return replace(_read(folder, location.repo_id, location.sha), license=location.license)
 
 
 def _load_folder(folder: Path, name: str) -> Checkpoint:
+    repository_files.check_links(folder, name)
     config = hub.parse_config(folder / "config.json", name)
     check_supported(config, name)
     sha = _content_hash(folder)
@@ -220,10 +223,6 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
         reason = "its weights are quantised; the analyses need them in full"
     elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"
-    elif not isinstance(_layers(config), int) or isinstance(_layers(config), bool):
-        reason = f"its config.json gives {str(_layers(config))[:40]!r} for its layers; it must be a whole number"
-    elif not 0 < _layers(config) <= _MOST_LAYERS:
-        reason = f"its config.json asks for {_layers(config)} layers; from 1 to {_MOST_LAYERS} can be analysed"
     elif kind in watched_attention.MODEL_TYPES:
         reason = watched_attention.refusal(config)
     elif kind not in (*ENCODERS, *_INTERFACE):
@@ -233,20 +232,14 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             reason = f"the attention of {kind} cannot be recorded through transformers' attention interface"
     if reason:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: {reason}. Choose another checkpoint.")
-
-
-def _layers(config: Mapping[str, Any]) -> Any:
-    """Number of layers as the configuration gives it; 1 where it leaves it to the architecture's default."""
-    for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
-        if name in config:
-            return config[name]
-    return 1
+    config_rules.allowed_config(config, name)
 
 
 def _read(folder: Path, name: str, sha: str) -> Checkpoint:
     """Read model and tokenizer from a folder whose configuration has been checked; its files may hold anything."""
     try:
-        return _read_files(folder, name, sha)
+        with repository_files.staged(folder, name) as files:
+            return replace(_read_files(files.folder, name, sha), left_out=files.left_out)
     except (CheckpointError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the tokenizers library is no Exception
@@ -302,10 +295,11 @@ def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
         implementation = "eager" if watched else attention_hook.NAME
         # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
         with torch.device("meta"):
-            parameters = loader.from_config(config, attn_implementation=implementation).num_parameters()
+            empty = loader.from_config(config, attn_implementation=implementation)
     except Exception as error:  # a configuration may hold anything
         raise CheckpointError(f"The config.json of {name} describes no model ({brief(error)}).") from error
-    _check_size(parameters, name)
+    _check_size(empty.num_parameters(), name)
+    _check_tables(empty, name)
     try:
         model, report = loader.from_pretrained(
             folder,
@@ -356,6 +350,22 @@ def _check_size(parameters: int, name: str) -> None:
         raise CheckpointError(
             f"{name} has {parameters / 1e6:,.0f} million parameters; this machine takes at most "
             f"{limits.MAX_PARAMETERS / 1e6:,.0f} million. Choose a smaller checkpoint."
+        )
+
+
+def _check_tables(empty: PreTrainedModel, name: str) -> None:
+    """Refuse what is not among the parameters: masks and positions as tables, and scores of a whole vocabulary."""
+    size = 4 * empty.num_parameters() + sum(table.numel() * table.element_size() for table in empty.buffers())
+    if size > 4 * limits.MAX_PARAMETERS:
+        raise CheckpointError(
+            f"{name} takes {size / 1e6:,.0f} MB with the tables of positions that its config.json asks for; this "
+            f"machine takes at most {4 * limits.MAX_PARAMETERS / 1e6:,.0f} MB. Choose a smaller checkpoint."
+        )
+    entries = getattr(empty.config.get_text_config(), "vocab_size", 0)
+    if isinstance(entries, int) and entries > limits.MAX_VOCABULARY:
+        raise CheckpointError(
+            f"The config.json of {name} asks for a vocabulary of {entries:,} entries; this machine takes at most "
+            f"{limits.MAX_VOCABULARY:,}. Choose another checkpoint."
         )
 
 

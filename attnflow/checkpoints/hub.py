@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -35,16 +34,12 @@ from huggingface_hub.file_download import repo_folder_name
 
 from attnflow import limits, progress
 from attnflow.checkpoints import hub_storage, model_info, refusals
+from attnflow.checkpoints.plain_json import read_object
+from attnflow.checkpoints.repository_files import TEXT_FILES, WEIGHTS
 from attnflow.errors import CheckpointError
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
 _REVISION = re.compile(r"[\w][\w./-]{0,127}")
-_TEXT_FILES = (
-    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model", "sentencepiece.bpe.model"),
-    "tokenizer.model",
-)
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _LARGEST_CONFIG = 10**6
 _TIMEOUT = 15.0
 _TOLD_EVERY = 0.3
@@ -93,7 +88,7 @@ class Location:
     @property
     def weight_files(self) -> list[str]:
         """The files that hold the weights: safetensors where there are any, else the `.bin` files."""
-        for first in _WEIGHTS:
+        for first in WEIGHTS:
             if first in self.files:
                 shards = re.compile(re.escape(first.split(".")[0]) + r"-\d+-of-\d+\." + first.split(".")[1])
                 return [first, *(name for name in self.files if first.endswith(".json") and shards.fullmatch(name))]
@@ -102,7 +97,7 @@ class Location:
     @property
     def wanted(self) -> list[str]:
         """All files that are downloaded."""
-        return [*_TEXT_FILES, *(self.weight_files or [*_WEIGHTS, "model-*.safetensors"])]
+        return [*TEXT_FILES, *(self.weight_files or [*WEIGHTS, "model-*.safetensors"])]
 
     @property
     def wanted_bytes(self) -> int:
@@ -204,12 +199,9 @@ def parse_config(path: Path, name: str) -> dict[str, Any]:
         CheckpointError: If it is missing or no JSON object.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{name} has no readable config.json, so it is no Transformer checkpoint.") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"The config.json of {name} is not an object, so it is no Transformer checkpoint.")
-    return config
+        return read_object(path, most_bytes=_LARGEST_CONFIG)
+    except ValueError as error:
+        raise CheckpointError(f"The config.json of {name} {error}, so it is no Transformer checkpoint.") from error
 
 
 @contextmanager
@@ -235,7 +227,6 @@ def downloaded(location: Location) -> Iterator[Path]:
                 )
             )
         _check_contents(folder, location)
-        _check_index(folder, location.repo_id)
         progress.tell(f"Loading {location.repo_id} into memory", 1)
         yield folder
 
@@ -283,21 +274,6 @@ def _digest(path: Path, like: str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
         blob = file.read()
     return hashlib.sha1(b"blob %d\0" % len(blob) + blob, usedforsecurity=False).hexdigest()
-
-
-def _check_index(folder: Path, name: str) -> None:
-    """Refuse sharded weights whose index names anything but files beside it."""
-    for index in folder.glob("*.index.json"):
-        try:
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-            raise CheckpointError(f"The weights of {name} cannot be read: {index.name} is no index.") from error
-        for shard in shards:
-            if not isinstance(shard, str) or Path(shard).name != shard or not (folder / shard).exists():
-                raise CheckpointError(
-                    f"{name} lacks weights of its own model: {index.name} names {str(shard)[:80]!r}, which is not "
-                    "there."
-                )
 
 
 def _private_cache(token: str) -> str:

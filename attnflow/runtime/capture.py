@@ -158,7 +158,9 @@ def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head
         SelectionError: If a pruned head does not exist.
         UnsupportedArchitectureError: If the model does not run all its layers through the attention interface.
         CheckpointError: If the model cannot be run, or computes numbers that are not finite.
+        TextError: If the trace would be larger than `limits.MAX_TRACE_BYTES`.
     """
+    _check_trace(checkpoint, len(encoding.tokens))
     heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
     gates = head_gates(checkpoint, heads)
     trained = checkpoint.head.classifies_texts
@@ -197,6 +199,32 @@ def check_finite(checkpoint: Checkpoint, *computed: torch.Tensor) -> None:
     if not all(torch.isfinite(tensor).all() for tensor in computed):
         raise CheckpointError(
             f"{checkpoint.name} computes numbers that are not finite, so its weights are damaged; choose another one."
+        )
+
+
+def trace_bytes(checkpoint: Checkpoint, size: int) -> int:
+    """How many bytes a trace of so many tokens takes: attention `[L,H,T,T]`, hidden `[L+1,T,D]`, heads `[L,T,H,K]`.
+
+    The last is told by the configuration, or as wide as the model; attention is by far the most of a long text.
+    """
+    config = checkpoint.model.config.get_text_config()
+    wide = getattr(config, "head_dim", None) or getattr(config, "d_kv", None)
+    outputs = checkpoint.n_heads * wide if isinstance(wide, int) else checkpoint.width
+    of_layer = checkpoint.n_heads * size**2 + checkpoint.width * size + outputs * size
+    return 4 * (checkpoint.n_layers * of_layer + checkpoint.width * size)
+
+
+def _check_trace(checkpoint: Checkpoint, size: int) -> None:
+    taken = trace_bytes(checkpoint, size)
+    if taken > limits.MAX_TRACE_BYTES:
+        fits = next(
+            (fewer for fewer in range(size - 1, 1, -1) if trace_bytes(checkpoint, fewer) <= limits.MAX_TRACE_BYTES), 0
+        )
+        remedy = f"shorten the text to {fits} tokens" if fits else "choose a smaller model"
+        raise TextError(
+            f"{checkpoint.name} has {checkpoint.n_layers} layers of {checkpoint.n_heads} heads, and their attention on "
+            f"{size} tokens takes {taken / 1e6:,.0f} MB; this machine takes at most "
+            f"{limits.MAX_TRACE_BYTES / 1e6:,.0f} MB for one run. Please {remedy}."
         )
 
 

@@ -13,7 +13,8 @@ def specialise(module: nn.Module, behaviour: type) -> None:
     Done once, at load: while a model serves, nothing on it is changed. A copy of the module keeps its methods bound to
     itself, as it would not if its `forward` were replaced.
     """
-    module.__class__ = _joined(behaviour, type(module))
+    if not isinstance(module, behaviour):  # some activations are one object for all models
+        module.__class__ = _joined(behaviour, type(module))
 
 
 @cache
