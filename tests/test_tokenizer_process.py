@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+import attnflow.checkpoints.checkpoint
 from attnflow import CheckpointError, TextError, encode, limits, load_checkpoint
-from attnflow.cache import BoundedCache
 from attnflow.checkpoints import tokenizer_messages, tokenizer_process
 from attnflow.checkpoints.tokenizer_process import ChildReader
 from attnflow.checkpoints.tokenizer_reader import LocalReader, read_here
@@ -173,7 +173,7 @@ def test_what_takes_too_long_to_read_is_one_sentence(hostile, monkeypatch):
     with pytest.raises(
         CheckpointError, match=r"takes more than 1 seconds when it is read and was ended; choose another"
     ):
-        load_checkpoint(hostile("is_large", entries=1_500_000))
+        load_checkpoint(hostile("is_large", entries=500_000))
 
 
 def test_a_bystander_is_served_while_a_text_hangs(hostile, repo, monkeypatch):
@@ -227,7 +227,6 @@ def test_processes_that_were_ended_from_outside_start_anew(repo, empty_caches):
     shutil.rmtree(checkpoint.tokenizer._folder)
     tokenizer_process.close()
     with pytest.raises(CheckpointError, match="cannot be loaded"):
-        checkpoint.tokenizer._connections.close()
         encode(checkpoint, HARMLESS)
 
 
@@ -346,13 +345,11 @@ def test_its_processes_end_with_the_checkpoint(end, hub, folders, repo, empty_ca
     del checkpoint
     assert mine <= set(processes()), "the cache keeps it"
     if end == "evicted":
-        monkeypatch.setattr("attnflow.checkpoint._loaded.max_bytes", size + 1)
+        monkeypatch.setattr("attnflow.checkpoint._loaded.max_bytes", int(1.5 * size))
         hub.add(f"{repo}-next", folders["bert"])
         load_checkpoint(f"{repo}-next")
     else:
-        monkeypatch.setattr(
-            "attnflow.checkpoints.checkpoint._loaded", BoundedCache(10**9, lambda loaded: loaded.nbytes)
-        )
+        attnflow.checkpoint._loaded._values.clear()
     assert eventually(lambda: not mine & set(processes()))
     assert eventually(lambda: not [number for number in mine if Path(f"/proc/{number}").exists()]), (
         "not even its number"
@@ -361,9 +358,10 @@ def test_its_processes_end_with_the_checkpoint(end, hub, folders, repo, empty_ca
 
 SERVER = """
 import os, sys, threading
+sys.modules["torch"] = None  # starts sooner
 from pathlib import Path
+from attnflow import tokenizer_process as process
 from attnflow.tokenizer_process import ChildReader
-import attnflow.tokenizer_process as process
 reader = ChildReader(Path(sys.argv[1]), "x")
 reader.pair("Anna", None, 9)
 threading.Thread(target=reader.pair, args=("q" * 2500, None, 9), daemon=True).start()
