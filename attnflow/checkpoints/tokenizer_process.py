@@ -48,12 +48,20 @@ class _Breeder:
         """Number of a new child, and the socket that it serves; OSError or EOFError if this process is dead."""
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
-            self.orders.settimeout(_PATIENCE)
-            socket.send_fds(self.orders, [tokenizer_messages.encode_number(tokenizer_messages.FORK)], [theirs.fileno()])
-            answer = self.orders.recv(8)
+            try:
+                return self._fork(theirs), ours
+            except BaseException:
+                ours.close()
+                self.orders.close()  # an answer that comes later would be taken for that to another order
+                raise
+
+    def _fork(self, theirs: socket.socket) -> int:
+        self.orders.settimeout(_PATIENCE)
+        socket.send_fds(self.orders, [tokenizer_messages.encode_number(tokenizer_messages.FORK)], [theirs.fileno()])
+        answer = self.orders.recv(8)
         if len(answer) < 8:
             raise EOFError
-        return int.from_bytes(answer, "big", signed=True), ours
+        return int.from_bytes(answer, "big", signed=True)
 
     def kill(self, number: int) -> None:
         """End a child, whatever it does; nothing happens if it has ended."""
@@ -88,8 +96,11 @@ class _Nursery(_Breeder):
     def close(self) -> None:
         """End it with all that came of it."""
         self.orders.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_PATIENCE)
+        try:
+            self._process.wait(_PATIENCE / 10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 _nursery: _Nursery | None = None
@@ -120,6 +131,21 @@ def close() -> None:
         nursery, _nursery = _nursery, None
     if nursery is not None and nursery.owner == os.getpid():
         nursery.close()
+
+
+def _fork_keeper() -> tuple[_Nursery, int, socket.socket]:
+    """A new child of the nursery, and that; of a new one, if it was ended from outside."""
+    global _nursery
+    for _ in range(2):
+        nursery = _warm_nursery()
+        try:
+            return nursery, *nursery.fork()
+        except (OSError, EOFError):
+            with _starting:
+                if _nursery is nursery:
+                    _nursery = None
+                    nursery.close()
+    raise CheckpointError("No process for a tokenizer can be started on this machine at the moment; try again later.")
 
 
 atexit.register(close)
@@ -209,9 +235,8 @@ class ChildReader:
         with self._turn:
             number, connection = self._answerer()
             try:
-                connection.settimeout(limits.TOKENIZER_SECONDS)
-                tokenizer_messages.send(connection, (method, arguments, limits.TOKENIZER_SECONDS))
-                return self._result(connection, limits.TOKENIZER_SECONDS, checked, "on this text")
+                seconds = limits.TOKENIZER_SECONDS
+                return self._result(connection, (method, arguments, seconds), seconds, checked, "on this text")
             except BaseException:  # whatever it was, the next text finds a tokenizer to which nothing has happened
                 self._connections.close_answerer()
                 if self._connections.keeper is not None:
@@ -224,32 +249,29 @@ class ChildReader:
         if kept is not None and _is_silent(kept[1]):
             return kept
         self._connections.close_answerer()
-        try:
-            if self._connections.keeper is None:
-                raise EOFError
-            made = self._connections.keeper.fork()
-        except (OSError, EOFError):  # it was ended from outside: nothing strange ever runs in it
+        made = self._fork_answerer()
+        if made is None:  # the keeper was ended from outside: nothing strange ever runs in it
             self._facts = self._read()
-            if self._connections.keeper is None:
-                raise CheckpointError(self._broken("when it is read")) from None
-            made = self._connections.keeper.fork()
+            made = self._fork_answerer()
+        if made is None:
+            raise CheckpointError(self._broken("when it is read"))
         self._connections.answerer = made
         return made
+
+    def _fork_answerer(self) -> tuple[int, socket.socket] | None:
+        keeper = self._connections.keeper
+        try:
+            return None if keeper is None else keeper.fork()
+        except (OSError, EOFError):
+            return None
 
     def _read(self) -> TokenizerFacts:
         self._connections.close()
         seconds = limits.TOKENIZER_READING_SECONDS
+        nursery, number, connection = _fork_keeper()
+        order = {"folder": os.path.abspath(self._folder), "name": self._name, "bytes": limits.TOKENIZER_BYTES}
         try:
-            nursery = _warm_nursery()
-            number, connection = nursery.fork()
-        except (OSError, EOFError):  # it was ended from outside a moment ago
-            close()
-            nursery = _warm_nursery()
-            number, connection = nursery.fork()
-        try:
-            order = {"folder": os.path.abspath(self._folder), "name": self._name}
-            tokenizer_messages.send(connection, order | {"bytes": limits.TOKENIZER_BYTES, "seconds": seconds})
-            facts = self._result(connection, seconds, _facts, "when it is read")
+            facts = self._result(connection, order | {"seconds": seconds}, seconds, _facts, "when it is read")
         except BaseException:
             connection.close()
             nursery.kill(number)
@@ -258,8 +280,11 @@ class ChildReader:
         self._connections.number, self._connections.keeper = number, _Breeder(connection)
         return facts
 
-    def _result(self, connection: socket.socket, seconds: int, checked: Callable[[Any], T], when: str) -> T:
+    def _result(self, connection: socket.socket, order: Any, seconds: int, checked: Callable[[Any], T], when: str) -> T:
+        """What a process answers to an order, checked; any failure as a sentence."""
         try:
+            connection.settimeout(seconds)
+            tokenizer_messages.send(connection, order)
             answer = tokenizer_messages.receive(connection, seconds)
             if answer.get("error", ""):
                 raise CheckpointError(" ".join(str(answer["error"])[:1000].split()))
