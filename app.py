@@ -8,6 +8,7 @@ import os
 import transformers
 
 from attnflow import limits
+from attnflow.checkpoints import tokenizer_process
 from attnflow.web.answering import HANDLERS
 from attnflow.web.page import THEME, build
 
@@ -26,4 +27,5 @@ LAUNCH = {
 }
 
 if __name__ == "__main__":
+    tokenizer_process.warm()  # so that the first visitor need not wait for it
     demo.launch(**LAUNCH, server_port=int(os.environ["PORT"]) if "PORT" in os.environ else None)

@@ -28,6 +28,12 @@ MAX_PARAMETERS = _whole_number("ATTNFLOW_MAX_PARAMETERS", 1_000_000_000)
 """Parameters of one checkpoint; each takes four bytes of memory."""
 MODEL_CACHE_BYTES = _whole_number("ATTNFLOW_MODEL_CACHE_MB", 6_000) * 10**6
 """Memory for loaded checkpoints."""
+TOKENIZER_BYTES = _whole_number("ATTNFLOW_TOKENIZER_MB", 1_000) * 10**6
+"""Memory that one tokenizer of the Hub may take, while it is read and while it cuts a text."""
+TOKENIZER_READING_SECONDS = _whole_number("ATTNFLOW_TOKENIZER_READING_SECONDS", 30)
+"""Time to read it."""
+TOKENIZER_SECONDS = _whole_number("ATTNFLOW_TOKENIZER_SECONDS", 5)
+"""Time for one text."""
 TRACE_CACHE_BYTES = _whole_number("ATTNFLOW_TRACE_CACHE_MB", 500) * 10**6
 """Memory for recorded traces."""
 QUEUE = _whole_number("ATTNFLOW_QUEUE", 32)

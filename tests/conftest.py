@@ -59,7 +59,7 @@ def hub() -> Iterator[HubServer]:
 
 def forget_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Load every checkpoint anew."""
-    fresh = BoundedCache[Checkpoint](10**9, lambda loaded: 4 * loaded.n_parameters)
+    fresh = BoundedCache[Checkpoint](10**9, lambda loaded: loaded.nbytes)
     monkeypatch.setattr("attnflow.checkpoints.checkpoint._loaded", fresh)
 
 

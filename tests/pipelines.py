@@ -123,7 +123,7 @@ def tokenize(case: Case) -> None:
         found.append(text[tokens.span[members, 0].min() : tokens.span[members, 1].max()])
     assert found == WORDS
     if case.encoding.separator is None:
-        assert case.encoding.inputs["input_ids"].tolist() == case.checkpoint.tokenizer(*PAIR)["input_ids"]
+        assert case.encoding.inputs["input_ids"].tolist() == case.checkpoint.tokenizer.tokenizer(*PAIR)["input_ids"]
 
 
 @contextmanager

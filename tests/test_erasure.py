@@ -32,7 +32,7 @@ def slow(checkpoint, encoding, values, target):
         top = int(np.ceil(fraction * len(words)))
         for kind, removed in enumerate((order[:top], order[top:])):
             ids, mask = inputs["input_ids"].clone(), inputs["attention_mask"].clone()
-            ids[0, removed] = checkpoint.tokenizer.mask_token_id
+            ids[0, removed] = checkpoint.tokenizer.facts.mask
             mask[0, removed] = 0
             result[0, kind, f] = probability() - probability(input_ids=ids)
             result[1, kind, f] = probability() - probability(attention_mask=mask)

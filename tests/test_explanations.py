@@ -123,7 +123,7 @@ def test_occlusion_is_the_text_with_each_word_masked(checkpoints, name):
         whole = checkpoint.model(**inputs).logits[0, 2]
         for token in np.flatnonzero(encoding.tokens.sentence >= 0):
             ids = inputs["input_ids"].clone()
-            ids[0, token] = checkpoint.tokenizer.mask_token_id
+            ids[0, token] = checkpoint.tokenizer.facts.mask
             expected[token] = whole - checkpoint.model(**{**inputs, "input_ids": ids}).logits[0, 2]
     np.testing.assert_allclose(found.values, expected, atol=1e-4)
     assert np.abs(expected).max() > 1e-2

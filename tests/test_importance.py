@@ -193,7 +193,7 @@ def test_ablation_of_a_masked_token_is_a_loop_of_single_removals(tasks):
     checkpoint = tasks["masked-lm"]
     encoding = encode(checkpoint, "Anna gave the [MASK] to a friend.")
     position = encoding.tokens.piece.index("[MASK]")
-    target = checkpoint.tokenizer.convert_tokens_to_ids("the")
+    target = checkpoint.tokenizer.id_of("the")
 
     def loss(gates):
         with torch.inference_mode(), attention_hook.record(gates):

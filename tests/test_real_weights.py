@@ -35,7 +35,7 @@ def test_a_trained_encoder_equals_transformers(folder, trace):
     checkpoint = load_checkpoint(folder)
     assert (checkpoint.n_layers, checkpoint.n_heads, checkpoint.head.kind) == (6, 12, "none")
     model = AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
-    inputs = checkpoint.tokenizer(*PAIR, return_tensors="pt")
+    inputs = checkpoint.tokenizer.tokenizer(*PAIR, return_tensors="pt")
     with torch.no_grad():
         expected = model(**inputs, output_attentions=True, output_hidden_states=True)
     np.testing.assert_allclose(trace.attention, torch.cat(expected.attentions), rtol=1e-5, atol=1e-6)

@@ -89,7 +89,7 @@ def test_a_layer_that_writes_into_what_it_was_given_is_spared_nothing(checkpoint
 def test_a_text_that_ends_in_padding_is_read_where_the_model_reads_it(checkpoints, text, monkeypatch):
     monkeypatch.setattr(sweeps, "SPARING_WIDTH", 0)
     checkpoint, gates = checkpoints["gpt2"], some_gates()
-    assert checkpoint.tokenizer.pad_token == "<pad>"
+    assert checkpoint.tokenizer.tokenizer.pad_token == "<pad>"
     collect(Sweep(checkpoint, encode(checkpoint, "A text before.")), gates[:3])
     encoding = encode(checkpoint, text)
     expected = one_by_one(checkpoint, encoding, gates)

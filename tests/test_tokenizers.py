@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attnflow import TextError, encode, merge_words, pair_traces
+from attnflow.checkpoints.tokenizer_reader import LocalReader
 from attnflow.records.trace import SPECIAL
 from attnflow.records.words import join_words, word_spans
 from tests.checkpoints import make_tokenizer
@@ -27,7 +28,7 @@ TEXTS = st.text(st.sampled_from(SIGNS), max_size=24) | st.text(st.characters(exc
 def readers(checkpoints):
     """A checkpoint for each kind of tokenizer; only its tokenizer matters here."""
     bert = checkpoints["bert"]
-    return {kind: replace(bert, tokenizer=make_tokenizer(kind), max_tokens=10_000) for kind in KINDS}
+    return {kind: replace(bert, tokenizer=LocalReader(make_tokenizer(kind), kind), max_tokens=10_000) for kind in KINDS}
 
 
 def encoded(reader, text_a, text_b, monkeypatch=None):

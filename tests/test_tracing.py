@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from attnflow import SelectionError, TextError, capture, encode
+from attnflow.checkpoints.tokenizer_reader import LocalReader
 from attnflow.errors import UnsupportedArchitectureError
 from attnflow.records.trace import SPECIAL
 from attnflow.runtime import attention_hook
@@ -151,10 +152,10 @@ def test_tokens_show_the_original_text(name, checkpoints):
     ],
 )
 def test_sentences_without_a_pair_format_are_kept_apart(given, separator, shown, checkpoints):
-    tokenizer = copy.deepcopy(checkpoints["gpt2"].tokenizer)
+    tokenizer = copy.deepcopy(checkpoints["gpt2"].tokenizer.tokenizer)
     for name, value in given.items():
         setattr(tokenizer, name, value)
-    encoding = encode(dataclasses.replace(checkpoints["gpt2"], tokenizer=tokenizer), *PAIR)
+    encoding = encode(dataclasses.replace(checkpoints["gpt2"], tokenizer=LocalReader(tokenizer, "gpt2")), *PAIR)
     assert encoding.separator == separator
     tokens = encoding.tokens
     between = np.flatnonzero(tokens.sentence == SPECIAL)
@@ -172,7 +173,7 @@ def test_a_pair_format_is_left_as_it_is(checkpoints):
     for name in ("bert", "roberta"):
         encoding = encode(checkpoints[name], *PAIR)
         assert encoding.separator is None
-        assert encoding.inputs["input_ids"].tolist() == checkpoints[name].tokenizer(*PAIR)["input_ids"]
+        assert encoding.inputs["input_ids"].tolist() == checkpoints[name].tokenizer.tokenizer(*PAIR)["input_ids"]
     assert encode(checkpoints["gpt2"], PAIR[0]).separator is None
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,13 +29,13 @@ from transformers import (
     AutoModelForTokenClassification,
     PreTrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, repository_files
-from attnflow.checkpoints.tokenizer_files import read_tokenizer
+from attnflow.checkpoints.tokenizer_process import read_apart
+from attnflow.checkpoints.tokenizer_reader import TokenizerReader, read_here
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
 from attnflow.methods.saliency import relevance
 from attnflow.runtime import attention_hook, layers, watched_attention
@@ -94,7 +95,7 @@ class Checkpoint:
     sha: str
     """Commit of the Hub, or for local files a hash of their contents; 40 hexadecimal digits."""
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: TokenizerReader
     architecture: str
     """Class of the model in transformers, such as `BertForSequenceClassification`."""
     n_layers: int
@@ -121,12 +122,17 @@ class Checkpoint:
         return self.name, self.sha
 
     @property
+    def nbytes(self) -> int:
+        """Memory of its weights and its tokenizer."""
+        return 4 * self.n_parameters + self.tokenizer.nbytes
+
+    @property
     def padding(self) -> int | None:
         """The token that fills up a batch, as the model knows it; None if it knows none."""
         return self.model.config.get_text_config().pad_token_id
 
 
-_loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: 4 * loaded.n_parameters)
+_loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: loaded.nbytes)
 
 
 def load_checkpoint(
@@ -183,7 +189,8 @@ def _load_location(location: hub.Location) -> Checkpoint:
     _check_size(location.parameters or 0, location.repo_id)
     repository_files.check_sizes(location.files, location.repo_id)
     with hub.downloaded(location) as folder:
-        return replace(_read(folder, location.repo_id, location.sha), license=location.license)
+        reading = partial(read_apart, folder, location.repo_id)
+        return replace(_read(folder, location.repo_id, location.sha, reading), license=location.license)
 
 
 def _load_folder(folder: Path, name: str) -> Checkpoint:
@@ -191,7 +198,7 @@ def _load_folder(folder: Path, name: str) -> Checkpoint:
     config = hub.parse_config(folder / "config.json", name)
     check_supported(config, name)
     sha = _content_hash(folder)
-    return _loaded.get((str(folder), sha), lambda: _read(folder, name, sha))
+    return _loaded.get((str(folder), sha), lambda: _read(folder, name, sha, partial(read_here, name=name)))
 
 
 def _content_hash(folder: Path) -> str:
@@ -235,19 +242,25 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
     config_rules.allowed_config(config, name)
 
 
-def _read(folder: Path, name: str, sha: str) -> Checkpoint:
-    """Read model and tokenizer from a folder whose configuration has been checked; its files may hold anything."""
+def _read(folder: Path, name: str, sha: str, reading: Callable[[Path], TokenizerReader]) -> Checkpoint:
+    """Read model and tokenizer from a folder whose configuration has been checked; its files may hold anything.
+
+    Args:
+        folder: The stranger's.
+        name: What the checkpoint is called.
+        sha: Its commit.
+        reading: Reads the tokenizer from the folder that stands in for the stranger's while this lasts.
+    """
     try:
         with repository_files.staged(folder, name) as files:
-            return replace(_read_files(files.folder, name, sha), left_out=files.left_out)
+            return replace(_read_files(files.folder, name, sha, reading(files.folder)), left_out=files.left_out)
     except (CheckpointError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the tokenizers library is no Exception
         raise CheckpointError(f"{name} cannot be loaded ({brief(error)}); choose another checkpoint.") from error
 
 
-def _read_files(folder: Path, name: str, sha: str) -> Checkpoint:
-    tokenizer = read_tokenizer(folder, name)
+def _read_files(folder: Path, name: str, sha: str, tokenizer: TokenizerReader) -> Checkpoint:
     model, head = _read_model(folder, name)
     relevance.install(model)
     config, encoder_alone = model.config.get_text_config(), model.config.model_type in ENCODERS
@@ -272,10 +285,10 @@ def _read_files(folder: Path, name: str, sha: str) -> Checkpoint:
     )
 
 
-def _root(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Literal["first", "last"]:
+def _root(model: PreTrainedModel, tokenizer: TokenizerReader) -> Literal["first", "last"]:
     """Where the task reads: in T5's encoder, which has no token for it, the token that ends the text stands in."""
     if model.config.model_type in ENCODERS:
-        return "first" if tokenizer("a").input_ids[0] in tokenizer.all_special_ids else "last"
+        return "first" if tokenizer.facts.marks_start else "last"
     causal = any(getattr(module, "is_causal", False) for module in model.modules())
     return "last" if causal or model.config.model_type in watched_attention.READ_LAST else "first"
 
@@ -383,7 +396,7 @@ def head_kind(architectures: list[str]) -> HeadKind:
     return "none"
 
 
-def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+def _longest_input(model: PreTrainedModel, tokenizer: TokenizerReader) -> int:
     """Most pieces that the position embeddings and the tokenizer allow."""
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:  # relative positions have no bound
@@ -392,4 +405,4 @@ def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
         # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             positions -= module.padding_idx + 1
-    return min(positions, tokenizer.model_max_length)
+    return min(positions, tokenizer.facts.longest)

@@ -80,12 +80,13 @@ def check_links(folder: Path, name: str) -> None:
 
 
 @contextmanager
-def staged(folder: Path, name: str) -> Iterator[ReadFiles]:
+def staged(folder: Path, name: str, *, weights: bool = True) -> Iterator[ReadFiles]:
     """Make the folder that is read in place of a stranger's; it lasts as long as this context.
 
     Args:
         folder: The stranger's, with a `config.json` that `checkpoint.check_supported` has accepted.
         name: What the checkpoint is called, for errors.
+        weights: Whether the weights are read, too; not for a tokenizer.
 
     Raises:
         CheckpointError: If a file is not what it must be.
@@ -106,7 +107,8 @@ def staged(folder: Path, name: str) -> Iterator[ReadFiles]:
                 kept, dropped = _cleaned(file, path, name)
             left_out += [f"{file}: {key}" for key in dropped]
             (target / file).write_text(json.dumps(kept), encoding="utf-8")
-        _stage_weights(folder, target, name)
+        if weights:
+            _stage_weights(folder, target, name)
         yield ReadFiles(target, tuple(left_out))
 
 

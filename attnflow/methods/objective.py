@@ -28,7 +28,7 @@ def has_task(checkpoint: Checkpoint, encoding: Encoding) -> bool:
     """Whether the checkpoint predicts something of this text: a trained head, and a mask where one is needed."""
     if not checkpoint.head.trained:
         return False
-    mask = checkpoint.tokenizer.mask_token_id
+    mask = checkpoint.tokenizer.facts.mask
     return checkpoint.head.kind != "masked-lm" or bool((encoding.inputs["input_ids"] == mask).any())
 
 

@@ -92,14 +92,14 @@ class Question:
         """
         if self.baseline == "zero":
             return np.zeros_like(self.hidden)
-        tokenizer, embeddings = self.checkpoint.tokenizer, self.checkpoint.model.get_input_embeddings()
+        facts, embeddings = self.checkpoint.tokenizer.facts, self.checkpoint.model.get_input_embeddings()
         inputs, words = model_inputs(self.encoding), torch.from_numpy(self.words)
         with torch.inference_mode():
             vectors = embeddings(inputs.pop("input_ids"))
             if self.baseline == "mean":
                 vectors[0, words] = embeddings(torch.arange(embeddings.num_embeddings)).mean(dim=0)
             else:
-                token = tokenizer.mask_token_id if self.baseline == "mask" else tokenizer.pad_token_id
+                token = facts.mask if self.baseline == "mask" else facts.pad
                 vectors[0, words] = embeddings(torch.tensor(token))
         # As vectors, because some models take positions from where the padding is.
         return self._entering(inputs_embeds=vectors, **inputs)
@@ -346,8 +346,8 @@ def check_baseline(checkpoint: Checkpoint, baseline: str | None) -> Baseline:
     Raises:
         SelectionError: If it has no such token.
     """
-    tokenizer = checkpoint.tokenizer
-    lacking = {"mask": tokenizer.mask_token_id is None, "pad": tokenizer.pad_token_id is None}
+    facts = checkpoint.tokenizer.facts
+    lacking = {"mask": facts.mask is None, "pad": facts.pad is None}
     usable = [name for name in get_args(Baseline) if not lacking.get(name)]
     if baseline is None:
         return usable[0]
@@ -360,7 +360,7 @@ def check_baseline(checkpoint: Checkpoint, baseline: str | None) -> Baseline:
 
 def words_of(checkpoint: Checkpoint, encoding: Encoding) -> NDArray[np.bool_]:
     """`[T]`: the tokens that stand for text; special tokens do not, even if someone wrote them in the text."""
-    tokenizer = checkpoint.tokenizer
-    special = set(tokenizer.all_special_ids) - {tokenizer.mask_token_id, tokenizer.unk_token_id}
+    facts = checkpoint.tokenizer.facts
+    special = facts.special - {facts.mask, facts.unknown}
     written = np.isin(encoding.inputs["input_ids"], list(special))
     return (encoding.tokens.sentence != SPECIAL) & ~written

@@ -101,7 +101,7 @@ def choose_target(
     else:
         index = _token(checkpoint, target)
     by_class = kind in ("class", "token-class")
-    name = checkpoint.head.labels[index] if by_class else checkpoint.tokenizer.convert_ids_to_tokens(index)
+    name = checkpoint.head.labels[index] if by_class else checkpoint.tokenizer.pieces([index])[0]
     return Target(kind, index, name or str(index), position, checkpoint.head.problem)
 
 
@@ -121,12 +121,12 @@ def _position(checkpoint: Checkpoint, encoding: Encoding, kind: TargetKind, posi
         return size - 1
     if kind == "token-class":
         return int((encoding.tokens.sentence != SPECIAL).argmax())
-    mask = checkpoint.tokenizer.mask_token_id
-    masked = (encoding.inputs["input_ids"] == mask).nonzero()[0]
-    if mask is None or not len(masked):
+    facts = checkpoint.tokenizer.facts
+    masked = (encoding.inputs["input_ids"] == facts.mask).nonzero()[0]
+    if facts.mask is None or not len(masked):
         raise SelectionError(
-            f"{checkpoint.name} predicts masked words; write {checkpoint.tokenizer.mask_token or '[MASK]'} in the "
-            "sentence in place of the word to predict."
+            f"{checkpoint.name} predicts masked words; write {facts.mask_token or '[MASK]'} in the sentence in place "
+            "of the word to predict."
         )
     return int(masked[0])
 
@@ -153,11 +153,11 @@ def _token(checkpoint: Checkpoint, target: str | int) -> int:
     if not isinstance(target, str):
         raise SelectionError(f"The target is {str(target)[:60]!r}; give a token.")
     # As the next word of a text, as an entry of the vocabulary, or as the beginning of a text.
-    word, start = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (f" {target.strip()}", target))
-    for ids in (word, [tokenizer.get_vocab().get(target)], start):
-        if len(ids) == 1 and ids[0] not in (None, tokenizer.unk_token_id):
+    word, start = (tokenizer.ids(text) for text in (f" {target.strip()}", target))
+    for ids in (word, [tokenizer.id_of(target)], start):
+        if len(ids) == 1 and ids[0] not in (None, tokenizer.facts.unknown):
             return ids[0]
-    pieces = tokenizer.convert_ids_to_tokens(start)
+    pieces = [str(piece) for piece in tokenizer.pieces(start)]
     raise SelectionError(
         f"{target[:60]!r} is not one token of {checkpoint.name}, which cuts it into {_listed(pieces)}; "
         "give a target that is one token."

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import Checkpoint
@@ -38,27 +37,8 @@ def encode(checkpoint: Checkpoint, text_a: str, text_b: str | None = None) -> En
         ('[CLS]', 'Anna', 'met', 'Paul', '.', '[SEP]')
     """
     text_a, text_b = _checked_texts(text_a, text_b)
-    try:
-        encoded = checkpoint.tokenizer(
-            text_a, text_b, return_offsets_mapping=True, return_attention_mask=True, truncation=False, verbose=False
-        )
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a panic of the tokenizers library is no Exception
-        raise CheckpointError(f"The tokenizer of {checkpoint.name} fails on this text ({brief(error)}).") from error
-    sentence = [SPECIAL if part is None else part for part in encoded.sequence_ids()]
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    columns = {name: list(encoded[name]) for name in names if name in encoded}
-    offsets = list(encoded["offset_mapping"])
-    separator = None
-    if (0, 1) in zip(sentence, sentence[1:], strict=False):
-        separator, ids = _separator(checkpoint.tokenizer)
-        place = sentence.index(1)
-        sentence[place:place] = [SPECIAL] * len(ids)
-        offsets[place:place] = [(0, 0)] * len(ids)
-        for name, values in columns.items():
-            values[place:place] = ids if name == "input_ids" else [values[place - 1]] * len(ids)
-    size = len(sentence)
+    made = checkpoint.tokenizer.pair(text_a, text_b, checkpoint.max_tokens)
+    size, sentence = made.count, [SPECIAL if part is None else part for part in made.sentence]
     if size > checkpoint.max_tokens:
         raise TextError(
             f"This text is {size} tokens long for {checkpoint.name}; the limit is {checkpoint.max_tokens}. "
@@ -66,23 +46,10 @@ def encode(checkpoint: Checkpoint, text_a: str, text_b: str | None = None) -> En
         )
     if 0 not in sentence:
         raise TextError(f"The tokenizer of {checkpoint.name} finds nothing in the first sentence; write a word in it.")
-    pieces = checkpoint.tokenizer.convert_ids_to_tokens(columns["input_ids"])
-    tokens = _place(pieces, sentence, offsets, (text_a, text_b or ""))
-    inputs = {name: np.asarray(values, np.int64) for name, values in columns.items()}
+    tokens = _place(made.pieces, sentence, made.offsets, (text_a, text_b or ""))
+    inputs = {name: np.asarray(values, np.int64) for name, values in made.inputs.items()}
     _check_vocabulary(checkpoint, inputs["input_ids"])
-    return Encoding(text_a, text_b, tokens, inputs, separator)
-
-
-def _separator(tokenizer: PreTrainedTokenizerBase) -> tuple[str, list[int]]:
-    """What goes between two sentences, for a reader and as entries of the vocabulary."""
-    for token, index in (
-        (tokenizer.sep_token, tokenizer.sep_token_id),
-        (tokenizer.eos_token, tokenizer.eos_token_id),
-    ):
-        if index is not None:
-            return str(token), [index]
-    ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
-    return ("line break", ids) if ids else ("", [])
+    return Encoding(text_a, text_b, tokens, inputs, made.separator)
 
 
 def _checked_texts(text_a: str, text_b: str | None) -> tuple[str, str | None]:

@@ -77,7 +77,7 @@ def measured(checkpoint: Checkpoint, row: Row) -> Found:
 
 
 def _ids(checkpoint: Checkpoint, row: Row) -> list[int]:
-    return checkpoint.tokenizer(row.text_a, row.text_b)["input_ids"]
+    return checkpoint.tokenizer.tokenizer(row.text_a, row.text_b)["input_ids"]
 
 
 def main() -> None:

@@ -1,0 +1,63 @@
+"""Checks what a tokenizer's process answers: whoever spoiled its memory decides what it says.
+
+Each function gives what it was given back, or raises a ValueError, TypeError or KeyError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from attnflow.checkpoints.tokenizer_reader import PairPieces, TokenizerFacts
+
+_LONGEST_PIECE = 1_000
+"""Characters of what a piece is called."""
+
+
+def _expect(true: bool) -> None:
+    if not true:
+        raise ValueError
+
+
+def numbers(found: Any, most: int = 2**31 - 1) -> list[int]:
+    """Numbers of pieces or characters."""
+    _expect(isinstance(found, list) and all(type(number) is int and 0 <= number <= most for number in found))
+    return found
+
+
+def names(found: Any, count: int) -> list[str | None]:
+    """Names of pieces, as many as expected."""
+    _expect(isinstance(found, list) and len(found) == count)
+    _expect(all(name is None or (isinstance(name, str) and len(name) <= _LONGEST_PIECE) for name in found))
+    return found
+
+
+def facts(found: Any) -> TokenizerFacts:
+    """What a tokenizer tells of itself."""
+    _expect(set(found) == {field.name for field in fields(TokenizerFacts)})
+    numbers([found["size"]])
+    numbers([found[name] for name in ("mask", "pad", "unknown") if found[name] is not None])
+    _expect(type(found["longest"]) is int and type(found["marks_start"]) is bool)
+    names([found["mask_token"]], 1)
+    return TokenizerFacts(**(found | {"special": frozenset(numbers(found["special"]))}))
+
+
+def pair(found: Any, text_a: str, text_b: str, most: int) -> PairPieces:
+    """A pair whose lists fit each other and the texts."""
+    count = numbers([found["count"]])[0]
+    if count > most and not found["pieces"]:
+        return PairPieces(count)
+    lists = [found["pieces"], found["sentence"], found["offsets"], *found["inputs"].values()]
+    _expect(all(isinstance(values, list) and len(values) == count for values in lists))
+    _expect(set(found["inputs"]) - {"token_type_ids"} == {"input_ids", "attention_mask"})
+    for values in found["inputs"].values():
+        numbers(values)
+    _expect(None not in names(found["pieces"], count))
+    _expect(all(part is None or (type(part) is int and part in (0, 1)) for part in found["sentence"]))
+    offsets = [tuple(numbers(span)) for span in found["offsets"]]
+    for part, span in zip(found["sentence"], offsets, strict=True):
+        length = max(len(text_a), len(text_b)) if part is None else len(text_b if part else text_a)
+        _expect(len(span) == 2 and span[0] <= span[1] <= length)
+    separator = found["separator"]
+    names([separator], 1)
+    return PairPieces(count, found["inputs"], found["pieces"], found["sentence"], offsets, separator)

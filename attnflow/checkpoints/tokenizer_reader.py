@@ -1,0 +1,183 @@
+"""What attnflow asks of a checkpoint's tokenizer: facts, and texts to pieces, as plain data wherever it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from transformers import PreTrainedTokenizerBase
+
+from attnflow.checkpoints.tokenizer_files import read_tokenizer
+from attnflow.errors import CheckpointError, brief
+
+ENTRY_BYTES = 500
+"""Memory of one entry of a vocabulary and what belongs to it, measured over BPE, WordPiece and Unigram of 30,000."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TokenizerFacts:
+    """What does not depend on a text."""
+
+    size: int
+    """Above the number of every piece."""
+    longest: int
+    """Most pieces it was made for; 10^30 if it does not say."""
+    special: frozenset[int]
+    """The pieces that stand for no text."""
+    mask: int | None
+    mask_token: str | None
+    pad: int | None
+    unknown: int | None
+    marks_start: bool
+    """Whether it writes a special token before a text."""
+
+
+@dataclass(frozen=True)
+class PairPieces:
+    """A sentence pair as a tokenizer writes it; lists along the pieces, all empty if there are too many of them."""
+
+    count: int
+    """How many pieces there are."""
+    inputs: dict[str, list[int]] = field(default_factory=dict)
+    """`input_ids`, `attention_mask` and, where the tokenizer makes them, `token_type_ids`."""
+    pieces: list[str] = field(default_factory=list)
+    sentence: list[int | None] = field(default_factory=list)
+    """0, 1, or None for what belongs to no sentence."""
+    offsets: list[tuple[int, int]] = field(default_factory=list)
+    """Characters of its sentence."""
+    separator: str | None = None
+    """What was put between two sentences that would have run together; empty if there is nothing to put there."""
+
+
+class TokenizerReader(Protocol):
+    """A checkpoint's tokenizer, in this process or in another; each call raises CheckpointError where it fails."""
+
+    @property
+    def facts(self) -> TokenizerFacts:
+        """What does not depend on a text."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        ...
+
+    def pair(self, text_a: str, text_b: str | None, most: int) -> PairPieces:
+        """A sentence pair with its special tokens; counted only, if it has more than `most` pieces."""
+        ...
+
+    def ids(self, text: str) -> list[int]:
+        """The pieces of a text without special tokens."""
+        ...
+
+    def pieces(self, ids: Iterable[int]) -> list[str | None]:
+        """What pieces are called; None for a number that is none."""
+        ...
+
+    def id_of(self, piece: str) -> int | None:
+        """The number of a piece, if it is one."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LocalReader:
+    """A tokenizer of transformers in this process, where it may take any time and memory."""
+
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    """Of the checkpoint, for errors."""
+    facts: TokenizerFacts = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "facts", self._guarded(self._facts, "cannot be loaded"))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, by the size of its vocabulary."""
+        return self.facts.size * ENTRY_BYTES
+
+    def pair(self, text_a: str, text_b: str | None, most: int) -> PairPieces:
+        """A sentence pair with its special tokens; counted only, if it has more than `most` pieces."""
+        return self._guarded(lambda: self._pair(text_a, text_b, most))
+
+    def ids(self, text: str) -> list[int]:
+        """The pieces of a text without special tokens."""
+        return self._guarded(lambda: list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]))
+
+    def pieces(self, ids: Iterable[int]) -> list[str | None]:
+        """What pieces are called; None for a number that is none."""
+        return self._guarded(lambda: [self.tokenizer.convert_ids_to_tokens(index) for index in ids])
+
+    def id_of(self, piece: str) -> int | None:
+        """The number of a piece, if it is one."""
+        return self._guarded(lambda: self.tokenizer.get_vocab().get(piece))
+
+    def _guarded(self, call: Callable[[], T], what: str = "fails on this text") -> T:
+        try:
+            return call()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of the tokenizers library is no Exception
+            raise CheckpointError(f"The tokenizer of {self.name} {what} ({brief(error)}).") from error
+
+    def _facts(self) -> TokenizerFacts:
+        made = self.tokenizer
+        start = made("a")["input_ids"]
+        return TokenizerFacts(
+            size=max(made.get_vocab().values(), default=-1) + 1,
+            longest=int(made.model_max_length),
+            special=frozenset(made.all_special_ids),
+            mask=made.mask_token_id,
+            mask_token=made.mask_token,
+            pad=made.pad_token_id,
+            unknown=made.unk_token_id,
+            marks_start=bool(start) and start[0] in made.all_special_ids,
+        )
+
+    def _pair(self, text_a: str, text_b: str | None, most: int) -> PairPieces:
+        made = self.tokenizer(
+            text_a, text_b, return_offsets_mapping=True, return_attention_mask=True, truncation=False, verbose=False
+        )
+        sentence = list(made.sequence_ids())
+        run_together = (0, 1) in zip(sentence, sentence[1:], strict=False)
+        separator, ids = self._separator() if run_together else (None, [])
+        if len(sentence) + len(ids) > most:
+            return PairPieces(len(sentence) + len(ids))
+        names = ("input_ids", "attention_mask", "token_type_ids")
+        inputs = {name: list(made[name]) for name in names if name in made}
+        offsets = list(made["offset_mapping"])
+        if run_together:
+            place = sentence.index(1)
+            sentence[place:place] = [None] * len(ids)
+            offsets[place:place] = [(0, 0)] * len(ids)
+            for name, values in inputs.items():
+                values[place:place] = ids if name == "input_ids" else [values[place - 1]] * len(ids)
+        called = self.tokenizer.convert_ids_to_tokens(inputs["input_ids"])
+        pieces = [str(index) if name is None else name for index, name in zip(inputs["input_ids"], called, strict=True)]
+        return PairPieces(len(sentence), inputs, pieces, sentence, offsets, separator)
+
+    def _separator(self) -> tuple[str | None, list[int]]:
+        """What goes between two sentences, for a reader and as entries of the vocabulary."""
+        made: Any = self.tokenizer
+        for token, index in ((made.sep_token, made.sep_token_id), (made.eos_token, made.eos_token_id)):
+            if index is not None:
+                return str(token), [index]
+        ids = made("\n", add_special_tokens=False)["input_ids"]
+        return ("line break", ids) if ids else ("", [])
+
+
+def read_here(folder: Path, name: str) -> LocalReader:
+    """Read a tokenizer in this process: of the bundled pair, or of a folder of the person whose machine this is.
+
+    Args:
+        folder: Where its files are.
+        name: What the checkpoint is called, for errors.
+
+    Raises:
+        CheckpointError: If there is none, or one that cannot be trusted.
+    """
+    return LocalReader(read_tokenizer(folder, name), name)
