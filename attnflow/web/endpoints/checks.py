@@ -8,11 +8,15 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from attnflow.errors import AttnflowError, SelectionError
 from attnflow.service.visitors import serving
 from attnflow.web.signin import current_visitor
+from attnflow.web.waiting import MARK, answers
 
+MOST_HEADS = 4096
+"""Heads that one request may name."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,7 +39,8 @@ def endpoint(function: Callable[P, R]) -> Callable[P, R]:
             *args, token = args  # type: ignore[assignment]
         try:
             with serving(current_visitor(token)):
-                return function(*args, **kwargs)
+                answer = function(*args, **kwargs)
+                return answers.keep(answer) if _through_the_gateway() else answer  # type: ignore[return-value]
         except AttnflowError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -44,14 +49,23 @@ def endpoint(function: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
+def _through_the_gateway() -> bool:
+    """Whether the answer goes out by the gateway, which fetches it where it waits."""
+    request = getattr(LocalContext.request.get(None), "request", None)
+    return request is not None and MARK in request.scope
+
+
 def checked_heads(name: str, heads: Any) -> list[tuple[int, int]]:
     """Heads as pairs; none if None.
 
     Raises:
-        SelectionError: If they are no list of pairs of whole numbers. Whether they exist is checked where they serve.
+        SelectionError: If they are no list of pairs of whole numbers, or more than any model has. Whether they exist is
+            checked where they serve.
     """
     if heads is None:
         return []
+    if isinstance(heads, list | tuple) and len(heads) > MOST_HEADS:
+        raise SelectionError(f"{name} has {len(heads):,} entries; give at most {MOST_HEADS:,} heads.")
     if not isinstance(heads, list | tuple) or not all(isinstance(h, list | tuple) and len(h) == 2 for h in heads):
         raise SelectionError(f"{name} is {str(heads)[:80]!r}; give a list of [layer, head], such as [[0, 3], [2, 1]].")
     return [(whole_number(f"a layer of {name}", at), whole_number(f"a head of {name}", head)) for at, head in heads]
