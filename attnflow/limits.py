@@ -39,9 +39,17 @@ TRACE_CACHE_BYTES = _whole_number("ATTNFLOW_TRACE_CACHE_MB", 500) * 10**6
 QUEUE = _whole_number("ATTNFLOW_QUEUE", 32)
 """Requests that wait for their turn."""
 SESSIONS = _whole_number("ATTNFLOW_SESSIONS", 400)
-"""Visitors whose state is kept, a quarter of a megabyte each; every call of an endpoint counts as one."""
+"""Open pages whose state is kept; calls of endpoints keep none."""
+SESSIONS_PER_VISITOR = _whole_number("ATTNFLOW_SESSIONS_PER_VISITOR", 16)
+"""Of these, pages of one visitor."""
 REQUESTS_PER_MINUTE = _whole_number("ATTNFLOW_REQUESTS_PER_MINUTE", 120)
-"""Model runs that one visitor may ask for in a minute."""
+"""Model runs that one visitor may ask for in a minute; a call that is refused before it runs one counts as one."""
+CALLS_PER_MINUTE = _whole_number("ATTNFLOW_CALLS_PER_MINUTE", 600)
+"""Requests of any kind, but for static files, that one visitor may send in a minute."""
+REQUEST_BYTES = _whole_number("ATTNFLOW_MAX_REQUEST_KB", 64) * 1000
+"""Body of one request; it is counted while it arrives, and nothing reads it before it is complete."""
+WAITING_BYTES = _whole_number("ATTNFLOW_WAITING_MB", 100) * 10**6
+"""Answers that are ready and have not been collected, of all visitors together."""
 RESULT_CACHE_BYTES = _whole_number("ATTNFLOW_RESULT_CACHE_MB", 200) * 10**6
 """Memory for what was computed from runs: attributions, importances, explanations."""
 MAX_TERA_OPERATIONS = _whole_number("ATTNFLOW_MAX_TERA_OPERATIONS", 20)

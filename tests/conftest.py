@@ -21,6 +21,7 @@ os.environ |= {
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "ATTNFLOW_REQUESTS_PER_MINUTE": "1000000",
+    "ATTNFLOW_CALLS_PER_MINUTE": "1000000",
     "HF_TOKEN": SERVER_TOKEN,
     "TOKENIZERS_PARALLELISM": "false",
     "no_proxy": "127.0.0.1,localhost",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -14,7 +15,8 @@ from attnflow.cache import BoundedCache
 from attnflow.checkpoints import checkpoint
 from attnflow.service import cases
 from tests.bench.load import FULL, Job, hammer, make_jobs
-from tests.conftest import SERVER_TOKEN
+from tests.checkpoints import make_checkpoint
+from tests.conftest import SERVER_TOKEN, forget_models
 
 
 @pytest.fixture
@@ -82,3 +84,20 @@ def test_a_worker_that_dies_takes_nobody_with_it(url, monkeypatch, error):
     if error is not MemoryError:  # which Gradio tells without details
         assert all("was ended before it had a result" in str(told) for _, told in outcomes)
     assert ask()[0] == "complete"
+
+
+def test_models_that_are_read_at_the_same_time_are_read_right(tmp_path, monkeypatch):
+    """transformers alone then takes the head of a masked language model, whose weights are tied, for untrained."""
+    made = [
+        make_checkpoint(tmp_path / f"{task}-{n}", "bert", task=task) for task in ("masked-lm", "none") for n in (1, 2)
+    ]
+
+    def trained(folder: Path) -> list[bool]:
+        found = []
+        for _ in range(6):
+            forget_models(monkeypatch)
+            found.append(checkpoint.load_checkpoint(folder).head.trained)
+        return found
+
+    with ThreadPoolExecutor(len(made)) as threads:
+        assert list(threads.map(trained, made)) == [[True] * 6] * 2 + [[False] * 6] * 2

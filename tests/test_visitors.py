@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import zlib
+from contextlib import closing
 
 import fastapi
 import gradio as gr
@@ -14,7 +15,7 @@ from gradio.context import LocalContext
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from attnflow.errors import CheckpointError, TooManyRequestsError, UnsupportedArchitectureError
+from attnflow.errors import CheckpointError, SelectionError, TooManyRequestsError, UnsupportedArchitectureError
 from attnflow.service import cases, visitors
 from attnflow.service.visitors import RateLimit, Visitor
 from attnflow.web import events, signin
@@ -224,6 +225,34 @@ def test_a_visitor_has_so_many_requests_in_any_minute():
     with pytest.raises(TooManyRequestsError, match="wait 10 seconds"):
         rate.admit("a")
     rate.admit("b")
+
+
+def test_what_is_refused_counts_once(monkeypatch):
+    """A call that is refused before it runs a model, and one that is refused afterwards."""
+    monkeypatch.setattr(visitors, "_rate", RateLimit(3))
+
+    def refused(*, after_admission):
+        with visitors.serving(Visitor("a")):
+            if after_admission:
+                visitors.admit()
+            raise SelectionError("no")
+
+    for after_admission in (False, True, False):
+        with pytest.raises(SelectionError):
+            refused(after_admission=after_admission)
+    with pytest.raises(TooManyRequestsError, match="asked for 3 model runs"), visitors.serving(Visitor("a")):
+        visitors.admit()
+    assert len(visitors._rate._granted["a"]) == 3
+
+
+def test_wrong_arguments_use_up_the_requests_of_a_visitor(monkeypatch, url):
+    monkeypatch.setattr(visitors, "_rate", RateLimit(2))
+    with closing(Client(url, verbose=False)) as greedy:
+        for heads in ("all", [[0, 0]] * 5000):
+            with pytest.raises(AppError, match=r"pruned (is 'all'|has 5,000 entries)"):
+                greedy.predict("demo/finetuned", *PAIR, heads, api_name="/predict")
+        with pytest.raises(AppError, match="most this machine grants one visitor"):
+            greedy.predict("demo/finetuned", *PAIR, api_name="/predict")
 
 
 def test_visitors_who_are_gone_are_forgotten(monkeypatch):

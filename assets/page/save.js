@@ -72,7 +72,7 @@
   /** A page of its own with the same data, scripts and interaction. */
   async function savePage(element, value, state) {
     const read = async (address) => (await fetch(address)).text();
-    const scripts = await Promise.all([...document.querySelectorAll('script[src*="/gradio_api/file="]')].map((script) => read(script.src)));
+    const scripts = await Promise.all([...document.querySelectorAll('script[src*="/attnflow/assets/"]')].map((script) => read(script.src)));
     const styles = await Promise.all([...document.querySelectorAll('link[href*="panels.css"]')].map((sheet) => read(sheet.href)));
     const body = element.querySelector(".af-radial").cloneNode(true), data = JSON.parse(value);
     body.removeAttribute("data-drawn");

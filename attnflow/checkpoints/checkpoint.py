@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -261,7 +262,8 @@ def _read(folder: Path, name: str, sha: str, reading: Callable[[Path], Tokenizer
 
 
 def _read_files(folder: Path, name: str, sha: str, tokenizer: TokenizerReader) -> Checkpoint:
-    model, head = _read_model(folder, name)
+    with _ONE_AT_A_TIME:
+        model, head = _read_model(folder, name)
     relevance.install(model)
     config, encoder_alone = model.config.get_text_config(), model.config.model_type in ENCODERS
     sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
@@ -291,6 +293,11 @@ def _root(model: PreTrainedModel, tokenizer: TokenizerReader) -> Literal["first"
         return "first" if tokenizer.facts.marks_start else "last"
     causal = any(getattr(module, "is_causal", False) for module in model.modules())
     return "last" if causal or model.config.model_type in watched_attention.READ_LAST else "first"
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Held while a model is read: transformers then replaces functions of its own for the whole process, and a second
+thread that reads at the same time misses weights that are tied to others, so that a trained head looks untrained."""
 
 
 def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from attnflow import limits
-from attnflow.errors import EndedError, GoneError, TooManyRequestsError, brief
+from attnflow.errors import AttnflowError, EndedError, GoneError, TooManyRequestsError, brief
 
 _SECONDS = 60.0
 _MOST_VISITORS = 10_000
@@ -30,31 +30,47 @@ class Visitor:
     """Whether he went away and no longer waits for the answer."""
 
 
-_visitor: ContextVar[Visitor | None] = ContextVar("attnflow_visitor", default=None)
+@dataclass
+class _Served:
+    """A visitor while something is done for him."""
+
+    visitor: Visitor | None
+    counted: bool = False
+    """Whether it was counted as a request of his."""
+
+
+_served: ContextVar[_Served | None] = ContextVar("attnflow_served", default=None)
 
 
 @contextmanager
 def serving(visitor: Visitor | None) -> Iterator[None]:
     """Do something for a visitor; None for nobody in particular, such as a program that uses the library.
 
+    What is refused before it was counted counts all the same: whoever sends nothing but nonsense is stopped, too.
+
     Raises:
         EndedError: If what was done wants to end the process: one request must not take all others with it.
     """
-    before = _visitor.set(visitor)
+    served = _Served(visitor)
+    before = _served.set(served)
     try:
         yield
+    except AttnflowError:
+        if visitor is not None and not served.counted:
+            _rate.count(visitor.name)
+        raise
     except (SystemExit, KeyboardInterrupt) as error:
         raise EndedError(
             f"The analysis was ended before it had a result ({brief(error)}); try again, or choose another checkpoint."
         ) from error
     finally:
-        _visitor.reset(before)
+        _served.reset(before)
 
 
 def name() -> str | None:
     """The name of the visitor who is served; None for a program that uses the library itself."""
-    visitor = _visitor.get()
-    return visitor.name if visitor else None
+    served = _served.get()
+    return served.visitor.name if served and served.visitor else None
 
 
 def stay() -> None:
@@ -63,15 +79,15 @@ def stay() -> None:
     Raises:
         GoneError: If so: nobody reads it.
     """
-    visitor = _visitor.get()
-    if visitor is not None and visitor.left():
+    served = _served.get()
+    if served is not None and served.visitor is not None and served.visitor.left():
         raise GoneError("The program that asked for this has left; nothing more is computed for it.")
 
 
 def own_token() -> str | None:
     """Hub access token of the visitor who is served, if he signed in."""
-    visitor = _visitor.get()
-    return visitor.token if visitor else None
+    served = _served.get()
+    return served.visitor.token if served and served.visitor else None
 
 
 class RateLimit:
@@ -80,11 +96,13 @@ class RateLimit:
     Args:
         most: Requests that are granted.
         clock: Seconds that never go back.
+        what: What is counted, for the sentence.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic, *, what: str = "model runs") -> None:
         self._most = most
         self._clock = clock
+        self._what = what
         self._granted: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -96,19 +114,32 @@ class RateLimit:
         """
         now = self._clock()
         with self._lock:
-            granted = self._granted.setdefault(name, deque())
-            self._granted.move_to_end(name)
-            if len(self._granted) > _MOST_VISITORS:
-                self._granted.popitem(last=False)
-            while granted and granted[0] <= now - _SECONDS:
-                granted.popleft()
+            granted = self._of(name, now)
             if len(granted) >= self._most:
                 wait = math.ceil(granted[0] + _SECONDS - now)
                 raise TooManyRequestsError(
-                    f"You asked for {len(granted)} model runs within a minute, which is the most this machine grants "
+                    f"You asked for {len(granted)} {self._what} within a minute, which is the most this machine grants "
                     f"one visitor; wait {wait} seconds."
                 )
             granted.append(now)
+
+    def count(self, name: str) -> None:
+        """Count one more request of a visitor without refusing it."""
+        now = self._clock()
+        with self._lock:
+            granted = self._of(name, now)
+            if len(granted) < self._most:
+                granted.append(now)
+
+    def _of(self, name: str, now: float) -> deque[float]:
+        """When the last minute's requests of a visitor came."""
+        granted = self._granted.setdefault(name, deque())
+        self._granted.move_to_end(name)
+        if len(self._granted) > _MOST_VISITORS:
+            self._granted.popitem(last=False)
+        while granted and granted[0] <= now - _SECONDS:
+            granted.popleft()
+        return granted
 
 
 _rate = RateLimit(limits.REQUESTS_PER_MINUTE)
@@ -120,6 +151,7 @@ def admit() -> None:
     Raises:
         TooManyRequestsError: If he asks too often.
     """
-    visitor = _visitor.get()
-    if visitor is not None:
-        _rate.admit(visitor.name)
+    served = _served.get()
+    if served is not None and served.visitor is not None:
+        served.counted = True
+        _rate.admit(served.visitor.name)

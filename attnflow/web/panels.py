@@ -3,36 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import plotly
 
-from attnflow.checkpoints.checkpoint import ASSETS
-
-PAGE = ASSETS / "page"
-PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-# In this order: each uses only what comes before it.
-_OWN = (
-    *("graph", "geometry", "selection", "panels", "chart", "strips", "heads", "scene", "rings", "highlight", "save"),
-    *("context", "table", "tour", "pointer", "keyboard", "radial"),
-)
-_SCRIPTS = (
-    PLOTLY_JS,
-    *(PAGE / f"{name}.js" for name in _OWN),
-)
-
-
-def _head() -> str:
-    """Tags for plotly.js, our scripts and styles, served by the app itself: no request leaves its origin."""
-    gr.set_static_paths([PAGE, PLOTLY_JS])
-
-    def url(path: Path) -> str:
-        return f"/gradio_api/file={path}?v={path.stat().st_mtime_ns}"
-
-    style = f'<link rel="stylesheet" href="{url(PAGE / "panels.css")}">'
-    return style + "".join(f'<script src="{url(path)}"></script>' for path in _SCRIPTS)
+from attnflow.web import assets
 
 
 class Panel(gr.HTML):
@@ -51,7 +26,7 @@ class Panel(gr.HTML):
             value,
             html_template=self.template,
             js_on_load=f"Attnflow.{self.mount}(element, {{props, trigger, watch}});",
-            head=_head(),
+            head=assets.head(),
             apply_default_css=False,
             **{"container": True, "padding": True, "show_label": False, **kwargs},
         )

@@ -13,8 +13,10 @@ from importlib.util import find_spec
 import gradio as gr
 from gradio.context import LocalContext
 from gradio.helpers import special_args
+from starlette.datastructures import Headers
 
 from attnflow.service.visitors import Visitor
+from attnflow.web.addresses import visitor_address
 
 
 def offered() -> bool:
@@ -45,7 +47,6 @@ def _takes_token(token: gr.OAuthToken | None) -> None:
 
 
 def _address(request: gr.Request) -> str:
-    client = request.client.host if request.client else "nobody"
-    if "SPACE_ID" in os.environ:  # there every request comes through a proxy
-        return str(request.headers.get("x-forwarded-for", client)).split(",")[0].strip()
-    return client
+    headers = Headers(raw=[(name.lower().encode(), value.encode()) for name, value in request.headers.items()])
+    client = request.client.host if request.client else ""
+    return visitor_address(client, headers.getlist("x-forwarded-for"))

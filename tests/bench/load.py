@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -35,6 +36,10 @@ FULL = re.compile("queue is full", re.IGNORECASE)
 """The only refusal that a client may meet under load and not alone."""
 
 
+MOST_MEGABYTES = 1500
+"""Memory that the app may take at the worst moment of the soak."""
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """One request."""
@@ -44,12 +49,20 @@ class Job:
     """Arguments, all of them, as JSON text cannot leave any out."""
     token: str | None = None
 
-    def send(self, client: httpx2.Client, *, leave: bool = False) -> tuple[str, Any]:
-        """What came back, as `complete` or `error` and the answer or the sentence; `left` if the client goes away."""
+    def send(self, client: httpx2.Client, *, leave: bool = False, collect: bool = True) -> tuple[str, Any]:
+        """What came back, as `complete` or `error` and the answer or the sentence; `left` if the client goes away.
+
+        Args:
+            client: Where to send it.
+            leave: Go away as soon as the answer begins.
+            collect: Come for the answer at all.
+        """
         body = {"data": list(self.data), **({"oauth_token": self.token} if self.token else {})}
         sent = client.post(f"/gradio_api/call/{self.endpoint}", json=body)
         if sent.status_code != 200:
             return "error", sent.json().get("detail", sent.text)
+        if not collect:
+            return "left", None
         event, data = "", ""
         with client.stream("GET", f"/gradio_api/call/{self.endpoint}/{sent.json()['event_id']}") as lines:
             if leave:
@@ -76,6 +89,8 @@ class Report:
     wrong: list[str] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     """Megabytes of the server, every two seconds."""
+    waits: list[float] = field(default_factory=list)
+    """Seconds that a bystander waited for each of his small requests."""
 
 
 def make_jobs(hub: HubServer, folder: Path, names: Sequence[str] = NAMES, pairs: int = len(PAIRS)) -> list[Job]:
@@ -114,7 +129,25 @@ def make_jobs(hub: HubServer, folder: Path, names: Sequence[str] = NAMES, pairs:
     return jobs + bad * 2
 
 
-def hammer(url: str, jobs: list[Job], *, seconds: float, clients: int, pid: int | None = None) -> Report:
+def large_jobs() -> list[Job]:
+    """Requests whose answers have several megabytes, so that keeping them would show."""
+    text = " ".join(["the cat saw a dog and"] * 20)
+    return [Job("attention_flow", ("demo/finetuned", text, "", tau, 0.5, [], None, None)) for tau in (0.0, 0.001)]
+
+
+def refused_bodies() -> list[bytes]:
+    """What is refused before a model runs."""
+    return [
+        b'{"data":[[' + b"1," * 10**6 + b"1]]}",
+        b'{"data":["demo/finetuned","a","",[' + b"[0,0]," * 2000 + b'"x"]]}',
+        b'{"data":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"data":',
+    ]
+
+
+def hammer(
+    url: str, jobs: list[Job], *, seconds: float, clients: int, pid: int | None = None, soak: bool = False
+) -> Report:
     """Let many clients send jobs at random, now and then one that goes away without its answer.
 
     Args:
@@ -123,6 +156,8 @@ def hammer(url: str, jobs: list[Job], *, seconds: float, clients: int, pid: int 
         seconds: How long.
         clients: How many at once.
         pid: Process of the app, whose memory is read.
+        soak: Half of the requests are large answers that nobody collects, or refused; one more client, who only looks
+            up something small, tells how long he waits.
     """
     url = url.rstrip("/")
     with httpx2.Client(base_url=url, timeout=120, trust_env=False) as alone:
@@ -133,6 +168,12 @@ def hammer(url: str, jobs: list[Job], *, seconds: float, clients: int, pid: int 
         choose = random.Random(number)
         with httpx2.Client(base_url=url, timeout=120, trust_env=False) as client:
             while time.monotonic() < end:
+                if soak and choose.random() < 0.5:
+                    with suppress(httpx2.TransportError):  # a body that is refused half-way
+                        _burden(client, choose)
+                    with lock:
+                        report.outcomes["not collected or refused"] += 1
+                    continue
                 job, leave = choose.choice(jobs), choose.random() < 0.05
                 start = time.perf_counter()
                 try:
@@ -148,8 +189,17 @@ def hammer(url: str, jobs: list[Job], *, seconds: float, clients: int, pid: int 
                     if outcome != "left" and not full and (outcome, answer) != expected[job]:
                         report.wrong.append(f"{job}: {outcome} {str(answer)[:200]}, not {str(expected[job])[:200]}")
 
+    def stand_by() -> None:
+        with httpx2.Client(base_url=url, timeout=120, trust_env=False) as client:
+            while time.monotonic() < end:
+                start = time.perf_counter()
+                client.get("/gradio_api/info")
+                report.waits.append(time.perf_counter() - start)
+                time.sleep(0.2)
+
     start = time.monotonic()
     threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
+    threads += [threading.Thread(target=stand_by)] * soak
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -161,6 +211,14 @@ def hammer(url: str, jobs: list[Job], *, seconds: float, clients: int, pid: int 
     with httpx2.Client(base_url=url, timeout=120, trust_env=False) as alone:  # healthy after all of that
         report.wrong += [f"afterwards {job}" for job, answer in expected.items() if job.send(alone) != answer]
     return report
+
+
+def _burden(client: httpx2.Client, choose: random.Random) -> None:
+    """A large answer that stays where it is, or a body that makes no sense."""
+    if choose.random() < 0.5:
+        choose.choice(large_jobs()).send(client, collect=False)
+    else:
+        client.post("/gradio_api/call/predict", content=choose.choice(refused_bodies()))
 
 
 def memory_of(pid: int, entry: str) -> float:
@@ -175,12 +233,16 @@ def measure(seconds: float = 120.0, clients: int = 32) -> Iterator[tuple[str, st
     for name, settings in (("small caches", small), ("default caches", {})):
         for what, figure in _measure(settings, seconds / 2, clients):
             yield f"{name}: {what}", figure
+    for what, figure in _measure({}, seconds / 2, clients, soak=True):
+        yield f"soak: {what}", figure
 
 
-def _measure(settings: dict[str, str], seconds: float, clients: int) -> Iterator[tuple[str, str]]:
+def _measure(
+    settings: dict[str, str], seconds: float, clients: int, *, soak: bool = False
+) -> Iterator[tuple[str, str]]:
     """One run; the app is a process of its own."""
     with tempfile.TemporaryDirectory() as top, HubServer() as hub:
-        jobs = make_jobs(hub, Path(top) / "made")
+        jobs = make_jobs(hub, Path(top) / "made") + large_jobs() * 20 * soak
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -191,6 +253,7 @@ def _measure(settings: dict[str, str], seconds: float, clients: int) -> Iterator
             "HF_HOME": f"{top}/huggingface",
             "HF_TOKEN": "hf_server_secret",
             "ATTNFLOW_REQUESTS_PER_MINUTE": "1000000",
+            "ATTNFLOW_CALLS_PER_MINUTE": "1000000",
             **settings,
         }
         app = subprocess.Popen(
@@ -199,7 +262,7 @@ def _measure(settings: dict[str, str], seconds: float, clients: int) -> Iterator
         try:
             url = f"http://127.0.0.1:{port}"
             _await(url)
-            report = hammer(url, jobs, seconds=seconds, clients=clients, pid=app.pid)
+            report = hammer(url, jobs, seconds=seconds, clients=clients, pid=app.pid, soak=soak)
             peak = memory_of(app.pid, "VmHWM")
         finally:
             app.terminate()
@@ -215,6 +278,9 @@ def _measure(settings: dict[str, str], seconds: float, clients: int) -> Iterator
     early, late = max(report.memory[: thirds + 1]), max(report.memory[-thirds - 1 :])
     yield "memory of the app: first third / last third / peak", f"{early:.0f} / {late:.0f} / {peak:.0f} MB"
     yield "requests to the Hub with the token of the process", str(int(secret))
+    if soak:
+        yield "longest wait of a bystander", f"{max(report.waits):.2f} s of {len(report.waits)}"
+        assert peak < MOST_MEGABYTES, f"the app took {peak:.0f} MB, more than {MOST_MEGABYTES} MB"
 
 
 def _await(url: str) -> None:

@@ -8,12 +8,14 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from attnflow.errors import SelectionError
 from attnflow.service.visitors import serving
 from attnflow.web import arguments
 from attnflow.web.answering import one_sentence
 from attnflow.web.signin import current_visitor
+from attnflow.web.waiting import MARK, answers
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,18 +38,26 @@ def endpoint(function: Callable[P, R]) -> Callable[P, R]:
         if len(args) > len(signature.parameters):
             *args, token = args  # type: ignore[assignment]
         with one_sentence(), serving(current_visitor(token)):
-            return function(**arguments.bound(function, hints, *args, **kwargs))
+            answer = function(**arguments.bound(function, hints, *args, **kwargs))
+            return answers.keep(answer) if _through_the_gateway() else answer  # type: ignore[return-value]
 
     guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
     guarded.__annotations__ = {**function.__annotations__, own.name: own.annotation}
     return guarded
 
 
+def _through_the_gateway() -> bool:
+    """Whether the answer goes out by the gateway, which fetches it where it waits."""
+    request = getattr(LocalContext.request.get(None), "request", None)
+    return request is not None and MARK in request.scope
+
+
 def checked_heads(name: str, heads: Any) -> list[tuple[int, int]]:
     """Heads as pairs; none if None.
 
     Raises:
-        SelectionError: If they are no list of pairs of whole numbers. Whether they exist is checked where they serve.
+        SelectionError: If they are no list of pairs of whole numbers, or more than any model has. Whether they exist is
+            checked where they serve.
     """
     if heads is None:
         return []

@@ -1,0 +1,214 @@
+"""All that relies on how Gradio 6 works inside: what it keeps for each session, and the answers that wait there.
+
+Gradio keeps inputs and outputs of every call in a session, each call of an endpoint is a session of its own, and a full
+house forgets the one that was idle longest, whoever made it. Here calls keep nothing, a page keeps its state and the
+choices of its boxes, and a visitor who opens too many pages loses his own. `tests/test_gradio_compat.py` fails if
+Gradio changes one of these parts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from copy import copy
+from typing import Any
+from weakref import WeakValueDictionary
+
+import gradio as gr
+from gradio.blocks import Block, Blocks
+from gradio.queueing import Queue
+from gradio.routes import App
+from gradio.state_holder import SessionState, StateHolder
+
+from attnflow import limits
+
+_MOST_NOTED = 10_000
+FORGOTTEN_AFTER = 60.0
+"""Seconds that an answer waits for its visitor."""
+MOST_UNREAD = 64
+"""Pages and programs whose answers may wait at the same time."""
+_CLOSED_FOR = 3600.0
+"""Seconds after which the state of a closed page is gone."""
+
+
+class PageState(SessionState):
+    """State of one page, or of a call that keeps none: the values of `gr.State`, and components that were changed.
+
+    Relies on: `SessionState` being all that Gradio asks for the state of a session, with these attributes; if Gradio
+    adds one, calls fail with its name. Its copy of all components' settings and last values serves deep links alone,
+    which are off, so it stays empty.
+    """
+
+    def __init__(self, blocks: Blocks, keep: Callable[[PageState], None]) -> None:  # not the other one, which copies
+        self.blocks_config = copy(blocks.default_config)
+        self.config_values: dict[int, Any] = {}
+        self.state_data: dict[int, Any] = {}
+        self._state_ttl: dict[int, Any] = {}
+        self.is_closed = False
+        self.STATE_TTL_WHEN_CLOSED = int(_CLOSED_FOR)
+        self._keep = keep
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        """Keep a value of `gr.State`, or a component with other choices; panels are too large, and need no memory."""
+        if isinstance(value, Block) and isinstance(value, gr.HTML):
+            return
+        super().__setitem__(key, value)
+        self.config_values.clear()
+        self._keep(self)
+
+    def _update_config(self, key: int) -> None:
+        """Gradio notes the settings of a component here."""
+
+    def _update_value_in_config(self, key: int, value: Any) -> None:
+        """Gradio notes what a component was sent or what it sends here."""
+
+
+class Sessions(StateHolder):
+    """The states of open pages; a session takes a place when an event of the page leaves something to keep in it.
+
+    Relies on: Gradio reaching states through `app.state_holder[session]`, `in`, `session_data` and
+    `delete_all_expired_state`; if it goes another way, states are lost and the page says that nothing was analysed.
+
+    Args:
+        most: Sessions of all visitors.
+        most_of_one: Sessions of one visitor.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        most: int = limits.SESSIONS,
+        most_of_one: int = limits.SESSIONS_PER_VISITOR,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._most, self._most_of_one, self._clock = most, most_of_one, clock
+        self._running: WeakValueDictionary[str, PageState] = WeakValueDictionary()
+        self._visitors: dict[str, str] = {}
+        """Who named a session first; of those that keep something, and of the newest others."""
+        self._used: dict[str, float] = {}
+
+    def note(self, session_id: str, visitor: str) -> None:
+        """Remember who asks in a session, unless it is somebody's already."""
+        self._visitors.setdefault(session_id, visitor)
+        if len(self._visitors) > _MOST_NOTED:
+            for other in [name for name in self._visitors if name not in self.session_data][: _MOST_NOTED // 2]:
+                del self._visitors[other]
+
+    def __getitem__(self, session_id: str) -> PageState:
+        state = self.session_data.get(session_id) or self._running.get(session_id)
+        if state is None:
+            state = PageState(self.blocks, lambda kept: self._keep(session_id, kept))
+            self._running[session_id] = state
+        elif session_id in self.session_data:
+            self._touch(session_id)
+        return state  # type: ignore[return-value]
+
+    def _touch(self, session_id: str) -> None:
+        self.session_data.move_to_end(session_id)
+        self._used[session_id] = self._clock()
+
+    def _keep(self, session_id: str, state: PageState) -> None:
+        if session_id not in self.session_data:
+            visitor = self._visitors.setdefault(session_id, "nobody")
+            count = Counter(self._visitors[kept] for kept in self.session_data)
+            if count[visitor] >= self._most_of_one:
+                self._forget_oldest(visitor)
+            elif count.total() >= self._most:
+                self._forget_oldest(count.most_common(1)[0][0])
+            self.session_data[session_id] = state
+        self._touch(session_id)
+
+    def _forget_oldest(self, visitor: str) -> None:
+        self._forget(next(kept for kept in self.session_data if self._visitors[kept] == visitor))
+
+    def _forget(self, session_id: str) -> None:
+        for kept in (self.session_data, self._visitors, self._used):
+            kept.pop(session_id, None)
+
+    def delete_all_expired_state(self) -> None:
+        """Forget pages that were closed an hour ago; Gradio asks for it every second."""
+        super().delete_all_expired_state()
+        before = self._clock() - _CLOSED_FOR
+        for session_id, state in list(self.session_data.items()):
+            if state.is_closed and self._used[session_id] < before:
+                self._forget(session_id)
+
+
+class Mailboxes:
+    """The messages that wait for pages and programs.
+
+    Relies on: `Queue` keeping messages in `pending_messages_per_session`, the events that are not delivered in
+    `pending_event_ids_session`, and those that wait or run in `event_ids_to_events`. It never forgets the second, and
+    the first only when there are 2,000.
+    """
+
+    def __init__(self, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._idle_since: dict[str, float] = {}
+
+    def knows(self, event_id: str) -> bool:
+        """Whether there is such a call, whose answer was not delivered."""
+        sessions = self._queue.pending_event_ids_session.values()
+        return event_id in self._queue.event_ids_to_events or any(event_id in ids for ids in sessions)
+
+    def sweep(self, read: Collection[str]) -> None:
+        """Forget what was delivered a minute ago (the page may be about to listen again) and what nobody came for.
+
+        Args:
+            read: Sessions and events that somebody listens to now.
+        """
+        queue, now = self._queue, self._clock()
+        boxes, events = queue.pending_messages_per_session, queue.pending_event_ids_session
+        known = {*boxes, *events}
+        self._idle_since = {session: since for session, since in self._idle_since.items() if session in known}
+        for session in known:
+            ids = events.get(session, set())
+            if session in read or any(one in read or one in queue.event_ids_to_events for one in ids):
+                self._idle_since.pop(session, None)
+            elif now - self._idle_since.setdefault(session, now) >= FORGOTTEN_AFTER:
+                self._forget(session)
+        unread = [session for session in self._idle_since if session in boxes and not boxes[session].empty()]
+        for session in unread[: max(0, len(unread) - MOST_UNREAD)]:
+            self._forget(session)
+
+    def _forget(self, session: str) -> None:
+        self._idle_since.pop(session, None)
+        self._queue.pending_messages_per_session.pop(session, None)
+        self._queue.pending_event_ids_session.pop(session, None)
+
+
+def queue_of(app: App) -> Queue:
+    """The queue of an app, which Gradio gives no public name."""
+    return app.get_blocks()._queue
+
+
+def is_private(app: App, number: int) -> bool | None:
+    """Whether an event is one of the page alone; None if there is no such event.
+
+    Relies on: `Blocks.fns`, by number, with `api_visibility`.
+    """
+    event = app.get_blocks().fns.get(number)
+    return None if event is None else event.api_visibility == "private"
+
+
+def keep_sessions(app: App, sessions: Sessions) -> None:
+    """Let an app keep its sessions here."""
+    sessions.set_blocks(app.get_blocks())
+    app.state_holder = sessions
+
+
+def set_environment() -> None:
+    """Settings that Gradio and its server read from the environment, before a queue is made.
+
+    Gradio writes a table of the last 10,000 calls after each call; nobody reads it, so it has one row and is never
+    summed up. Its server takes the address of a visitor from a header; here only `addresses` does.
+    """
+    os.environ |= {
+        "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
+        "FORWARDED_ALLOW_IPS": "",
+    }
