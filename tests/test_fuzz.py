@@ -14,7 +14,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from attnflow.web.answering import HANDLERS
 from attnflow.web.endpoints import ENDPOINTS
+from attnflow.web.page import build
 
 CALLS = 1000
 JSON = {"content-type": "application/json"}
@@ -51,25 +53,31 @@ GOOD = {
 
 
 @pytest.fixture(scope="module")
-def http(url):
-    with httpx2.Client(base_url=f"{url}gradio_api/", timeout=60, headers=JSON) as client:
-        yield client
+def demo():
+    """The page without the gateway, which would not let so many calls pass."""
+    return build().queue(api_open=True)
 
 
 @pytest.fixture(scope="module")
-def events(url):
-    """Every event of the page that calls the server, as its number, its inputs and what they are at first."""
-    from app import demo
+def http(demo):
+    _, url, _ = demo.launch(
+        app_kwargs={"exception_handlers": HANDLERS}, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
+    )
+    with httpx2.Client(base_url=f"{url}gradio_api/", timeout=60, headers=JSON) as client:
+        yield client
+    demo.close()
 
+
+@pytest.fixture(scope="module")
+def events(demo):
+    """Every event of the page that calls the server, as its number, its inputs and what they are at first."""
     private = {index: fn for index, fn in demo.fns.items() if fn.api_visibility == "private"}
     return {index: [None if block.stateful else block.value for block in fn.inputs] for index, fn in private.items()}
 
 
 @pytest.fixture(scope="module")
-def session(http, events):
+def session(http, demo, events):
     """A visitor for whom a pair has been analysed, so that events have something to work on."""
-    from app import demo
-
     index = next(index for index, fn in demo.fns.items() if fn.name == "analysed")
     data = [*events[index]]
     data[1:7] = ["demo/pretrained", "", "demo/finetuned", "", *PAIR]
