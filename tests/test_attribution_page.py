@@ -171,8 +171,8 @@ def test_the_tab_shows_three_maps_of_the_selected_head_and_follows_a_click(page,
     page.wait_for_function(f"({shown})('attribution-input-b')")
     for layer, head in ((0, 0), (3, 2)):
         if layer:
-            clicked = "#agreement-input .points path"
-            page.locator("#agreement-input .af-chart").scroll_into_view_if_needed()
+            clicked = "#attribution-agreement-input .points path"
+            page.locator("#attribution-agreement-input .af-chart").scroll_into_view_if_needed()
             box = page.locator(clicked).nth(4 * 4 + 4 + layer * 4 + head).bounding_box()  # after A's heads and medians
             page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
             expect(page.locator("#layer input")).to_have_value(f"L{layer + 1}")

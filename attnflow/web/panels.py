@@ -1,8 +1,12 @@
-"""The panels of the page: gr.HTML subclasses whose drawing is done by the scripts in `assets/page`."""
+"""The panels of the page: gr.HTML subclasses, each drawn by a module in `assets/page`."""
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +17,42 @@ from attnflow.checkpoints.checkpoint import ASSETS
 
 PAGE = ASSETS / "page"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-# In this order: each uses only what comes before it.
-_OWN = (
-    *("graph", "geometry", "selection", "panels", "chart", "strips", "heads", "scene", "rings", "highlight", "save"),
-    *("context", "table", "tour", "pointer", "keyboard", "radial"),
-)
-_SCRIPTS = (
-    PLOTLY_JS,
-    *(PAGE / f"{name}.js" for name in _OWN),
-)
 
 
+@cache
+def base() -> str:
+    """Address of the folder with our modules and styles, which ends with a slash.
+
+    Modules import each other by relative addresses, to which no version can be added, and a browser keeps what it has
+    fetched. So the version is in the folder's name: each start of the server has a copy of its own.
+    """
+    copy = tempfile.mkdtemp(prefix="attnflow-page-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    shutil.copytree(PAGE, copy, ignore=shutil.ignore_patterns("*.png", "*.d.ts"), dirs_exist_ok=True)
+    gr.set_static_paths([copy, PLOTLY_JS])
+    return f"/gradio_api/file={copy}/"
+
+
+def imported(module: str) -> str:
+    """JavaScript for the promise of a module of ours, such as `radial/radial.js`."""
+    return f'import(new URL("{base()}{module}", document.baseURI).href)'
+
+
+@cache
 def _head() -> str:
-    """Tags for plotly.js, our scripts and styles, served by the app itself: no request leaves its origin."""
-    gr.set_static_paths([PAGE, PLOTLY_JS])
+    """Tags for plotly.js and our styles, served by the app itself: no request leaves its origin.
 
-    def url(path: Path) -> str:
-        return f"/gradio_api/file={path}?v={path.stat().st_mtime_ns}"
-
-    style = f'<link rel="stylesheet" href="{url(PAGE / "panels.css")}">'
-    return style + "".join(f'<script src="{url(path)}"></script>' for path in _SCRIPTS)
+    The largest file comes first. All modules are asked for at once, not one after the other as they import each other,
+    so that a panel that is shown later needs nothing more of a server that may have started anew.
+    """
+    modules = sorted(path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.js"))
+    return "".join(
+        [
+            f'<script src="/gradio_api/file={PLOTLY_JS}?v={PLOTLY_JS.stat().st_mtime_ns}"></script>',
+            f'<link rel="stylesheet" href="{base()}panels.css">',
+            *(f'<link rel="modulepreload" href="{base()}{module}">' for module in modules),
+        ]
+    )
 
 
 class Panel(gr.HTML):
@@ -43,14 +63,15 @@ class Panel(gr.HTML):
     """
 
     EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
-    mount = ""
+    module = ""
+    """Its `mount(element, gradio)` draws the panel."""
     template = ""
 
     def __init__(self, value: Any = None, **kwargs: Any) -> None:
         super().__init__(
             value,
             html_template=self.template,
-            js_on_load=f"Attnflow.{self.mount}(element, {{props, trigger, watch}});",
+            js_on_load=f"{imported(self.module)}.then((panel) => panel.mount(element, {{props, trigger, watch}}));",
             head=_head(),
             apply_default_css=False,
             **{"container": True, "padding": True, "show_label": False, **kwargs},
@@ -68,14 +89,14 @@ class Panel(gr.HTML):
 class Predictions(Panel):
     """Both models' predictions."""
 
-    mount = "predictions"
+    module = "predictions/predictions.js"
     template = '<h3 class="af-title">Predictions</h3><div class="af-predictions"></div>'
 
 
 class SentenceView(Panel):
     """The words with their influence as circles; the layer is chosen in the panel itself."""
 
-    mount = "sentence"
+    module = "sentence/sentence.js"
     template = """
 <div class="af-sentence">
   <h3 class="af-title">Influence on the decision</h3>
@@ -94,12 +115,12 @@ class SentenceView(Panel):
 class RadialView(Panel):
     """The rings of the attention graph.
 
-    Events: `head_select` carries `depth` (from the root) and `head`; `export` carries `kind` (`json` or `csv`). The
-    property `download` (`name`, `text`) makes the browser save a file.
+    Events: `head_select` (`payloads.HeadOfRings`) and `export` (`payloads.Export`). The property `download`
+    (`payloads.Download`) makes the browser save a file.
     """
 
     EVENTS = ["head_select", "export"]  # noqa: RUF012
-    mount = "radial"
+    module = "radial/radial.js"
     template = """
 <div class="af-radial">
   <h3 class="af-title">Attention flow</h3>
@@ -139,7 +160,7 @@ class RadialView(Panel):
 class AttentionMap(Panel):
     """A heat map of token against token, and the text coloured by what one token attends to."""
 
-    mount = "heatmap"
+    module = "heatmap/heatmap.js"
     template = """
 <div class="af-heatmap">
   <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p><div class="af-token-row"></div>
@@ -149,13 +170,12 @@ class AttentionMap(Panel):
 class HeadMatrix(Panel):
     """Layers against heads.
 
-    Events: `head_select` carries `side` (`a`, `b` or `difference`), `layer` and `head`, counted by that model; `prune`
-    carries `a` and `b`, all heads of each model that are to be off. The property `confirmed`, the same as JSON text,
-    tells what is off.
+    Events: `head_select` (`payloads.HeadOfMatrix`) and `prune` (`payloads.Pruned`), all heads that are to be off. The
+    property `confirmed`, the same as JSON text, tells what is off.
     """
 
     EVENTS = ["head_select", "prune"]  # noqa: RUF012
-    mount = "headMatrix"
+    module = "heads/matrix.js"
     template = """
 <div class="af-head-matrix">
   <h3 class="af-title"></h3><div class="af-matrices"></div><p class="af-note af-matrix-note"></p>
@@ -165,7 +185,7 @@ class HeadMatrix(Panel):
 class PruneEffect(Panel):
     """What switching heads off changed in each model."""
 
-    mount = "pruneEffect"
+    module = "heads/effect.js"
     template = """
 <div class="af-prune-effect"><h3 class="af-title">What changes without them</h3><div class="af-effects"></div></div>"""
 
@@ -173,7 +193,7 @@ class PruneEffect(Panel):
 class SaliencyStrips(Panel):
     """The tokens of both models, coloured by what a method says of them; the method is chosen in the panel itself."""
 
-    mount = "strips"
+    module = "strips/strips.js"
     template = """
 <div class="af-saliency">
   <h3 class="af-title">Saliency</h3>
@@ -188,13 +208,13 @@ class SaliencyStrips(Panel):
 
 
 class Chart(Panel):
-    """Any Plotly chart; see `assets/page/chart.js` for its value, which `views` make.
+    """Any Plotly chart; see `assets/page/chart/chart.js` for its colours.
 
-    Events: `point_click` carries `curve`, `point` (a number, or row and column) and `custom`, the point's `customdata`.
+    Events: `point_click` (`payloads.PointClicked`).
     """
 
     EVENTS = ["point_click"]  # noqa: RUF012
-    mount = "chart"
+    module = "chart/chart.js"
     template = """
 <div class="af-figure">
   <h3 class="af-title"></h3><div class="af-chart" role="img"></div><p class="af-note"></p>

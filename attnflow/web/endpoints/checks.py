@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from attnflow.errors import AttnflowError, SelectionError
+from attnflow.records.trace import Head
 from attnflow.service.visitors import serving
 from attnflow.web.signin import current_visitor
 
@@ -44,7 +45,7 @@ def endpoint(function: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def checked_heads(name: str, heads: Any) -> list[tuple[int, int]]:
+def checked_heads(name: str, heads: Any) -> list[Head]:
     """Heads as pairs; none if None.
 
     Raises:
@@ -55,6 +56,17 @@ def checked_heads(name: str, heads: Any) -> list[tuple[int, int]]:
     if not isinstance(heads, list | tuple) or not all(isinstance(h, list | tuple) and len(h) == 2 for h in heads):
         raise SelectionError(f"{name} is {str(heads)[:80]!r}; give a list of [layer, head], such as [[0, 3], [2, 1]].")
     return [(whole_number(f"a layer of {name}", at), whole_number(f"a head of {name}", head)) for at, head in heads]
+
+
+def checked_head(name: str, head: Any) -> Head:
+    """One head as a pair; whether it exists is checked where it serves.
+
+    Raises:
+        SelectionError: If it is no pair of whole numbers.
+    """
+    if not isinstance(head, list | tuple) or len(head) != 2:
+        raise SelectionError(f"{name} is {str(head)[:80]!r}; give [layer, head], such as [0, 3].")
+    return whole_number(f"the layer of {name}", head[0]), whole_number(f"the head of {name}", head[1])
 
 
 def whole_number(name: str, value: Any) -> int:

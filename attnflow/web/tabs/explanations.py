@@ -46,7 +46,7 @@ def build() -> Parts:
     words = SaliencyStrips(elem_id="saliency")
     faithful = Chart(elem_id="faithfulness")
     with gr.Row():
-        agreement = [Chart(elem_id=f"agreement-{side}", min_width=320) for side in "ab"]
+        agreement = [Chart(elem_id=f"saliency-agreement-{side}", min_width=320) for side in "ab"]
     return Parts(target, against, words, faithful, agreement)
 
 
