@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Request, expect
@@ -61,9 +62,9 @@ def test_what_panels_tell_python_is_what_the_types_say(open_page):
 
     def keep(request: Request) -> None:
         if request.method == "POST" and "/queue/join" in request.url:
-            told.append(request.post_data_json.get("event_data"))
+            told.append(json.loads(request.post_data or "{}").get("event_data"))
 
-    def last(act) -> object:
+    def last(act) -> Any:
         before = len(told)
         act()
         for _ in range(50):

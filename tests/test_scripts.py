@@ -19,7 +19,7 @@ MODULES = sorted(PAGE.rglob("*.js"))
 def node(*arguments: str) -> None:
     """Run a program of JavaScript, and show what it says if it fails."""
     done = run_node([*arguments], return_completed_process=True, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
 def test_the_declarations_of_the_payloads_are_those_of_python():
@@ -47,7 +47,7 @@ def test_a_module_is_checked_says_what_it_is_for_and_shares_no_global(path):
 def test_every_import_is_one_that_a_saved_page_can_carry():
     """`save.js` finds imports line by line; one that it missed would fail only in a page that somebody has saved."""
     save = (PAGE / "radial" / "save.js").read_text(encoding="utf-8")
-    pattern = re.search(r"^const IMPORT = /(.+)/gm;$", save, re.MULTILINE).group(1)
+    (pattern,) = re.findall(r"^const IMPORT = /(.+)/gm;$", save, re.MULTILINE)
     for path in MODULES:
         code = re.sub(r"/\*\*.*?\*/|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         found = [relative for _, relative, _ in re.findall(pattern, code, re.MULTILINE)]

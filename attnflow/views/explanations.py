@@ -45,11 +45,11 @@ def strips(sides: Sequence[Side], unit: str, notes: Sequence[dict[str, str]]) ->
         What a reader must know of each method, and the strips of each model. Where both explain the same score, a third
         entry holds what is more in B than in A, in shares.
     """
-    told = [one for one in sides if one.report]
+    told = [one.report for one in sides if one.report]
     models = [_strip(one, unit, note) for one, note in zip(sides, notes, strict=True)]
-    if len(told) == 2 and told[0].report.target == told[1].report.target is not None:
-        models.append(_difference(*(one.report for one in told), unit))
-    shown = {answer.method.name for one in told for answer in one.report.answers}
+    if len(told) == 2 and told[0].target == told[1].target is not None:
+        models.append(_difference(told[0], told[1], unit))
+    shown = {answer.method.name for report in told for answer in report.answers}
     return {"methods": [_method(method) for name, method in METHODS.items() if name in shown], "models": models}
 
 

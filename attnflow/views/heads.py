@@ -71,7 +71,8 @@ def _side(side: MatrixSide) -> MatrixHalf:
         pictures = thumbnails(side.attention)
         size = pictures.shape[-1]
         image = pictures.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
-        described |= {"size": size, "pixels": base64.b64encode(image.tobytes()).decode("ascii")}
+        described["size"] = size
+        described["pixels"] = base64.b64encode(image.tobytes()).decode("ascii")
     return described
 
 

@@ -15,6 +15,7 @@ from attnflow.records.trace import Head
 
 Side = Literal["a", "b"]
 """One of the two models."""
+SIDES: tuple[Side, Side] = ("a", "b")
 
 # ---- the radial view
 

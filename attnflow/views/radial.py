@@ -39,7 +39,7 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
         for index, token in enumerate(place):
             pieces[index] = side.trace.tokens.piece[token] if token >= 0 else pieces[index]
     return {
-        "unit": unit,
+        "unit": "word" if unit == "word" else "piece",
         "text": list(text),
         "piece": pieces,
         "sentence": sentence.tolist(),

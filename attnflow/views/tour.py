@@ -17,10 +17,8 @@ def tour(flows: FlowPair) -> list[TourStep]:
     Args:
         flows: The flows of two models on common units.
     """
-    steps = [
-        _step(side, one, place, flows.pairing.text)
-        for side, one, place in (("a", flows.a, flows.pairing.in_a), ("b", flows.b, flows.pairing.in_b))
-    ]
+    pairing = flows.pairing
+    steps = [_step("a", flows.a, pairing.in_a, pairing.text), _step("b", flows.b, pairing.in_b, pairing.text)]
     head = _strongest_head(flows)
     return [*steps, head] if head else steps
 

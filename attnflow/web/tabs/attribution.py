@@ -17,6 +17,7 @@ from attnflow.stats.agreement import Agreement
 from attnflow.stats.relative_positions import RelativePositions
 from attnflow.views import agreement
 from attnflow.views.heatmap import attention_heatmap
+from attnflow.views.payloads import SIDES, Side
 from attnflow.web.endpoints.checks import checked_head, whole_number
 from attnflow.web.panels import AttentionMap, Chart
 from attnflow.web.shared import CLICK, MODEL, Page, Shown, heads_of, missing_layers, runs_of, told
@@ -209,7 +210,7 @@ def drawn_maps(shown: Shown, reached: Reached | None, layer: int, head: int) -> 
     ]
     highest = max((float(values.max()) for three in maps if three for values in three), default=1.0)
     figures: list[Any] = []
-    for side, run, at, three, probes in zip("ab", runs, own, maps, reached.probes, strict=True):
+    for side, run, at, three, probes in zip(SIDES, runs, own, maps, reached.probes, strict=True):
         if at is None or three is None:
             figures += [None, None, None]
             continue
@@ -241,7 +242,7 @@ def drawn_charts(shown: Shown, reached: Reached | None, measure: str, layer: int
     own = heads_of(*shown.runs(), whole_number("layer", layer), whole_number("head", head))
     models = [
         _model(side, at, *found, MEASURES.get(measure, "pearson"))
-        for side, at, found in zip("ab", own, reached.attributions(), strict=True)
+        for side, at, found in zip(SIDES, own, reached.attributions(), strict=True)
     ]
     name = str(measure).split(" ")[0]
     strips = [agreement.strip(models, name, local=local) for local in (True, False)]
@@ -249,7 +250,7 @@ def drawn_charts(shown: Shown, reached: Reached | None, measure: str, layer: int
 
 
 def _model(
-    side: str, selected: Head | None, run: Run, local: Attribution, wrt_input: Attribution, measure: str
+    side: Side, selected: Head | None, run: Run, local: Attribution, wrt_input: Attribution, measure: str
 ) -> agreement.Model:
     correlations = [
         getattr(Agreement().update(run.trace.attention, found.values).result(), measure) for found in (local, wrt_input)

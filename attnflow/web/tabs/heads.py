@@ -18,7 +18,7 @@ from attnflow.service.cases import Run
 from attnflow.stats.flow import flow
 from attnflow.stats.mean_attention import normalise_importance
 from attnflow.views.heads import MatrixSide, head_matrix
-from attnflow.views.payloads import Effect, Matrix, Pruned
+from attnflow.views.payloads import SIDES, Effect, Matrix, Pruned
 from attnflow.views.pruning import curve_chart, effect
 from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_number
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
@@ -155,7 +155,7 @@ def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, l
     views = [IMPORTANCE[source](run, by) for run in runs]
     values = [normalise_importance(view.values, among) for view in views]
     sides = []
-    for side, run, at, view, value in zip("ab", runs, own, views, values, strict=True):
+    for side, run, at, view, value in zip(SIDES, runs, own, views, values, strict=True):
         of = f"Loss of “{view.target}”. " if view.target else ""
         sides.append(MatrixSide(side, run.card.ref, run.trace.pruned, at, of + view.note, value, view.values))
     if values[0].shape == values[1].shape:
@@ -174,7 +174,7 @@ def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, l
 
 def _patterns(runs: tuple[Run, Run], own: tuple[Head | None, Head | None], source: str) -> Matrix:
     sides, counts = [], []
-    for side, run, at in zip("ab", runs, own, strict=True):
+    for side, run, at in zip(SIDES, runs, own, strict=True):
         view = head_cases.patterns_of_set(run) if source == "set" else None
         attention = run.trace.attention if view is None else view.values
         counts.append(view.n_examples if view else 1)
@@ -191,7 +191,7 @@ def _patterns(runs: tuple[Run, Run], own: tuple[Head | None, Head | None], sourc
 
 def _interactions(runs: tuple[Run, Run], own: tuple[Head | None, Head | None]) -> Matrix:
     sides = []
-    for side, run, at in zip("ab", runs, own, strict=True):
+    for side, run, at in zip(SIDES, runs, own, strict=True):
         if at is None:
             continue
         view = head_cases.interactions(run, at)
@@ -218,7 +218,7 @@ def confirmed(shown: Shown | None) -> Any:
 def effects(shown: Shown | None, tau: float) -> list[Effect]:
     """What the switched-off heads changed."""
     found = []
-    for side, run in zip("ab", runs_of(shown), strict=True):
+    for side, run in zip(SIDES, runs_of(shown), strict=True):
         whole = cases.rerun(run, [])
         flows = [flow(one.trace, tau).influence[0] for one in (whole, run)]
         before, after, unit = whole.trace.probabilities, run.trace.probabilities, "probability"
@@ -247,7 +247,7 @@ def effects(shown: Shown | None, tau: float) -> list[Effect]:
 def curves(shown: Shown | None, order: str, scale: str) -> Any:
     """The pruning curves of both models."""
     charts = []
-    for side, run in zip("ab", runs_of(shown), strict=True):
+    for side, run in zip(SIDES, runs_of(shown), strict=True):
         size = run.card.n_layers * run.card.n_heads
         view = head_cases.curves(run, chosen(ORDERS, order), min(_STEPS, size), chosen(SCALES, scale))
         charts.append(
@@ -294,7 +294,7 @@ def least(
     runs, sides = runs_of(shown), chosen({"A": "a", "B": "b", "A and B": "ab"}, side)
     find = IMPORTANCE[chosen(OVER, over)]
     pruned = []
-    for name, run in zip("ab", runs, strict=True):
+    for name, run in zip(SIDES, runs, strict=True):
         heads = run.trace.pruned
         if name in sides:
             view = find(run, chosen(METHODS, method))

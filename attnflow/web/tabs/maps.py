@@ -9,6 +9,7 @@ import gradio as gr
 from attnflow.records.head_names import head_name
 from attnflow.service import cases
 from attnflow.views.heatmap import attention_heatmap
+from attnflow.views.payloads import SIDES
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.panels import AttentionMap
 from attnflow.web.shared import Shown, heads_of, runs_of
@@ -38,5 +39,5 @@ def drawn(shown: Shown | None, layer: int, head: int) -> Any:
             highest=highest,
             start=run.trace.root,
         )
-        for side, run, at, values in zip("ab", runs, own, found, strict=True)
+        for side, run, at, values in zip(SIDES, runs, own, found, strict=True)
     )
