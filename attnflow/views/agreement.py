@@ -48,7 +48,7 @@ def overview(model: Model, measure: str) -> ChartFigure:
         "zmin": 0,
         "zmax": 1,
         "colorscale": [[0, f"@{model.side}:0"], [1, f"@{model.side}"]],
-        "customdata": [[[model.side, [layer, head]] for head in range(n_heads)] for layer in range(n_layers)],
+        "customdata": [[[model.side, (layer, head)] for head in range(n_heads)] for layer in range(n_layers)],
         "xgap": 1,
         "ygap": 1,
         "colorbar": {"thickness": 10, "len": 0.7, "outlinewidth": 0},
