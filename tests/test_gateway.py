@@ -274,15 +274,20 @@ def test_signing_in_is_there_where_it_is_offered(ask, monkeypatch):
 def test_the_page_gets_its_files_under_an_address_that_tells_no_folder(ask):
     head = assets.head()
     assert not any(text in head for text in ("file=", str(assets.PAGE), "site-packages"))
-    for path in (*assets.SCRIPTS, *assets.STYLES):
-        assert assets.url(path) in head
-        plain = ask("GET", surface.ASSETS_AT + path.name)
+    at = f"{surface.ASSETS_AT}{assets.version()}/"
+    assert {"panels.css", "plotly.min.js", "radial/radial.js", "shared/head.js"} <= set(assets.files())
+    for name, path in assets.files().items():
+        plain = ask("GET", at + name)
         assert plain.body == path.read_bytes()
         assert "immutable" in plain.headers["cache-control"]
-    packed = ask("GET", surface.ASSETS_AT + "plotly.min.js", accept_encoding="gzip, br")
+    first = [name for name in assets.files() if name.split("/")[0] in assets.FIRST_SEEN]
+    assert all(assets.url(name) in head for name in (*first, "panels.css", "plotly.min.js"))
+    assert assets.url("chart/chart.js") not in head, "other tabs come when they are opened"
+    packed = ask("GET", at + "plotly.min.js", accept_encoding="gzip, br")
     assert packed.headers["content-encoding"] == "gzip"
     assert len(packed.body) < 2 * 10**6
-    assert ask("GET", surface.ASSETS_AT + "app.py").status == 404
+    for other in (at + "app.py", at + "payloads.d.ts", surface.ASSETS_AT + "0" * 12 + "/panels.css"):
+        assert ask("GET", other).status == 404
 
 
 # ---- who asks

@@ -17,7 +17,7 @@ from attnflow.stats.attention_graph import paths_between
 from attnflow.stats.flow import compare_flows, first_tau, flow
 from attnflow.views.radial import radial
 from attnflow.views.tour import tour
-from attnflow.web import events
+from attnflow.web import assets, events
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.shared import Shown
@@ -189,8 +189,8 @@ def test_nothing_sticks_out_of_the_window(width, dark, open_page):
 
 
 SHAPES = [(3, 4, 6, 0.15), (5, 9, 8, 0.1), (1, 1, 3, 0.3), (4, 17, 5, 0.4)]
-TRACE_IN_BROWSER = """([model, text, method, calls]) => {
-  const graph = new Attnflow.Graph(model, text);
+TRACE_IN_BROWSER = """async ([module, model, text, method, calls]) => {
+  const { Graph } = await import(new URL(module, document.baseURI).href), graph = new Graph(model, text);
   return calls.map((call) => {
     const { rings, edges } = graph[method](...call);
     return [rings.map((ring) => [...ring]), [...edges]];
@@ -201,7 +201,8 @@ TRACE_IN_BROWSER = """([model, text, method, calls]) => {
 def traced(page: Page, one, method: str, calls: list) -> list:
     """What the browser finds on the same graph, with rings from 0 to L as in Python."""
     figure = radial(one, ("m",))
-    found = page.evaluate(TRACE_IN_BROWSER, [figure["models"][0], figure["text"], method, calls])
+    module = assets.url("radial/graph.js")
+    found = page.evaluate(TRACE_IN_BROWSER, [module, figure["models"][0], figure["text"], method, calls])
     return [(rings[::-1], edges) for rings, edges in found]
 
 
@@ -373,7 +374,7 @@ def test_the_tour_shows_each_model_and_the_head(page, flows):
         expect(page.locator("#flow .af-tour p")).to_have_text(step["text"])
         expect(page.locator(f"#flow [data-view={view}]")).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#flow .af-status")).to_contain_text("Held")
-    head = int(tour(flows)[2]["select"].split(".h")[1])
+    head = tour(flows)[2]["selection"]["head"]
     expected = expected_lit(flows, 0, flows.b.graph.root, head, "b")
     assert lit(page) == expected
 
@@ -834,11 +835,11 @@ def test_event_payloads_are_checked(flows):
     runs = [cases.run(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
     shown = Shown.of(*runs)
     settings = (0.1, False, "Word pieces", 0.5, -1, [], False)
-    assert flow_tab.head_selected(shown, Sent(depth=0, head=1)) == (3, 1)
+    assert flow_tab.head_selected(shown, Sent(head=[3, 1])) == (3, 1)
     assert maps.drawn(shown, 3, 1)[0]["title"] == "demo/pretrained · L4 H2"
-    for payload in ({"depth": 10**6, "head": 0}, {"depth": "x", "head": 0}, {"depth": -1, "head": 0}, {"head": 99}, {}):
-        with pytest.raises(gr.Error, match=r"whole number|no head"):
-            flow_tab.head_selected(shown, Sent(**payload))
+    for head in ([10**6, 0], ["x", 0], [-1, 0], [0, 99], 99, [0], None):
+        with pytest.raises(gr.Error, match=r"whole number|no head|give \[layer, head\]"):
+            flow_tab.head_selected(shown, Sent(head=head))
     for layer, head in ((99, 0), (0, -1), (None, 0), ("1", 0)):
         with pytest.raises(SelectionError, match=r"whole number|no head"):
             maps.drawn(shown, layer, head)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
+from attnflow.views.payloads import ChartFigure, Side
 
-Figure = dict[str, Any]
+_Part = dict[str, Any]
 _GRID = {"gridcolor": "@line", "zerolinecolor": "@quiet"}
 NOTE = (
     "In BERT (Pascual et al. 2021) attention agrees with what a head takes from the previous layer, above 0.7 in all "
@@ -23,8 +25,7 @@ NOTE = (
 class Model:
     """What the charts show of one model."""
 
-    side: str
-    """`a` or `b`."""
+    side: Side
     name: str
     local: NDArray[np.float64]
     """`[L, H]`: correlation of attention and the contribution of the previous layer; NaN where undefined."""
@@ -36,10 +37,10 @@ class Model:
     """The head that is marked."""
 
 
-def overview(model: Model, measure: str) -> Figure:
+def overview(model: Model, measure: str) -> ChartFigure:
     """Correlation of attention and the contribution of the input as a table of layers and heads."""
     n_layers, n_heads = model.wrt_input.shape
-    trace = {
+    trace: _Part = {
         "type": "heatmap",
         "z": _numbers(model.wrt_input),
         "x": [f"H{head + 1}" for head in range(n_heads)],
@@ -47,7 +48,7 @@ def overview(model: Model, measure: str) -> Figure:
         "zmin": 0,
         "zmax": 1,
         "colorscale": [[0, f"@{model.side}:0"], [1, f"@{model.side}"]],
-        "customdata": [[[model.side, layer, head] for head in range(n_heads)] for layer in range(n_layers)],
+        "customdata": [[[model.side, (layer, head)] for head in range(n_heads)] for layer in range(n_layers)],
         "xgap": 1,
         "ygap": 1,
         "colorbar": {"thickness": 10, "len": 0.7, "outlinewidth": 0},
@@ -67,10 +68,10 @@ def overview(model: Model, measure: str) -> Figure:
     }
 
 
-def strip(models: Sequence[Model], measure: str, *, local: bool) -> Figure:
+def strip(models: Sequence[Model], measure: str, *, local: bool) -> ChartFigure:
     """Every head as a point over its layer, and the median of each layer as a line."""
     deepest = max(len(model.local) for model in models)
-    data: list[Figure] = []
+    data: list[_Part] = []
     for number, model in enumerate(models):
         values = model.local if local else model.wrt_input
         n_layers, n_heads = values.shape
@@ -85,8 +86,8 @@ def strip(models: Sequence[Model], measure: str, *, local: bool) -> Figure:
                 "showlegend": False,
                 "x": np.round(centre[:, None] + spread, 3).ravel().tolist(),
                 "y": _numbers(values.ravel()),
-                "text": [f"L{layer + 1} H{head + 1}" for layer, head in heads],
-                "customdata": [[model.side, layer, head] for layer, head in heads],
+                "text": [head_name(head) for head in heads],
+                "customdata": [[model.side, head] for head in heads],
                 "marker": {
                     "color": f"@{model.side}:55",
                     "size": 7,
@@ -124,7 +125,7 @@ def strip(models: Sequence[Model], measure: str, *, local: bool) -> Figure:
     }
 
 
-def centres(models: Sequence[Model]) -> Figure:
+def centres(models: Sequence[Model]) -> ChartFigure:
     """Centre of mass of attention and of the input's contribution over the layers."""
     data = [
         {
@@ -158,7 +159,7 @@ def centres(models: Sequence[Model]) -> Figure:
     }
 
 
-def _layers(count: int) -> Figure:
+def _layers(count: int) -> _Part:
     return {
         "tickvals": list(range(1, count + 1)),
         "ticktext": [f"L{layer}" for layer in range(1, count + 1)],
@@ -168,7 +169,7 @@ def _layers(count: int) -> Figure:
     }
 
 
-def _frame(layer: int, head: int) -> Figure:
+def _frame(layer: int, head: int) -> _Part:
     """Marks a cell of the overview."""
     edges = {"x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5}
     return {"type": "rect", **edges, "line": {"color": "@text", "width": 2}}

@@ -12,6 +12,8 @@ from attnflow.methods.saliency.agreement import on_common_units, shares
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.results import Faithfulness, Report, on_scale
+from attnflow.views.payloads import ChartFigure, Saliency, SaliencyMethod, SaliencyModel
+from attnflow.views.payloads import Side as SideName
 from attnflow.views.rounding import rounded
 
 AGAINST, FOR = "#e08214", "#3b7dd8"
@@ -22,15 +24,14 @@ AGAINST, FOR = "#e08214", "#3b7dd8"
 class Side:
     """One model of the page and what is known of it."""
 
-    side: str
-    """`a` or `b`."""
+    side: SideName
     name: str
     report: Report | None
     problem: str = ""
     """Why there is no report."""
 
 
-def strips(sides: Sequence[Side], unit: str, notes: Sequence[dict[str, str]]) -> dict[str, Any]:
+def strips(sides: Sequence[Side], unit: str, notes: Sequence[dict[str, str]]) -> Saliency:
     """Describe the token strips.
 
     Args:
@@ -39,30 +40,36 @@ def strips(sides: Sequence[Side], unit: str, notes: Sequence[dict[str, str]]) ->
         notes: For each model a sentence under the strip of each method.
 
     Returns:
-        `methods`, with what a reader must know of each, and `models`: for each its `text` and `sentence`, and by method
-        `values`, the same as `scaled` to -1 … 1, and `notes`. Where both models explain the same score, a third entry
-        holds what is more in B than in A, in shares.
+        What a reader must know of each method, and the strips of each model. Where both explain the same score, a third
+        entry holds what is more in B than in A, in shares.
     """
-    told = [one for one in sides if one.report]
+    told = [one.report for one in sides if one.report]
     models = [_strip(one, unit, note) for one, note in zip(sides, notes, strict=True)]
-    if len(told) == 2 and told[0].report.target == told[1].report.target is not None:
-        models.append(_difference(*(one.report for one in told), unit))
-    shown = {answer.method.name for one in told for answer in one.report.answers}
+    if len(told) == 2 and told[0].target == told[1].target is not None:
+        models.append(_difference(told[0], told[1], unit))
+    shown = {answer.method.name for report in told for answer in report.answers}
     return {"methods": [_method(method) for name, method in METHODS.items() if name in shown], "models": models}
 
 
-def _method(method: Method) -> dict[str, Any]:
-    names = ("name", "title", "signed", "measures", "ignores", "source")
-    return {name: getattr(method, name) for name in names}
+def _method(method: Method) -> SaliencyMethod:
+    return {
+        "name": method.name,
+        "title": method.title,
+        "signed": method.signed,
+        "measures": method.measures,
+        "ignores": method.ignores,
+        "source": method.source,
+    }
 
 
-def _strip(one: Side, unit: str, notes: dict[str, str]) -> dict[str, Any]:
+def _strip(one: Side, unit: str, notes: dict[str, str]) -> SaliencyModel:
     if one.report is None:
         return {"side": one.side, "name": one.name, "about": "", "problem": one.problem, "text": [], "sentence": []}
     report = one.report
     common = on_common_units(report.answers, report.answers, unit)
     about = f"score of {report.target}" if report.target else "no score: only where the model looks"
     faithful = report.faithfulness
+    names = [answer.method.name for answer in report.answers]
     return {
         "side": one.side,
         "name": one.name,
@@ -71,15 +78,17 @@ def _strip(one: Side, unit: str, notes: dict[str, str]) -> dict[str, Any]:
         "verdict": report.verdict,
         "text": list(common.text),
         "sentence": common.sentence.tolist(),
-        **_values([answer.method.name for answer in report.answers], common.a),
+        "values": _values(names, common.a),
+        "scaled": _scaled(names, common.a),
         "notes": notes,
         "beats": dict(zip(faithful.names, faithful.beats_random.tolist(), strict=True)) if faithful else {},
     }
 
 
-def _difference(a: Report, b: Report, unit: str) -> dict[str, Any]:
+def _difference(a: Report, b: Report, unit: str) -> SaliencyModel:
     both = [answer.method.name for answer in a.answers]
     common = on_common_units(a.answers, b.answers, unit)
+    more = shares(common.b) - shares(common.a)
     return {
         "side": "ab",
         "name": "B minus A",
@@ -87,24 +96,24 @@ def _difference(a: Report, b: Report, unit: str) -> dict[str, Any]:
         "problem": "",
         "text": list(common.text),
         "sentence": common.sentence.tolist(),
-        **_values(both, shares(common.b) - shares(common.a)),
+        "values": _values(both, more),
+        "scaled": _scaled(both, more),
         "notes": {},
         "beats": {},
     }
 
 
-def _values(names: Sequence[str], values: np.ndarray) -> dict[str, Any]:
+def _values(names: Sequence[str], values: np.ndarray) -> dict[str, list[float | None]]:
     """By method; None where a model has no such unit."""
-    known = [np.nan_to_num(row) for row in values]
-    return {
-        "values": {
-            name: [None if np.isnan(v) else rounded(v) for v in row] for name, row in zip(names, values, strict=True)
-        },
-        "scaled": {name: np.round(on_scale(row), 3).tolist() for name, row in zip(names, known, strict=True)},
-    }
+    return {name: [None if np.isnan(v) else rounded(v) for v in row] for name, row in zip(names, values, strict=True)}
 
 
-def faithfulness_chart(sides: Sequence[Side]) -> dict[str, Any] | None:
+def _scaled(names: Sequence[str], values: np.ndarray) -> dict[str, list[float]]:
+    """By method, from -1 to 1."""
+    return {name: np.round(on_scale(np.nan_to_num(row)), 3).tolist() for name, row in zip(names, values, strict=True)}
+
+
+def faithfulness_chart(sides: Sequence[Side]) -> ChartFigure | None:
     """Merit of every method as a point, and what random rankings reach as a band; None if nothing was measured."""
     measured = [(one, one.report.faithfulness) for one in sides if one.report and one.report.faithfulness]
     if not measured:
@@ -168,7 +177,7 @@ def _points(one: Side, found: Faithfulness, titles: Sequence[str], offset: float
     }
 
 
-def agreement_matrix(one: Side) -> dict[str, Any] | None:
+def agreement_matrix(one: Side) -> ChartFigure | None:
     """How far the methods agree in one model; None if there is nothing to compare."""
     if one.report is None or len(one.report.answers) < 2:
         return None

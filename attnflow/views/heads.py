@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.trace import Head
+from attnflow.views.payloads import Matrix, MatrixHalf
 from attnflow.views.rounding import rounded
 
 THUMBNAIL = 20
@@ -21,8 +22,7 @@ THUMBNAIL = 20
 class MatrixSide:
     """One model's half of the matrix; empty lists where there is nothing to show."""
 
-    side: str
-    """`a`, `b`, or `difference`."""
+    side: Literal["a", "b", "difference"]
     name: str
     pruned: Iterable[Head]
     selected: Head | None
@@ -35,9 +35,7 @@ class MatrixSide:
     """`[L, H, T, T]`, drawn instead of the values."""
 
 
-def head_matrix(
-    sides: list[MatrixSide], *, title: str, note: str, measured: str, signed: bool = False
-) -> dict[str, Any]:
+def head_matrix(sides: list[MatrixSide], *, title: str, note: str, measured: str, signed: bool = False) -> Matrix:
     """Describe the matrix.
 
     Args:
@@ -46,10 +44,6 @@ def head_matrix(
         note: How to read it.
         measured: What the raw numbers are, for the tooltips.
         signed: Whether values below 0 have a colour of their own.
-
-    Returns:
-        The texts, and for each side its `layers`, `heads`, `values`, `raw`, `pruned`, `selected` and perhaps `pixels`:
-        the pictures of all heads as one image, `[layers * size, heads * size]` bytes as base64 text.
     """
     return {
         "title": title,
@@ -60,9 +54,9 @@ def head_matrix(
     }
 
 
-def _side(side: MatrixSide) -> dict[str, Any]:
+def _side(side: MatrixSide) -> MatrixHalf:
     layers, heads = side.values.shape
-    described = {
+    described: MatrixHalf = {
         "side": side.side,
         "name": side.name,
         "note": side.note,
@@ -70,14 +64,15 @@ def _side(side: MatrixSide) -> dict[str, Any]:
         "heads": heads,
         "values": np.round(side.values, 3).tolist(),
         "raw": [[rounded(value) for value in row] for row in side.raw.tolist()],
-        "pruned": [list(head) for head in sorted(side.pruned)],
-        "selected": None if side.selected is None else list(side.selected),
+        "pruned": sorted(side.pruned),
+        "selected": side.selected,
     }
     if side.attention is not None:
         pictures = thumbnails(side.attention)
         size = pictures.shape[-1]
         image = pictures.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
-        described |= {"size": size, "pixels": base64.b64encode(image.tobytes()).decode("ascii")}
+        described["size"] = size
+        described["pixels"] = base64.b64encode(image.tobytes()).decode("ascii")
     return described
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.trace import Tokens
+from attnflow.views.payloads import HeatMap, MapTrace, Side
 
 
 def attention_heatmap(
@@ -15,30 +14,28 @@ def attention_heatmap(
     tokens: Tokens,
     *,
     title: str,
-    model: str = "a",
+    model: Side = "a",
     highest: float | None = None,
     quantity: str = "attention",
     source: str = "attended to (key)",
     start: int = 0,
-) -> dict[str, Any]:
+) -> HeatMap:
     """Draw the attention of one head, or what it owes to the tokens.
 
     Args:
         values: `[T, T]` as `[query, key]`.
         tokens: What the axes stand for.
         title: What the map shows.
-        model: `a` or `b`, which decides the colour.
+        model: Which decides the colour.
         highest: End of the colour scale; the largest value if None.
         quantity: Name of the values.
         source: Title of the axis of columns.
         start: Token whose attention is spelt out under the map until another is chosen.
 
     Returns:
-        `data` and `layout` of a Plotly figure (rows attend, columns are attended to, the scale starts at 0), the
-        `title`, the `model` that gives the colour, `start`, `row`, what a row says of the token in place of `{}`, and
-        `names`, the tokens: as many are on the axes as fit.
+        A Plotly figure in which rows attend, columns are attended to and the scale starts at 0, and its words.
     """
-    trace = {
+    trace: MapTrace = {
         "type": "heatmap",
         "z": np.round(values.astype(float), 4).tolist(),
         "zmin": 0,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.trace import Tokens
+from attnflow.views.payloads import ChartFigure, Effect, Side
 from attnflow.views.rounding import rounded
 
 
@@ -19,10 +20,10 @@ def curve_chart(
     title: str,
     order: str,
     measure: str,
-    side: str,
+    side: Side,
     n_heads: int,
     note: str = "",
-) -> dict[str, Any]:
+) -> ChartFigure:
     """Describe the chart of a pruning curve.
 
     Args:
@@ -32,7 +33,7 @@ def curve_chart(
         title: What the chart shows.
         order: Name of the chosen order.
         measure: Name of the measure.
-        side: `a` or `b`, which decides the colour.
+        side: Which decides the colour.
         n_heads: How many heads there are.
         note: What else is to be said.
     """
@@ -42,7 +43,7 @@ def curve_chart(
     low = [rounded(value) for value in np.maximum(mean - spread, random.min(0))]
     high = [rounded(value) for value in np.minimum(mean + spread, random.max(0))]
     hover = "%{x:.0f} % of " + f"{n_heads} heads removed<br>{measure} " + "%{y:.3f}<extra></extra>"
-    data = [
+    data: list[dict[str, Any]] = [
         {"x": x + x[::-1], "y": high + low[::-1], "fill": "toself", "fillcolor": "@quiet:20", "line": {"width": 0},
          "mode": "lines", "hoverinfo": "skip", "name": "random, spread", "showlegend": False},
         {"x": x, "y": [rounded(value) for value in mean], "mode": "lines", "name": f"random, mean of {len(random)}",
@@ -60,25 +61,25 @@ def curve_chart(
 
 
 def effect(
-    side: str,
+    side: Side,
     name: str,
     tokens: Tokens,
     *,
     classes: list[tuple[str, float, float]],
-    unit: str,
+    unit: Literal["probability", "score"],
     influence: tuple[NDArray[np.float64], NDArray[np.float64]],
     removed: int,
     shift: float,
     note: str = "",
-) -> dict[str, Any]:
+) -> Effect:
     """Describe what switching heads off changed in one model.
 
     Args:
-        side: `a` or `b`.
+        side: The model.
         name: Name of the model.
         tokens: The words.
         classes: Label, number before and number after of each class.
-        unit: `probability` or `score`.
+        unit: What the numbers of the classes are.
         influence: `[T]` before, `[T]` after.
         removed: How many heads are off.
         shift: How far the root's embedding moved, in units of its length.

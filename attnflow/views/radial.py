@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from attnflow.stats.attention_graph import AttentionGraph
 from attnflow.stats.flow import Flow, FlowPair
+from attnflow.views.payloads import Edges, Radial, RadialModel
 
 
-def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> dict[str, Any]:
+def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
     """Describe the radial view.
 
     Args:
@@ -23,9 +24,7 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> dict[str, Any]:
         names: Names of the models.
 
     Returns:
-        `unit` (`piece` or `word`), the tokens (`text`, `piece`, `sentence`), `tau`, and for each model its `name`,
-        `layers`, `heads`, `root`, `rings` (tokens of rings 0 … L) and packed `edges` (see `pack`). Tokens are numbered
-        in the list of all units, so that both models speak of the same ones.
+        All but the tour. Tokens are numbered in the list of all units, so that both models speak of the same ones.
     """
     if isinstance(flows, Flow):
         tokens = flows.trace.tokens
@@ -40,13 +39,13 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> dict[str, Any]:
         for index, token in enumerate(place):
             pieces[index] = side.trace.tokens.piece[token] if token >= 0 else pieces[index]
     return {
-        "unit": unit,
+        "unit": "word" if unit == "word" else "piece",
         "text": list(text),
         "piece": pieces,
         "sentence": sentence.tolist(),
         "tau": sides[0].graph.tau,
         "models": [
-            {"name": name, **_model(side.graph, _inverse(place, len(side.trace.tokens)))}
+            _model(name, side.graph, _inverse(place, len(side.trace.tokens)))
             for name, side, place in zip(names, sides, places, strict=True)
         ],
     }
@@ -59,8 +58,9 @@ def _inverse(place: NDArray[np.int_], n_tokens: int) -> NDArray[np.int_]:
     return unit
 
 
-def _model(graph: AttentionGraph, unit: NDArray[np.int_]) -> dict[str, Any]:
+def _model(name: str, graph: AttentionGraph, unit: NDArray[np.int_]) -> RadialModel:
     return {
+        "name": name,
         "layers": graph.n_layers,
         "heads": graph.n_heads,
         "root": int(unit[graph.root]),
@@ -69,19 +69,14 @@ def _model(graph: AttentionGraph, unit: NDArray[np.int_]) -> dict[str, Any]:
     }
 
 
-def pack(graph: AttentionGraph, unit: NDArray[np.int_]) -> dict[str, Any]:
-    """Pack the edges of a graph: a third of the size of JSON lists, and quick to read in the browser.
-
-    Returns:
-        `count`, edges of each layer; `bytes`, 1 or 2; `query`, `key`: little-endian numbers of so many bytes; `heads`:
-        for each edge the set of its heads, `ceil(H / 8)` bytes with head 0 in the lowest bit; `weight`: for each edge
-        and each of its heads the attention in 255ths. The last four are base64 text.
-    """
-    number = np.dtype("u1" if unit.max(initial=0) < 256 else "<u2")
+def pack(graph: AttentionGraph, unit: NDArray[np.int_]) -> Edges:
+    """Pack the edges of a graph: a third of the size of JSON lists, and quick to read in the browser."""
+    small = unit.max(initial=0) < 256
+    number = np.dtype("u1" if small else "<u2")
     weights = np.round(graph.weights[graph.heads] * 255).astype(np.uint8)
     return {
         "count": np.bincount(graph.layer, minlength=graph.n_layers).tolist(),
-        "bytes": number.itemsize,
+        "bytes": 1 if small else 2,
         "query": _base64(unit[graph.query].astype(number)),
         "key": _base64(unit[graph.key].astype(number)),
         "heads": _base64(np.packbits(graph.heads, axis=1, bitorder="little")),

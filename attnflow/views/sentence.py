@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from attnflow.stats.flow import Flow, FlowPair
+from attnflow.views.payloads import SentenceFigure
 from attnflow.views.rounding import rounded
 
 
-def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> dict[str, Any]:
+def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> SentenceFigure:
     """Describe the sentence view.
 
     Args:
         flows: The flow of one model, or those of two on common units.
         names: Names of the models.
-
-    Returns:
-        The tokens (`text`, `sentence`), `tau`, and for each model its `name`, `layers`, `root` and `influence`: for
-        each layer a list over the tokens, None where the model has no such token.
     """
     if isinstance(flows, Flow):
         tokens = flows.trace.tokens

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.trace import SPECIAL
 from attnflow.records.words import CONTINUES
 from attnflow.stats.flow import Flow, FlowPair
+from attnflow.views.payloads import Selection, Side, TourStep
 
 
-def tour(flows: FlowPair) -> list[dict[str, Any]]:
+def tour(flows: FlowPair) -> list[TourStep]:
     """Describe the steps.
 
     Args:
         flows: The flows of two models on common units.
-
-    Returns:
-        Steps with a `title`, a `text`, the `view` (`a` or `b`) and the selection (`select`, as the radial view writes
-        it: depth and unit of the root, perhaps with a head).
     """
-    steps = [
-        _step(side, one, place, flows.pairing.text)
-        for side, one, place in (("A", flows.a, flows.pairing.in_a), ("B", flows.b, flows.pairing.in_b))
-    ]
+    pairing = flows.pairing
+    steps = [_step("a", flows.a, pairing.in_a, pairing.text), _step("b", flows.b, pairing.in_b, pairing.text)]
     head = _strongest_head(flows)
     return [*steps, head] if head else steps
 
 
-def _step(side: str, one: Flow, place: NDArray[np.int32], text: tuple[str, ...]) -> dict[str, Any]:
+def _step(side: Side, one: Flow, place: NDArray[np.int32], text: tuple[str, ...]) -> TourStep:
     """What the root of one model attends to in the last layer."""
     graph = one.graph
     counts = _last_layer(one, place)
@@ -45,14 +38,14 @@ def _step(side: str, one: Flow, place: NDArray[np.int32], text: tuple[str, ...])
         else "nothing"
     )
     return {
-        "title": f"What model {side} looks at",
-        "text": f"In its last layer, {_quoted(text[root])} of model {side} attends above tau to {seen}.",
-        "view": side.lower(),
-        "select": f"0:{root}",
+        "title": f"What model {side.upper()} looks at",
+        "text": f"In its last layer, {_quoted(text[root])} of model {side.upper()} attends above tau to {seen}.",
+        "view": side,
+        "selection": _at_root(root),
     }
 
 
-def _strongest_head(flows: FlowPair) -> dict[str, Any] | None:
+def _strongest_head(flows: FlowPair) -> TourStep | None:
     """The head of model B that attends most to the word that B, more than A, attends to with many heads."""
     a, b = (_last_layer(one, place) for one, place in ((flows.a, flows.pairing.in_a), (flows.b, flows.pairing.in_b)))
     wanted = np.where((b > 0) & (flows.pairing.sentence != SPECIAL), b - a, -np.inf)
@@ -73,8 +66,12 @@ def _strongest_head(flows: FlowPair) -> dict[str, Any] | None:
             f"and {int(a[unit])} of the {flows.a.graph.n_heads} of A."
         ),
         "view": "b",
-        "select": f"0:{root}.h{head}",
+        "selection": _at_root(root, head),
     }
+
+
+def _at_root(unit: int, head: int | None = None) -> Selection:
+    return {"ends": [{"depth": 0, "tokens": [unit]}], "head": head, "model": None}
 
 
 def _last_layer(one: Flow, place: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -15,14 +15,8 @@ from attnflow.web.surface import ASSETS_AT
 
 PAGE = ASSETS / "page"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-# In this order: each uses only what comes before it.
-_OWN = (
-    *("graph", "geometry", "selection", "panels", "chart", "strips", "heads", "scene", "rings", "highlight", "save"),
-    *("context", "table", "tour", "pointer", "keyboard", "radial"),
-)
-SCRIPTS = (PLOTLY_JS, *(PAGE / f"{name}.js" for name in _OWN))
-STYLES = (PAGE / "panels.css",)
-_FILES = {path.name: path for path in (*SCRIPTS, *STYLES)}
+FIRST_SEEN = ("shared", "predictions", "sentence", "radial")
+"""Folders of the modules that the page needs at once; those of other tabs come when they are opened."""
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 
 
@@ -37,28 +31,54 @@ class Asset:
 
 
 @cache
-def asset(name: str, _changed_at: int = 0) -> Asset:
-    """A file by its name; read and packed once for each of its versions.
+def files() -> dict[str, Path]:
+    """Every file that is served, by its name below the version."""
+    own = {path.relative_to(PAGE).as_posix(): path for path in sorted(PAGE.rglob("*")) if path.suffix in _TYPES}
+    return {name: path for name, path in own.items() if not name.endswith(".d.ts")} | {PLOTLY_JS.name: PLOTLY_JS}
+
+
+@cache
+def version() -> str:
+    """Of all files together: modules import each other by relative addresses, so one version is in the path of all."""
+    told = [f"{name} {path.stat().st_mtime_ns} {path.stat().st_size}" for name, path in files().items()]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+
+
+@cache
+def asset(name: str) -> Asset:
+    """A file by its name, read and packed once.
 
     Raises:
         KeyError: If the page has no such file.
     """
-    plain = _FILES[name].read_bytes()
-    return Asset(_TYPES[_FILES[name].suffix], plain, gzip.compress(plain, 6, mtime=0))
+    path = files()[name]
+    plain = path.read_bytes()
+    return Asset(_TYPES[path.suffix], plain, gzip.compress(plain, 6, mtime=0))
 
 
-def current(name: str) -> Asset | None:
-    """A file as it is now; None if the page has no such file."""
-    return asset(name, _FILES[name].stat().st_mtime_ns) if name in _FILES else None
+def current(place: str) -> Asset | None:
+    """A file by its version and name; None if the page has no such file in this version."""
+    own, _, name = place.partition("/")
+    return asset(name) if own == version() and name in files() else None
 
 
-def url(path: Path) -> str:
-    """Address of a file, relative to the page, which may stand under any path; another one when the file changes."""
-    version = hashlib.sha256(f"{path.stat().st_mtime_ns} {path.stat().st_size}".encode()).hexdigest()[:12]
-    return f".{ASSETS_AT}{path.name}?v={version}"
+def url(name: str) -> str:
+    """Address of a file, relative to the page, which may stand under any path; another one when any file changes."""
+    return f".{ASSETS_AT}{version()}/{name}"
 
 
+@cache
 def head() -> str:
-    """Tags for all of them: no request leaves the page's origin."""
-    styles = "".join(f'<link rel="stylesheet" href="{url(path)}">' for path in STYLES)
-    return styles + "".join(f'<script src="{url(path)}"></script>' for path in SCRIPTS)
+    """Tags for what every page needs: no request leaves its origin.
+
+    The largest file comes first, and the modules of the first view are asked for at once, not one after the other as
+    they import each other.
+    """
+    modules = [name for name in files() if name.endswith(".js") and name.split("/")[0] in FIRST_SEEN]
+    return "".join(
+        [
+            f'<script src="{url(PLOTLY_JS.name)}"></script>',
+            f'<link rel="stylesheet" href="{url("panels.css")}">',
+            *(f'<link rel="modulepreload" href="{url(module)}">' for module in modules),
+        ]
+    )

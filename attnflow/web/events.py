@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import gradio as gr
@@ -17,10 +17,12 @@ from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.checkpoints.hub_search import search_models
 from attnflow.errors import AttnflowError, SelectionError
 from attnflow.progress import reporting
+from attnflow.records.head_names import head_key, head_name, head_names, is_head_key
 from attnflow.records.trace import Head
 from attnflow.service import cases
 from attnflow.service.cases import ModelCard, Run
 from attnflow.service.visitors import serving
+from attnflow.views.payloads import Prediction
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import Example, load_examples
 from attnflow.web.shared import Shown, layer_choices, runs_of, told
@@ -101,7 +103,7 @@ def shown(before: Shown | None, a: Run, b: Run, layer: int, head: int, *settings
     """What two runs make of the page: values of `page.filled`."""
     layers, heads = layer_choices(a, b), max(a.card.n_heads, b.card.n_heads)
     layer, head = min(layer or 0, len(layers) - 1), min(head or 0, heads - 1)
-    choices = [(f"L{at + 1} H{h + 1}", f"{at}.{h}") for at in range(len(layers)) for h in range(heads)]
+    choices = [(head_name(at), head_key(at)) for at in product(range(len(layers)), range(heads))]
     chosen, now = Settings(*settings), Shown.of(a, b)
     # Root and heads belong to what they were chosen for: the last analysis, or the link that was opened.
     if before is not None and before.pair != now.pair:
@@ -127,7 +129,7 @@ def shown(before: Shown | None, a: Run, b: Run, layer: int, head: int, *settings
 
 def _named_heads(side: str, run: Run) -> str:
     heads = sorted(run.trace.pruned)
-    listed = ", ".join(f"L{layer + 1} H{head + 1}" for layer, head in heads[:12])
+    listed = head_names(heads[:12])
     more = f" and {len(heads) - 12} more" if len(heads) > 12 else ""
     return f"{side}: {listed}{more}." if heads else ""
 
@@ -157,7 +159,7 @@ def example(examples: list[Example], index: int) -> tuple[str, str, str, str, st
     return chosen.model_a, "", chosen.model_b, "", chosen.text_a, chosen.text_b
 
 
-def _prediction(run: Run) -> dict[str, Any]:
+def _prediction(run: Run) -> Prediction:
     card = run.card
     facts = [
         card.architecture + (" (encoder alone)" if card.encoder_alone else ""),
@@ -236,7 +238,7 @@ def restored(request: gr.Request) -> Any:
     root = query.get("root", "")
     known = root.isdecimal() and len(root) < 5  # whether there is such a token is seen once the pair is analysed
     updates.append(gr.update(choices=[(root, int(root))], value=int(root)) if known else gr.skip())
-    heads = [head for head in query.get("heads", "").split(",") if re.fullmatch(r"\d{1,3}\.\d{1,3}", head)]
+    heads = [head for head in query.get("heads", "").split(",") if is_head_key(head)]
     updates.append(gr.update(choices=heads, value=heads) if heads else gr.skip())
     return updates
 

@@ -12,7 +12,7 @@ from attnflow.web import events, signin
 from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import Example, load_examples
-from attnflow.web.panels import Predictions, SentenceView
+from attnflow.web.panels import Predictions, SentenceView, imported
 from attnflow.web.shared import CLICK, MODEL, TYPING, Page
 from attnflow.web.tabs import TABS, flow, heads
 from attnflow.web.tabs.flow import DECISION, UNITS
@@ -26,10 +26,10 @@ CLOSE_SIDEBAR_ON_PHONES = """() => {
 }"""
 """There the sidebar covers the page, and a visitor comes for the results."""
 REMEMBER = """(model_a, revision_a, model_b, revision_b, a, b, tau, auto, unit, alpha, root, heads, hide) =>
-  Attnflow.link.set({ model_a, revision_a, model_b, revision_b, a, b, tau: auto ? "" : tau,
+  IMPORTED.then((link) => link.set({ model_a, revision_a, model_b, revision_b, a, b, tau: auto ? "" : tau,
     unit: unit === "Words" ? "word" : "", alpha: alpha === 0.5 ? "" : alpha, hide: hide ? "1" : "",
-    root: root < 0 ? "" : root, heads: heads.join(",") })"""
-"""Keeps the address of the page such that it restores what is shown."""
+    root: root < 0 ? "" : root, heads: heads.join(",") }))"""
+"""Keeps the address of the page such that it restores what is shown; `IMPORTED` stands for our module of links."""
 
 
 class Slider(gr.Slider):
@@ -72,6 +72,7 @@ class Results:
 def build() -> gr.Blocks:
     """Make the page and the endpoints; the caller launches them."""
     examples = load_examples()
+    remember = REMEMBER.replace("IMPORTED", imported("shared/link.js"))
     with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
         with gr.Sidebar(width=340):
             controls = _sidebar(examples)
@@ -84,7 +85,7 @@ def build() -> gr.Blocks:
             settings=controls.settings,
             words=results.words,
             status=results.status,
-            remembered={"fn": None, "inputs": [*controls.pair, *controls.settings], "js": REMEMBER, **CLICK},
+            remembered={"fn": None, "inputs": [*controls.pair, *controls.settings], "js": remember, **CLICK},
         )
         parts = {}
         with gr.Tabs(elem_id="tabs"):

@@ -1,4 +1,4 @@
-"""The panels of the page: gr.HTML subclasses whose drawing is done by the scripts in `assets/page`."""
+"""The panels of the page: gr.HTML subclasses, each drawn by a module in `assets/page`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import gradio as gr
 from attnflow.web import assets
 
 
+def imported(module: str) -> str:
+    """JavaScript for the promise of a module of ours, such as `radial/radial.js`."""
+    return f'import(new URL("{assets.url(module)}", document.baseURI).href)'
+
+
 class Panel(gr.HTML):
     """A part of the page that a script draws.
 
@@ -18,14 +23,15 @@ class Panel(gr.HTML):
     """
 
     EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
-    mount = ""
+    module = ""
+    """Its `mount(element, gradio)` draws the panel."""
     template = ""
 
     def __init__(self, value: Any = None, **kwargs: Any) -> None:
         super().__init__(
             value,
             html_template=self.template,
-            js_on_load=f"Attnflow.{self.mount}(element, {{props, trigger, watch}});",
+            js_on_load=f"{imported(self.module)}.then((panel) => panel.mount(element, {{props, trigger, watch}}));",
             head=assets.head(),
             apply_default_css=False,
             **{"container": True, "padding": True, "show_label": False, **kwargs},
@@ -43,14 +49,14 @@ class Panel(gr.HTML):
 class Predictions(Panel):
     """Both models' predictions."""
 
-    mount = "predictions"
+    module = "predictions/predictions.js"
     template = '<h3 class="af-title">Predictions</h3><div class="af-predictions"></div>'
 
 
 class SentenceView(Panel):
     """The words with their influence as circles; the layer is chosen in the panel itself."""
 
-    mount = "sentence"
+    module = "sentence/sentence.js"
     template = """
 <div class="af-sentence">
   <h3 class="af-title">Influence on the decision</h3>
@@ -69,12 +75,12 @@ class SentenceView(Panel):
 class RadialView(Panel):
     """The rings of the attention graph.
 
-    Events: `head_select` carries `depth` (from the root) and `head`; `export` carries `kind` (`json` or `csv`). The
-    property `download` (`name`, `text`) makes the browser save a file.
+    Events: `head_select` (`payloads.HeadOfRings`) and `export` (`payloads.Export`). The property `download`
+    (`payloads.Download`) makes the browser save a file.
     """
 
     EVENTS = ["head_select", "export"]  # noqa: RUF012
-    mount = "radial"
+    module = "radial/radial.js"
     template = """
 <div class="af-radial">
   <h3 class="af-title">Attention flow</h3>
@@ -114,7 +120,7 @@ class RadialView(Panel):
 class AttentionMap(Panel):
     """A heat map of token against token, and the text coloured by what one token attends to."""
 
-    mount = "heatmap"
+    module = "heatmap/heatmap.js"
     template = """
 <div class="af-heatmap">
   <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p><div class="af-token-row"></div>
@@ -124,13 +130,12 @@ class AttentionMap(Panel):
 class HeadMatrix(Panel):
     """Layers against heads.
 
-    Events: `head_select` carries `side` (`a`, `b` or `difference`), `layer` and `head`, counted by that model; `prune`
-    carries `a` and `b`, all heads of each model that are to be off. The property `confirmed`, the same as JSON text,
-    tells what is off.
+    Events: `head_select` (`payloads.HeadOfMatrix`) and `prune` (`payloads.Pruned`), all heads that are to be off. The
+    property `confirmed`, the same as JSON text, tells what is off.
     """
 
     EVENTS = ["head_select", "prune"]  # noqa: RUF012
-    mount = "headMatrix"
+    module = "heads/matrix.js"
     template = """
 <div class="af-head-matrix">
   <h3 class="af-title"></h3><div class="af-matrices"></div><p class="af-note af-matrix-note"></p>
@@ -140,7 +145,7 @@ class HeadMatrix(Panel):
 class PruneEffect(Panel):
     """What switching heads off changed in each model."""
 
-    mount = "pruneEffect"
+    module = "heads/effect.js"
     template = """
 <div class="af-prune-effect"><h3 class="af-title">What changes without them</h3><div class="af-effects"></div></div>"""
 
@@ -148,7 +153,7 @@ class PruneEffect(Panel):
 class SaliencyStrips(Panel):
     """The tokens of both models, coloured by what a method says of them; the method is chosen in the panel itself."""
 
-    mount = "strips"
+    module = "strips/strips.js"
     template = """
 <div class="af-saliency">
   <h3 class="af-title">Saliency</h3>
@@ -163,13 +168,13 @@ class SaliencyStrips(Panel):
 
 
 class Chart(Panel):
-    """Any Plotly chart; see `assets/page/chart.js` for its value, which `views` make.
+    """Any Plotly chart; see `assets/page/chart/chart.js` for its colours.
 
-    Events: `point_click` carries `curve`, `point` (a number, or row and column) and `custom`, the point's `customdata`.
+    Events: `point_click` (`payloads.PointClicked`).
     """
 
     EVENTS = ["point_click"]  # noqa: RUF012
-    mount = "chart"
+    module = "chart/chart.js"
     template = """
 <div class="af-figure">
   <h3 class="af-title"></h3><div class="af-chart" role="img"></div><p class="af-note"></p>

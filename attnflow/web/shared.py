@@ -12,6 +12,7 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow.errors import SelectionError
+from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
 from attnflow.service import cases
 from attnflow.service.cases import Run
@@ -138,9 +139,7 @@ def heads_of(a: Run, b: Run, layer: int, head: int) -> tuple[Head | None, Head |
     """
     most = max(a.card.n_layers, b.card.n_layers)
     if not 0 <= layer < most or not 0 <= head < max(a.card.n_heads, b.card.n_heads):
-        raise SelectionError(
-            f"There is no head H{head + 1} in layer L{layer + 1} on this page; choose one from the list."
-        )
+        raise SelectionError(f"There is no head {head_name((layer, head))} on this page; choose one from the list.")
     own = [(layer - missing_layers(run, (a, b)), head) for run in (a, b)]
     found = [at if at[0] >= 0 and head < run.card.n_heads else None for at, run in zip(own, (a, b), strict=True)]
     return found[0], found[1]

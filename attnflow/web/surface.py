@@ -36,7 +36,7 @@ def _place(methods: str, path: str, **what: Any) -> Place:
 
 _PLACES = (
     _place("GET HEAD", r"/"),
-    _place("GET", rf"{ASSETS_AT}(?P<asset>[a-z.]+)", static=True),
+    _place("GET", rf"{ASSETS_AT}(?P<asset>[0-9a-f]{{12}}/[a-z_/.-]{{1,80}})", static=True),
     _place("GET", r"/(assets|static)/[A-Za-z0-9_./@+-]+", static=True),
     _place(
         "GET", r"/(gradio_api/)?theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?", static=True

@@ -13,13 +13,15 @@ from playwright.sync_api import Page, sync_playwright
 
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.views.radial import radial
+from attnflow.web import assets
 from attnflow.web.examples import load_examples
 from attnflow.web.page import THEME
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
 from tests.random_traces import random_trace
 
 LAYERS, HEADS, TOKENS, TAU = 12, 12, 64, 0.05
-MOUNT = """async (value) => {
+MOUNT = """async ([module, value]) => {
+  const { mount } = await import(new URL(module, document.baseURI).href);
   window.source ??= document.querySelector('#flow .af-radial').parentElement;
   const host = window.source.cloneNode(true);
   const box = host.querySelector('.af-radial'), chart = host.querySelector('.af-chart');
@@ -32,7 +34,7 @@ MOUNT = """async (value) => {
   document.querySelector('.gradio-container').replaceChildren(host);
   window.host = host;
   const start = performance.now();
-  Attnflow.radial(host, { props: { value }, trigger() {}, watch() {} });
+  mount(host, { props: { value }, trigger() {}, watch() {} });
   while (!box.dataset.drawn) await new Promise(requestAnimationFrame);
   return performance.now() - start;
 }"""
@@ -168,7 +170,7 @@ def _growth(page: Page) -> Iterator[tuple[str, str]]:
 
 def _largest(page: Page) -> Iterator[tuple[str, str]]:
     for name, text in zip(("one model", "two models"), _figures(), strict=True):
-        first = page.evaluate(MOUNT, text)
+        first = page.evaluate(MOUNT, [assets.url("radial/radial.js"), text])
         yield f"radial view of that size, {name}: first draw", f"{first:.0f} ms"
         times = page.evaluate(HOVER)
         for what, column in zip(("our own work", "until the next frame"), zip(*times, strict=True), strict=True):

@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from attnflow.errors import SelectionError
+from attnflow.records.trace import Head
 from attnflow.service.visitors import serving
 from attnflow.web import arguments
 from attnflow.web.answering import one_sentence
@@ -52,7 +53,7 @@ def _through_the_gateway() -> bool:
     return request is not None and MARK in request.scope
 
 
-def checked_heads(name: str, heads: Any) -> list[tuple[int, int]]:
+def checked_heads(name: str, heads: Any) -> list[Head]:
     """Heads as pairs; none if None.
 
     Raises:
@@ -66,6 +67,17 @@ def checked_heads(name: str, heads: Any) -> list[tuple[int, int]]:
             f"{name} is {arguments.came(heads)}; give a list of [layer, head], such as [[0, 3], [2, 1]]."
         )
     return [(whole_number(f"a layer of {name}", at), whole_number(f"a head of {name}", head)) for at, head in heads]
+
+
+def checked_head(name: str, head: Any) -> Head:
+    """One head as a pair; whether it exists is checked where it serves.
+
+    Raises:
+        SelectionError: If it is no pair of whole numbers.
+    """
+    if not isinstance(head, list | tuple) or len(head) != 2:
+        raise SelectionError(f"{name} is {str(head)[:80]!r}; give [layer, head], such as [0, 3].")
+    return whole_number(f"the layer of {name}", head[0]), whole_number(f"the head of {name}", head[1])
 
 
 def whole_number(name: str, value: Any) -> int:

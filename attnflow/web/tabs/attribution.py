@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from attnflow.errors import SupersededError
+from attnflow.records.head_names import head_name
 from attnflow.records.trace import Attribution, Head
 from attnflow.service import cases
 from attnflow.service.cases import Run
@@ -17,7 +18,8 @@ from attnflow.stats.agreement import Agreement
 from attnflow.stats.relative_positions import RelativePositions
 from attnflow.views import agreement
 from attnflow.views.heatmap import attention_heatmap
-from attnflow.web.endpoints.checks import whole_number
+from attnflow.views.payloads import SIDES, Side
+from attnflow.web.endpoints.checks import checked_head, whole_number
 from attnflow.web.panels import AttentionMap, Chart
 from attnflow.web.shared import CLICK, MODEL, Page, Shown, heads_of, missing_layers, runs_of, told
 
@@ -109,9 +111,9 @@ def build() -> Parts:
                 for kind in ("attention", "local", "input")
             ]
     with gr.Row(elem_classes="af-stack"):
-        strips = [Chart(elem_id=f"agreement-{kind}", min_width=340) for kind in ("local", "input")]
+        strips = [Chart(elem_id=f"attribution-agreement-{kind}", min_width=340) for kind in ("local", "input")]
     with gr.Row(elem_classes="af-stack"):
-        overviews = [Chart(elem_id=f"agreement-{side}", min_width=340) for side in "ab"]
+        overviews = [Chart(elem_id=f"attribution-agreement-{side}", min_width=340) for side in "ab"]
     return Parts(
         method,
         measure,
@@ -205,11 +207,11 @@ def drawn_maps(shown: Shown, reached: Reached | None, layer: int, head: int) -> 
     ]
     highest = max((float(values.max()) for three in maps if three for values in three), default=1.0)
     figures: list[Any] = []
-    for side, run, at, three, probes in zip("ab", runs, own, maps, reached.probes, strict=True):
+    for side, run, at, three, probes in zip(SIDES, runs, own, maps, reached.probes, strict=True):
         if at is None or three is None:
             figures += [None, None, None]
             continue
-        name = f"{side.upper()} · L{at[0] + 1} H{at[1] + 1}"
+        name = f"{side.upper()} · {head_name(at)}"
         kinds = {
             "attention": "attended to (key)",
             "previous layer": "enters the layer here",
@@ -237,7 +239,7 @@ def drawn_charts(shown: Shown, reached: Reached | None, measure: str, layer: int
     own = heads_of(*shown.runs(), whole_number("layer", layer), whole_number("head", head))
     models = [
         _model(side, at, *found, MEASURES.get(measure, "pearson"))
-        for side, at, found in zip("ab", own, reached.attributions(), strict=True)
+        for side, at, found in zip(SIDES, own, reached.attributions(), strict=True)
     ]
     name = str(measure).split(" ")[0]
     strips = [agreement.strip(models, name, local=local) for local in (True, False)]
@@ -245,7 +247,7 @@ def drawn_charts(shown: Shown, reached: Reached | None, measure: str, layer: int
 
 
 def _model(
-    side: str, selected: Head | None, run: Run, local: Attribution, wrt_input: Attribution, measure: str
+    side: Side, selected: Head | None, run: Run, local: Attribution, wrt_input: Attribution, measure: str
 ) -> agreement.Model:
     correlations = [
         getattr(Agreement().update(run.trace.attention, found.values).result(), measure) for found in (local, wrt_input)
@@ -260,9 +262,9 @@ def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
     """A head was clicked in a chart: it is selected everywhere."""
     runs = runs_of(shown)
     custom = getattr(event, "custom", None)
-    if not isinstance(custom, list) or len(custom) != 3 or custom[0] not in ("a", "b"):
+    if not isinstance(custom, list) or len(custom) != 2 or custom[0] not in ("a", "b"):
         return gr.skip()  # a median, not a head
     run = runs["ab".index(custom[0])]
-    layer, head = whole_number("layer", custom[1]), whole_number("head", custom[2])
+    layer, head = checked_head("head", custom[1])
     cases.attention_map(run.trace, layer, head)  # refuses a head that is not there
     return layer + missing_layers(run, runs), head

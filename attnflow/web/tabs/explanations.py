@@ -11,6 +11,8 @@ from attnflow.errors import AttnflowError
 from attnflow.service.cases import Run
 from attnflow.stats.flow import check_unit
 from attnflow.views.explanations import Side, agreement_matrix, faithfulness_chart, strips
+from attnflow.views.payloads import SIDES
+from attnflow.views.payloads import Side as SideName
 from attnflow.web.endpoints.explanations import reported, sum_note
 from attnflow.web.panels import Chart, SaliencyStrips
 from attnflow.web.shared import MODEL, Page, Shown, runs_of
@@ -46,7 +48,7 @@ def build() -> Parts:
     words = SaliencyStrips(elem_id="saliency")
     faithful = Chart(elem_id="faithfulness")
     with gr.Row():
-        agreement = [Chart(elem_id=f"agreement-{side}", min_width=320) for side in "ab"]
+        agreement = [Chart(elem_id=f"saliency-agreement-{side}", min_width=320) for side in "ab"]
     return Parts(target, against, words, faithful, agreement)
 
 
@@ -76,7 +78,7 @@ def drawn(shown: Shown | None, target: str, against: str, unit: str) -> Any:
     labels = list(dict.fromkeys(label for run in runs for label in run.card.head.labels))
     lists_all = all(run.card.head.kind.endswith("classification") for run in runs if run.card.head.trained)
     chosen = ["" if lists_all and (one or "") not in labels else (one or "") for one in (target, against)]
-    sides = [_side(side, run, *chosen) for side, run in zip("ab", runs, strict=True)]
+    sides = [_side(side, run, *chosen) for side, run in zip(SIDES, runs, strict=True)]
     notes = [{one.method.name: sum_note(one) for one in side.report.answers} if side.report else {} for side in sides]
     updates = [
         gr.update(choices=[(none, PREDICTED), *((label, label) for label in labels)], value=now)
@@ -86,7 +88,7 @@ def drawn(shown: Shown | None, target: str, against: str, unit: str) -> Any:
     return *updates, figure, faithfulness_chart(sides), *(agreement_matrix(side) for side in sides)
 
 
-def _side(side: str, run: Run, target: str, against: str) -> Side:
+def _side(side: SideName, run: Run, target: str, against: str) -> Side:
     """One model explained; where it cannot be, the reason stands in its place, and the other one is shown."""
     try:
         return Side(side, run.card.ref, reported(run, target, against))

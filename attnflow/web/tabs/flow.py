@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from attnflow.errors import SelectionError
-from attnflow.records.trace import Head
+from attnflow.records.head_names import head_of
 from attnflow.service.cases import Run
 from attnflow.stats.flow import LARGEST_RING, FlowPair, compare_flows, first_tau
+from attnflow.views.payloads import Download
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from attnflow.views.tour import tour
 from attnflow.web import export
-from attnflow.web.endpoints.checks import whole_number
+from attnflow.web.endpoints.checks import checked_head
 from attnflow.web.endpoints.graphs import comparison_note
 from attnflow.web.panels import RadialView
 from attnflow.web.shared import CLICK, Page, Shown, heads_of, runs_of, told
@@ -82,18 +82,11 @@ def _flows(a: Run, b: Run, settings: Settings) -> FlowPair:
     where: dict[str, Any] = {
         "unit": UNITS.get(settings.unit, "piece"),
         "root": None if settings.root in (DECISION, None) else settings.root,
-        "heads": [_head(text) for text in settings.heads] if settings.heads else None,
+        "heads": [head_of(text) for text in settings.heads] if settings.heads else None,
         "hide_special": bool(settings.hide_special),
     }
     tau = first_tau(a.trace, b.trace, **where) if settings.auto else settings.tau
     return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
-
-
-def _head(text: str) -> Head:
-    layer, _, head = str(text).partition(".")
-    if not (layer.isdecimal() and head.isdecimal()):
-        raise SelectionError(f"{text!r} is not a head; choose one from the list.")
-    return int(layer), int(head)
 
 
 def drawn(a: Run, b: Run, settings: Settings) -> tuple[Any, ...]:
@@ -108,7 +101,9 @@ def drawn(a: Run, b: Run, settings: Settings) -> tuple[Any, ...]:
     starts = [("What each task reads", DECISION)]
     starts += [(f"{index + 1}: {text}", index) for index, text in enumerate(flows.pairing.text)]
     root = gr.update(choices=starts, value=settings.root)
-    return note, tau, sentence(flows, names), radial(flows, names) | {"tour": tour(flows)}, root
+    rings = radial(flows, names)
+    rings["tour"] = tour(flows)
+    return note, tau, sentence(flows, names), rings, root
 
 
 @told
@@ -132,11 +127,9 @@ def reunited(shown: Shown | None, *settings: Any) -> Any:
 
 @told
 def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
-    """A head was chosen in the radial view; its depth counts from the root."""
-    a, b = runs_of(shown)
-    depth, head = (whole_number(name, getattr(event, name, None)) for name in ("depth", "head"))
-    layer = max(a.card.n_layers, b.card.n_layers) - 1 - depth
-    heads_of(a, b, layer, head)  # refuses a head that is not there
+    """A head was chosen in the radial view, which counts layers as the page does."""
+    layer, head = checked_head("head", getattr(event, "head", None))
+    heads_of(*runs_of(shown), layer, head)  # refuses a head that is not there
     return layer, head
 
 
@@ -150,4 +143,5 @@ def exported(
     flows = _flows(a, b, Settings(tau, auto, unit, alpha, root, heads, hide_special))
     kind = "csv" if getattr(event, "kind", None) == "csv" else "json"
     text = export.graph_csv(a, b, flows) if kind == "csv" else export.graph_json(a, b, flows, alpha)
-    return gr.update(download={"name": f"attention-flow.{kind}", "text": text, "at": time.time()})
+    download: Download = {"name": f"attention-flow.{kind}", "text": text, "at": time.time()}
+    return gr.update(download=download)

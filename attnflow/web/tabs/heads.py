@@ -18,8 +18,9 @@ from attnflow.service.cases import Run
 from attnflow.stats.flow import flow
 from attnflow.stats.mean_attention import normalise_importance
 from attnflow.views.heads import MatrixSide, head_matrix
+from attnflow.views.payloads import SIDES, Effect, Matrix, Pruned
 from attnflow.views.pruning import curve_chart, effect
-from attnflow.web.endpoints.checks import checked_heads, whole_number
+from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_number
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
 from attnflow.web.shared import CLICK, MODEL, Page, Shown, heads_of, missing_layers, runs_of, told
 from attnflow.web.tabs import maps
@@ -155,7 +156,7 @@ def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, l
     views = [IMPORTANCE[source](run, by) for run in runs]
     values = [normalise_importance(view.values, among) for view in views]
     sides = []
-    for side, run, at, view, value in zip("ab", runs, own, views, values, strict=True):
+    for side, run, at, view, value in zip(SIDES, runs, own, views, values, strict=True):
         of = f"Loss of “{view.target}”. " if view.target else ""
         sides.append(MatrixSide(side, run.card.ref, run.trace.pruned, at, of + view.note, value, view.values))
     if values[0].shape == values[1].shape:
@@ -172,9 +173,9 @@ def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, l
     return head_matrix(sides, title=f"Importance of each head, {over.lower()}", note=note, measured="importance")
 
 
-def _patterns(runs: tuple[Run, Run], own: tuple[Head | None, Head | None], source: str) -> dict[str, Any]:
+def _patterns(runs: tuple[Run, Run], own: tuple[Head | None, Head | None], source: str) -> Matrix:
     sides, counts = [], []
-    for side, run, at in zip("ab", runs, own, strict=True):
+    for side, run, at in zip(SIDES, runs, own, strict=True):
         view = head_cases.patterns_of_set(run) if source == "set" else None
         attention = run.trace.attention if view is None else view.values
         counts.append(view.n_examples if view else 1)
@@ -189,9 +190,9 @@ def _patterns(runs: tuple[Run, Run], own: tuple[Head | None, Head | None], sourc
     return head_matrix(sides, title="Attention of each head", note=note, measured="strongest attention")
 
 
-def _interactions(runs: tuple[Run, Run], own: tuple[Head | None, Head | None]) -> dict[str, Any]:
+def _interactions(runs: tuple[Run, Run], own: tuple[Head | None, Head | None]) -> Matrix:
     sides = []
-    for side, run, at in zip("ab", runs, own, strict=True):
+    for side, run, at in zip(SIDES, runs, own, strict=True):
         if at is None:
             continue
         view = head_cases.interactions(run, at)
@@ -211,14 +212,14 @@ def _interactions(runs: tuple[Run, Run], own: tuple[Head | None, Head | None]) -
 
 def confirmed(shown: Shown | None) -> Any:
     """What is off, for the matrix."""
-    off = {name: sorted(side.pruned) for name, side in (("a", shown.a), ("b", shown.b))}
+    off: Pruned = {"a": sorted(shown.a.pruned), "b": sorted(shown.b.pruned)}
     return gr.update(confirmed=json.dumps(off))
 
 
-def effects(shown: Shown | None, tau: float) -> Any:
+def effects(shown: Shown | None, tau: float) -> list[Effect]:
     """What the switched-off heads changed."""
     found = []
-    for side, run in zip("ab", runs_of(shown), strict=True):
+    for side, run in zip(SIDES, runs_of(shown), strict=True):
         whole = cases.rerun(run, [])
         flows = [flow(one.trace, tau).influence[0] for one in (whole, run)]
         before, after, unit = whole.trace.probabilities, run.trace.probabilities, "probability"
@@ -247,7 +248,7 @@ def effects(shown: Shown | None, tau: float) -> Any:
 def curves(shown: Shown | None, order: str, scale: str) -> Any:
     """The pruning curves of both models."""
     charts = []
-    for side, run in zip("ab", runs_of(shown), strict=True):
+    for side, run in zip(SIDES, runs_of(shown), strict=True):
         size = run.card.n_layers * run.card.n_heads
         view = head_cases.curves(run, chosen(ORDERS, order), min(_STEPS, size), chosen(SCALES, scale))
         charts.append(
@@ -275,7 +276,7 @@ def outdated(shown: Shown | None, drawn_for: Any) -> Any:
 def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
     """A cell was chosen; the page counts layers by the deeper model."""
     runs = runs_of(shown)
-    layer, head = (whole_number(name, getattr(event, name, None)) for name in ("layer", "head"))
+    layer, head = checked_head("head", getattr(event, "head", None))
     run = runs[0] if getattr(event, "side", None) == "a" else runs[1]
     layer += missing_layers(run, runs)
     heads_of(*runs, layer, head)  # refuses a head that is not there
@@ -294,7 +295,7 @@ def least(
     runs, sides = runs_of(shown), chosen({"A": "a", "B": "b", "A and B": "ab"}, side)
     find = IMPORTANCE[chosen(OVER, over)]
     pruned = []
-    for name, run in zip("ab", runs, strict=True):
+    for name, run in zip(SIDES, runs, strict=True):
         heads = run.trace.pruned
         if name in sides:
             view = find(run, chosen(METHODS, method))

@@ -6,8 +6,10 @@ from typing import Any
 
 import gradio as gr
 
+from attnflow.records.head_names import head_name
 from attnflow.service import cases
 from attnflow.views.heatmap import attention_heatmap
+from attnflow.views.payloads import SIDES
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.panels import AttentionMap
 from attnflow.web.shared import Shown, heads_of, runs_of
@@ -32,10 +34,10 @@ def drawn(shown: Shown | None, layer: int, head: int) -> Any:
         else attention_heatmap(
             values,
             run.trace.tokens,
-            title=f"{run.card.ref} · L{at[0] + 1} H{at[1] + 1}{' · off' * (at in run.trace.pruned)}",
+            title=f"{run.card.ref} · {head_name(at)}{' · off' * (at in run.trace.pruned)}",
             model=side,
             highest=highest,
             start=run.trace.root,
         )
-        for side, run, at, values in zip("ab", runs, own, found, strict=True)
+        for side, run, at, values in zip(SIDES, runs, own, found, strict=True)
     )

@@ -1,0 +1,51 @@
+// @ts-check
+// What switching heads off changed: each class before and after, and the words whose influence is another.
+import { make, part, titled } from "../shared/dom.js";
+import { number } from "../shared/numbers.js";
+import { panel } from "../shared/panel.js";
+/** @import { Effect } from "../payloads.js" */
+/** @import { Gradio } from "../shared/panel.js" */
+
+/**
+ * @param {HTMLElement} element
+ * @param {Gradio} gradio
+ */
+export function mount(element, gradio) {
+  const stage = part(element, ".af-effects");
+  /**
+   * @param {number} value
+   * @param {Effect["unit"]} unit
+   */
+  const percent = (value, unit) => (unit === "probability" ? `${number(100 * value, 1)} %` : number(value, 3));
+  /** @param {Effect[]} models */
+  function draw(models) {
+    stage.replaceChildren();
+    for (const model of models) {
+      const card = make("section", `af-card af-model-${model.side}`, undefined, stage);
+      titled(model.side, model.name, card);
+      if (!model.removed) { make("p", "af-note", "All heads are on. Press × on a head to see what changes without it.", card); continue; }
+      const heads = model.removed === 1 ? "1 head" : `${model.removed} heads`;
+      make("p", "af-facts", `Without ${heads}: the embedding of the token that is read moves by ${number(100 * model.shift, 1)} % of its length.`, card);
+      for (const { label, before, after } of model.classes) {
+        const row = make("div", "af-change", undefined, card);
+        make("span", "af-class-name", label, row).title = label;
+        const change = after - before;
+        make("span", "af-value", `${percent(before, model.unit)} → ${percent(after, model.unit)}`, row);
+        const points = model.unit === "probability" ? number(Math.abs(100 * change), 1) : number(Math.abs(change), 3);
+        const told = points === "0" ? "no change" : `${change < 0 ? "▼ −" : "▲ +"}${points}${model.unit === "probability" ? " points" : ""}`;
+        make("span", `af-delta af-${change < 0 || points === "0" ? "down" : "up"}`, told, row);
+      }
+      if (model.note) make("p", "af-note", model.note, card);
+      const strip = make("p", "af-words", undefined, card), most = Math.max(...model.text.map((_, i) => Math.abs(model.after[i] - model.before[i])));
+      model.text.forEach((text, index) => {
+        const change = model.after[index] - model.before[index];
+        const word = make("bdi", `af-chip af-${change < 0 ? "down" : "up"}`, text, strip);
+        word.style.setProperty("--share", `${most ? Math.round((60 * Math.abs(change)) / most) : 0}%`);
+        word.title = `${text}: influence ${number(model.before[index])} → ${number(model.after[index])} heads`;
+      });
+      const changed = model.text.filter((_, index) => model.after[index] !== model.before[index]).length;
+      make("p", "af-note", changed ? "Colour: words with more (▲) or less (▼) influence on the decision than before." : "No word's influence changed.", card);
+    }
+  }
+  panel(gradio, part(element, ".af-prune-effect"), { draw });
+}

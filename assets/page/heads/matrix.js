@@ -1,0 +1,212 @@
+// @ts-check
+// The matrix of heads: each can be selected, and switched off and on.
+
+import { colour, make, part, parts, titled } from "../shared/dom.js";
+import { headKey, headName, headOf } from "../shared/head.js";
+import { panel } from "../shared/panel.js";
+/** @import { Head, HeadOfMatrix, Matrix, MatrixHalf, Pruned } from "../payloads.js" */
+/** @import { Gradio } from "../shared/panel.js" */
+/** @typedef {Record<"a" | "b", Set<string>>} Off keys of heads */
+
+/** @type {("a" | "b")[]} */
+const MODELS = ["a", "b"];
+/** @type {Record<string, [layers: number, heads: number] | undefined>} */
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+const PATIENCE = 8000; // milliseconds that an answer may take before it is given up
+
+/**
+ * The pictures of all heads, drawn as one image in the colour of the model.
+ * @param {HTMLCanvasElement} canvas
+ * @param {MatrixHalf} half
+ */
+function paint(canvas, { side, heads, layers, size = 0, pixels = "" }) {
+  const bytes = Uint8Array.from(atob(pixels), (letter) => letter.charCodeAt(0));
+  canvas.width = heads * size;
+  canvas.height = layers * size;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.fillStyle = colour(`--af-${side}`);
+  context.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+  const image = context.createImageData(canvas.width, canvas.height);
+  bytes.forEach((value, index) => image.data.set([red, green, blue, value], 4 * index));
+  context.putImageData(image, 0, 0);
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Gradio} gradio
+ */
+export function mount(element, gradio) {
+  const stage = part(element, ".af-matrices"), title = part(element, ".af-title"), note = part(element, ".af-matrix-note");
+  /** @type {Off} */
+  const off = { a: new Set(), b: new Set() };
+  /** @type {{ text: string, at: number } | null} */
+  let sent = null; // what was asked for and is not answered yet; what is clicked meanwhile is sent after the answer
+  /**
+   * @param {MatrixHalf["side"]} side
+   * @param {string} at
+   */
+  const isOff = (side, at) => (side === "difference" ? off.a.has(at) && off.b.has(at) : off[side].has(at));
+
+  const state = (sets = off) => MODELS.map((one) => [...sets[one]].sort().join(" ")).join("|");
+
+  /**
+   * @param {MatrixHalf["side"]} side
+   * @param {string} at
+   */
+  function toggle(side, at) {
+    const now = !isOff(side, at);
+    for (const one of side === "difference" ? MODELS : [side]) off[one][now ? "add" : "delete"](at);
+    for (const cell of parts(stage, `[data-at="${at}"]`)) mark(cell); // at once; Python's answer follows
+    submit();
+  }
+
+  function submit() {
+    if (sent && Date.now() - sent.at < PATIENCE) return;
+    sent = { text: state(), at: Date.now() };
+    /** @type {Pruned} */
+    const wanted = { a: [...off.a].map(headOf), b: [...off.b].map(headOf) };
+    gradio.trigger("prune", wanted);
+  }
+
+  /** Python tells what is off, sooner than it can tell what then matters. */
+  function confirmed() {
+    if (!gradio.props.confirmed) return;
+    /** @type {Pruned} */
+    const told = JSON.parse(gradio.props.confirmed);
+    /** @type {Off} */
+    const now = { a: new Set(told.a.map(headKey)), b: new Set(told.b.map(headKey)) };
+    if (sent && sent.text !== state(now) && Date.now() - sent.at < PATIENCE) return; // an older answer
+    const more = sent && state() !== sent.text;
+    sent = null;
+    if (more) { submit(); return; }
+    Object.assign(off, now);
+    for (const cell of parts(stage, ".af-cell")) mark(cell);
+  }
+  gradio.watch("confirmed", confirmed);
+
+  /**
+   * The model and head of a cell.
+   * @param {HTMLElement} cell
+   */
+  const placeOf = (cell) => ({ side: /** @type {MatrixHalf["side"]} */ (cell.dataset.side), at: cell.dataset.at ?? "" });
+
+  /** @param {HTMLElement} cell */
+  function mark(cell) {
+    const { side, at } = placeOf(cell), gone = isOff(side, at), control = part(cell, ".af-off");
+    cell.classList.toggle("af-gone", gone);
+    control.textContent = gone ? "↺" : "×";
+    control.title = `Switch ${headName(headOf(at))} ${gone ? "on" : "off"}`;
+    control.setAttribute("aria-label", control.title);
+    const pick = part(cell, ".af-pick");
+    pick.textContent = gone && pick.dataset.value ? "off" : (pick.dataset.value ?? "");
+    pick.setAttribute("aria-label", pick.dataset.name + (gone ? ", switched off" : ""));
+  }
+
+  /**
+   * @param {MatrixHalf} side
+   * @param {Matrix} data
+   * @param {HTMLElement} parent
+   */
+  function grid(side, data, parent) {
+    const card = make("section", `af-card af-matrix af-model-${side.side}`, undefined, parent);
+    titled(side.side, side.name, card);
+    const frame = make("div", "af-grid", undefined, make("div", "af-scroll", undefined, card));
+    frame.style.setProperty("--heads", String(side.heads));
+    frame.setAttribute("role", "grid");
+    frame.setAttribute("aria-label", `${data.title}, ${side.name}`);
+    const top = make("div", "af-row", undefined, frame);
+    top.setAttribute("role", "row");
+    make("span", "", "", top);
+    for (let head = 0; head < side.heads; head++) make("span", "af-axis", `H${head + 1}`, top).setAttribute("role", "columnheader");
+    const rows = make("div", "af-rows", undefined, frame);
+    rows.setAttribute("role", "rowgroup");
+    if (side.pixels) {
+      frame.classList.add("af-pictured");
+      const canvas = make("canvas", "af-pictures", undefined, rows);
+      canvas.setAttribute("aria-hidden", "true");
+      paint(canvas, side);
+    }
+    for (let layer = 0; layer < side.layers; layer++) {
+      const row = make("div", "af-row", undefined, rows);
+      row.setAttribute("role", "row");
+      make("span", "af-axis", `L${layer + 1}`, row).setAttribute("role", "rowheader");
+      for (let head = 0; head < side.heads; head++) cell(side, data, [layer, head], row);
+    }
+    if (side.note) make("p", "af-note", side.note, card);
+  }
+
+  /**
+   * @param {MatrixHalf} side
+   * @param {Matrix} data
+   * @param {Head} at
+   * @param {HTMLElement} row
+   */
+  function cell(side, data, at, row) {
+    const [layer, head] = at;
+    const value = side.values[layer][head], raw = side.raw[layer][head];
+    const chosen = side.selected?.[0] === layer && side.selected?.[1] === head;
+    const box = make("div", "af-cell", undefined, row), pick = make("button", "af-pick", undefined, box);
+    box.setAttribute("role", "gridcell");
+    Object.assign(box.dataset, { side: side.side, at: headKey(at) });
+    pick.type = "button";
+    pick.tabIndex = chosen || (!side.selected && layer + head === 0) ? 0 : -1;
+    pick.setAttribute("aria-pressed", String(chosen));
+    pick.dataset.value = "";
+    if (!side.pixels) {
+      const sign = value < 0 ? "low" : "high";
+      pick.dataset.value = value.toFixed(2).replace(/^(-?)0\./, "$1.").replace("-", "−");
+      box.style.setProperty("--share", `${Math.round(88 * Math.min(1, Math.abs(value)))}%`);
+      box.classList.add(`af-${sign}`);
+      box.classList.toggle("af-strong", Math.abs(value) > 0.55);
+    }
+    pick.dataset.name = `${headName(at)}: ${data.measured} ${raw}`;
+    pick.title = pick.dataset.name;
+    pick.addEventListener("click", () => {
+      /** @type {HeadOfMatrix} */
+      const picked = { side: side.side, head: at };
+      gradio.trigger("head_select", picked);
+    });
+    const control = make("button", "af-off", undefined, box);
+    control.type = "button";
+    control.tabIndex = -1; // with the keyboard: Delete on the cell
+    control.addEventListener("click", (event) => { event.stopPropagation(); toggle(side.side, headKey(at)); });
+    mark(box);
+  }
+
+  stage.addEventListener("keydown", (event) => {
+    /** @type {HTMLElement | null} */
+    const box = event.target instanceof Element ? event.target.closest(".af-cell") : null;
+    if (!box) return;
+    const { side, at } = placeOf(box), [layer, head] = headOf(at);
+    const step = STEPS[event.key];
+    if (step) {
+      event.preventDefault();
+      const [next] = parts(stage, `[data-side="${side}"][data-at="${headKey([layer + step[0], head + step[1]])}"] .af-pick`);
+      if (!next) return;
+      for (const pick of parts(stage, `[data-side="${side}"] .af-pick`)) pick.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    } else if (event.key === "Delete" || event.key === "Backspace" || event.key === "x") {
+      event.preventDefault();
+      toggle(side, at);
+    }
+  });
+
+  /** @param {Matrix} data */
+  function draw(data) {
+    /** @type {HTMLElement | null | undefined} */
+    const focused = stage.contains(document.activeElement) ? document.activeElement?.closest(".af-cell") : null;
+    const scrolled = parts(stage, ".af-scroll").map((frame) => frame.scrollLeft);
+    const place = focused ? `[data-side="${focused.dataset.side}"][data-at="${focused.dataset.at}"] .af-pick` : null;
+    title.textContent = data.title;
+    note.textContent = data.note;
+    stage.replaceChildren();
+    stage.classList.toggle("af-signed", data.signed);
+    for (const side of data.sides) grid(side, data, stage);
+    parts(stage, ".af-scroll").forEach((frame, index) => { frame.scrollLeft = scrolled[index] ?? 0; });
+    if (place) parts(stage, place)[0]?.focus({ preventScroll: true });
+  }
+  confirmed();
+  panel(gradio, part(element, ".af-head-matrix"), { draw });
+}

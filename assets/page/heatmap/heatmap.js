@@ -1,0 +1,83 @@
+// @ts-check
+// A Plotly heat map of tokens against tokens, and under it the sentence coloured by what one token attends to.
+import { colour, make, part } from "../shared/dom.js";
+import { number, shorten } from "../shared/numbers.js";
+import { panel } from "../shared/panel.js";
+import { CONFIG, Plotly, chartLayout, escape } from "../shared/plotly.js";
+/** @import { HeatMap } from "../payloads.js" */
+/** @import { Gradio } from "../shared/panel.js" */
+/** @import { ChartElement } from "../shared/plotly.js" */
+
+/**
+ * @param {HTMLElement} element
+ * @param {Gradio} gradio
+ */
+export function mount(element, gradio) {
+  /** @type {ChartElement} */
+  const chart = part(element, ".af-chart");
+  const title = part(element, ".af-title"), strip = part(element, ".af-token-row"), told = part(element, ".af-note");
+  /** @type {HeatMap | null} */
+  let current = null;
+  /** @type {number | null} */
+  let query = null;
+
+  /**
+   * The row of one token over the text; a click on a word chooses its row.
+   * @param {HeatMap} figure
+   * @param {number} query
+   */
+  function words({ data: [trace], names, model, row: say }, query) {
+    const row = trace.z[query], most = Math.max(...row);
+    strip.replaceChildren();
+    strip.className = `af-token-row af-model-${model}`;
+    told.textContent = `${say.replace("{}", () => names[query])}, out of 100 %. Click a word, or a row of the map, for another row.`;
+    names.forEach((name, key) => {
+      const word = make("button", "", name, strip);
+      word.type = "button";
+      word.style.setProperty("--share", `${most ? Math.round((80 * row[key]) / most) : 0}%`);
+      word.setAttribute("aria-pressed", String(key === query));
+      word.title = `${names[query]} → ${name}: ${number(100 * row[key], 1)} %`;
+      word.setAttribute("aria-label", word.title);
+      word.addEventListener("click", () => { choose(key); /** @type {HTMLElement} */ (strip.children[key]).focus({ preventScroll: true }); });
+    });
+  }
+  /** @param {number} row */
+  function choose(row) {
+    query = row;
+    if (current) words(current, row);
+  }
+
+  function clear() {
+    Plotly.purge(chart);
+    strip.replaceChildren();
+    told.textContent = "";
+    query = current = null;
+    title.textContent = "This model has no such head";
+    chart.style.height = "";
+  }
+  /** @param {HeatMap} figure */
+  async function draw(figure) {
+    const { data: [trace], layout, names } = figure, own = colour(`--af-${figure.model}`);
+    const width = chart.clientWidth, narrow = width < 420;
+    title.textContent = figure.title;
+    chart.style.height = `${Math.min(720, width + 30)}px`;
+    const step = Math.ceil((11.5 * names.length) / (width - 130)); // as many names as can be read
+    const places = names.map((_, index) => index).filter((index) => index % step === 0);
+    const axis = { tickvals: places, ticktext: places.map((index) => escape(shorten(names[index], 12))), tickfont: { size: 10 } };
+    const shown = {
+      // Weight 0 is the page itself, in light and in dark mode.
+      ...trace, colorscale: [[0, `${own}00`], [1, own]], showscale: !narrow, xgap: names.length > 32 ? 0 : 1, ygap: names.length > 32 ? 0 : 1,
+      text: names.map((query) => names.map((key) => `${escape(query)} → ${escape(key)}`)),
+    };
+    await Plotly.react(chart, [shown], chartLayout({
+      ...layout, width, height: chart.clientHeight, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+      xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
+    }), { ...CONFIG, displayModeBar: narrow ? false : "hover" });
+    if (query === null || current?.names.join("\n") !== names.join("\n")) query = figure.start;
+    current = figure;
+    words(figure, query);
+    chart.removeAllListeners?.("plotly_click");
+    chart.on("plotly_click", ({ points: [point] }) => choose(point.pointIndex[0]));
+  }
+  panel(gradio, part(element, ".af-heatmap"), { draw, clear, leave: () => Plotly.purge(chart) });
+}

@@ -1,0 +1,273 @@
+// Written from attnflow/views/payloads.py by `python -m tests.payload_types`; do not edit.
+
+/** A head as [layer, head], both from 0. */
+export type Head = [number, number];
+/** One of the two models. */
+export type Side = "a" | "b";
+
+/** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
+export interface Edges {
+  /** `[L]`: edges of each layer; they follow each other in this order. */
+  count: number[];
+  /** Of one number in `query` and `key`. */
+  bytes: 1 | 2;
+  /** `[E]`: the token that attends. */
+  query: string;
+  /** `[E]`: the token attended to. */
+  key: string;
+  /** `[E, ceil(H / 8)]` bytes: the set of heads of each edge, head 0 in the lowest bit. */
+  heads: string;
+  /** For each edge and each of its heads the attention, in 255ths. */
+  weight: string;
+}
+
+/** The attention graph of one model; its tokens are numbered in the list of all units. */
+export interface RadialModel {
+  name: string;
+  layers: number;
+  heads: number;
+  root: number;
+  /** `[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root). */
+  rings: number[][];
+  edges: Edges;
+}
+
+/** Tokens of one ring. */
+export interface End {
+  depth: number;
+  tokens: number[];
+}
+
+/** What is lit in the radial view: what tokens of a ring depend on in common, or the paths between two rings. */
+export interface Selection {
+  /** One or two. */
+  ends: End[];
+  /** The head by which the tokens of the first end read; null for all. */
+  head: number | null;
+  /** 0 or 1; null for both. */
+  model: number | null;
+}
+
+/** One step of the guided tour. */
+export interface TourStep {
+  title: string;
+  text: string;
+  view: Side;
+  selection: Selection;
+}
+
+/** The radial view of one or two models. */
+export interface Radial {
+  unit: "piece" | "word";
+  /** `[T]`: what a reader sees of each unit of both models. */
+  text: string[];
+  /** `[T]`: the entry of the vocabulary. */
+  piece: string[];
+  /** `[T]`: 0 or 1, -1 for special tokens. */
+  sentence: number[];
+  /** Attention above it makes an edge, 0 to 1. */
+  tau: number;
+  models: RadialModel[];
+  tour?: TourStep[];
+}
+
+/** Event `head_select` of the radial view; the layer is counted by the deeper model. */
+export interface HeadOfRings {
+  head: Head;
+}
+
+/** Event `export` of the radial view. */
+export interface Export {
+  kind: "json" | "csv";
+}
+
+/** Property `download` of the radial view: a file for the visitor's browser. */
+export interface Download {
+  name: string;
+  text: string;
+  /** When it was made, in seconds: the same file can be asked for twice. */
+  at: number;
+}
+
+/** One class of a prediction. */
+export interface ClassScore {
+  label: string;
+  score: number;
+  /** 0 to 1; null where the scores are no distribution. */
+  probability: number | null;
+}
+
+/** What one model is and predicts. */
+export interface Prediction {
+  name: string;
+  facts: string;
+  /** Null without a trained classification head. */
+  classes: ClassScore[] | null;
+  note: string;
+}
+
+/** Influence of the words in one model. */
+export interface SentenceModel {
+  name: string;
+  layers: number;
+  root: number;
+  /** `[L, T]`, in heads; null where the model has no such token. */
+  influence: ((number | null)[])[];
+}
+
+/** The sentence view of one or two models. */
+export interface SentenceFigure {
+  text: string[];
+  /** `[T]`: 0 or 1, -1 for special tokens. */
+  sentence: number[];
+  tau: number;
+  models: SentenceModel[];
+}
+
+/** A cell for each head of one model, or of the difference. */
+export interface MatrixHalf {
+  side: "a" | "b" | "difference";
+  name: string;
+  note: string;
+  layers: number;
+  heads: number;
+  /** `[L, H]` as shown: 0 to 1, or -1 to 1 if signed. */
+  values: number[][];
+  /** `[L, H]` as measured. */
+  raw: number[][];
+  pruned: Head[];
+  selected: Head | null;
+  /** Pixels along a side of one picture. */
+  size?: number;
+  /** The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text. */
+  pixels?: string;
+}
+
+/** The matrix of heads. */
+export interface Matrix {
+  title: string;
+  note: string;
+  /** What `raw` is. */
+  measured: string;
+  signed: boolean;
+  sides: MatrixHalf[];
+}
+
+/** Event `head_select` of the matrix; the layer is counted by that model, for the difference by B. */
+export interface HeadOfMatrix {
+  side: "a" | "b" | "difference";
+  head: Head;
+}
+
+/** Event `prune` of the matrix, all heads that are to be off; and its property `confirmed`, those that are. */
+export interface Pruned {
+  a: Head[];
+  b: Head[];
+}
+
+/** One class without and with some heads. */
+export interface ClassChange {
+  label: string;
+  before: number;
+  after: number;
+}
+
+/** What switching heads off changed in one model. */
+export interface Effect {
+  side: Side;
+  name: string;
+  /** How many heads are off. */
+  removed: number;
+  /** How far the root's embedding moved, in units of its length. */
+  shift: number;
+  /** Of the classes. */
+  unit: "probability" | "score";
+  classes: ClassChange[];
+  text: string[];
+  sentence: number[];
+  /** `[T]`: influence in heads. */
+  before: number[];
+  after: number[];
+  note: string;
+}
+
+/** The heat map as Plotly takes it. */
+export interface MapTrace {
+  type: "heatmap";
+  /** `[T, T]` as `[query, key]`, rows sum to 1. */
+  z: number[][];
+  zmin: number;
+  zmax: number;
+  colorbar: Record<string, any>;
+  hovertemplate: string;
+}
+
+/** Token against token, and a sentence under it for one row. */
+export interface HeatMap {
+  /** One. */
+  data: MapTrace[];
+  layout: Record<string, any>;
+  title: string;
+  /** `[T]`: both axes; as many are written as there is room for. */
+  names: string[];
+  model: Side;
+  /** What a row says of the token in place of `{}`. */
+  row: string;
+  /** Token whose row is told first. */
+  start: number;
+}
+
+/** A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`. */
+export interface ChartFigure {
+  title: string;
+  data: Record<string, any>[];
+  layout: Record<string, any>;
+  alt?: string;
+  note?: string | null;
+  /** Pixels. */
+  height?: number;
+}
+
+/** Event `point_click` of a chart. */
+export interface PointClicked {
+  curve: number;
+  /** Its number, or row and column. */
+  point: number | number[];
+  /** Its `customdata`; of a head `[side, head]`. */
+  custom: any;
+}
+
+/** What a reader must know of a method. */
+export interface SaliencyMethod {
+  name: string;
+  title: string;
+  signed: boolean;
+  measures: string;
+  ignores: string;
+  source: string;
+}
+
+/** The token strips of one model, or of the difference (`ab`); by method, `values` and `scaled` are `[T]`. */
+export interface SaliencyModel {
+  side: "a" | "b" | "ab";
+  name: string;
+  about: string;
+  /** Why there are no strips, or not all; may be empty. */
+  problem: string;
+  text: string[];
+  sentence: number[];
+  verdict?: string;
+  /** In the method's own unit; null where the model has no such unit. */
+  values?: Record<string, (number | null)[]>;
+  /** -1 to 1. */
+  scaled?: Record<string, number[]>;
+  notes?: Record<string, string>;
+  /** Whether it is better than random rankings of the words. */
+  beats?: Record<string, boolean>;
+}
+
+/** Token strips of both models. */
+export interface Saliency {
+  methods: SaliencyMethod[];
+  models: SaliencyModel[];
+}

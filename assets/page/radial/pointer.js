@@ -1,0 +1,125 @@
+// @ts-check
+// Mouse and touch in the radial view: hover, click, brush along a ring, and the small name beside the pointer.
+
+import * as select from "./selection.js";
+/** @import { Selection } from "../payloads.js" */
+/** @import { Point } from "./geometry.js" */
+/** @import { Rings } from "./keyboard.js" */
+
+/** @typedef {{ clientX: number, clientY: number, shiftKey: boolean }} Place of the pointer in the window */
+
+/**
+ * Listen to a chart; returns a function that takes the listeners off the window again.
+ * @param {HTMLElement} chart
+ * @param {HTMLElement} tip
+ * @param {Rings} rings
+ * @param {(event: Place) => Point | null} point where an event is in the scene, null before the first drawing
+ */
+export function pointer(chart, tip, { selected, scene, show, hold }, point) {
+  /** @type {Point | null} */
+  let pressed = null;
+  /** @type {{ clientX: number, clientY: number } | null} */
+  let lastMove = null;
+  /** @type {{ depth: number, token: number, base: Selection | null } | null} */
+  let stroke = null; // where a brush started
+
+  /** @param {Place} event */
+  function at(event) {
+    const where = point(event);
+    return where && scene().at(...where, event.shiftKey);
+  }
+
+  /**
+   * @param {Selection | null} found
+   * @param {Place} event
+   */
+  function name(found, event) {
+    tip.hidden = !found;
+    chart.style.cursor = found ? "pointer" : "";
+    if (!found) return;
+    const { head, model, ends: [{ tokens: [token] }] } = found, { text, piece } = scene().data;
+    const whole = piece[token] !== text[token] ? `  (${piece[token]})` : "";
+    tip.textContent = `${text[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${whole}`;
+    const box = chart.getBoundingClientRect();
+    tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 4)}px`;
+    tip.style.top = `${event.clientY - box.top + 16}px`;
+  }
+
+  /** @param {Place} event */
+  function hover(event) {
+    const found = at(event);
+    selected.cursor = null;
+    name(found, event); // before painting: it asks for sizes
+    if (select.encode(found) === select.encode(selected.hover)) return;
+    selected.hover = found;
+    show();
+  }
+
+  /** @param {PointerEvent} event */
+  function press(event) {
+    pressed = [event.clientX, event.clientY];
+    const found = at(event);
+    if (!found || found.head !== null || event.pointerType !== "mouse" || event.button !== 0) return;
+    const { depth, tokens: [token] } = found.ends[0];
+    stroke = { depth, token, base: event.shiftKey ? selected.frozen : null };
+  }
+
+  /**
+   * @param {Place} event
+   * @param {Point} from
+   */
+  const distance = (event, [x, y]) => Math.hypot(event.clientX - x, event.clientY - y);
+
+  /** @param {Place} event */
+  function brush(event) {
+    const where = point(event);
+    if (!stroke || !pressed || !where || (!selected.brush && distance(event, pressed) <= 5)) return;
+    const { depth, token, base } = stroke, end = { depth, tokens: scene().stretch(depth, token, Math.atan2(...where)) };
+    const other = base?.ends.find((candidate) => candidate.depth !== depth);
+    selected.brush = { ends: other ? [other, end] : [end], head: null, model: null };
+    tip.hidden = true;
+    show();
+  }
+
+  /** @param {PointerEvent} event */
+  function release(event) {
+    if (!pressed) return;
+    const brushed = selected.brush, dragged = distance(event, pressed) > 4, target = event.target instanceof Element ? event.target : null;
+    pressed = stroke = selected.brush = null;
+    if (brushed) { selected.hover = selected.frozen = null; hold(brushed); return; }
+    if (dragged || target?.closest(".modebar") || !(chart.contains(target) || target?.closest(".dragcover"))) return;
+    selected.hover = null;
+    chart.focus({ preventScroll: true });
+    const found = at(event);
+    hold(found && event.shiftKey && found.head === null ? select.extended(selected.frozen, found.ends[0].depth, found.ends[0].tokens[0]) : found);
+  }
+
+  /**
+   * Shift over a split cell compares both models; Escape ends a brush.
+   * @param {KeyboardEvent} event
+   */
+  function key(event) {
+    if (event.key === "Escape") stroke = null;
+    if (event.key === "Shift" && lastMove && selected.hover && selected.hover.head !== null) hover({ ...lastMove, shiftKey: event.type === "keydown" });
+  }
+
+  chart.addEventListener("pointermove", (event) => {
+    lastMove = { clientX: event.clientX, clientY: event.clientY };
+    if (event.pointerType !== "touch" && !stroke && !event.buttons) hover(event);
+  });
+  chart.addEventListener("pointerleave", () => {
+    if (stroke) return;
+    selected.hover = null;
+    tip.hidden = true;
+    show();
+  });
+  chart.addEventListener("pointerdown", press, true);
+  // A press on a word starts a brush; elsewhere Plotly pans.
+  chart.addEventListener("mousedown", (event) => { if (stroke) event.stopPropagation(); }, true);
+  const page = new AbortController(), { signal } = page;
+  window.addEventListener("pointermove", brush, { signal });
+  window.addEventListener("keydown", key, { signal });
+  window.addEventListener("keyup", key, { signal });
+  window.addEventListener("pointerup", release, { signal, capture: true });
+  return () => page.abort();
+}

@@ -1,0 +1,251 @@
+// @ts-check
+// The radial view: rings of tokens around the decision, and what a selection lights.  This file brings the parts together:
+// scene (what is shown), rings (at rest), highlight (lit), context, table, tour, pointer and keyboard.
+
+import { make, makeSvg, part, parts } from "../shared/dom.js";
+import * as link from "../shared/link.js";
+import { panel } from "../shared/panel.js";
+import { CONFIG, Plotly } from "../shared/plotly.js";
+import { context as contextRing } from "./context.js";
+import { cellCentre } from "./geometry.js";
+import { Graph } from "./graph.js";
+import { painter as painterOn } from "./highlight.js";
+import { keyboard } from "./keyboard.js";
+import { pointer } from "./pointer.js";
+import * as rings from "./rings.js";
+import { download, saveImage, savePage } from "./save.js";
+import { Scene, nameOf } from "./scene.js";
+import * as select from "./selection.js";
+import { table as ringTable } from "./table.js";
+import { tour as guidedTour } from "./tour.js";
+/** @import { Download, Export, HeadOfRings, Radial, Selection } from "../payloads.js" */
+/** @import { Gradio } from "../shared/panel.js" */
+/** @import { ChartElement } from "../shared/plotly.js" */
+/** @import { Point } from "./geometry.js" */
+/** @import { Selected } from "./keyboard.js" */
+/** @import { Projection } from "./rings.js" */
+/** @import { View } from "./scene.js" */
+/** @import { Hit } from "./selection.js" */
+
+// No picture by Plotly, which would lack names and highlight, and no box to zoom into, which a brush would fight with.
+const BUTTONS = { ...CONFIG, modeBarButtonsToRemove: [...CONFIG.modeBarButtonsToRemove, "toImage", "zoom2d"], doubleClick: "reset" };
+/** @type {View[]} */
+const VIEWS = ["a", "b", "both"];
+const HELP = "Hover a word, or a square for one head; click to hold, drag along a ring for several, Shift-click a word of another ring for the paths between.";
+
+/**
+ * @param {HTMLElement} element
+ * @param {Gradio} gradio
+ */
+export function mount(element, { props, trigger, watch }) {
+  /** @type {ChartElement} */
+  const chart = part(element, ".af-chart");
+  /** @type {HTMLInputElement} */
+  const named = part(element, ".af-names");
+  const box = part(element, ".af-radial"), stage = part(element, ".af-stage");
+  const status = part(element, ".af-status"), legend = part(element, ".af-legend"), note = part(element, ".af-warning");
+  // Names rest in one layer, what is lit is painted in another: the page then only fades the first, and paints the second.
+  const resting = makeSvg("svg", { class: "af-overlay af-resting" }), canvas = make("canvas", "af-overlay");
+  chart.after(resting, canvas);
+  const layers = { rings: makeSvg("g", {}, resting), tokens: makeSvg("g", { class: "af-labels" }, resting) };
+  const painter = painterOn(canvas);
+  /** @type {Radial | null} */
+  let data = null;
+  /** @type {Graph[]} */
+  let graphs = [];
+  /** @type {View} */
+  let view = "both";
+  /** @type {Scene} */
+  let scene; // from the first drawing on
+  /** @type {Projection | null} */
+  let project = null;
+  /** @type {Hit | null} */
+  let hit = null;
+  /** @type {Selected} */
+  const selected = { brush: null, hover: null, cursor: null, frozen: null }; // the first that is set is shown
+  const current = () => selected.brush ?? selected.hover ?? selected.cursor ?? selected.frozen;
+
+  // ---- drawing
+
+  /**
+   * Take a new figure: what is held stays if it still fits, with a first figure it comes from the link.
+   * @param {Radial} next
+   */
+  function receive(next) {
+    const first = !data, sameText = data?.text.join("\n") === next.text.join("\n");
+    data = next;
+    graphs = next.models.map((model) => new Graph(model, next.text));
+    if (graphs.length < 2) view = "a";
+    else if (first) view = VIEWS.find((name) => name === link.get("view")) ?? view;
+    const held = first ? select.decode(link.get("select")) : sameText ? selected.frozen : null;
+    Object.assign(selected, { brush: null, hover: null, cursor: null, frozen: held });
+    showViews();
+    tour.draw(next.tour);
+  }
+
+  /** @param {Radial} next */
+  async function draw(next) {
+    const fresh = next !== data;
+    if (fresh) receive(next);
+    const width = box.clientWidth, height = Math.min(width, 860);
+    chart.style.height = `${height}px`;
+    scene = new Scene(next, graphs, view, width, height);
+    if (fresh) {
+      if (selected.frozen && !scene.fits(selected.frozen)) selected.frozen = null; // it came with a link, or belongs to deeper models
+      link.set({ select: select.encode(selected.frozen) });
+    }
+    explain();
+    context.draw(scene);
+    table.draw(scene);
+    const { data: traces, layout } = rings.figure(scene);
+    await Plotly.react(chart, traces, layout, BUTTONS);
+    if (!chart.dataset.wired) { wire(); place(); } // from now on plotly_afterplot calls it
+    chart.setAttribute("aria-label", `Attention flow of ${next.models.map((model) => model.name).join(" and ")}. Arrow keys move between words and rings, square brackets choose a head, Enter holds, Shift and Enter add, Escape clears. The table below holds the same.`);
+  }
+
+  /** Plotly has drawn or zoomed: put names and highlight where the points now are. */
+  function place() {
+    const plot = chart._fullLayout?._plots?.xy;
+    if (!plot || !scene) return;
+    const { xaxis, yaxis } = plot;
+    /** @type {Projection} */
+    const where = { x: (v) => xaxis.l2p(v), y: (v) => yaxis.l2p(v), xBack: (p) => xaxis.p2l(p), yBack: (p) => yaxis.p2l(p), zoom: Math.abs(xaxis.l2p(1) - xaxis.l2p(0)) };
+    project = where;
+    rings.names(layers, scene, where, named.checked);
+    painter.prepare(scene, where);
+    show();
+  }
+
+  function explain() {
+    legend.replaceChildren();
+    /**
+     * @param {string} kind
+     * @param {string} text
+     */
+    const entry = (kind, text) => { const item = make("span", "af-key", undefined, legend); make("i", `af-swatch af-${kind}`, undefined, item); item.append(text); };
+    if (scene.comparing) { entry("a", "only A"); entry("b", "only B"); entry("ab", "both (left half of a square A, right half B)"); }
+    else entry(nameOf(1 << scene.active[0]), "a head that attends to something: the darker, the more tokens");
+    entry("none", "a head that attends to nothing above tau");
+    note.textContent = scene.endings();
+    note.hidden = !note.textContent;
+  }
+
+  // ---- selecting
+
+  /** Light what is selected, everywhere. */
+  function show() {
+    if (!project) return;
+    const selection = current();
+    hit = selection && scene.light(selection);
+    stage.classList.toggle("af-lit", Boolean(hit));
+    painter.paint(hit, selection);
+    const held = selection && selection === selected.frozen ? "Held (Escape or a second click lets go): " : "";
+    status.textContent = selection && hit ? held + select.describe(selection, hit, scene) : HELP;
+    context.light(hit);
+    table.light(hit, selected.frozen);
+  }
+
+  /**
+   * Hold a selection; the same one again lets go.
+   * @param {Selection | null} selection
+   */
+  function hold(selection) {
+    selected.frozen = selection && select.encode(selection) !== select.encode(selected.frozen) ? selection : null;
+    const { frozen } = selected;
+    link.set({ select: select.encode(frozen) });
+    if (frozen && frozen.head !== null) tell("head_select", { head: [scene.layerOf(frozen.ends[0].depth), frozen.head] });
+    show();
+  }
+
+  /**
+   * Tell Python.
+   * @type {((name: "head_select", data: HeadOfRings) => void) & ((name: "export", data: Export) => void)}
+   */
+  const tell = trigger;
+
+  /**
+   * Show one model or both, and hold a selection.
+   * @param {View} which
+   * @param {Selection | null} selection
+   */
+  function present(which, selection) {
+    view = which;
+    Object.assign(selected, { hover: null, cursor: null, frozen: selection });
+    link.set({ view: view === "both" ? "" : view, select: select.encode(selection) });
+    showViews();
+    if (data) draw(data);
+  }
+
+  const context = contextRing(part(element, ".af-context"));
+  const table = ringTable(part(element, ".af-table"), (depth, token, added) => hold(added ? select.extended(selected.frozen, depth, token) : select.one(depth, token)));
+  const tour = guidedTour(part(element, ".af-tour"), { view: () => view, show: present });
+  let leave = () => {};
+
+  function wire() {
+    chart.dataset.wired = "yes";
+    chart.on("plotly_afterplot", place);
+    chart.on("plotly_relayouting", place);
+    const tip = part(element, ".af-tip"), shared = { selected, scene: () => scene, show, hold };
+    leave = pointer(chart, tip, shared, point);
+    keyboard(chart, shared);
+    element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      Object.assign(selected, { brush: null, hover: null, cursor: null });
+      tip.hidden = true;
+      hold(null);
+      tour.end();
+      Plotly.relayout(chart, { "xaxis.range": [-chart.clientWidth / 2, chart.clientWidth / 2], "yaxis.range": [-chart.clientHeight / 2, chart.clientHeight / 2] });
+    });
+  }
+
+  /**
+   * Where in the scene an event of the pointer is.
+   * @param {{ clientX: number, clientY: number }} event
+   * @returns {Point | null}
+   */
+  function point(event) {
+    const area = chart.getBoundingClientRect();
+    return project && [project.xBack(event.clientX - area.left), project.yBack(event.clientY - area.top)];
+  }
+
+  // ---- controls of the panel
+
+  const views = parts(element, "[data-view]");
+  function showViews() {
+    for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === view));
+  }
+  for (const button of views) button.addEventListener("click", () => present(VIEWS.find((name) => name === button.dataset.view) ?? "both", null));
+  named.addEventListener("change", place);
+  for (const button of parts(element, "[data-save]")) button.addEventListener("click", () => save(button.dataset.save));
+  /** @param {string} [kind] */
+  function save(kind) {
+    if (!data) return;
+    if (kind === "html") savePage(box, data, { view, select: select.encode(selected.frozen) });
+    else if (kind === "json" || kind === "csv") tell("export", { kind }); // exact numbers come from Python
+    else if (kind === "png" || kind === "svg") saveImage(kind, scene, hit, current());
+  }
+  watch("download", () => {
+    /** @type {Download | null} */
+    const file = props.download;
+    if (file) download(file.name, file.text);
+  });
+
+  /**
+   * Where a token, or one head of it, lies in the window; null if it is not drawn.
+   * @param {number} depth
+   * @param {number} token
+   * @param {number | null} head
+   * @returns {Point | null}
+   */
+  const locate = (depth, token, head = null) => {
+    const node = scene?.node(depth, token);
+    if (!node || !project) return null;
+    const [x, y] = head === null ? [node.x, node.y] : cellCentre(scene.rings[depth], node, head), area = chart.getBoundingClientRect();
+    return [area.left + project.x(x), area.top + project.y(y)];
+  };
+
+  Object.assign(element, { locate, lit: () => painter.painted }); // what is painted as lit; both for tests
+
+  showViews();
+  panel({ props, watch }, box, { draw, leave: () => { leave(); Plotly.purge(chart); } });
+}

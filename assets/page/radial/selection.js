@@ -1,0 +1,222 @@
+// @ts-check
+// What is selected in the radial view, what it lights, and how it is said in words.  No DOM here.
+//
+// A selection is { ends: [{ depth, tokens }, perhaps a second one], head, model }: tokens of one ring light all that they
+// depend on in common and all that depends on each of them; tokens of two rings light the paths between.  `head` restricts
+// the layer that the tokens read with, `model` (0 or 1) the models; null means all.
+
+import { headName } from "../shared/head.js";
+import { plural } from "../shared/numbers.js";
+/** @import { Selection } from "../payloads.js" */
+/** @import { Graph } from "./graph.js" */
+/** @import { Scene } from "./scene.js" */
+
+/** @typedef {[depth: number, query: number, key: number, models: number, strength: number]} Line strength in 255ths */
+/**
+ * What a selection lights; sets of models are bits.
+ * @typedef {object} Hit
+ * @property {Uint8Array[]} nodes [depth][token]: models
+ * @property {Uint8Array[]} cells [depth][token * heads + head]: models
+ * @property {Line[]} lines the strongest
+ * @property {number} count of all lines, each model's by itself
+ * @property {Map<number, Uint8Array>} edges for each model a mask of its edges
+ */
+
+const MOST_LINES = 200; // of one model; more are not told apart and take longer than a frame
+
+/**
+ * A token of a ring, or one head of it, in both models or one.
+ * @param {number} depth
+ * @param {number} token
+ * @param {number | null} head
+ * @param {number | null} model
+ * @returns {Selection}
+ */
+export const one = (depth, token, head = null, model = null) => ({ ends: [{ depth, tokens: [token] }], head, model });
+
+/**
+ * The selection with a token added to its end in that ring, taken away again, or put at a second end.
+ * @param {Selection | null} selection
+ * @param {number} depth
+ * @param {number} token
+ * @returns {Selection | null}
+ */
+export function extended(selection, depth, token) {
+  if (!selection) return one(depth, token);
+  const ends = selection.ends.map((end) => ({ ...end, tokens: [...end.tokens] }));
+  const end = ends.find((candidate) => candidate.depth === depth);
+  if (!end) return { ends: [ends[0], { depth, tokens: [token] }], head: null, model: null };
+  end.tokens = end.tokens.includes(token) ? end.tokens.filter((other) => other !== token) : [...end.tokens, token];
+  const left = ends.filter(({ tokens }) => tokens.length);
+  return left.length ? { ends: left, head: null, model: null } : null;
+}
+
+/**
+ * As a text for the link of the page: "2:3,5" are tokens of a ring, "1:0~3:4" two ends, ".h1" a head, ".m0" a model.
+ * @param {Selection | null} selection
+ */
+export function encode(selection) {
+  if (!selection) return "";
+  const ends = selection.ends.map(({ depth, tokens }) => `${depth}:${tokens.join(",")}`).join("~");
+  return ends + (selection.head === null ? "" : `.h${selection.head}`) + (selection.model === null ? "" : `.m${selection.model}`);
+}
+
+/**
+ * Back from that text; null if it is none.
+ * @param {string} text
+ * @returns {Selection | null}
+ */
+export function decode(text) {
+  const found = /^(\d+:\d+(?:,\d+)*)(?:~(\d+:\d+(?:,\d+)*))?(?:\.h(\d+))?(?:\.m([01]))?$/.exec(text);
+  if (!found) return null;
+  const ends = [found[1], found[2]].filter(Boolean).map((end) => {
+    const [depth, tokens] = end.split(":");
+    return { depth: Number(depth), tokens: tokens.split(",").map(Number) };
+  });
+  return { ends, head: found[3] === undefined ? null : Number(found[3]), model: found[4] === undefined ? null : Number(found[4]) };
+}
+
+/**
+ * Light a selection: each model by itself, then united.
+ * @param {Selection} selection
+ * @param {Graph[]} graphs
+ * @param {number[]} active numbers of the models that are shown
+ * @param {number} depths
+ * @param {number} size how many tokens there are
+ * @param {number} heads
+ * @returns {Hit}
+ */
+export function lit(selection, graphs, active, depths, size, heads) {
+  const nodes = Array.from({ length: depths }, () => new Uint8Array(size));
+  const cells = Array.from({ length: depths }, () => new Uint8Array(size * heads));
+  /** @type {Map<string, Line>} */
+  const lines = new Map();
+  /** @type {Map<number, Uint8Array>} */
+  const edges = new Map();
+  let count = 0;
+  for (const i of active) {
+    const graph = graphs[i], { head, model, ends: [end, other] } = selection;
+    if ((model !== null && model !== i) || (head !== null && head >= graph.heads)) continue;
+    const reach = other ? graph.between(end.depth, end.tokens, other.depth, other.tokens) : graph.reach(end.depth, end.tokens, head);
+    reach.rings.forEach((ring, d) => ring.forEach((on, t) => { if (on) nodes[d][t] |= 1 << i; }));
+    for (let e = 0; e < reach.edges.length; e++) {
+      if (!reach.edges[e]) continue;
+      const depth = graph.depth[e], restricted = head !== null && depth === end.depth + 1, row = cells[depth - 1], at = graph.query[e] * heads;
+      for (let k = graph.headStart[e]; k < graph.headStart[e + 1]; k++) {
+        if (!restricted || graph.headOf[k] === head) row[at + graph.headOf[k]] |= 1 << i;
+      }
+      count++;
+    }
+    for (const e of strongest(graph, reach.edges)) {
+      const place = /** @type {const} */ ([graph.depth[e], graph.query[e], graph.key[e]]), key = place.join(" ");
+      const [, , , models, strength] = lines.get(key) ?? [...place, 0, 0];
+      lines.set(key, [...place, models | (1 << i), Math.max(strength, graph.strongest[e])]);
+    }
+    edges.set(i, reach.edges);
+  }
+  return { nodes, cells, count, edges, lines: [...lines.values()] };
+}
+
+/**
+ * The strongest edges of a mask, as many as are drawn.
+ * @param {Graph} graph
+ * @param {Uint8Array} mask
+ */
+function strongest(graph, mask) {
+  /** @type {number[]} */
+  const found = [];
+  for (const e of graph.byStrength) {
+    if (mask[e]) found.push(e);
+    if (found.length === MOST_LINES) break;
+  }
+  return found;
+}
+
+/** @param {number} weight */
+const weightText = (weight) => weight.toFixed(2);
+
+/**
+ * Heads that carry the edges of a mask, as "L3 H2, L3 H4, L4 H1".
+ * @param {Graph} graph
+ * @param {Uint8Array} mask
+ */
+function headList(graph, mask, most = 8) {
+  /** @type {Set<number>} */
+  const found = new Set(); // layer * heads + head
+  for (const e of mask.keys()) if (mask[e]) for (const head of graph.headsOf(e)) found.add((graph.layers - graph.depth[e]) * graph.heads + head);
+  const names = [...found].sort((p, q) => p - q).map((at) => headName([Math.floor(at / graph.heads), at % graph.heads]));
+  return names.slice(0, most).join(", ") + (names.length > most ? ` and ${names.length - most} more` : "");
+}
+
+/** @param {string} token */
+const quoted = (token) => `“${token.replace(/^·(?=.)/, "")}”`;
+
+/**
+ * One sentence on a selection, with numbers for each model.
+ * @param {Selection} selection
+ * @param {Hit} hit
+ * @param {Scene} scene
+ */
+export function describe(selection, hit, scene) {
+  const { graphs, active, text, last } = scene;
+  const { ends: [end, other], head, model } = selection;
+  /** @param {number[]} tokens */
+  const name = (tokens) => tokens.map((token) => quoted(text[token])).join(", ");
+  /** @param {number} depth */
+  const where = (depth) => (depth === 0 ? "at the output" : depth === last ? "at the input" : scene.ringName(depth));
+  /** @param {number} i */
+  const tag = (i) => (graphs.length > 1 ? `${"AB"[i]}: ` : "");
+  const shown = active.filter((i) => model === null || model === i);
+  const facts = shown.map((i) => tag(i) + fact(graphs[i], hit.edges.get(i), hit, i, selection)).join("; ");
+  const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${scene.layerName(end.depth)}` : "";
+  const subject = other ? `Paths between ${name(end.tokens)} ${where(end.depth)} and ${name(other.tokens)} ${where(other.depth)}` : `${name(end.tokens)} ${where(end.depth)}${reader}`;
+  const cut = hit.count > MOST_LINES * shown.length ? ` Of ${plural(hit.count, "line")} the strongest are drawn.` : "";
+  return `${subject} — ${facts}.${cut}`;
+}
+
+/**
+ * @param {Graph} graph
+ * @param {Uint8Array | undefined} edges
+ * @param {Hit} hit
+ * @param {number} i
+ * @param {Selection} selection
+ */
+function fact(graph, edges, hit, i, { ends: [end, other], head }) {
+  const { depth, tokens } = end;
+  const held = tokens.filter((token) => graph.inRing[depth]?.[token]);
+  if (!held.length) return "not reached";
+  if (other) {
+    const between = hit.nodes.slice(Math.min(depth, other.depth) + 1, Math.max(depth, other.depth)).reduce((sum, ring) => sum + ring.filter((models) => models & (1 << i)).length, 0);
+    return edges?.includes(1) ? `${plural(between, "token")} on the way, through ${headList(graph, edges)}` : "no path";
+  }
+  const token = held[0];
+  /** @type {string[]} */
+  const said = [];
+  if (held.length > 1) {
+    /** @param {number} d */
+    const common = (d) => hit.nodes[d]?.filter((models) => models & (1 << i)).length ?? 0;
+    return `all ${held.length} attend to ${plural(common(depth + 1), "token")} and are attended to by ${plural(depth ? common(depth - 1) : 0, "token")}`;
+  }
+  const reads = graph.attendingOf(depth, token);
+  /**
+   * @param {number[]} list
+   * @param {(edge: number) => number} weight
+   */
+  const most = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
+  if (head !== null) {
+    const through = reads.filter((e) => graph.has(e, head));
+    const names = most(through, (e) => graph.weight(e, head)).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.weight(e, head))}`);
+    return through.length ? `attends to ${names.join(", ")}${through.length > 3 ? ` and ${through.length - 3} more` : ""}` : "attends to nothing above tau";
+  }
+  if (depth < graph.layers) {
+    const heads = graph.attends(depth, token).filter(Boolean).length;
+    const names = most(reads, (e) => graph.strongest[e]).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.strongest[e] / 255)}`);
+    said.push(heads ? `${heads} of its ${graph.heads} heads attend to ${plural(reads.length, "token")} (most to ${names.join(", ")})` : "its heads attend to nothing above tau");
+  }
+  if (depth > 0) {
+    const by = graph.attendersOf(depth, token);
+    const pairs = by.reduce((sum, e) => sum + graph.headsOf(e).length, 0);
+    said.push(`${plural(pairs, "head")} of ${plural(by.length, "token")} attend to it`, `${plural(graph.paths[depth][token], "path")} to the centre`);
+  }
+  return said.join(", ");
+}

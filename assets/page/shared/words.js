@@ -1,0 +1,27 @@
+// @ts-check
+// The pieces of a sentence pair, put together into words and lines.
+import { make } from "./dom.js";
+
+/**
+ * The letters of a piece without the mark that it continues a word.
+ * @param {string} text
+ */
+export const plain = (text) => (text.startsWith("·") && text.length > 1 ? text.slice(1) : text);
+
+/**
+ * Put the pieces of a pair into a box: those of one word stay together, and the second sentence begins a line.
+ * @param {{ text: string[], sentence: number[] }} pair
+ * @param {Element} box
+ * @param {(text: string, index: number, word: HTMLElement) => void} unit adds the piece to its word
+ */
+export function spread({ text, sentence }, box, unit) {
+  /** @type {HTMLElement | null} */
+  let word = null;
+  let second = false;
+  text.forEach((piece, index) => {
+    if (sentence[index] === 1 && !second) { second = true; make("span", "af-break", undefined, box); }
+    const continues = sentence[index] >= 0 && plain(piece) !== piece;
+    if (!continues || !word) word = make("bdi", "af-word", undefined, box);
+    unit(continues ? plain(piece) : piece, index, word);
+  });
+}

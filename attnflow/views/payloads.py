@@ -1,0 +1,338 @@
+"""What the page and Python tell each other as JSON: the value of each panel, its properties, and the events it sends.
+
+`assets/page/payloads.d.ts` says the same to the scripts and is written from here (`python -m tests.payload_types`).
+
+Layers, heads, tokens and classes count from 0; a head is `[layer, head]`. Rings of the radial view are counted by their
+depth: 0 is the root, and depth `d` of a model of `L` layers holds what leaves layer `L - d - 1`. Axes are named as in
+`records`, and `E` is edges. What is not defined is null: JSON has no NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from attnflow.records.trace import Head
+
+Side = Literal["a", "b"]
+"""One of the two models."""
+SIDES: tuple[Side, Side] = ("a", "b")
+
+# ---- the radial view
+
+
+class Edges(TypedDict):
+    """Edges of an attention graph, packed; the last four are base64 text of little-endian bytes."""
+
+    count: list[int]
+    """`[L]`: edges of each layer; they follow each other in this order."""
+    bytes: Literal[1, 2]
+    """Of one number in `query` and `key`."""
+    query: str
+    """`[E]`: the token that attends."""
+    key: str
+    """`[E]`: the token attended to."""
+    heads: str
+    """`[E, ceil(H / 8)]` bytes: the set of heads of each edge, head 0 in the lowest bit."""
+    weight: str
+    """For each edge and each of its heads the attention, in 255ths."""
+
+
+class RadialModel(TypedDict):
+    """The attention graph of one model; its tokens are numbered in the list of all units."""
+
+    name: str
+    layers: int
+    heads: int
+    root: int
+    rings: list[list[int]]
+    """`[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root)."""
+    edges: Edges
+
+
+class End(TypedDict):
+    """Tokens of one ring."""
+
+    depth: int
+    tokens: list[int]
+
+
+class Selection(TypedDict):
+    """What is lit in the radial view: what tokens of a ring depend on in common, or the paths between two rings."""
+
+    ends: list[End]
+    """One or two."""
+    head: int | None
+    """The head by which the tokens of the first end read; null for all."""
+    model: int | None
+    """0 or 1; null for both."""
+
+
+class TourStep(TypedDict):
+    """One step of the guided tour."""
+
+    title: str
+    text: str
+    view: Side
+    selection: Selection
+
+
+class Radial(TypedDict):
+    """The radial view of one or two models."""
+
+    unit: Literal["piece", "word"]
+    text: list[str]
+    """`[T]`: what a reader sees of each unit of both models."""
+    piece: list[str]
+    """`[T]`: the entry of the vocabulary."""
+    sentence: list[int]
+    """`[T]`: 0 or 1, -1 for special tokens."""
+    tau: float
+    """Attention above it makes an edge, 0 to 1."""
+    models: list[RadialModel]
+    tour: NotRequired[list[TourStep]]
+
+
+class HeadOfRings(TypedDict):
+    """Event `head_select` of the radial view; the layer is counted by the deeper model."""
+
+    head: Head
+
+
+class Export(TypedDict):
+    """Event `export` of the radial view."""
+
+    kind: Literal["json", "csv"]
+
+
+class Download(TypedDict):
+    """Property `download` of the radial view: a file for the visitor's browser."""
+
+    name: str
+    text: str
+    at: float
+    """When it was made, in seconds: the same file can be asked for twice."""
+
+
+# ---- predictions and sentence
+
+
+class ClassScore(TypedDict):
+    """One class of a prediction."""
+
+    label: str
+    score: float
+    probability: float | None
+    """0 to 1; null where the scores are no distribution."""
+
+
+class Prediction(TypedDict):
+    """What one model is and predicts."""
+
+    name: str
+    facts: str
+    classes: list[ClassScore] | None
+    """Null without a trained classification head."""
+    note: str
+
+
+class SentenceModel(TypedDict):
+    """Influence of the words in one model."""
+
+    name: str
+    layers: int
+    root: int
+    influence: list[list[float | None]]
+    """`[L, T]`, in heads; null where the model has no such token."""
+
+
+class SentenceFigure(TypedDict):
+    """The sentence view of one or two models."""
+
+    text: list[str]
+    sentence: list[int]
+    """`[T]`: 0 or 1, -1 for special tokens."""
+    tau: float
+    models: list[SentenceModel]
+
+
+# ---- heads
+
+
+class MatrixHalf(TypedDict):
+    """A cell for each head of one model, or of the difference."""
+
+    side: Literal["a", "b", "difference"]
+    name: str
+    note: str
+    layers: int
+    heads: int
+    values: list[list[float]]
+    """`[L, H]` as shown: 0 to 1, or -1 to 1 if signed."""
+    raw: list[list[float]]
+    """`[L, H]` as measured."""
+    pruned: list[Head]
+    selected: Head | None
+    size: NotRequired[int]
+    """Pixels along a side of one picture."""
+    pixels: NotRequired[str]
+    """The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text."""
+
+
+class Matrix(TypedDict):
+    """The matrix of heads."""
+
+    title: str
+    note: str
+    measured: str
+    """What `raw` is."""
+    signed: bool
+    sides: list[MatrixHalf]
+
+
+class HeadOfMatrix(TypedDict):
+    """Event `head_select` of the matrix; the layer is counted by that model, for the difference by B."""
+
+    side: Literal["a", "b", "difference"]
+    head: Head
+
+
+class Pruned(TypedDict):
+    """Event `prune` of the matrix, all heads that are to be off; and its property `confirmed`, those that are."""
+
+    a: list[Head]
+    b: list[Head]
+
+
+class ClassChange(TypedDict):
+    """One class without and with some heads."""
+
+    label: str
+    before: float
+    after: float
+
+
+class Effect(TypedDict):
+    """What switching heads off changed in one model."""
+
+    side: Side
+    name: str
+    removed: int
+    """How many heads are off."""
+    shift: float
+    """How far the root's embedding moved, in units of its length."""
+    unit: Literal["probability", "score"]
+    """Of the classes."""
+    classes: list[ClassChange]
+    text: list[str]
+    sentence: list[int]
+    before: list[float]
+    """`[T]`: influence in heads."""
+    after: list[float]
+    note: str
+
+
+# ---- maps and charts
+
+
+class MapTrace(TypedDict):
+    """The heat map as Plotly takes it."""
+
+    type: Literal["heatmap"]
+    z: list[list[float]]
+    """`[T, T]` as `[query, key]`, rows sum to 1."""
+    zmin: float
+    zmax: float
+    colorbar: dict[str, Any]
+    hovertemplate: str
+
+
+class HeatMap(TypedDict):
+    """Token against token, and a sentence under it for one row."""
+
+    data: list[MapTrace]
+    """One."""
+    layout: dict[str, Any]
+    title: str
+    names: list[str]
+    """`[T]`: both axes; as many are written as there is room for."""
+    model: Side
+    row: str
+    """What a row says of the token in place of `{}`."""
+    start: int
+    """Token whose row is told first."""
+
+
+class ChartFigure(TypedDict):
+    """A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`."""
+
+    title: str
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+    alt: NotRequired[str]
+    note: NotRequired[str | None]
+    height: NotRequired[int]
+    """Pixels."""
+
+
+class PointClicked(TypedDict):
+    """Event `point_click` of a chart."""
+
+    curve: int
+    point: int | list[int]
+    """Its number, or row and column."""
+    custom: Any
+    """Its `customdata`; of a head `[side, head]`."""
+
+
+# ---- saliency
+
+
+class SaliencyMethod(TypedDict):
+    """What a reader must know of a method."""
+
+    name: str
+    title: str
+    signed: bool
+    measures: str
+    ignores: str
+    source: str
+
+
+class SaliencyModel(TypedDict):
+    """The token strips of one model, or of the difference (`ab`); by method, `values` and `scaled` are `[T]`."""
+
+    side: Literal["a", "b", "ab"]
+    name: str
+    about: str
+    problem: str
+    """Why there are no strips, or not all; may be empty."""
+    text: list[str]
+    sentence: list[int]
+    verdict: NotRequired[str]
+    values: NotRequired[dict[str, list[float | None]]]
+    """In the method's own unit; null where the model has no such unit."""
+    scaled: NotRequired[dict[str, list[float]]]
+    """-1 to 1."""
+    notes: NotRequired[dict[str, str]]
+    beats: NotRequired[dict[str, bool]]
+    """Whether it is better than random rankings of the words."""
+
+
+class Saliency(TypedDict):
+    """Token strips of both models."""
+
+    methods: list[SaliencyMethod]
+    models: list[SaliencyModel]
+
+
+PAYLOADS: dict[str, Any] = {
+    "Predictions": list[Prediction],
+    "SentenceView": SentenceFigure,
+    "RadialView": Radial,
+    "AttentionMap": HeatMap,
+    "HeadMatrix": Matrix,
+    "PruneEffect": list[Effect],
+    "SaliencyStrips": Saliency,
+    "Chart": ChartFigure,
+}
+"""The value of each panel, by the name of its class."""

@@ -1,0 +1,82 @@
+// Unpacking and tracing, against walks along single edges.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Graph, count } from "../../assets/page/radial/graph.js";
+import { random } from "./graphs.js";
+
+const SIZES = [[1, 1, 1, 3], [2, 3, 9, 6], [3, 4, 17, 5], [4, 2, 8, 7]];
+const texts = (size) => Array.from({ length: size }, (_, token) => `t${token}`);
+
+/** All nodes "depth token" that are joined to one by a path in one direction, the first step perhaps by one head. */
+function walk(graph, edges, layers, depth, token, step, head = null) {
+  const found = new Set([`${depth} ${token}`]);
+  let ends = [[depth, token, true]];
+  while (ends.length) {
+    const [d, t, first] = ends.pop();
+    for (const [layer, query, key, carried] of edges) {
+      const outer = layers - layer; // depth of the token attended to
+      if (first && head !== null && step > 0 && !carried.some(([one]) => one === head)) continue;
+      const next = step > 0 ? (outer - 1 === d && query === t ? [outer, key] : null) : (outer === d && key === t ? [outer - 1, query] : null);
+      if (!next || found.has(next.join(" "))) continue;
+      found.add(next.join(" "));
+      ends.push([...next, false]);
+    }
+  }
+  return found;
+}
+
+const nodesOf = (rings) => new Set(rings.flatMap((ring, depth) => [...ring].flatMap((on, token) => (on ? [`${depth} ${token}`] : []))));
+
+test("a graph is unpacked edge by edge, head by head", () => {
+  for (const [seed, layers, heads, size] of SIZES) {
+    const { edges, model } = random(seed, layers, heads, size), graph = new Graph(model, texts(size));
+    assert.equal(graph.query.length, edges.length);
+    edges.forEach(([layer, query, key, carried], e) => {
+      assert.deepEqual([graph.depth[e], graph.query[e], graph.key[e]], [layers - layer, query, key]);
+      assert.deepEqual([...graph.headsOf(e)], carried.map(([head]) => head));
+      for (const [head, weight] of carried) assert.equal(graph.weight(e, head), weight / 255);
+      assert.equal(graph.strongest[e], Math.max(...carried.map(([, weight]) => weight)));
+    });
+    for (let head = 0; head < heads; head++) {
+      const read = edges.filter(([layer, query, , carried]) => layer === layers - 1 && query === 0 && carried.some(([one]) => one === head));
+      assert.equal(graph.attends(0, 0)[head], read.length);
+    }
+  }
+});
+
+test("a token's reach is every path through it, with a head only in the layer that it reads with", () => {
+  for (const [seed, layers, heads, size] of SIZES) {
+    const { edges, model } = random(seed, layers, heads, size), graph = new Graph(model, texts(size));
+    for (let depth = 0; depth <= layers; depth++) {
+      for (let token = 0; token < size; token++) {
+        for (const head of [null, 0, heads - 1]) {
+          const { rings } = graph.reach(depth, [token], head);
+          if (!graph.inRing[depth][token]) { assert.equal(nodesOf(rings).size, 0); continue; }
+          const expected = walk(graph, edges, layers, depth, token, 1, head).union(walk(graph, edges, layers, depth, token, -1));
+          assert.deepEqual(nodesOf(rings), expected);
+        }
+      }
+    }
+  }
+});
+
+test("paths between two tokens hold what is joined to both", () => {
+  for (const [seed, layers, heads, size] of SIZES) {
+    const { edges, model } = random(seed, layers, heads, size), graph = new Graph(model, texts(size));
+    for (let token = 0; token < size; token++) {
+      if (!graph.inRing[layers][token]) continue;
+      const { rings } = graph.between(0, [0], layers, [token]);
+      const expected = walk(graph, edges, layers, 0, 0, 1).intersection(walk(graph, edges, layers, layers, token, -1));
+      const ends = new Set(["0 0", `${layers} ${token}`]); // are always part of it
+      assert.deepEqual(nodesOf(rings).union(ends), expected.union(ends));
+    }
+  }
+});
+
+test("paths to the root are counted along edges", () => {
+  const [seed, layers, heads, size] = SIZES[3], { edges, model } = random(seed, layers, heads, size), graph = new Graph(model, texts(size));
+  const paths = (depth, token) => (depth === 0 ? Number(token === 0)
+    : edges.filter(([layer, , key]) => layers - layer === depth && key === token).reduce((sum, [, query]) => sum + paths(depth - 1, query), 0));
+  for (let depth = 0; depth <= layers; depth++) for (let token = 0; token < size; token++) assert.equal(graph.paths[depth][token], paths(depth, token));
+  assert.equal(count(graph.inRing[0]), 1);
+});

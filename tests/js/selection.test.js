@@ -1,0 +1,66 @@
+// Selections: as texts of the address, what they light, and how they are said.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Graph } from "../../assets/page/radial/graph.js";
+import { Scene, nameOf } from "../../assets/page/radial/scene.js";
+import { decode, describe, encode, extended, lit, one } from "../../assets/page/radial/selection.js";
+import { packed } from "./graphs.js";
+
+const TEXT = ["[CLS]", "Ann", "·a", "[SEP]"];
+// Root 0 reads 1 with heads 0 and 1, and 2 with head 1; before that 1 reads 2 and 3, and 2 reads 3.
+const MODEL = packed({
+  layers: 2, heads: 2, rings: [[2, 3], [1, 2], [0]],
+  edges: [[0, 1, 2, [[0, 51]]], [0, 1, 3, [[1, 255]]], [0, 2, 3, [[0, 128]]], [1, 0, 1, [[0, 204], [1, 102]]], [1, 0, 2, [[1, 26]]]],
+});
+const DATA = { unit: "piece", text: TEXT, piece: TEXT, sentence: [-1, 0, 0, -1], tau: 0.1, models: [MODEL] };
+const graph = new Graph(MODEL, TEXT), scene = new Scene(DATA, [graph], "a", 600, 600);
+
+test("a link of any age is read, and written as it was", () => {
+  for (const text of ["0:0", "2:1,3", "1:4~3:0,2", "0:0.h3", "0:0.h3.m1", "1:2.m0"]) assert.equal(encode(decode(text)), text);
+  assert.deepEqual(decode("0:0.h3.m1"), { ends: [{ depth: 0, tokens: [0] }], head: 3, model: 1 });
+  for (const text of ["", "x", "1:", "0:0.h", "0:0.m2", "0:0 ", "-1:0"]) assert.equal(decode(text), null);
+  assert.equal(encode(null), "");
+});
+
+test("a token is added to its ring, taken away again, or begins a second end", () => {
+  const two = extended(one(1, 2), 1, 3);
+  assert.deepEqual(two.ends, [{ depth: 1, tokens: [2, 3] }]);
+  assert.deepEqual(extended(two, 1, 2).ends, [{ depth: 1, tokens: [3] }]);
+  assert.deepEqual(extended(two, 0, 0).ends, [{ depth: 1, tokens: [2, 3] }, { depth: 0, tokens: [0] }]);
+  assert.equal(extended(one(1, 2), 1, 2), null);
+  assert.deepEqual(extended(null, 1, 2), one(1, 2));
+  assert.deepEqual(two.ends[0].tokens, [2, 3], "what was selected is left as it is");
+});
+
+test("lines carry the models and the strongest attention of both", () => {
+  const { lines, count, nodes } = lit(one(0, 0), [graph, graph], [0, 1], 3, 4, 2);
+  assert.equal(count, 10);
+  assert.deepEqual(lines.find(([depth, query, key]) => depth === 1 && query === 0 && key === 1), [1, 0, 1, 3, 204]);
+  assert.deepEqual(lines.map(([, , , models]) => nameOf(models)), ["ab", "ab", "ab", "ab", "ab"]);
+  assert.deepEqual([...nodes[2]], [0, 0, 3, 3]);
+});
+
+test("one head lights what it carries, in its layer", () => {
+  const { lines, cells } = lit(one(0, 0, 0), [graph], [0], 3, 4, 2);
+  assert.deepEqual(lines.filter(([depth]) => depth === 1), [[1, 0, 1, 1, 204]]);
+  assert.deepEqual([...cells[0]].slice(0, 2), [1, 0]);
+});
+
+test("a selection is said in a sentence", () => {
+  const say = (selection) => describe(selection, scene.light(selection), scene);
+  assert.equal(say(one(0, 0)), "“[CLS]” at the output — 2 of its 2 heads attend to 2 tokens (most to “Ann” 0.80, “a” 0.10).");
+  assert.equal(say(one(0, 0, 1)), "“[CLS]” at the output, head H2 of L2 — attends to “Ann” 0.40, “a” 0.10.");
+  assert.equal(say(one(2, 3)), "“[SEP]” at the input — 2 heads of 2 tokens attend to it, 2 paths to the centre.");
+  assert.equal(
+    say({ ends: [{ depth: 0, tokens: [0] }, { depth: 2, tokens: [2] }], head: null, model: null }),
+    "Paths between “[CLS]” at the output and “a” at the input — 1 token on the way, through L1 H1, L2 H1, L2 H2.",
+  );
+});
+
+test("the page counts layers by the deeper model, wherever the ring is", () => {
+  const shallow = new Graph(packed({ layers: 1, heads: 2, rings: [[1], [0]], edges: [[0, 0, 1, [[0, 9]]]] }), TEXT);
+  const both = new Scene({ ...DATA, models: [MODEL, MODEL] }, [graph, shallow], "b", 600, 600);
+  assert.deepEqual([both.layerOf(0), both.layerOf(1)], [1, 0]);
+  assert.equal(both.layerName(0), "L1");
+  assert.ok(both.fits(one(1, 3)) && !both.fits(one(2, 0)) && !both.fits(one(0, 0, 2)));
+});

@@ -1,0 +1,49 @@
+// How heads, numbers and words are written, and the address of the page.
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { headKey, headName, headOf } from "../../assets/page/shared/head.js";
+import * as link from "../../assets/page/shared/link.js";
+import { number, plural, precise, shorten } from "../../assets/page/shared/numbers.js";
+import { escape } from "../../assets/page/shared/plotly.js";
+import { plain } from "../../assets/page/shared/words.js";
+
+test("a head is written for people, as one text, and read back", () => {
+  assert.equal(headName([0, 3]), "L1 H4");
+  assert.equal(headKey([0, 3]), "0.3");
+  assert.deepEqual(headOf("11.0"), [11, 0]);
+  for (const text of ["", "1", "1.", "1.2.3", "-1.0", "L1 H4"]) assert.throws(() => headOf(text), /is no head/);
+});
+
+test("numbers are short, and a sign is a minus", () => {
+  assert.deepEqual([number(1234.567), number(0.5, 1), number(0.04, 1)], ["1,234.57", "0.5", "0"]);
+  assert.deepEqual([precise(-0.12345, true), precise(0.12345, true), precise(0.12345, false), precise(0, true), precise(null, true)], ["−0.123", "+0.123", "0.123", "0", "–"]);
+  assert.deepEqual([plural(1, "head"), plural(0, "head"), plural(1200, "head")], ["1 head", "0 heads", "1,200 heads"]);
+  assert.deepEqual([shorten("abcdef", 6), shorten("abcdef", 4), shorten("👍👍👍", 2)], ["abcdef", "abc…", "👍…"]);
+});
+
+test("Plotly gets no tags, and a piece is told without its mark", () => {
+  assert.equal(escape("<s> & </s>"), "&lt;s&gt; &amp; &lt;/s&gt;");
+  assert.deepEqual([plain("·ing"), plain("·"), plain("ing")], ["ing", "·", "ing"]);
+});
+
+beforeEach(() => {
+  const address = new URL("http://localhost/?tau=0.2&heads=0.3,1.2#here");
+  globalThis.location = address;
+  globalThis.history = { state: null, replaceState: (_, __, to) => { globalThis.location = new URL(to, address); } };
+});
+
+test("the address keeps what is set, leaves out what is empty, and minds nothing else", () => {
+  link.set({ tau: "", root: 2, select: null, view: "b" });
+  assert.equal(location.href, "http://localhost/?heads=0.3%2C1.2&root=2&view=b#here");
+  assert.equal(link.get("heads"), "0.3,1.2");
+  assert.equal(link.get("tau"), "");
+});
+
+test("a saved page has its state inside, and leaves its address alone", () => {
+  globalThis.location = new URL("file:///tmp/flow.html");
+  link.restore({ select: "1:2" });
+  link.set({ select: "3:4" });
+  assert.equal(location.href, "file:///tmp/flow.html");
+  assert.equal(link.get("select"), "1:2");
+  link.restore({});
+});
