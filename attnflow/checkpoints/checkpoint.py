@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,56 +36,27 @@ from transformers import (
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import hub
+from attnflow.checkpoints.architectures import ATTENTION, architecture, encoders, refusal
+from attnflow.checkpoints.learnt import Learnt
+from attnflow.checkpoints.loading import Loading
+from attnflow.checkpoints.task_head import HeadKind, TaskHead, head_kind
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
-from attnflow.methods.saliency import relevance
-from attnflow.runtime import attention_hook, layers, watched_attention
-
-HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
 
 BUNDLED = ("demo/pretrained", "demo/finetuned")
 """References of the two small checkpoints that come with attnflow."""
 ASSETS = Path(__file__).parents[2] / "assets"
 
-_KIND_BY_SUFFIX: dict[str, HeadKind] = {
-    "ForSequenceClassification": "sequence-classification",
-    "ForMaskedLM": "masked-lm",
-    "ForPreTraining": "masked-lm",
-    "LMHeadModel": "causal-lm",
-    "ForCausalLM": "causal-lm",
-    "ForTokenClassification": "token-classification",
-}
-
-
-ENCODERS = ("t5", "mt5", "umt5", "bart", "mbart", "plbart", "pegasus")
-"""Encoder-decoders whose encoder is analysed by itself."""
 _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
     "sequence-classification": (MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification),
     "masked-lm": (MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM),
     "causal-lm": (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
     "token-classification": (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoModelForTokenClassification),
 }
-_INTERFACE = ("biogpt", "stablelm")
-"""Architectures that use the attention interface, although transformers does not say so of them."""
 _MOST_LAYERS = 200
+_UNBOUNDED = 10**9
+"""A bound of that many tokens is none, as transformers' own number for a tokenizer without one."""
 _TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
-
-
-@dataclass(frozen=True)
-class TaskHead:
-    """What sits on top of the Transformer in the file, and whether it can be believed."""
-
-    kind: HeadKind
-    trained: bool
-    """False if there is no head, or the file lacks weights of it: then there is no prediction."""
-    labels: tuple[str, ...] = ()
-    """Names of the classes of a trained head that classifies the text or its tokens."""
-    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
-
-    @property
-    def classifies_texts(self) -> bool:
-        """Whether it has been trained to score the whole text."""
-        return self.trained and self.kind == "sequence-classification"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,14 +78,29 @@ class Checkpoint:
     head: TaskHead
     root: Literal["first", "last"]
     """The token whose last embedding the task reads: the first (`[CLS]`) or, in causal models, the last."""
-    max_tokens: int
-    """Most pieces of one pair: the smaller of the model's own bound and `limits.MAX_TOKENS`."""
+    max_tokens: int | None
+    """Most pieces of one pair, by the model's position embeddings and its tokenizer; None if neither has a bound."""
     steerable: bool
-    """Whether a forward pass can begin at a later layer (`layers.steer`)."""
+    """Whether a forward pass can begin at a later layer."""
     encoder_alone: bool = False
     """Whether the model is the encoder of an encoder-decoder, whose decoder is left out."""
     license: str | None = None
     """As the model card on the Hub names it."""
+    learnt: Learnt = field(default_factory=Learnt, init=False, repr=False)
+    """What has been found out about this very model by trying."""
+    origin: Callable[[], Checkpoint] | None = field(default=None, init=False, repr=False)
+    """Loads the same again, in whatever process; None of a checkpoint that was put together or changed by hand."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was loaded from, which is a few bytes; one of no origin with all its weights."""
+        if isinstance(self.origin, partial):
+            return self.origin.func, self.origin.args
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("learnt", "origin")}
+        return partial(Checkpoint, **values), ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Checkpoint:
+        """One whose weights may be changed, unlike those that are shared."""
+        return replace(self, model=copy.deepcopy(self.model, memo), tokenizer=copy.deepcopy(self.tokenizer, memo))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -120,49 +108,73 @@ class Checkpoint:
         return self.name, self.sha
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are held and everything is computed."""
+        return self.model.device
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the weights in bytes."""
+        return sum(parameter.nbytes for parameter in self.model.parameters())
+
+    @property
     def padding(self) -> int | None:
         """The token that fills up a batch, as the model knows it; None if it knows none."""
         return self.model.config.get_text_config().pad_token_id
 
 
-_loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: 4 * loaded.n_parameters)
+_loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: loaded.nbytes)
 
 
-def load_checkpoint(
-    ref: str | os.PathLike[str], *, revision: str | None = None, token: str | None = None
+def open_checkpoint(
+    ref: str | os.PathLike[str], how: Loading, *, revision: str | None = None, token: str | None = None
 ) -> Checkpoint:
     """Load a checkpoint, or return it from memory if it was loaded before.
 
-    Code that comes with a checkpoint is never run: weights are read from safetensors, or from a `.bin` file by torch's
-    weights-only loader, and `trust_remote_code` is off. Weights are held as float32 in evaluation mode.
-
     Args:
-        ref: A Hub id (`google-bert/bert-base-uncased`), a bundled reference (`demo/pretrained`, `demo/finetuned`),
-            or a local folder, given as a `Path` or as a text that begins with `/`, `./`, `../` or `~`.
+        ref: A Hub id, a bundled reference, or a local folder.
+        how: Device, precision, bounds, and what makes the model ready.
         revision: Branch, tag or commit on the Hub.
         token: Hub access token for gated and private repositories. The process's own token is never used.
 
     Raises:
-        CheckpointError: If it cannot be found, reached, or read safely.
+        CheckpointError: If it cannot be found, reached, or read safely, or is too large.
         UnsupportedArchitectureError: If it is found but cannot be analysed; before its weights are downloaded.
-
-    Example:
-        >>> load_checkpoint("demo/finetuned").head.labels
-        ('unsupported', 'supported')
     """
     if isinstance(ref, str) and ref in BUNDLED:
-        return _load_folder(ASSETS / ref, ref)
+        return _load_folder(ASSETS / ref, ref, how, ref)
     if isinstance(ref, os.PathLike) or (isinstance(ref, str) and ref.startswith(("/", "./", "../", "~"))):
         folder = Path(ref).expanduser()
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is not a folder; give the folder that holds config.json and the weights.")
-        return _load_folder(folder.resolve(), folder.resolve().name)
+        return _load_folder(folder.resolve(), folder.resolve().name, how, folder.resolve())
     location = hub.locate(ref, revision, token)
     # The private part of the key keeps what one token opened away from every other request.
-    return _loaded.get((location.repo_id, location.sha, location.cache_dir), lambda: _load_location(location))
+    key = (location.repo_id, location.sha, location.cache_dir, how.place(), how.precision())
+    return _loaded.get(key, lambda: _load_location(location, how))
 
 
-def _load_location(location: hub.Location) -> Checkpoint:
+def reopen_checkpoint(ref: str | Path, sha: str, how: Loading) -> Checkpoint:
+    """Load what was loaded before, by this process or another, from the bundled pair, its folder or the Hub.
+
+    It is opened without an access token: those are not written down, so what needs one is loaded by its name.
+
+    Raises:
+        CheckpointError: If it is not there any more, or is no longer what it was.
+    """
+    found = open_checkpoint(ref, how, revision=None if isinstance(ref, Path) or ref in BUNDLED else sha)
+    if found.sha != sha:
+        raise CheckpointError(f"The files of {found.name} have changed since it was loaded; load it anew.")
+    return found
+
+
+def _with_origin(checkpoint: Checkpoint, ref: str | Path, how: Loading) -> Checkpoint:
+    again = partial(reopen_checkpoint, ref, checkpoint.sha, replace(how, max_parameters=None, max_download_bytes=None))
+    object.__setattr__(checkpoint, "origin", again)  # not a field to be given, so that no changed copy has it
+    return checkpoint
+
+
+def _load_location(location: hub.Location, how: Loading) -> Checkpoint:
     if location.files and "config.json" not in location.files:
         lack = "no config.json, so it is no Transformer checkpoint; choose another repository"
         if "adapter_config.json" in location.files:
@@ -174,21 +186,23 @@ def _load_location(location: hub.Location) -> Checkpoint:
         raise CheckpointError(
             f"{location.repo_id} has no weights as safetensors or PyTorch .bin; choose a repository that has."
         )
-    if location.wanted_bytes > limits.MAX_DOWNLOAD_BYTES:
+    if how.max_download_bytes is not None and location.wanted_bytes > how.max_download_bytes:
         raise CheckpointError(
             f"{location.repo_id} takes {location.wanted_bytes / 1e6:,.0f} MB to download; this machine takes at most "
-            f"{limits.MAX_DOWNLOAD_BYTES / 1e6:,.0f} MB. Choose a smaller checkpoint."
+            f"{how.max_download_bytes / 1e6:,.0f} MB. Choose a smaller checkpoint."
         )
-    _check_size(location.parameters or 0, location.repo_id)
+    _check_size(location.parameters or 0, location.repo_id, how)
     with hub.downloaded(location) as folder:
-        return replace(_read(folder, location.repo_id, location.sha), license=location.license)
+        found = replace(_read(folder, location.repo_id, location.sha, how), license=location.license)
+        return _with_origin(found, location.repo_id, how)
 
 
-def _load_folder(folder: Path, name: str) -> Checkpoint:
+def _load_folder(folder: Path, name: str, how: Loading, ref: str | Path) -> Checkpoint:
     config = hub.parse_config(folder / "config.json", name)
     check_supported(config, name)
     sha = _content_hash(folder)
-    return _loaded.get((str(folder), sha), lambda: _read(folder, name, sha))
+    key = (str(folder), sha, how.place(), how.precision())
+    return _loaded.get(key, lambda: _with_origin(_read(folder, name, sha, how), ref, how))
 
 
 def _content_hash(folder: Path) -> str:
@@ -207,6 +221,7 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
         UnsupportedArchitectureError: With the reason.
     """
     kind = config.get("model_type")
+    known = architecture(kind)
     reason = None
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         reason = (
@@ -214,17 +229,17 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             if "auto_map" in config
             else f"transformers does not know its architecture {kind!r}"
         )
-    elif config.get("is_encoder_decoder") and kind not in ENCODERS:
-        reason = f"{kind} is an encoder-decoder; of these, the encoders of {', '.join(ENCODERS)} can be analysed"
+    elif config.get("is_encoder_decoder") and not known.encoder_alone:
+        reason = f"{kind} is an encoder-decoder; of these, the encoders of {', '.join(encoders())} can be analysed"
     elif "quantization_config" in config:
         reason = "its weights are quantised; the analyses need them in full"
     elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"
     elif not 0 < _layers(config) <= _MOST_LAYERS:
         reason = f"its config.json asks for {_layers(config)} layers; from 1 to {_MOST_LAYERS} can be analysed"
-    elif kind in watched_attention.MODEL_TYPES:
-        reason = watched_attention.refusal(config)
-    elif kind not in (*ENCODERS, *_INTERFACE):
+    elif refusal(config):
+        reason = refusal(config)
+    elif not (known.watched or known.encoder_alone or known.interface):
         model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
         model_class = model_class[0] if isinstance(model_class, tuple) else model_class
         if model_class is None or not getattr(model_class, "_supports_attention_backend", False):
@@ -241,21 +256,20 @@ def _layers(config: Mapping[str, Any]) -> int:
     return 1
 
 
-def _read(folder: Path, name: str, sha: str) -> Checkpoint:
+def _read(folder: Path, name: str, sha: str, how: Loading) -> Checkpoint:
     """Read model and tokenizer from a folder whose configuration has been checked; its files may hold anything."""
     try:
-        return _read_files(folder, name, sha)
+        return _read_files(folder, name, sha, how)
     except (CheckpointError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the tokenizers library is no Exception
         raise CheckpointError(f"{name} cannot be loaded ({brief(error)}); choose another checkpoint.") from error
 
 
-def _read_files(folder: Path, name: str, sha: str) -> Checkpoint:
+def _read_files(folder: Path, name: str, sha: str, how: Loading) -> Checkpoint:
     tokenizer = read_tokenizer(folder, name)
-    model, head = _read_model(folder, name)
-    relevance.install(model)
-    config, encoder_alone = model.config.get_text_config(), model.config.model_type in ENCODERS
+    model, head = _read_model(folder, name, how)
+    config, encoder_alone = model.config.get_text_config(), architecture(model.config.model_type).encoder_alone
     sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
@@ -271,21 +285,22 @@ def _read_files(folder: Path, name: str, sha: str) -> Checkpoint:
         n_parameters=model.num_parameters(),
         head=head,
         root=_root(model, tokenizer),
-        max_tokens=min(limits.MAX_TOKENS, _longest_input(model, tokenizer)),
-        steerable=layers.install(model.base_model, sizes[0]),
+        max_tokens=_longest_input(model, tokenizer),
+        steerable=how.prepare(model, sizes[0]),
         encoder_alone=encoder_alone,
     )
 
 
 def _root(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Literal["first", "last"]:
     """Where the task reads: in T5's encoder, which has no token for it, the token that ends the text stands in."""
-    if model.config.model_type in ENCODERS:
+    known = architecture(model.config.model_type)
+    if known.encoder_alone:
         return "first" if tokenizer("a").input_ids[0] in tokenizer.all_special_ids else "last"
     causal = any(getattr(module, "is_causal", False) for module in model.modules())
-    return "last" if causal or model.config.model_type in watched_attention.READ_LAST else "first"
+    return known.reads or ("last" if causal else "first")
 
 
-def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
+def _read_model(folder: Path, name: str, how: Loading) -> tuple[PreTrainedModel, TaskHead]:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if hasattr(config, "use_cache"):
@@ -294,21 +309,22 @@ def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
         known, loader = _LOADERS.get(kind, ({}, AutoModel))
         if type(config) not in known:
             loader = AutoModel
-        if config.model_type in ENCODERS:
+        known = architecture(config.model_type)
+        if known.encoder_alone:
             kind, loader = "none", AutoModelForTextEncoding if _has_encoder_class(config) else AutoModel
-        watched = config.model_type in watched_attention.MODEL_TYPES
-        implementation = "eager" if watched else attention_hook.NAME
+        implementation = "eager" if known.watched else ATTENTION
         # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
         with torch.device("meta"):
             parameters = loader.from_config(config, attn_implementation=implementation).num_parameters()
     except Exception as error:  # a configuration may hold anything
         raise CheckpointError(f"The config.json of {name} describes no model ({brief(error)}).") from error
-    _check_size(parameters, name)
+    _check_size(parameters, name, how)
+    device = how.place()
     try:
         model, report = loader.from_pretrained(
             folder,
             config=config,
-            dtype=torch.float32,
+            dtype=how.precision(),
             attn_implementation=implementation,
             local_files_only=True,
             trust_remote_code=False,
@@ -322,16 +338,14 @@ def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
         ) from error
     except Exception as error:
         raise CheckpointError(f"The weights of {name} cannot be read ({brief(error)}).") from error
-    if watched:
-        watched_attention.install(model)
     missing = set(report["missing_keys"])
     prefix = model.base_model_prefix + "."
     has_head = loader not in (AutoModel, AutoModelForTextEncoding)
     of_head = {key for key in missing if "pooler" in key or (has_head and not key.startswith(prefix))}
     if missing - of_head:
         raise CheckpointError(f"{name} lacks weights of its own model, {min(missing - of_head)} among them.")
-    model.eval().requires_grad_(False)
-    if config.model_type in ENCODERS:
+    model.to(device).eval().requires_grad_(False)
+    if known.encoder_alone:
         return model if _has_encoder_class(config) else model.get_encoder(), TaskHead("none", trained=False)
     if not has_head or of_head:
         return model, TaskHead(kind, trained=False)
@@ -349,35 +363,22 @@ def _has_encoder_class(config: PreTrainedConfig) -> bool:
     return type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
 
 
-def _check_size(parameters: int, name: str) -> None:
-    if parameters > limits.MAX_PARAMETERS:
+def _check_size(parameters: int, name: str, how: Loading) -> None:
+    if how.max_parameters is not None and parameters > how.max_parameters:
         raise CheckpointError(
             f"{name} has {parameters / 1e6:,.0f} million parameters; this machine takes at most "
-            f"{limits.MAX_PARAMETERS / 1e6:,.0f} million. Choose a smaller checkpoint."
+            f"{how.max_parameters / 1e6:,.0f} million. Choose a smaller checkpoint."
         )
 
 
-def head_kind(architectures: list[str]) -> HeadKind:
-    """The kind of task head, from the class names in a configuration.
-
-    Example:
-        >>> head_kind(["RobertaForMaskedLM"])
-        'masked-lm'
-    """
-    for architecture in architectures:
-        for suffix, kind in _KIND_BY_SUFFIX.items():
-            if isinstance(architecture, str) and architecture.endswith(suffix):
-                return kind
-    return "none"
-
-
-def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Most pieces that the position embeddings and the tokenizer allow."""
+def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Most pieces that the position embeddings and the tokenizer allow; None if any number."""
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:  # relative positions have no bound
-        positions = limits.MAX_TOKENS
+        positions = _UNBOUNDED
     for name, module in model.named_modules():
         # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             positions -= module.padding_idx + 1
-    return min(positions, tokenizer.model_max_length)
+    longest = min(positions, tokenizer.model_max_length)
+    return None if longest >= _UNBOUNDED else int(longest)

@@ -20,7 +20,9 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
-NAME = "attnflow"
+from attnflow.checkpoints.architectures import ATTENTION
+
+NAME = ATTENTION
 """The `attn_implementation` under which the function is registered."""
 
 

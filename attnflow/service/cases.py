@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import hub_search
-from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint, TaskHead, load_checkpoint
+from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
 from attnflow.checkpoints.hub import check_repo_id
 from attnflow.checkpoints.hub_search import Listing
-from attnflow.errors import AttnflowError, SelectionError, UnsupportedArchitectureError, brief
+from attnflow.checkpoints.task_head import TaskHead
+from attnflow.errors import AttnflowError, SelectionError, TextError, UnsupportedArchitectureError, brief
 from attnflow.methods.hta.attribution import Progress, Wrt, attribution_estimates, hidden_token_attribution, operations
 from attnflow.records.trace import Attribution, Encoding, Head, Trace, is_whole
-from attnflow.runtime.capture import capture, encode
+from attnflow.runtime.capture import capture
+from attnflow.runtime.encode import encode
+from attnflow.runtime.load import load_checkpoint
 from attnflow.service import visitors
 
 T = TypeVar("T")
@@ -84,7 +87,21 @@ def run(
     visitors.admit()
     checkpoint = _open(ref, token)
     # Reached only by who may read the checkpoint: loading has just asked the Hub.
-    return _run(checkpoint, encode(checkpoint, text_a, text_b), pruned)
+    return _run(checkpoint, encoded(checkpoint, text_a, text_b), pruned)
+
+
+def encoded(checkpoint: Checkpoint, text_a: str, text_b: str | None) -> Encoding:
+    """Tokenize a sentence pair that is no longer than this machine allows.
+
+    Raises:
+        TextError: If it is longer, or cannot be tokenized.
+    """
+    for name, text in (("first", text_a), ("second", text_b)):
+        if isinstance(text, str) and len(text) > limits.MAX_CHARACTERS:  # before a tokenizer has to read it
+            raise TextError(
+                f"The {name} sentence has {len(text):,} characters; the limit is {limits.MAX_CHARACTERS:,}. Shorten it."
+            )
+    return encode(checkpoint, text_a, text_b, max_tokens=limits.MAX_TOKENS)
 
 
 def look_up(ref: str, *, token: str | None = None) -> Listing | None:
@@ -166,7 +183,13 @@ def _followed(card: ModelCard) -> Iterator[None]:
 
 def _open(ref: str, token: str | None) -> Checkpoint:
     name, revision = _parted(ref)
-    return load_checkpoint(name, revision=revision, token=token or visitors.own_token())
+    return load_checkpoint(
+        name,
+        revision=revision,
+        token=token or visitors.own_token(),
+        max_parameters=limits.MAX_PARAMETERS,
+        max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
+    )
 
 
 def _parted(ref: str) -> tuple[str, str | None]:

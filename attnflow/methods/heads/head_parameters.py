@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from attnflow.checkpoints.architectures import heads_per_key
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import UnsupportedArchitectureError
 from attnflow.runtime import attention_hook
@@ -90,18 +90,13 @@ def _linear(func: Any, args: Any, kwargs: Any) -> tuple[torch.Tensor, torch.Tens
     return None
 
 
-_known: WeakKeyDictionary[torch.nn.Module, tuple[HeadParameters, ...]] = WeakKeyDictionary()
-
-
 def head_parameters(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
     """The parameters of every layer's heads.
 
     Raises:
         UnsupportedArchitectureError: If they cannot be told apart.
     """
-    if checkpoint.model not in _known:
-        _known[checkpoint.model] = _find(checkpoint)
-    return _known[checkpoint.model]
+    return checkpoint.learnt.get("head parameters", lambda: _find(checkpoint))
 
 
 def _find(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
@@ -143,10 +138,7 @@ def _layer(
 
 def _check(checkpoint: Checkpoint, rows: dict[int, torch.Tensor]) -> None:
     """Each row belongs to one head, or to the group of heads that share a key and value."""
-    config = checkpoint.model.config.get_text_config()
-    group = checkpoint.n_heads // (getattr(config, "num_key_value_heads", None) or checkpoint.n_heads)
-    if getattr(config, "multi_query", False):
-        group = checkpoint.n_heads
+    group = heads_per_key(checkpoint.model.config.get_text_config(), checkpoint.n_heads)
     owners = {int(n) for owned in rows.values() for n in owned.sum(0).unique() if n}
     sizes = {int(n) for n in sum(owned.sum(1) for owned in rows.values())} if rows else set()
     if not owners or not owners <= {1, group} or 1 not in owners or len(sizes) != 1:
