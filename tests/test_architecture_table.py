@@ -11,7 +11,7 @@ from transformers.models.gptj.modeling_gptj import GPTJForSequenceClassification
 from attnflow import UnsupportedArchitectureError, capture, encode, load_checkpoint
 from attnflow.checkpoints.architectures import ARCHITECTURES, Architecture, architecture, encoders, heads_per_key
 from attnflow.checkpoints.checkpoint import check_supported
-from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, WIDTH, make_tokenizer
+from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, WIDTH, make_checkpoint, make_tokenizer
 from tests.pipelines import ALL
 
 
@@ -92,3 +92,10 @@ def test_a_setting_that_is_refused_is_told_with_its_reason(monkeypatch):
     check_supported({"model_type": "bert", "upside_down": False}, "lab/model")
     with pytest.raises(UnsupportedArchitectureError, match=r"lab/model cannot be analysed: it stands on its head\."):
         check_supported({"model_type": "bert", "upside_down": True}, "lab/model")
+
+
+def test_a_module_that_two_models_share_is_prepared_once(tmp_path):
+    """All models of the first GPT call one and the same activation."""
+    first, second = (load_checkpoint(make_checkpoint(tmp_path / str(seed), "openai-gpt", seed=seed)) for seed in (0, 1))
+    encoding = encode(first, *PAIR)
+    assert not np.allclose(capture(first, encoding).scores, capture(second, encoding).scores)

@@ -92,7 +92,7 @@ def choose_target(
     if target is None or target == "":
         if logits is None:
             with torch.inference_mode():
-                logits = checkpoint.model(**model_inputs(encoding)).logits[0]
+                logits = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits[0]
         index = int((logits if position is None else logits[position]).argmax())
     elif kind in ("class", "token-class"):
         index = _class(checkpoint.head.labels, target)

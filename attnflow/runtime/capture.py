@@ -1,8 +1,9 @@
-"""Runs a checkpoint on a sentence pair and records what happens inside: encoding to trace."""
+"""Runs a checkpoint on sentence pairs and records what happens inside: encoding to trace."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import overload
 
 import numpy as np
 import torch
@@ -10,65 +11,98 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
+from attnflow.errors import CheckpointError
 from attnflow.records.trace import Encoding, Head, Trace, check_heads
-from attnflow.runtime import attention_hook
+from attnflow.runtime.batch import batches, capture_batch
+from attnflow.runtime.recorded import head_gates, recorded_run
 
 
-def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head] = ()) -> Trace:
-    """Run a checkpoint on an encoding and record what happens inside.
+@overload
+def capture(checkpoint: Checkpoint, encoding: Encoding, *, pruned: Iterable[Head] = ()) -> Trace: ...
+
+
+@overload
+def capture(checkpoint: Checkpoint, encoding: Sequence[Encoding], *, pruned: Iterable[Head] = ()) -> list[Trace]: ...
+
+
+def capture(
+    checkpoint: Checkpoint, encoding: Encoding | Sequence[Encoding], *, pruned: Iterable[Head] = ()
+) -> Trace | list[Trace]:
+    """Run a checkpoint on an encoding, or on many, and record what happens inside.
 
     Two threads may capture with one checkpoint at once, each with its own pruned heads; nothing is left changed.
 
     Args:
         checkpoint: The model to run.
-        encoding: A pair encoded for this checkpoint.
+        encoding: A pair encoded for this checkpoint, or a list of them. Those of a list run several at once, sorted by
+            length and filled up, where the architecture allows it, and one by one where not.
         pruned: Heads `(layer, head)` whose output is multiplied by 0 before the output projection, which equals
             zeroing their columns of that projection.
 
     Returns:
-        A trace whose arrays equal those of transformers' own eager attention.
+        A trace whose arrays equal those of transformers' own eager attention; of a list, a list in the same order,
+        whose traces equal those of single runs up to rounding.
 
     Raises:
         SelectionError: If a pruned head does not exist.
         UnsupportedArchitectureError: If the model does not run all its layers through the attention interface.
         CheckpointError: If the model cannot be run, or computes numbers that are not finite.
     """
+    if not isinstance(encoding, Encoding):
+        return _capture_all(checkpoint, list(encoding), pruned)
     heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
-    gates = head_gates(checkpoint, heads)
-    trained = checkpoint.head.classifies_texts
-    # The head of a language model would cost much and tell nothing of what is recorded.
-    model = checkpoint.model if trained else checkpoint.model.base_model
-    try:
-        with torch.inference_mode(), attention_hook.record(gates) as recording:
-            output = model(**model_inputs(encoding), output_hidden_states=True)
-    except Exception as error:  # an architecture that no test has run, or weights that do not fit together
-        raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
-    _check_recording(checkpoint, recording)
-    if not torch.isfinite(output.hidden_states[-1]).all():
-        raise CheckpointError(
-            f"{checkpoint.name} computes numbers that are not finite, so its weights are damaged; choose another one."
-        )
+    inputs = model_inputs(encoding, device=checkpoint.device)
+    run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads))
+    parts = (torch.cat(part) for part in (run.attention, run.hidden, run.head_output))
+    return _trace(checkpoint, encoding, *parts, None if run.scores is None else run.scores[0], heads)
+
+
+def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iterable[Head]) -> list[Trace]:
+    heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
+    traces: dict[int, Trace] = {}
+    for rows in batches(checkpoint, encodings):
+        try:
+            batch = capture_batch(checkpoint, [encodings[row] for row in rows], pruned=heads) if rows[1:] else None
+        except CheckpointError:  # such as rows of padding alone that overflow in float64; what is truly wrong shows
+            batch = None
+        if batch is None:
+            traces |= {row: capture(checkpoint, encodings[row], pruned=heads) for row in rows}
+            continue
+        for one, row in enumerate(rows):
+            size = int(batch.lengths[one])
+            parts = (
+                batch.attention[one, ..., :size, :size],
+                batch.hidden[one, :, :size],
+                batch.head_output[one, :, :size],
+            )
+            # Copied, as a trace that is kept must not keep the whole batch.
+            copies = (part.clone(memory_format=torch.contiguous_format) for part in parts)
+            scores = None if batch.scores is None else batch.scores[one].clone()
+            traces[row] = _trace(checkpoint, encodings[row], *copies, scores, heads)
+    return [traces[row] for row in range(len(encodings))]
+
+
+def _trace(
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    attention: torch.Tensor,
+    hidden: torch.Tensor,
+    head_output: torch.Tensor,
+    scores: torch.Tensor | None,
+    pruned: frozenset[Head],
+) -> Trace:
+    """What was recorded of one text, as a record of arrays."""
     return Trace(
         tokens=encoding.tokens,
-        attention=shared_array(torch.cat(recording.attention)),
-        hidden=shared_array(torch.cat(output.hidden_states)),
-        head_output=shared_array(torch.cat(recording.head_output)),
+        attention=shared_array(attention),
+        hidden=shared_array(hidden),
+        head_output=shared_array(head_output),
         root=root_position(checkpoint, encoding),
-        scores=shared_array(output.logits[0]) if trained else None,
-        probabilities=_probabilities(output.logits[0], checkpoint.head.problem) if trained else None,
-        labels=checkpoint.head.labels if trained else (),
-        pruned=heads,
+        scores=None if scores is None else shared_array(scores),
+        probabilities=None if scores is None else _probabilities(scores, checkpoint.head.problem),
+        labels=() if scores is None else checkpoint.head.labels,
+        pruned=pruned,
     )
-
-
-def head_gates(checkpoint: Checkpoint, pruned: frozenset[Head]) -> torch.Tensor | None:
-    """`[L, H]`: 0 for pruned heads and 1 for all others; None if none is pruned."""
-    if not pruned:
-        return None
-    gates = torch.ones(checkpoint.n_layers, checkpoint.n_heads)
-    gates[tuple(zip(*pruned, strict=True))] = 0
-    return gates
 
 
 def root_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
@@ -86,19 +120,9 @@ def root_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
     return int(written[-1]) if len(written) else 0
 
 
-def model_inputs(encoding: Encoding, copies: int = 1) -> dict[str, torch.Tensor]:
-    """What a model is called with for an encoding, `[copies, T]` each."""
-    return {name: torch.from_numpy(values).expand(copies, -1) for name, values in encoding.inputs.items()}
-
-
-def _check_recording(checkpoint: Checkpoint, recording: attention_hook.Recording) -> None:
-    shapes = {tuple(layer.shape[1:]) for layer in recording.attention}
-    heads = {shape[0] for shape in shapes}
-    if len(recording.attention) != checkpoint.n_layers or heads != {checkpoint.n_heads} or len(shapes) != 1:
-        raise UnsupportedArchitectureError(
-            f"{checkpoint.name} cannot be analysed: of its {checkpoint.n_layers} layers with {checkpoint.n_heads} "
-            f"heads {len(recording.attention)} used the attention interface. Choose another checkpoint."
-        )
+def model_inputs(encoding: Encoding, copies: int = 1, *, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
+    """What a model is called with for an encoding, `[copies, T]` each, on the device of the model."""
+    return {name: torch.from_numpy(values).to(device).expand(copies, -1) for name, values in encoding.inputs.items()}
 
 
 def shared_array(tensor: torch.Tensor) -> NDArray[np.float32]:

@@ -13,8 +13,10 @@ def specialise(module: nn.Module, behaviour: type) -> None:
 
     Done once, at load: while a model serves, nothing on it is changed. A copy of the module keeps its methods bound to
     itself, as it would not if its `forward` were replaced, and a pickled one has them again in another process.
+    A module that several models share, such as the activation of the first GPT, is given them once.
     """
-    module.__class__ = _joined(behaviour, type(module))
+    if not isinstance(module, behaviour):
+        module.__class__ = _joined(behaviour, type(module))
 
 
 @cache

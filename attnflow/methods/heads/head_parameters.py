@@ -17,6 +17,7 @@ from attnflow.checkpoints.architectures import heads_per_key
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import UnsupportedArchitectureError
 from attnflow.runtime import attention_hook
+from attnflow.runtime.capabilities import probe
 
 _TOKENS = 4
 
@@ -71,7 +72,7 @@ class LinearCalls(TorchFunctionMode):
         if self.wanted is not None and number not in self.wanted:
             return y
         if self.random is not None:
-            y = torch.randn(y.shape, generator=self.random)
+            y = torch.randn(y.shape, generator=self.random, device="cpu").to(y)
         leaf = not y.requires_grad
         if leaf:
             y.requires_grad_()
@@ -100,9 +101,8 @@ def head_parameters(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
 
 
 def _find(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
-    ids = torch.arange(_TOKENS)[None] + 5
     with attention_hook.record() as recording, LinearCalls(recording, torch.Generator().manual_seed(0)) as watched:
-        checkpoint.model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids))
+        checkpoint.model.base_model(**probe(checkpoint, _TOKENS))
     if len(recording.head_output) != checkpoint.n_layers:
         raise _refusal(checkpoint, "not all its layers use the attention interface")
     return tuple(
@@ -123,7 +123,7 @@ def _layer(
     before = [(number, call) for number, call in calls if call.layer == layer - 1]
     if len(after) != 1 or not before:
         raise _refusal(checkpoint, "no linear map takes the outputs of its heads as they are")
-    rows = {number: torch.zeros(checkpoint.n_heads, len(call.weight)) for number, call in before}
+    rows = {number: call.weight.new_zeros(checkpoint.n_heads, len(call.weight)) for number, call in before}
     for head in range(checkpoint.n_heads):
         of_head = torch.autograd.grad(
             output[:, :, head].square().sum(), [call.y for _, call in before], retain_graph=True, allow_unused=True

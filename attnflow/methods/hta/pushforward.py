@@ -73,10 +73,10 @@ def squared_changes(
     first = second = None
     total = n_directions * size
     for start, stop in _batches(total, size, stretch):
-        which = torch.arange(start, stop)
+        which = torch.arange(start, stop, device=directions.device)
         source = which % size
         tangents = stretch.hidden.new_zeros(len(which), *stretch.hidden.shape)
-        tangents[torch.arange(len(which)), 0, source] = directions[which // size, source].to(tangents)
+        tangents[which - start, 0, source] = directions[which // size, source].to(tangents)
         changes = push(stretch.head_outputs, (stretch.hidden,), (tangents,))
         squares = torch.stack([change.double().square().sum(-1) for change in changes], dim=1)  # [n, l, T, H]
         if first is None:

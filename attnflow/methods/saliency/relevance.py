@@ -57,7 +57,7 @@ class Rules(TorchFunctionMode):
     def __init__(self, *, constant_attention: bool) -> None:
         super().__init__()
         self.constant_attention = constant_attention
-        self.bias_scale = torch.ones((), requires_grad=True)
+        self.bias_scale = torch.ones((), device="cpu", requires_grad=True)  # a number, which fits every device
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
