@@ -92,11 +92,13 @@ class Checkpoint:
     """Loads the same again, in whatever process; None of a checkpoint that was put together or changed by hand."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as what it was loaded from, which is a few bytes; one of no origin with all its weights."""
-        if isinstance(self.origin, partial):
-            return self.origin.func, self.origin.args
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("learnt", "origin")}
-        return partial(Checkpoint, **values), ()
+        """Pickled as what it was loaded from, which is a few bytes and holds no access token."""
+        if not isinstance(self.origin, partial):
+            raise CheckpointError(
+                f"{self.name} was put together or changed after it was loaded, so another process cannot load the "
+                "same; save it into a folder, and send what is loaded from there."
+            )
+        return self.origin.func, self.origin.args
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Checkpoint:
         """One whose weights may be changed, unlike those that are shared."""

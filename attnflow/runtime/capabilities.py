@@ -24,7 +24,7 @@ def probe(checkpoint: Checkpoint, size: int = PROBE_TOKENS) -> dict[str, torch.T
     """What the model is called with to try something, `[1, T]` each: different words where there are as many."""
     special = {*checkpoint.tokenizer.all_special_ids, checkpoint.padding}
     words = list(islice((index for index in range(_vocabulary(checkpoint)) if index not in special), size)) or [0]
-    ids = torch.from_numpy(np.resize(words, size).astype(np.int64))[None].to(checkpoint.device)
+    ids = torch.from_numpy(np.resize(words, size).astype(np.int64)).to(checkpoint.device)[None]
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 

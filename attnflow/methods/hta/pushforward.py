@@ -110,6 +110,7 @@ def push(
     Returns:
         For each result of the function its changes, with the same axis in front.
     """
-    # torch counts the levels of forward mode once for the whole process, so two threads would end each other's.
+    # torch has one level of forward mode for the whole process: a second thread cannot enter another, and who leaves
+    # takes the tangents of all (a test shows it). So only one batch at a time is pushed, by whichever thread.
     with _FORWARD_MODE, torch.no_grad():
         return vmap(lambda *one: jvp(function, point, one)[1])(*tangents)
