@@ -18,7 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnflow.checkpoints.checkpoint import Checkpoint, load_checkpoint
+    from attnflow.checkpoints.checkpoint import Checkpoint
     from attnflow.errors import AttnflowError, CheckpointError, SelectionError, TextError, UnsupportedArchitectureError
     from attnflow.methods.heads.importance import HeadImportance, head_importance
     from attnflow.methods.heads.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
-    from attnflow.runtime.capture import capture, encode
+    from attnflow.runtime.capture import capture
+    from attnflow.runtime.encode import encode
+    from attnflow.runtime.load import load_checkpoint
     from attnflow.stats.agreement import Agreement
     from attnflow.stats.alignment import Pairing, merge_words, pair_traces
     from attnflow.stats.attention_graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
@@ -42,8 +44,10 @@ _HOME = {
     "methods.saliency.erasure": ("Faithfulness", "faithfulness"),
     "methods.saliency.explain": ("Saliency", "saliency"),
     "stats.rollout": ("attention_rollout",),
-    "runtime.capture": ("capture", "encode"),
-    "checkpoints.checkpoint": ("Checkpoint", "load_checkpoint"),
+    "runtime.capture": ("capture",),
+    "runtime.encode": ("encode",),
+    "checkpoints.checkpoint": ("Checkpoint",),
+    "runtime.load": ("load_checkpoint",),
     "stats.alignment": ("Pairing", "merge_words", "pair_traces"),
     "stats.entropy": ("AttentionEntropy",),
     "errors": (

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from attnflow import UnsupportedArchitectureError, capture
+from attnflow import SelectionError, UnsupportedArchitectureError, capture, encode, load_checkpoint
 from attnflow.checkpoints.checkpoint import check_supported
 from attnflow.runtime import attention_hook
+from attnflow.runtime.batch import capture_batch
 from attnflow.runtime.capture import model_inputs
+from tests.checkpoints import N_HEADS, N_LAYERS, PAIR
 from tests.pipelines import ALL, BEGIN, END, PIPELINES, PRUNED, README, line_of, make_case, refused, row
 
 
@@ -77,6 +79,46 @@ def test_watched_modules_are_seen_by_one_thread_only(name, case):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+OTHERS = [("Anna gave it.", None), (PAIR[1], "The train isn't late."), ("He wanted salt and milk.", None)]
+"""Pairs of other lengths than `PAIR`."""
+UNSCALED = ("t5", "mt5", "umt5")
+"""Their scores are not divided by the width of a head, so that in these random models they are thousands, which single
+precision rounds by more than a probability may differ: they are compared in double precision."""
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_list_of_texts_gives_what_each_gives_alone(name, case):
+    """In one pass where the architecture allows it; the arrays of a batch are 0 beyond a text."""
+    checkpoint = load_checkpoint(case(name).folder, dtype="float64") if name in UNSCALED else case(name).checkpoint
+    encodings = [case(name).encoding, *(encode(checkpoint, *pair) for pair in OTHERS)]
+    lengths = [len(encoding.tokens) for encoding in encodings]
+    assert len(set(lengths)) == 4
+    for pruned in ((), PRUNED):
+        alone = [capture(checkpoint, encoding, pruned=pruned) for encoding in encodings]
+        together = capture(checkpoint, encodings, pruned=pruned)
+        for found, expected in zip(together, alone, strict=True):
+            assert (found.root, found.labels, found.pruned) == (expected.root, expected.labels, expected.pruned)
+            assert found.tokens is expected.tokens
+            np.testing.assert_allclose(found.attention, expected.attention, rtol=1e-5, atol=2e-6)
+            for part in ("hidden", "head_output", "scores"):
+                values = getattr(expected, part)
+                if values is not None:
+                    np.testing.assert_allclose(getattr(found, part), values, rtol=1e-5, atol=2e-6 * abs(values).max())
+            assert found.attention.base is None or found.attention.base.nbytes == found.attention.nbytes
+    if name == "xlnet":
+        with pytest.raises(SelectionError, match="Texts of different lengths cannot run at once"):
+            capture_batch(checkpoint, encodings)
+        return
+    batch = capture_batch(checkpoint, encodings, pruned=PRUNED)
+    assert batch.attention.shape == (4, N_LAYERS, N_HEADS, max(lengths), max(lengths))
+    assert batch.lengths.tolist() == lengths
+    for index, (length, trace) in enumerate(zip(lengths, alone, strict=True)):
+        np.testing.assert_allclose(batch.attention[index, ..., :length, :length], trace.attention, rtol=1e-5, atol=2e-6)
+        for part in (batch.attention[index].movedim(3, 0), batch.attention[index].movedim(2, 0)):
+            assert not part[length:].any()
+        assert not batch.hidden[index, :, length:].any() and not batch.head_output[index, :, length:].any()
 
 
 def test_rows_of_a_batch_carry_their_own_gates_in_watched_modules(case):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from attnflow import (
     SelectionError,
@@ -214,6 +215,24 @@ def test_two_threads_do_not_see_each_other(checkpoints):
         thread.join(120)
     for index in range(2):
         np.testing.assert_array_equal(found[index], expected[index])
+
+
+def test_forward_mode_is_one_for_the_whole_process():
+    """Why pushing takes turns; where this fails, torch has learnt better and the lock can go."""
+    refused = []
+
+    def enter():
+        try:
+            with forward_ad.dual_level():
+                pass
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    with forward_ad.dual_level():
+        other = threading.Thread(target=enter)
+        other.start()
+        other.join(20)
+    assert len(refused) == 1 and "Nested forward mode AD is not supported" in refused[0]
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,14 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from attnflow import CheckpointError, UnsupportedArchitectureError, capture, encode, limits, load_checkpoint
-from attnflow.checkpoints import checkpoint
 from attnflow.checkpoints import hub as hub_module
-from attnflow.checkpoints.checkpoint import check_supported, head_kind
+from attnflow.checkpoints.checkpoint import check_supported
+from attnflow.checkpoints.task_head import head_kind
+from attnflow.service import cases
+from attnflow.service.workspace import workspace
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, WIDTH, copy_without, edited_config, make_checkpoint
 from tests.conftest import forget_models
 
@@ -33,7 +36,7 @@ def test_a_folder_is_loaded_and_described(folders):
     assert loaded.head.kind == "sequence-classification"
     assert loaded.head.trained
     assert loaded.head.labels == ("no", "perhaps", "yes")
-    assert (loaded.root, loaded.max_tokens) == ("first", 128)
+    assert (loaded.root, loaded.max_tokens) == ("first", 160)
     assert loaded.n_parameters == sum(p.numel() for p in loaded.model.parameters())
     assert not loaded.model.training
     assert next(loaded.model.parameters()).dtype == torch.float32
@@ -81,9 +84,7 @@ def test_a_body_whose_weights_are_missing_is_refused(folders, tmp_path):
 def test_probabilities_follow_the_kind_of_problem(problem, labels, expected, tmp_path):
     folder = make_checkpoint(tmp_path / "model", "bert")
     if labels == 1:
-        model = checkpoint.AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=1, ignore_mismatched_sizes=True
-        )
+        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, ignore_mismatched_sizes=True)
         model.save_pretrained(folder)
     folder = edited_config(folder, tmp_path / "edited", problem_type=problem)
     loaded = load_checkpoint(folder)
@@ -113,8 +114,7 @@ def test_the_kind_of_head_is_read_from_the_configuration(architectures, kind):
     assert head_kind(architectures) == kind
 
 
-def test_positions_before_padding_are_not_counted_for_roberta(folders, tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_TOKENS", 1000)
+def test_positions_before_padding_are_not_counted_for_roberta(folders):
     assert load_checkpoint(folders["roberta"]).max_tokens == 160 - 2
     assert load_checkpoint(folders["bert"]).max_tokens == 160
 
@@ -189,10 +189,9 @@ def test_code_in_a_repository_is_not_run(hub, folders, tmp_path):
     assert not any("own.py" in request.path for request in hub.requests)
 
 
-def test_too_many_parameters_are_refused_before_the_download(hub, repo, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_PARAMETERS", 10_000)
+def test_too_many_parameters_are_refused_before_the_download(hub, repo):
     with pytest.raises(CheckpointError, match=r"million parameters; this machine takes at most 0 million"):
-        load_checkpoint(repo)
+        load_checkpoint(repo, max_parameters=10_000)
     assert not any("safetensors" in request.path for request in hub.requests if repo in request.path)
 
 
@@ -211,23 +210,34 @@ def test_a_repository_that_lacks_a_file_is_refused(missing, reason, hub, folders
         load_checkpoint(name)
 
 
-def test_a_configuration_that_asks_for_too_much_is_refused_before_anything_is_allocated(folders, tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_PARAMETERS", 10**8)
+def test_a_configuration_that_asks_for_too_much_is_refused_before_anything_is_allocated(folders, tmp_path):
     config = json.loads((folders["bert"] / "config.json").read_text())
     for name, change in (("vocabulary", {"vocab_size": 10**8}), ("width", {"intermediate_size": 10**9})):
         folder = edited_config(folders["bert"], tmp_path / name, **change)
         with pytest.raises(CheckpointError, match="million parameters; this machine takes at most 100 million"):
-            load_checkpoint(folder)
+            load_checkpoint(folder, max_parameters=10**8)
     for layers in (0, 10**6, "x"):
         with pytest.raises(UnsupportedArchitectureError, match="layers"):
             check_supported(config | {"num_hidden_layers": layers}, "lab/model")
 
 
-def test_a_large_download_is_refused_before_it_starts(hub, repo, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_DOWNLOAD_BYTES", 10_000)
+def test_a_large_download_is_refused_before_it_starts(hub, repo):
     with pytest.raises(CheckpointError, match="MB to download; this machine takes at most 0 MB"):
-        load_checkpoint(repo)
+        load_checkpoint(repo, max_download_bytes=10_000)
     assert not any("safetensors" in request.path for request in hub.requests if repo in request.path)
+
+
+def test_a_server_bounds_what_it_loads_and_the_library_does_not(hub, repo, monkeypatch):
+    for name, reason in (("MAX_PARAMETERS", "million parameters"), ("MAX_DOWNLOAD_BYTES", "MB to download")):
+        with monkeypatch.context() as bounded:
+            bounded.setattr(limits, name, 10_000)
+            with pytest.raises(CheckpointError, match=f"{reason}; this machine takes at most 0 m?"):
+                cases.run(repo, *PAIR)
+            with pytest.raises(CheckpointError, match=f"{reason}; this machine takes at most 0 m?"):
+                workspace.case(repo, *PAIR)
+    monkeypatch.setattr(limits, "MAX_PARAMETERS", 10_000)
+    monkeypatch.setattr(limits, "MAX_DOWNLOAD_BYTES", 10_000)
+    assert load_checkpoint(repo).n_parameters > 10_000
 
 
 def test_an_adapter_is_refused(hub, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attnflow import capture, encode, merge_words, pair_traces
 from attnflow.records.trace import SPECIAL
-from attnflow.runtime.capture import _place
+from attnflow.runtime.encode import _place
 from tests import reference
 from tests.checkpoints import PAIR, make_tokenizer
 from tests.random_traces import random_trace

@@ -25,11 +25,15 @@ from transformers import CONFIG_MAPPING, MODEL_MAPPING, PreTrainedConfig, Tokeni
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 
 from attnflow import CheckpointError, TextError, capture, encode, limits, load_checkpoint
+from attnflow.checkpoints import tokenizer_process
 from attnflow.checkpoints.checkpoint import ASSETS, check_supported
 from attnflow.checkpoints.config_rules import READ_UNDECLARED, allowed_config
 from attnflow.checkpoints.repository_files import staged
 from attnflow.checkpoints.tokenizer_rules import allowed_settings
 from attnflow.runtime.capture import trace_bytes
+from attnflow.service import cases
+from attnflow.service.bounds import check_trace, encode_bounded
+from attnflow.service.workspace import workspace
 from tests.checkpoints import PAIR, make_checkpoint
 from tests.conftest import forget_models
 from tests.hostile import READING, SECRET, SIZES, TAKEN_AS_A_PATH, Canary, arguments_that_take_a_path, edit
@@ -180,6 +184,7 @@ def test_only_its_own_files_are_opened_and_the_size_of_its_trace_is_known_before
 
 def test_of_the_hub_only_the_snapshot_is_opened(hub, honest):
     hub.add("lab/watched", honest("bert"))
+    tokenizer_process.warm()  # the program that reads tokenizers is our own
     with watched(Path(constants.HF_HUB_CACHE)) as watch:
         load_checkpoint("lab/watched")
     assert watch.opened == []
@@ -204,7 +209,7 @@ def test_a_hostile_repository_reads_and_runs_nothing(hostile, honest, canary, tm
     assert not (canary.folder / "ran").exists()
     if hostile.refused is None:
         assert said == ""
-        assert SECRET not in loaded.tokenizer.get_vocab()
+        assert loaded.tokenizer.id_of(SECRET) is None
         assert SECRET not in encoding.tokens.piece
     else:
         assert re.search(hostile.refused, said)
@@ -342,9 +347,9 @@ def test_links_within_a_folder_and_into_the_cache_of_the_hub_are_followed(honest
 def test_a_size_is_refused_before_anything_is_built(hostile, honest, canary, tmp_path, monkeypatch):
     folder = hostile.make(honest(hostile.model_type), tmp_path / "repository", canary)
     if hostile.name not in ("masks", "vocabulary"):  # they are told by the shape of a model without memory
-        monkeypatch.setattr("attnflow.checkpoints.checkpoint._read_model", lambda *_: pytest.fail("a model is built"))
+        monkeypatch.setattr("attnflow.checkpoints.checkpoint.read_model", lambda *_: pytest.fail("a model is built"))
         monkeypatch.setattr(
-            "attnflow.checkpoints.checkpoint.read_tokenizer", lambda *_: pytest.fail("a tokenizer is built")
+            "attnflow.checkpoints.tokenizer_reader.read_tokenizer", lambda *_: pytest.fail("a tokenizer is built")
         )
     with pytest.raises(CheckpointError, match=hostile.refused) as caught:
         load_checkpoint(folder)
@@ -374,7 +379,7 @@ def test_all_of_them_together_take_little_memory(honest, canary, tmp_path):
     code = (
         "import resource, sys\n"
         "from attnflow import CheckpointError, load_checkpoint\n"
-        "from attnflow.checkpoint import check_supported\n"
+        "from attnflow.checkpoints.checkpoint import check_supported\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
         "load_checkpoint(sys.argv[1])\n"
         "before = peak()\n"
@@ -399,14 +404,21 @@ def test_a_trace_that_is_too_large_is_refused_with_the_remedy(honest, monkeypatc
     trace = capture(loaded, encoding)
     assert trace_bytes(loaded, size) == trace.attention.nbytes + trace.hidden.nbytes + trace.head_output.nbytes
     monkeypatch.setattr(limits, "MAX_TRACE_BYTES", trace_bytes(loaded, size))
-    capture(loaded, encoding)
+    check_trace(loaded, size)
     monkeypatch.setattr(limits, "MAX_TRACE_BYTES", trace_bytes(loaded, size) - 1)
-    monkeypatch.setattr("attnflow.tracing.attention.record", lambda *_: pytest.fail("it runs"))
     with pytest.raises(TextError, match=rf"3 layers of 4 heads.*{size} tokens.*shorten the text to {size - 1} tokens"):
-        capture(loaded, encoding)
+        check_trace(loaded, size)
     monkeypatch.setattr(limits, "MAX_TRACE_BYTES", 100)
     with pytest.raises(TextError, match="choose a smaller model"):
-        capture(loaded, encoding)
+        check_trace(loaded, size)
+
+
+def test_neither_page_nor_endpoints_run_what_records_too_much(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_TRACE_BYTES", 100)
+    monkeypatch.setattr("attnflow.runtime.attention_hook.record", lambda *_, **__: pytest.fail("it runs"))
+    for run in (cases.run, workspace.case):
+        with pytest.raises(TextError, match=r"4 layers of 4 heads.*choose a smaller model"):
+            run("demo/finetuned", "A text that nobody has run.", "Nor this one.")
 
 
 def test_layers_that_share_their_weights_are_not_free(tmp_path):
@@ -417,7 +429,7 @@ def test_layers_that_share_their_weights_are_not_free(tmp_path):
     loaded = load_checkpoint(folder)
     assert loaded.n_parameters < 10**6
     with pytest.raises(TextError, match=r"200 layers of 256 heads.*shorten the text to \d+ tokens"):
-        capture(loaded, encode(loaded, "a " * 60, "b " * 60))
+        check_trace(loaded, len(encode_bounded(loaded, "a " * 60, "b " * 60).tokens))
 
 
 def test_the_bundled_checkpoints_are_read_as_any_other():

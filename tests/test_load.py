@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from attnflow import limits
+from attnflow import limits, load_checkpoint
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import checkpoint
 from attnflow.service import cases
@@ -96,7 +96,7 @@ def test_models_that_are_read_at_the_same_time_are_read_right(tmp_path, monkeypa
         found = []
         for _ in range(6):
             forget_models(monkeypatch)
-            found.append(checkpoint.load_checkpoint(folder).head.trained)
+            found.append(load_checkpoint(folder).head.trained)
         return found
 
     with ThreadPoolExecutor(len(made)) as threads:

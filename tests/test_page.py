@@ -488,7 +488,7 @@ def test_a_head_clicked_in_the_rings_is_shown_as_a_map(page, flows):
 
 def test_a_new_threshold_runs_no_model(page, flows, monkeypatch):
     monkeypatch.setattr(cases, "capture", lambda *_, **__: pytest.fail("a model ran"))
-    monkeypatch.setattr(cases, "load_checkpoint", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(cases, "load_bounded", lambda *_, **__: pytest.fail("a model was loaded"))
     before = drawn(page)
     box = page.locator("#tau input[type=number]")
     box.fill("0.3")

@@ -14,6 +14,7 @@ from transformers.activations import ACT2FN
 
 from attnflow import capture, encode, saliency
 from attnflow.methods.saliency import relevance
+from attnflow.runtime import activations
 from attnflow.runtime.capture import model_inputs
 from tests import reference
 from tests.checkpoints import ARCHITECTURES, PAIR
@@ -88,7 +89,7 @@ def test_activations_pass_relevance_on(rng, name):
     x, start = np.append(rng.normal(size=6), 0.0), np.append(rng.normal(size=6), 0.0)
     act = torch.nn.Sequential(copy.deepcopy(ACT2FN[name]))
     plain = act(torch.from_numpy(x))
-    relevance.install(act)
+    activations.install(act)
     leaf = torch.tensor(x, requires_grad=True)
     with relevance.rules("constant"):
         output = act(leaf)

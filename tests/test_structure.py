@@ -48,8 +48,6 @@ HEAVY = {
     "plotly": {"web"},
 }
 """Which packages may import what is slow to load."""
-LOADING = "checkpoints.checkpoint"
-"""Makes a model that can be watched and gated, with modules that stand above it."""
 
 
 def modules() -> list[Path]:
@@ -105,8 +103,7 @@ def imported_modules(path: Path, *, for_types: bool = True) -> set[str]:
 def test_imports_go_down(path):
     name = name_of(path)
     for other in imported_modules(path):
-        if name != LOADING:
-            assert package_of(other) in allowed(package_of(name)), f"{name} imports {other}, which is not below it"
+        assert package_of(other) in allowed(package_of(name)), f"{name} imports {other}, which is not below it"
     for full in imports(path):
         homes = HEAVY.get(full.split(".")[0])
         assert homes is None or package_of(name) in {*homes, "demo"}, f"{name} imports {full}"

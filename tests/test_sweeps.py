@@ -105,7 +105,7 @@ def test_a_model_that_allows_no_short_cut_gives_the_same(checkpoints, name, monk
     encoding, gates = encode(checkpoint, *PAIR), some_gates()
     expected = one_by_one(checkpoint, encoding, gates)
     for steerable in (True, False):
-        monkeypatch.setattr(sweeps, "_abilities", lambda *_, **__: sweeps._Abilities(True, False))
+        monkeypatch.setattr(sweeps, "rows_may_join", lambda *_, **__: False)
         monkeypatch.setattr(sweeps, "reads_one_position", lambda *_: False)
         plain = dataclasses.replace(checkpoint, steerable=steerable)
         torch.testing.assert_close(collect(Sweep(plain, encoding), gates), expected, rtol=1e-4, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
 import shutil
@@ -90,7 +91,7 @@ def test_it_answers_as_it_would_in_this_process(kind, tmp_path):
     here, apart = read_here(tmp_path, kind), ChildReader(tmp_path, kind)
     assert apart.facts == here.facts
     for text_a, text_b in TEXTS:
-        for most in (128, 5_000):
+        for most in (128, 5_000, None):
             assert apart.pair(text_a, text_b, most) == here.pair(text_a, text_b, most)
         assert apart.ids(text_a) == here.ids(text_a)
     numbers = [*range(here.facts.size), here.facts.size + 5]
@@ -107,6 +108,32 @@ def test_a_checkpoint_of_the_hub_is_read_apart_and_a_folder_here(hub, repo, fold
     assert isinstance(remote.tokenizer, ChildReader)
     assert encode(remote, *PAIR).tokens.text == encode(local, *PAIR).tokens.text
     assert (remote.root, remote.max_tokens) == (local.root, local.max_tokens)
+
+
+def test_a_text_is_cut_as_it_would_be_in_this_process(hub, repo, folders, empty_caches):
+    local, remote = load_checkpoint(folders["bert"]), load_checkpoint(repo)
+    for bound in (6, 12, 40):
+        there, here = (encode(loaded, *PAIR, truncate=True, max_tokens=bound) for loaded in (remote, local))
+        assert (there.tokens.text, there.cut) == (here.tokens.text, here.cut)
+        assert there.inputs["input_ids"].tolist() == here.inputs["input_ids"].tolist()
+
+
+def test_it_cuts_on_the_side_that_its_files_tell(tmp_path):
+    make_tokenizer("wordpiece").save_pretrained(tmp_path)
+    assert ChildReader(tmp_path, "x").facts.truncation_side == "right"
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"truncation_side": "left"}))
+    assert ChildReader(tmp_path, "x").facts.truncation_side == "left"
+
+
+def test_a_text_whose_pieces_do_not_fit_into_a_message_is_counted(hub, repo, empty_caches):
+    remote = load_checkpoint(repo)
+    unbound = replace(remote, max_tokens=None)
+    most = tokenizer_messages.MOST_PIECES
+    assert len(encode(unbound, "a " * (most - 2)).tokens) == most
+    for settings in ({}, {"truncate": True, "max_tokens": 100}):
+        with pytest.raises(TextError, match=rf"{most + 1} tokens long .* tells at most {most} at once\. Shorten it"):
+            encode(unbound, "a " * (most - 1), **settings)
 
 
 def test_pickled_it_is_read_anew(tmp_path):
@@ -153,7 +180,7 @@ def test_a_text_that_becomes_a_million_pieces_is_counted_and_not_sent(hostile, m
     seen = []
     receive = tokenizer_messages.receive
     monkeypatch.setattr(tokenizer_messages, "receive", lambda *given: seen.append(receive(*given)) or seen[-1])
-    with pytest.raises(TextError, match=r"This text is 50002 tokens long .* the limit is 128"):
+    with pytest.raises(TextError, match=r"This text is 50002 tokens long .* the limit is 160"):
         encode(checkpoint, "qqqqq")
     assert len(str(seen)) < 300
     monkeypatch.setattr(limits, "TOKENIZER_BYTES", 50 * 10**6)

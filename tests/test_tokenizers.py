@@ -42,7 +42,7 @@ def encoded(reader, text_a, text_b, monkeypatch=None):
 def any_vocabulary():
     """The tokenizers do not fit BERT's embeddings, which are not used."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("attnflow.runtime.capture._check_vocabulary", lambda checkpoint, ids: None)
+        patch.setattr("attnflow.runtime.encode._check_vocabulary", lambda checkpoint, ids: None)
         yield
 
 

@@ -16,6 +16,7 @@ from attnflow.checkpoints.tokenizer_reader import LocalReader
 from attnflow.errors import UnsupportedArchitectureError
 from attnflow.records.trace import SPECIAL
 from attnflow.runtime import attention_hook
+from attnflow.service.bounds import encode_bounded
 from tests.checkpoints import ARCHITECTURES, N_HEADS, N_LAYERS, PAIR
 
 ALL = pytest.mark.parametrize("name", list(ARCHITECTURES))
@@ -190,9 +191,70 @@ def test_markup_and_control_characters_are_text(checkpoints):
 
 
 def test_a_text_over_the_limit_is_refused_with_the_count(checkpoints):
-    with pytest.raises(TextError, match=r"203 tokens long.*limit is 128.*about 75 tokens"):
+    with pytest.raises(TextError, match=r"203 tokens long.*limit is 160.*about 43 tokens"):
         encode(checkpoints["bert"], "a " * 100, "a " * 100)
-    assert len(encode(checkpoints["bert"], "a " * 62, "a " * 63).tokens) == 128
+    with pytest.raises(TextError, match=r"203 tokens long.*limit is 128.*about 75 tokens"):
+        encode(checkpoints["bert"], "a " * 100, "a " * 100, max_tokens=128)
+    assert len(encode(checkpoints["bert"], "a " * 62, "a " * 63, max_tokens=128).tokens) == 128
+    assert len(encode(checkpoints["bert"], "a " * 77, "a " * 80).tokens) == 160  # only the model's own bound holds
+
+
+@pytest.mark.parametrize("bound", [0, -3, 1.5, True, "many"])
+def test_a_limit_that_is_none_is_refused(bound, checkpoints):
+    with pytest.raises(SelectionError, match=r"max_tokens is .*; give a whole number from 1"):
+        encode(checkpoints["bert"], "a", max_tokens=bound)
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta"])
+@pytest.mark.parametrize("pair", [PAIR, PAIR[::-1], (PAIR[0], None), ("a", PAIR[1]), (PAIR[0], "a")])
+def test_a_text_is_cut_as_its_tokenizer_would_cut_it(name, pair, checkpoints):
+    tokenizer = copy.deepcopy(checkpoints[name].tokenizer.tokenizer)
+    whole = encode(checkpoints[name], *pair)
+    for bound in range(6, len(whole.tokens) + 2):
+        found = encode(checkpoints[name], *pair, truncate=True, max_tokens=bound)
+        expected = tokenizer(*pair, truncation="longest_first", max_length=bound)
+        assert {key: values.tolist() for key, values in found.inputs.items()} == dict(expected)
+        assert found.cut == max(0, len(whole.tokens) - bound)
+        assert (found.text_a, found.text_b) == pair
+        shown = found.tokens.sentence != SPECIAL
+        assert set(zip(found.tokens.sentence[shown], map(tuple, found.tokens.span[shown]), strict=True)) <= set(
+            zip(whole.tokens.sentence, map(tuple, whole.tokens.span), strict=True)
+        )
+
+
+def test_a_separator_of_our_own_is_kept_where_a_text_is_cut_and_words_keep_their_numbers(checkpoints):
+    whole = encode(checkpoints["gpt2"], *PAIR)
+    found = encode(checkpoints["gpt2"], *PAIR, truncate=True, max_tokens=15)
+    assert found.separator == "</s>" and found.cut == len(whole.tokens) - 15
+    assert [(found.tokens.sentence == part).sum() for part in (0, SPECIAL, 1)] == [7, 1, 7]
+    for part in (0, 1):
+        kept, all_of_it = (tokens.span[tokens.sentence == part] for tokens in (found.tokens, whole.tokens))
+        np.testing.assert_array_equal(kept, all_of_it[:7])
+    trace = capture(checkpoints["gpt2"], found)
+    assert len(trace.tokens) == 15
+
+
+def test_a_text_may_be_cut_from_the_left_and_one_that_fits_is_not_cut(checkpoints):
+    tokenizer = copy.deepcopy(checkpoints["bert"].tokenizer.tokenizer)
+    tokenizer.truncation_side = "left"
+    other = dataclasses.replace(checkpoints["bert"], tokenizer=LocalReader(tokenizer, "bert"))
+    found = encode(other, *PAIR, truncate=True, max_tokens=12)
+    expected = tokenizer(*PAIR, truncation="longest_first", max_length=12)
+    assert found.inputs["input_ids"].tolist() == expected["input_ids"]
+    assert encode(checkpoints["bert"], *PAIR, truncate=True).cut == 0
+
+
+def test_room_for_no_word_is_refused(checkpoints):
+    for bound in (1, 3, 4):
+        with pytest.raises(TextError, match=rf"adds 3 special tokens, and the limit is {bound}, so there is no room"):
+            encode(checkpoints["bert"], *PAIR, truncate=True, max_tokens=bound)
+    assert encode(checkpoints["bert"], *PAIR, truncate=True, max_tokens=5).tokens.sentence.tolist() == [
+        -1,
+        0,
+        -1,
+        1,
+        -1,
+    ]
 
 
 @pytest.mark.parametrize(("text", "reason"), [("", "empty"), ("  \n", "empty"), (None, "NoneType"), (7, "int")])
@@ -201,9 +263,14 @@ def test_a_missing_first_sentence_is_refused(text, reason, checkpoints):
         encode(checkpoints["bert"], text, "something")
 
 
-def test_a_text_made_to_be_a_burden_is_refused_before_it_is_tokenized(checkpoints):
+def test_a_server_refuses_a_text_made_to_be_a_burden_before_it_is_tokenized(checkpoints):
     with pytest.raises(TextError, match=r"second sentence has 5,000,000 characters; the limit is 2,560"):
-        encode(checkpoints["bert"], "a", "a" * 5_000_000)
+        encode_bounded(checkpoints["bert"], "a", "a" * 5_000_000)
+
+
+def test_a_server_allows_fewer_tokens_than_the_model(checkpoints):
+    with pytest.raises(TextError, match=r"131 tokens long.*limit is 128.*about 3 tokens"):
+        encode_bounded(checkpoints["bert"], "a " * 64, "a " * 64)
 
 
 def test_half_a_character_is_refused(checkpoints):

@@ -251,7 +251,7 @@ def test_a_case_whose_model_left_the_memory_loads_it_for_the_visitor_who_asks(ca
     lost = replace(case, loaded=None)
     assert lost.checkpoint.key == case.checkpoint.key
     monkeypatch.setattr(
-        "attnflow.service.case.load_checkpoint", lambda *_, **__: (_ for _ in ()).throw(CheckpointError("refused"))
+        "attnflow.service.case.load_bounded", lambda *_, **__: (_ for _ in ()).throw(CheckpointError("refused"))
     )
     with pytest.raises(CheckpointError, match="refused"):
         _ = lost.checkpoint

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
-import pickle
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,73 +17,29 @@ from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    MODEL_FOR_TEXT_ENCODING_MAPPING,
-    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     MODEL_MAPPING,
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
-    AutoModelForSequenceClassification,
-    AutoModelForTextEncoding,
-    AutoModelForTokenClassification,
-    PreTrainedConfig,
     PreTrainedModel,
 )
 
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, repository_files
+from attnflow.checkpoints.architectures import architecture, encoders, refusal
+from attnflow.checkpoints.learnt import Learnt
+from attnflow.checkpoints.loading import Loading
+from attnflow.checkpoints.model_files import check_parameters, read_model
+from attnflow.checkpoints.task_head import TaskHead
 from attnflow.checkpoints.tokenizer_process import read_apart
 from attnflow.checkpoints.tokenizer_reader import TokenizerReader, read_here
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
-from attnflow.methods.saliency import relevance
-from attnflow.runtime import attention_hook, layers, watched_attention
-
-HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
 
 BUNDLED = ("demo/pretrained", "demo/finetuned")
 """References of the two small checkpoints that come with attnflow."""
 ASSETS = Path(__file__).parents[2] / "assets"
 
-_KIND_BY_SUFFIX: dict[str, HeadKind] = {
-    "ForSequenceClassification": "sequence-classification",
-    "ForMaskedLM": "masked-lm",
-    "ForPreTraining": "masked-lm",
-    "LMHeadModel": "causal-lm",
-    "ForCausalLM": "causal-lm",
-    "ForTokenClassification": "token-classification",
-}
-
-
-ENCODERS = ("t5", "mt5", "umt5", "bart", "mbart", "plbart", "pegasus")
-"""Encoder-decoders whose encoder is analysed by itself."""
-_LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
-    "sequence-classification": (MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification),
-    "masked-lm": (MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM),
-    "causal-lm": (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
-    "token-classification": (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoModelForTokenClassification),
-}
-_INTERFACE = ("biogpt", "stablelm")
-"""Architectures that use the attention interface, although transformers does not say so of them."""
+_UNBOUNDED = 10**9
+"""A bound of that many tokens is none, as transformers' own number for a tokenizer without one."""
 _TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
-
-
-@dataclass(frozen=True)
-class TaskHead:
-    """What sits on top of the Transformer in the file, and whether it can be believed."""
-
-    kind: HeadKind
-    trained: bool
-    """False if there is no head, or the file lacks weights of it: then there is no prediction."""
-    labels: tuple[str, ...] = ()
-    """Names of the classes of a trained head that classifies the text or its tokens."""
-    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
-
-    @property
-    def classifies_texts(self) -> bool:
-        """Whether it has been trained to score the whole text."""
-        return self.trained and self.kind == "sequence-classification"
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,16 +61,33 @@ class Checkpoint:
     head: TaskHead
     root: Literal["first", "last"]
     """The token whose last embedding the task reads: the first (`[CLS]`) or, in causal models, the last."""
-    max_tokens: int
-    """Most pieces of one pair: the smaller of the model's own bound and `limits.MAX_TOKENS`."""
+    max_tokens: int | None
+    """Most pieces of one pair, by the model's position embeddings and its tokenizer; None if neither has a bound."""
     steerable: bool
-    """Whether a forward pass can begin at a later layer (`layers.steer`)."""
+    """Whether a forward pass can begin at a later layer."""
     encoder_alone: bool = False
     """Whether the model is the encoder of an encoder-decoder, whose decoder is left out."""
     license: str | None = None
     """As the model card on the Hub names it."""
     left_out: tuple[str, ...] = ()
     """Entries of its files that were not read, such as `config.json: auto_map`."""
+    learnt: Learnt = field(default_factory=Learnt, init=False, repr=False)
+    """What has been found out about this very model by trying."""
+    origin: Callable[[], Checkpoint] | None = field(default=None, init=False, repr=False)
+    """Loads the same again, in whatever process; None of a checkpoint that was put together or changed by hand."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was loaded from, which is a few bytes and holds no access token."""
+        if not isinstance(self.origin, partial):
+            raise CheckpointError(
+                f"{self.name} was put together or changed after it was loaded, so another process cannot load the "
+                "same; save it into a folder, and send what is loaded from there."
+            )
+        return self.origin.func, self.origin.args
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Checkpoint:
+        """One whose weights may be changed, unlike those that are shared."""
+        return replace(self, model=copy.deepcopy(self.model, memo))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -123,9 +95,14 @@ class Checkpoint:
         return self.name, self.sha
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are held and everything is computed."""
+        return self.model.device
+
+    @property
     def nbytes(self) -> int:
         """Memory of its weights and its tokenizer."""
-        return 4 * self.n_parameters + self.tokenizer.nbytes
+        return sum(parameter.nbytes for parameter in self.model.parameters()) + self.tokenizer.nbytes
 
     @property
     def padding(self) -> int | None:
@@ -136,41 +113,55 @@ class Checkpoint:
 _loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: loaded.nbytes)
 
 
-def load_checkpoint(
-    ref: str | os.PathLike[str], *, revision: str | None = None, token: str | None = None
+def open_checkpoint(
+    ref: str | os.PathLike[str], how: Loading, *, revision: str | None = None, token: str | None = None
 ) -> Checkpoint:
     """Load a checkpoint, or return it from memory if it was loaded before.
 
-    Code that comes with a checkpoint is never run: weights are read from safetensors, or from a `.bin` file by torch's
-    weights-only loader, and `trust_remote_code` is off. Weights are held as float32 in evaluation mode.
-
     Args:
-        ref: A Hub id (`google-bert/bert-base-uncased`), a bundled reference (`demo/pretrained`, `demo/finetuned`),
-            or a local folder, given as a `Path` or as a text that begins with `/`, `./`, `../` or `~`.
+        ref: A Hub id, a bundled reference, or a local folder.
+        how: Device, precision, bounds, and what makes the model ready.
         revision: Branch, tag or commit on the Hub.
         token: Hub access token for gated and private repositories. The process's own token is never used.
 
     Raises:
-        CheckpointError: If it cannot be found, reached, or read safely.
+        CheckpointError: If it cannot be found, reached, or read safely, or is too large.
         UnsupportedArchitectureError: If it is found but cannot be analysed; before its weights are downloaded.
-
-    Example:
-        >>> load_checkpoint("demo/finetuned").head.labels
-        ('unsupported', 'supported')
     """
     if isinstance(ref, str) and ref in BUNDLED:
-        return _load_folder(ASSETS / ref, ref)
+        return _load_folder(ASSETS / ref, ref, how, ref)
     if isinstance(ref, os.PathLike) or (isinstance(ref, str) and ref.startswith(("/", "./", "../", "~"))):
         folder = Path(ref).expanduser()
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is not a folder; give the folder that holds config.json and the weights.")
-        return _load_folder(folder.resolve(), folder.resolve().name)
+        return _load_folder(folder.resolve(), folder.resolve().name, how, folder.resolve())
     location = hub.locate(ref, revision, token)
     # The private part of the key keeps what one token opened away from every other request.
-    return _loaded.get((location.repo_id, location.sha, location.cache_dir), lambda: _load_location(location))
+    key = (location.repo_id, location.sha, location.cache_dir, how.place(), how.precision())
+    return _loaded.get(key, lambda: _load_location(location, how))
 
 
-def _load_location(location: hub.Location) -> Checkpoint:
+def reopen_checkpoint(ref: str | Path, sha: str, how: Loading) -> Checkpoint:
+    """Load what was loaded before, by this process or another, from the bundled pair, its folder or the Hub.
+
+    It is opened without an access token: those are not written down, so what needs one is loaded by its name.
+
+    Raises:
+        CheckpointError: If it is not there any more, or is no longer what it was.
+    """
+    found = open_checkpoint(ref, how, revision=None if isinstance(ref, Path) or ref in BUNDLED else sha)
+    if found.sha != sha:
+        raise CheckpointError(f"The files of {found.name} have changed since it was loaded; load it anew.")
+    return found
+
+
+def _with_origin(checkpoint: Checkpoint, ref: str | Path, how: Loading) -> Checkpoint:
+    again = partial(reopen_checkpoint, ref, checkpoint.sha, replace(how, max_parameters=None, max_download_bytes=None))
+    object.__setattr__(checkpoint, "origin", again)  # not a field to be given, so that no changed copy has it
+    return checkpoint
+
+
+def _load_location(location: hub.Location, how: Loading) -> Checkpoint:
     if location.files and "config.json" not in location.files:
         lack = "no config.json, so it is no Transformer checkpoint; choose another repository"
         if "adapter_config.json" in location.files:
@@ -182,24 +173,27 @@ def _load_location(location: hub.Location) -> Checkpoint:
         raise CheckpointError(
             f"{location.repo_id} has no weights as safetensors or PyTorch .bin; choose a repository that has."
         )
-    if location.wanted_bytes > limits.MAX_DOWNLOAD_BYTES:
+    if how.max_download_bytes is not None and location.wanted_bytes > how.max_download_bytes:
         raise CheckpointError(
             f"{location.repo_id} takes {location.wanted_bytes / 1e6:,.0f} MB to download; this machine takes at most "
-            f"{limits.MAX_DOWNLOAD_BYTES / 1e6:,.0f} MB. Choose a smaller checkpoint."
+            f"{how.max_download_bytes / 1e6:,.0f} MB. Choose a smaller checkpoint."
         )
-    _check_size(location.parameters or 0, location.repo_id)
+    check_parameters(location.parameters or 0, location.repo_id, how)
     repository_files.check_sizes(location.files, location.repo_id)
     with hub.downloaded(location) as folder:
         reading = partial(read_apart, folder, location.repo_id)
-        return replace(_read(folder, location.repo_id, location.sha, reading), license=location.license)
+        found = replace(_read(folder, location.repo_id, location.sha, reading, how), license=location.license)
+        return _with_origin(found, location.repo_id, how)
 
 
-def _load_folder(folder: Path, name: str) -> Checkpoint:
+def _load_folder(folder: Path, name: str, how: Loading, ref: str | Path) -> Checkpoint:
     repository_files.check_links(folder, name)
     config = hub.parse_config(folder / "config.json", name)
     check_supported(config, name)
     sha = _content_hash(folder)
-    return _loaded.get((str(folder), sha), lambda: _read(folder, name, sha, partial(read_here, name=name)))
+    key = (str(folder), sha, how.place(), how.precision())
+    reading = partial(read_here, name=name)
+    return _loaded.get(key, lambda: _with_origin(_read(folder, name, sha, reading, how), ref, how))
 
 
 def _content_hash(folder: Path) -> str:
@@ -218,6 +212,7 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
         UnsupportedArchitectureError: With the reason.
     """
     kind = config.get("model_type")
+    known = architecture(kind)
     reason = None
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         reason = (
@@ -225,15 +220,15 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             if "auto_map" in config
             else f"transformers does not know its architecture {kind!r}"
         )
-    elif config.get("is_encoder_decoder") and kind not in ENCODERS:
-        reason = f"{kind} is an encoder-decoder; of these, the encoders of {', '.join(ENCODERS)} can be analysed"
+    elif config.get("is_encoder_decoder") and not known.encoder_alone:
+        reason = f"{kind} is an encoder-decoder; of these, the encoders of {', '.join(encoders())} can be analysed"
     elif "quantization_config" in config:
         reason = "its weights are quantised; the analyses need them in full"
     elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"
-    elif kind in watched_attention.MODEL_TYPES:
-        reason = watched_attention.refusal(config)
-    elif kind not in (*ENCODERS, *_INTERFACE):
+    elif refusal(config):
+        reason = refusal(config)
+    elif not (known.watched or known.encoder_alone or known.interface):
         model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
         model_class = model_class[0] if isinstance(model_class, tuple) else model_class
         if model_class is None or not getattr(model_class, "_supports_attention_backend", False):
@@ -243,7 +238,7 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
     config_rules.allowed_config(config, name)
 
 
-def _read(folder: Path, name: str, sha: str, reading: Callable[[Path], TokenizerReader]) -> Checkpoint:
+def _read(folder: Path, name: str, sha: str, reading: Callable[[Path], TokenizerReader], how: Loading) -> Checkpoint:
     """Read model and tokenizer from a folder whose configuration has been checked; its files may hold anything.
 
     Args:
@@ -251,21 +246,21 @@ def _read(folder: Path, name: str, sha: str, reading: Callable[[Path], Tokenizer
         name: What the checkpoint is called.
         sha: Its commit.
         reading: Reads the tokenizer from the folder that stands in for the stranger's while this lasts.
+        how: Device, precision, bounds, and what makes the model ready.
     """
     try:
         with repository_files.staged(folder, name) as files:
-            return replace(_read_files(files.folder, name, sha, reading(files.folder)), left_out=files.left_out)
+            found = _read_files(files.folder, name, sha, reading(files.folder), how)
+            return replace(found, left_out=files.left_out)
     except (CheckpointError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the tokenizers library is no Exception
         raise CheckpointError(f"{name} cannot be loaded ({brief(error)}); choose another checkpoint.") from error
 
 
-def _read_files(folder: Path, name: str, sha: str, tokenizer: TokenizerReader) -> Checkpoint:
-    with _ONE_AT_A_TIME:
-        model, head = _read_model(folder, name)
-    relevance.install(model)
-    config, encoder_alone = model.config.get_text_config(), model.config.model_type in ENCODERS
+def _read_files(folder: Path, name: str, sha: str, tokenizer: TokenizerReader, how: Loading) -> Checkpoint:
+    model, head = read_model(folder, name, how)
+    config, encoder_alone = model.config.get_text_config(), architecture(model.config.model_type).encoder_alone
     sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
@@ -281,135 +276,29 @@ def _read_files(folder: Path, name: str, sha: str, tokenizer: TokenizerReader) -
         n_parameters=model.num_parameters(),
         head=head,
         root=_root(model, tokenizer),
-        max_tokens=min(limits.MAX_TOKENS, _longest_input(model, tokenizer)),
-        steerable=layers.install(model.base_model, sizes[0]),
+        max_tokens=_longest_input(model, tokenizer),
+        steerable=how.prepare(model, sizes[0]),
         encoder_alone=encoder_alone,
     )
 
 
 def _root(model: PreTrainedModel, tokenizer: TokenizerReader) -> Literal["first", "last"]:
     """Where the task reads: in T5's encoder, which has no token for it, the token that ends the text stands in."""
-    if model.config.model_type in ENCODERS:
+    known = architecture(model.config.model_type)
+    if known.encoder_alone:
         return "first" if tokenizer.facts.marks_start else "last"
     causal = any(getattr(module, "is_causal", False) for module in model.modules())
-    return "last" if causal or model.config.model_type in watched_attention.READ_LAST else "first"
+    return known.reads or ("last" if causal else "first")
 
 
-_ONE_AT_A_TIME = threading.Lock()
-"""Held while a model is read: transformers then replaces functions of its own for the whole process, and a second
-thread that reads at the same time misses weights that are tied to others, so that a trained head looks untrained."""
-
-
-def _read_model(folder: Path, name: str) -> tuple[PreTrainedModel, TaskHead]:
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if hasattr(config, "use_cache"):
-            config.use_cache = False  # a cache of keys and values serves generation only
-        kind = head_kind(config.architectures or [])
-        known, loader = _LOADERS.get(kind, ({}, AutoModel))
-        if type(config) not in known:
-            loader = AutoModel
-        if config.model_type in ENCODERS:
-            kind, loader = "none", AutoModelForTextEncoding if _has_encoder_class(config) else AutoModel
-        watched = config.model_type in watched_attention.MODEL_TYPES
-        implementation = "eager" if watched else attention_hook.NAME
-        # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
-        with torch.device("meta"):
-            empty = loader.from_config(config, attn_implementation=implementation)
-    except Exception as error:  # a configuration may hold anything
-        raise CheckpointError(f"The config.json of {name} describes no model ({brief(error)}).") from error
-    _check_size(empty.num_parameters(), name)
-    _check_tables(empty, name)
-    try:
-        model, report = loader.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            attn_implementation=implementation,
-            local_files_only=True,
-            trust_remote_code=False,
-            weights_only=True,
-            output_loading_info=True,
-        )
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"The weights of {name} are a pickle that holds more than tensors; it was refused and nothing in it was "
-            "run. Choose a repository with safetensors."
-        ) from error
-    except Exception as error:
-        raise CheckpointError(f"The weights of {name} cannot be read ({brief(error)}).") from error
-    if watched:
-        watched_attention.install(model)
-    missing = set(report["missing_keys"])
-    prefix = model.base_model_prefix + "."
-    has_head = loader not in (AutoModel, AutoModelForTextEncoding)
-    of_head = {key for key in missing if "pooler" in key or (has_head and not key.startswith(prefix))}
-    if missing - of_head:
-        raise CheckpointError(f"{name} lacks weights of its own model, {min(missing - of_head)} among them.")
-    model.eval().requires_grad_(False)
-    if config.model_type in ENCODERS:
-        return model if _has_encoder_class(config) else model.get_encoder(), TaskHead("none", trained=False)
-    if not has_head or of_head:
-        return model, TaskHead(kind, trained=False)
-    if not kind.endswith("classification"):
-        return model, TaskHead(kind, trained=True)
-    labels = tuple(str(config.id2label.get(index, index)) for index in range(config.num_labels))
-    problem = {"regression": "regression", "multi_label_classification": "multi_label"}.get(
-        config.problem_type or "", "single_label" if len(labels) > 1 else "regression"
-    )
-    return model, TaskHead(kind, trained=True, labels=labels, problem=problem)
-
-
-def _has_encoder_class(config: PreTrainedConfig) -> bool:
-    """Whether transformers can load the encoder without its decoder, as of T5."""
-    return type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
-
-
-def _check_size(parameters: int, name: str) -> None:
-    if parameters > limits.MAX_PARAMETERS:
-        raise CheckpointError(
-            f"{name} has {parameters / 1e6:,.0f} million parameters; this machine takes at most "
-            f"{limits.MAX_PARAMETERS / 1e6:,.0f} million. Choose a smaller checkpoint."
-        )
-
-
-def _check_tables(empty: PreTrainedModel, name: str) -> None:
-    """Refuse what is not among the parameters: masks and positions as tables, and scores of a whole vocabulary."""
-    size = 4 * empty.num_parameters() + sum(table.numel() * table.element_size() for table in empty.buffers())
-    if size > 4 * limits.MAX_PARAMETERS:
-        raise CheckpointError(
-            f"{name} takes {size / 1e6:,.0f} MB with the tables of positions that its config.json asks for; this "
-            f"machine takes at most {4 * limits.MAX_PARAMETERS / 1e6:,.0f} MB. Choose a smaller checkpoint."
-        )
-    entries = getattr(empty.config.get_text_config(), "vocab_size", 0)
-    if isinstance(entries, int) and entries > limits.MAX_VOCABULARY:
-        raise CheckpointError(
-            f"The config.json of {name} asks for a vocabulary of {entries:,} entries; this machine takes at most "
-            f"{limits.MAX_VOCABULARY:,}. Choose another checkpoint."
-        )
-
-
-def head_kind(architectures: list[str]) -> HeadKind:
-    """The kind of task head, from the class names in a configuration.
-
-    Example:
-        >>> head_kind(["RobertaForMaskedLM"])
-        'masked-lm'
-    """
-    for architecture in architectures:
-        for suffix, kind in _KIND_BY_SUFFIX.items():
-            if isinstance(architecture, str) and architecture.endswith(suffix):
-                return kind
-    return "none"
-
-
-def _longest_input(model: PreTrainedModel, tokenizer: TokenizerReader) -> int:
-    """Most pieces that the position embeddings and the tokenizer allow."""
+def _longest_input(model: PreTrainedModel, tokenizer: TokenizerReader) -> int | None:
+    """Most pieces that the position embeddings and the tokenizer allow; None if any number."""
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:  # relative positions have no bound
-        positions = limits.MAX_TOKENS
+        positions = _UNBOUNDED
     for name, module in model.named_modules():
         # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             positions -= module.padding_idx + 1
-    return min(positions, tokenizer.facts.longest)
+    longest = min(positions, tokenizer.facts.longest)
+    return None if longest >= _UNBOUNDED else longest

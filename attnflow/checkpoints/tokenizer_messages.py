@@ -14,6 +14,8 @@ FORK = 0
 """The order to fork, and to answer with the number of the child; any other number is that of a child to kill."""
 LARGEST = 4_000_000
 """Bytes of one message: a thousand times what a pair of sentences takes."""
+MOST_PIECES = 30_000
+"""Pieces of a pair that fit into a message, at some sixty bytes each; of longer texts only the number is told."""
 
 
 def encode_number(number: int) -> bytes:

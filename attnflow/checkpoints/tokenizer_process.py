@@ -218,10 +218,11 @@ class ChildReader:
         """Number of the process that has read it."""
         return self._connections.number
 
-    def pair(self, text_a: str, text_b: str | None, most: int) -> PairPieces:
-        """A sentence pair with its special tokens; counted only, if it has more than `most` pieces."""
+    def pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
+        """A sentence pair with its special tokens; counted only, if it has more than `most` pieces or `MOST_PIECES`."""
+        told = tokenizer_messages.MOST_PIECES if most is None else min(most, tokenizer_messages.MOST_PIECES)
         return self._ask(
-            lambda found: tokenizer_answers.pair(found, text_a, text_b or "", most), "pair", text_a, text_b, most
+            lambda found: tokenizer_answers.pair(found, text_a, text_b or "", told), "pair", text_a, text_b, told
         )
 
     def ids(self, text: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from transformers import PreTrainedTokenizerBase
 
@@ -34,6 +34,8 @@ class TokenizerFacts:
     unknown: int | None
     marks_start: bool
     """Whether it writes a special token before a text."""
+    truncation_side: Literal["left", "right"]
+    """Where it takes pieces away from a text that is too long."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,11 @@ class TokenizerReader(Protocol):
         """Memory that it takes."""
         ...
 
-    def pair(self, text_a: str, text_b: str | None, most: int) -> PairPieces:
-        """A sentence pair with its special tokens; counted only, if it has more than `most` pieces."""
+    def pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
+        """A sentence pair with its special tokens.
+
+        It is counted only if it has more than `most` pieces, or more than can be told at once.
+        """
         ...
 
     def ids(self, text: str) -> list[int]:
@@ -100,7 +105,7 @@ class LocalReader:
         """Memory that it takes, by the size of its vocabulary."""
         return self.facts.size * ENTRY_BYTES
 
-    def pair(self, text_a: str, text_b: str | None, most: int) -> PairPieces:
+    def pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
         """A sentence pair with its special tokens; counted only, if it has more than `most` pieces."""
         return self._guarded(lambda: self._pair(text_a, text_b, most))
 
@@ -136,16 +141,17 @@ class LocalReader:
             pad=made.pad_token_id,
             unknown=made.unk_token_id,
             marks_start=bool(start) and start[0] in made.all_special_ids,
+            truncation_side="left" if made.truncation_side == "left" else "right",
         )
 
-    def _pair(self, text_a: str, text_b: str | None, most: int) -> PairPieces:
+    def _pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
         made = self.tokenizer(
             text_a, text_b, return_offsets_mapping=True, return_attention_mask=True, truncation=False, verbose=False
         )
         sentence = list(made.sequence_ids())
         run_together = (0, 1) in zip(sentence, sentence[1:], strict=False)
         separator, ids = self._separator() if run_together else (None, [])
-        if len(sentence) + len(ids) > most:
+        if most is not None and len(sentence) + len(ids) > most:
             return PairPieces(len(sentence) + len(ids))
         names = ("input_ids", "attention_mask", "token_type_ids")
         inputs = {name: list(made[name]) for name in names if name in made}

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 import torch
 
@@ -14,9 +13,8 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.methods.target import Target, choose_target
 from attnflow.records.trace import Encoding
-from attnflow.runtime import attention_hook
-from attnflow.runtime.capture import model_inputs, root_position
-from attnflow.runtime.linear import SparingLinear
+from attnflow.runtime import capabilities
+from attnflow.runtime.capture import root_position
 
 Label = str | int | float | None
 """A class by name or number, a token of a language model, the true value of a regression; None: the prediction."""
@@ -32,13 +30,6 @@ def has_task(checkpoint: Checkpoint, encoding: Encoding) -> bool:
     return checkpoint.head.kind != "masked-lm" or bool((encoding.inputs["input_ids"] == mask).any())
 
 
-def run_model(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], *, task: bool) -> torch.Tensor:
-    """`[B, C]` or `[B, T, C]` logits with a task, else `[B, T, D]`, the embeddings that leave the model."""
-    if task:
-        return checkpoint.model(**inputs).logits
-    return checkpoint.model.base_model(**inputs).last_hidden_state
-
-
 def read_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
     """The token whose last embedding decides: that of the target, or the root where the whole text is scored."""
     position = choose_target(checkpoint, encoding, 0).position if has_task(checkpoint, encoding) else None
@@ -47,49 +38,9 @@ def read_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
     return root_position(checkpoint, encoding)
 
 
-def batches_allowed(checkpoint: Checkpoint) -> bool:
-    """Whether several texts may run at once: a causal classifier finds where a text ends by its padding, if any."""
-    return checkpoint.padding is not None or not (checkpoint.head.classifies_texts and checkpoint.root == "last")
-
-
-_reads_one: WeakKeyDictionary[torch.nn.Module, dict[bool, bool]] = WeakKeyDictionary()
-
-
 def reads_one_position(checkpoint: Checkpoint, encoding: Encoding) -> bool:
-    """Whether after the last attention only `read_position` matters; not so if all positions are pooled.
-
-    Found by trying on the first example, and the same for every other. Nothing is known of models that are not
-    steerable: their layers may have other axes.
-    """
-    if not checkpoint.steerable:
-        return False
-    task = has_task(checkpoint, encoding)
-    known = _reads_one.setdefault(checkpoint.model, {})
-    if task not in known:
-        position = read_position(checkpoint, encoding)
-        inputs = model_inputs(encoding)
-        with torch.inference_mode():
-            expected = read_at(position, run_model(checkpoint, inputs, task=task))
-            try:
-                with (
-                    attention_hook.record(keep=False) as recording,
-                    SparingLinear(recording, checkpoint.n_layers, len(encoding.tokens), position),
-                ):
-                    found = read_at(position, run_model(checkpoint, inputs, task=task))
-                known[task] = nearly_equal(found, expected)
-            except RuntimeError:  # a layer that writes into what it was given, where all positions are one
-                known[task] = False
-    return known[task]
-
-
-def read_at(position: int, output: torch.Tensor) -> torch.Tensor:
-    """`[B, C]` of what `run_model` gives."""
-    return output if output.dim() == 2 else output[:, position]
-
-
-def nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether two ways to run a model give the same, up to the rounding of float32."""
-    return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+    """Whether after the last attention only `read_position` matters; not so if all positions are pooled."""
+    return capabilities.reads_one_position(checkpoint, task=has_task(checkpoint, encoding))
 
 
 @dataclass(frozen=True)

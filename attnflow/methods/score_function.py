@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
-from attnflow.methods.objective import batches_allowed, nearly_equal, reads_one_position
+from attnflow.methods.objective import reads_one_position
 from attnflow.methods.saliency import relevance
 from attnflow.methods.target import Target, choose_target
 from attnflow.records.trace import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.runtime import attention_hook, layers
-from attnflow.runtime.capture import capture, check_finite, head_gates, model_inputs, root_position
+from attnflow.runtime.capabilities import batches_allowed, nearly_equal
+from attnflow.runtime.capture import capture, head_gates, model_inputs, root_position
 from attnflow.runtime.linear import SparingLinear
+from attnflow.runtime.recorded import check_finite
 
 Baseline = Literal["mask", "mean", "pad", "zero"]
 """What stands for a word that is not there: the mask token, the mean of all word embeddings, padding, nothing."""
@@ -74,7 +76,7 @@ class Question:
     @cached_property
     def hidden(self) -> NDArray[np.float32]:
         """`[T, D]`: what enters the first layer."""
-        return self._entering(**model_inputs(self.encoding))
+        return self._entering(**model_inputs(self.encoding, device=self.checkpoint.device))
 
     @cached_property
     def score(self) -> float:
@@ -93,14 +95,15 @@ class Question:
         if self.baseline == "zero":
             return np.zeros_like(self.hidden)
         facts, embeddings = self.checkpoint.tokenizer.facts, self.checkpoint.model.get_input_embeddings()
-        inputs, words = model_inputs(self.encoding), torch.from_numpy(self.words)
+        device = self.checkpoint.device
+        inputs, words = model_inputs(self.encoding, device=device), torch.from_numpy(self.words).to(device)
         with torch.inference_mode():
             vectors = embeddings(inputs.pop("input_ids"))
             if self.baseline == "mean":
-                vectors[0, words] = embeddings(torch.arange(embeddings.num_embeddings)).mean(dim=0)
+                vectors[0, words] = embeddings(torch.arange(embeddings.num_embeddings, device=device)).mean(dim=0)
             else:
                 token = facts.mask if self.baseline == "mask" else facts.pad
-                vectors[0, words] = embeddings(torch.tensor(token))
+                vectors[0, words] = embeddings(torch.tensor(token, device=device))
         # As vectors, because some models take positions from where the padding is.
         return self._entering(inputs_embeds=vectors, **inputs)
 
@@ -114,7 +117,7 @@ class Question:
 
         with torch.inference_mode(), attention_hook.record(keep=False, last=0), layers.steer(enter=look):
             self.checkpoint.model.base_model(**inputs)
-        return seen[0][0].numpy()
+        return _array(seen[0][0])
 
     def scores(
         self, removed: NDArray[np.bool_], way: Removal = "token", *, probability: bool = False
@@ -156,11 +159,11 @@ class Question:
         vectors = self.hidden if which.max() < len(self.hidden) else np.concatenate((self.hidden, self.blank))
         given = np.empty(len(which))
         for rows in self._batches(*which.shape):
-            part = torch.from_numpy(vectors[which[rows]])
+            part = self._tensor(vectors[which[rows]])
             mask = None if attended is None else attended[rows]
             with torch.inference_mode():
                 logits = self._logits(lambda _, part=part: part, len(part), mask, (which[rows], root))
-                given[rows] = (self._probability(logits) if probability else self._scored(logits)).numpy()
+                given[rows] = _array(self._probability(logits) if probability else self._scored(logits))
         return given
 
     @cached_property
@@ -175,7 +178,7 @@ class Question:
         kept[np.flatnonzero(self.words)[1::2]] = True  # at least one word is left out
         masked = self._scores(np.arange(len(kept))[None], kept[None], None, False)
         left_out = self._scores(np.flatnonzero(kept)[None], None, None, False)
-        return nearly_equal(torch.from_numpy(left_out), torch.from_numpy(masked))
+        return nearly_equal(torch.from_numpy(left_out).to("cpu"), torch.from_numpy(masked).to("cpu"))
 
     def gradients(
         self, hidden: NDArray[np.float32] | None = None
@@ -193,7 +196,7 @@ class Question:
             return leaf, scores, gradient
         scores, gradients = np.empty(len(hidden)), np.empty_like(hidden)
         for rows in self._batches(*hidden.shape[:2]):
-            _, scores[rows], gradients[rows], _ = self._backward(torch.from_numpy(np.ascontiguousarray(hidden[rows])))
+            _, scores[rows], gradients[rows], _ = self._backward(self._tensor(hidden[rows]))
         return hidden, scores, gradients
 
     def relevance(self, attention_rule: relevance.Attention) -> tuple[NDArray[np.float64], float, float]:
@@ -211,14 +214,14 @@ class Question:
 
         They are estimated from Gaussian directions `v` of these outputs: the mean of `||v J||^2` is `||J||_F^2`.
         """
-        source = torch.from_numpy(self.hidden).expand(probes, -1, -1).clone().requires_grad_()
+        source = self._tensor(self.hidden).expand(probes, -1, -1).clone().requires_grad_()
         gates, last = head_gates(self.checkpoint, self.pruned), self.checkpoint.n_layers - 1
         with torch.enable_grad(), attention_hook.record(gates, last=last) as recording, layers.steer(hidden=source):
-            self.checkpoint.model.base_model(**model_inputs(self.encoding, probes))
+            self.checkpoint.model.base_model(**model_inputs(self.encoding, probes, device=self.checkpoint.device))
         root = recording.head_output[-1][:, self.root].flatten(1)
-        directions = torch.randn(root.shape, generator=torch.Generator().manual_seed(0))
+        directions = torch.randn(root.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(root)
         (gradient,) = torch.autograd.grad((root * directions).sum(), source)
-        return gradient.double().square().sum(-1).mean(0).sqrt().numpy()
+        return _array(gradient.double().square().sum(-1).mean(0).sqrt())
 
     def _backward(
         self, hidden: torch.Tensor | None, bias_scale: torch.Tensor | None = None
@@ -234,7 +237,7 @@ class Question:
             wanted = [leaves[0]] if bias_scale is None else [leaves[0], bias_scale]
             gradient, *rest = torch.autograd.grad(scores.sum(), wanted, allow_unused=True)
         bias = float(rest[0]) if rest and rest[0] is not None else 0.0
-        return leaves[0].detach().numpy(), scores.detach().double().numpy(), gradient.numpy(), bias
+        return _array(leaves[0]), _array(scores.double()), _array(gradient), bias
 
     def _batches(self, rows: int, length: int) -> Iterable[slice]:
         vocabulary = self.checkpoint.model.get_input_embeddings().num_embeddings
@@ -252,9 +255,11 @@ class Question:
     ) -> torch.Tensor:
         """Run the model on what `enter` gives; `spare`: which tokens it gives `[B, L]`, and which one is read."""
         length = spare[0].shape[1] if spare else len(self.encoding.tokens)
-        inputs = {name: values[:, :length] for name, values in model_inputs(self.encoding, copies).items()}
+        device = self.checkpoint.device
+        inputs = model_inputs(self.encoding, copies, device=device)
+        inputs = {name: values[:, :length] for name, values in inputs.items()}
         if mask is not None:
-            inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
+            inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(device)
         with ExitStack() as passing:
             passing.enter_context(layers.steer(enter=lambda layer, hidden: hidden if layer else enter(hidden)))
             gates = head_gates(self.checkpoint, self.pruned)
@@ -264,6 +269,10 @@ class Question:
                 sparing.repeat(0, spare[0])
                 passing.enter_context(sparing)
             return self.checkpoint.model(**inputs).logits
+
+    def _tensor(self, values: NDArray[np.floating]) -> torch.Tensor:
+        """Where and how the model computes."""
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.checkpoint.device, self.checkpoint.model.dtype)
 
     def _scored(self, logits: torch.Tensor) -> torch.Tensor:
         score = self.target.score(logits)
@@ -275,6 +284,12 @@ class Question:
     def _probability(self, logits: torch.Tensor) -> torch.Tensor:
         log = self.target.log_probability(logits.double())
         return log if self.target.problem == "regression" else log.exp()
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    """The values on the CPU, in single precision where NumPy does not know theirs."""
+    tensor = tensor.detach().cpu()
+    return (tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()).numpy()
 
 
 def ask(

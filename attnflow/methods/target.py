@@ -10,7 +10,8 @@ import torch
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.records.trace import SPECIAL, Encoding
-from attnflow.runtime.capture import check_finite, model_inputs
+from attnflow.runtime.capture import model_inputs
+from attnflow.runtime.recorded import check_finite
 
 TargetKind = Literal["class", "token-class", "masked-token", "next-token"]
 
@@ -92,7 +93,7 @@ def choose_target(
     if target is None or target == "":
         if logits is None:
             with torch.inference_mode():
-                logits = checkpoint.model(**model_inputs(encoding)).logits[0]
+                logits = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits[0]
         row = logits if position is None else logits[position]
         check_finite(checkpoint, row.max())  # NaN is the largest; a language model may rule words out by -inf
         index = int(row.argmax())

@@ -60,6 +60,8 @@ class Encoding:
     separator: str | None = None
     """What was put between the sentences where the tokenizer has no format for pairs; None where it has one, and
     empty where it has nothing to separate them with."""
+    cut: int = 0
+    """How many tokens were left out at the end of the sentences because there was no room for them."""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from attnflow import progress
+from attnflow.checkpoints.architectures import ATTENTION
 
-NAME = "attnflow"
+NAME = ATTENTION
 """The `attn_implementation` under which the function is registered."""
 
 

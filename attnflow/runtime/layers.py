@@ -22,10 +22,6 @@ Enter = Callable[[int, torch.Tensor], torch.Tensor]
 """Given the index of a layer and what would enter it, `[B, T, D]`, returns what enters it instead."""
 
 
-TOKENS_FIRST = ("xlnet",)
-"""Architectures whose layers take `[T, B, D]`; they are not steered."""
-
-
 @dataclass
 class _Plan:
     start: int
@@ -87,10 +83,8 @@ def find_layers(model: nn.Module, n_layers: int) -> list[nn.Module]:
     """The modules that run as the layers of a model, in order; one for all of them where they share weights.
 
     They are those whose outputs transformers itself records as hidden states, else the list that has as many entries
-    as the model has layers. Empty if there is no such list, or if its layers do not take `[B, T, D]`.
+    as the model has layers. Empty if there is no such list.
     """
-    if getattr(getattr(model, "config", None), "model_type", None) in TOKENS_FIRST:
-        return []
     for module in model.modules():
         recorded = (getattr(module, "_can_record_outputs", None) or {}).get("hidden_states")
         layer_class = getattr(recorded, "target_class", recorded)

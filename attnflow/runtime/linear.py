@@ -47,13 +47,13 @@ class SparingLinear(TorchFunctionMode):
         self._length, self._position = length, position
         self._layer: int | None = None
         self._shape: tuple[int, ...] = ()
-        self._first = self._which = torch.empty(0, dtype=torch.long)
+        self._first = self._which = np.empty(0, np.intp)
 
     def repeat(self, layer: int, keys: NDArray[np.integer]) -> None:
         """Tell that tokens with the same key, `[B, T]`, are equal as they enter a layer."""
         _, first, which = np.unique(keys, return_index=True, return_inverse=True)
         self._layer, self._shape = (layer if len(first) < keys.size else None), keys.shape
-        self._first, self._which = torch.from_numpy(first), torch.from_numpy(which.reshape(-1))
+        self._first, self._which = first, which.reshape(-1)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -64,6 +64,6 @@ class SparingLinear(TorchFunctionMode):
         if texts and layer == self._n_layers and self._position is not None:
             return linear(x[:, self._position], *rest, **kwargs)[:, None].expand(-1, self._length, -1)
         if texts and layer == self._layer and x.shape[:2] == self._shape:
-            y = linear(x.flatten(0, 1)[self._first], *rest, **kwargs)
-            return y[self._which].unflatten(0, self._shape)
+            first, which = (torch.from_numpy(rows).to(x.device) for rows in (self._first, self._which))
+            return linear(x.flatten(0, 1)[first], *rest, **kwargs)[which].unflatten(0, self._shape)
         return linear(x, *rest, **kwargs)

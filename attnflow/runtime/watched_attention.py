@@ -20,46 +20,18 @@ from attnflow import progress
 from attnflow.runtime import attention_hook
 from attnflow.runtime.specialise import specialise
 
-PROJECTIONS: dict[str, str] = {
-    "DebertaAttention": "output.dense.weight",
-    "DebertaV2Attention": "output.dense.weight",
-    "RoFormerAttention": "output.dense.weight",
-    "MPNetSelfAttention": "o.weight",
-    "XLNetRelativeAttention": "o",
-    "BloomAttention": "dense.weight",
-    "FalconAttention": "dense.weight",
-    "MptAttention": "out_proj.weight",
-    "GPTNeoSelfAttention": "out_proj.weight",
-    "GPTJAttention": "out_proj.weight",
-    "CodeGenAttention": "out_proj.weight",
-    "RemBertAttention": "output.dense.weight",
-    "MegatronBertAttention": "output.dense.weight",
-    "Attention": "c_proj.weight",  # the first GPT
-}
-"""For each class of attention module, the parameter that maps the heads' outputs to the model's width."""
-_DECODERS = ("bloom", "falcon", "mpt", "gpt_neo", "gptj", "codegen", "openai-gpt")
-MODEL_TYPES = (
-    *("deberta", "deberta-v2", "roformer", "mpnet", "xlnet", "rembert", "megatron-bert"),
-    *_DECODERS,
-)
-"""The architectures that have these modules."""
-READ_LAST = ("xlnet", *_DECODERS)
-"""Those whose tasks read the last token: XLNet puts its `<cls>` there, the others are decoders."""
 
+def install(model: nn.Module, projections: Mapping[str, str]) -> None:
+    """Let the attention modules of a freshly loaded model be watched.
 
-def refusal(config: Mapping[str, Any]) -> str | None:
-    """Why a configuration of one of `MODEL_TYPES` cannot be analysed after all, or None."""
-    if config.get("talking_head"):
-        return "it mixes the attention of its heads after the softmax"
-    if config.get("slow_but_exact"):
-        return "its slow_but_exact output projection is computed in slices; set it to false"
-    return None
-
-
-def install(model: nn.Module) -> None:
-    """Let the attention modules of a freshly loaded model be watched."""
+    Args:
+        model: The model.
+        projections: For each class of attention module that is to be watched, the parameter that maps the heads'
+            outputs to the model's width (`Architecture.watched`).
+    """
     for module in model.modules():
-        if type(module).__name__ in PROJECTIONS:
+        if type(module).__name__ in projections:
+            module.heads_projection = projections[type(module).__name__]
             specialise(module, _Watched)
         elif isinstance(module, BloomGelu):
             module.__class__ = _PlainGelu
@@ -75,12 +47,15 @@ class _PlainGelu(BloomGelu):
 class _Watched:
     """An attention module that consults the recording of the current context."""
 
+    heads_projection: str
+    """Name of the parameter that maps the heads' outputs to the model's width."""
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         progress.go_on()
         recording = attention_hook.active()
         if recording is None:
             return super().forward(*args, **kwargs)
-        projection = self.get_parameter(PROJECTIONS[type(self).__name__])
+        projection = self.get_parameter(self.heads_projection)
         with _Watch(recording, projection):
             return super().forward(*args, **kwargs)
 

@@ -6,10 +6,12 @@ import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint, TaskHead, load_checkpoint
+from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
 from attnflow.checkpoints.hub import check_repo_id
+from attnflow.checkpoints.task_head import TaskHead
 from attnflow.records.trace import Encoding, Head, Trace
 from attnflow.service import visitors
+from attnflow.service.bounds import load_bounded
 
 if TYPE_CHECKING:
     from attnflow.service.registry import Analysis
@@ -121,10 +123,10 @@ def open_checkpoint(ref: str) -> Checkpoint:
         ref: A bundled reference or a Hub id, perhaps with `@` and a revision; never a local path.
 
     Raises:
-        CheckpointError: If it cannot be found, reached, or read by this visitor.
+        CheckpointError: If it cannot be found, reached, or read by this visitor, or is too large.
     """
     name, revision = parted(ref)
-    return load_checkpoint(name, revision=revision, token=visitors.own_token())
+    return load_bounded(name, revision, visitors.own_token())
 
 
 def parted(ref: str) -> tuple[str, str | None]:

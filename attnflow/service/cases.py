@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import hub_search
-from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint, TaskHead, load_checkpoint
+from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
 from attnflow.checkpoints.hub import check_repo_id
 from attnflow.checkpoints.hub_search import Listing
+from attnflow.checkpoints.task_head import TaskHead
 from attnflow.errors import AttnflowError, SelectionError, UnsupportedArchitectureError, brief
 from attnflow.methods.hta.attribution import Progress, Wrt, attribution_estimates, hidden_token_attribution, operations
 from attnflow.records.trace import Attribution, Encoding, Head, Trace, is_whole
-from attnflow.runtime.capture import capture, encode
+from attnflow.runtime.capture import capture
 from attnflow.service import visitors
+from attnflow.service.bounds import check_trace, encode_bounded, load_bounded
 
 T = TypeVar("T")
 
@@ -84,7 +86,7 @@ def run(
     visitors.admit()
     checkpoint = _open(ref, token)
     # Reached only by who may read the checkpoint: loading has just asked the Hub.
-    return _run(checkpoint, encode(checkpoint, text_a, text_b), pruned)
+    return _run(checkpoint, encode_bounded(checkpoint, text_a, text_b), pruned)
 
 
 def look_up(ref: str, *, token: str | None = None) -> Listing | None:
@@ -166,7 +168,7 @@ def _followed(card: ModelCard) -> Iterator[None]:
 
 def _open(ref: str, token: str | None) -> Checkpoint:
     name, revision = _parted(ref)
-    return load_checkpoint(name, revision=revision, token=token or visitors.own_token())
+    return load_bounded(name, revision, token or visitors.own_token())
 
 
 def _parted(ref: str) -> tuple[str, str | None]:
@@ -189,6 +191,7 @@ def _run(checkpoint: Checkpoint, encoding: Encoding, pruned: Iterable[Head]) -> 
     key = (*checkpoint.key, encoding.text_a, encoding.text_b, heads)
 
     def compute() -> Run:
+        check_trace(checkpoint, len(encoding.tokens))
         card = ModelCard(
             ref=checkpoint.name,
             sha=checkpoint.sha,

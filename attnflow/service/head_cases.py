@@ -24,8 +24,9 @@ from attnflow.methods.heads.pruning import (
 from attnflow.methods.objective import Quantity, has_task
 from attnflow.methods.target import choose_target
 from attnflow.records.trace import Encoding, Head
-from attnflow.runtime.capture import capture, encode
+from attnflow.runtime.capture import capture
 from attnflow.service import cases
+from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.cases import Run
 from attnflow.stats.mean_attention import MeanAttention, Scale, normalise_importance
 
@@ -123,6 +124,7 @@ def patterns_of_set(run: Run, *, token: str | None = None) -> PatternView:
     def compute(checkpoint: Checkpoint) -> PatternView:
         mean, (encodings, _) = MeanAttention(), _bundled(checkpoint, costly=False)
         for encoding in encodings:
+            check_trace(checkpoint, len(encoding.tokens))
             mean.update(capture(checkpoint, encoding, pruned=run.trace.pruned).attention)
         return PatternView(np.nan_to_num(mean.result().mean), len(encodings))
 
@@ -211,7 +213,7 @@ def _bundled(checkpoint: Checkpoint, *, costly: bool) -> tuple[list[Encoding], l
     pairs = _pairs()[: SET_SIZE // 8 if costly and checkpoint.n_parameters > _COSTLY else SET_SIZE]
     own = checkpoint.name == "demo/finetuned"
     labels = [label if own else None for _, _, label in pairs]
-    return [encode(checkpoint, text_a, text_b) for text_a, text_b, _ in pairs], labels
+    return [encode_bounded(checkpoint, text_a, text_b) for text_a, text_b, _ in pairs], labels
 
 
 def least_important(importance: NDArray[np.float64], run: Run, count: int) -> frozenset[Head]:

@@ -27,8 +27,9 @@ from attnflow.errors import (
     brief,
 )
 from attnflow.records.trace import Encoding, Head
-from attnflow.runtime.capture import capture, encode
+from attnflow.runtime.capture import capture
 from attnflow.service import visitors
+from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import Case, ModelCard, key_of, open_checkpoint, parted
 from attnflow.service.places import Places
 from attnflow.service.registry import Analysis
@@ -75,7 +76,7 @@ class Workspace:
         with self._time():
             checkpoint = open_checkpoint(ref)
             # Reached only by who may read the checkpoint: loading has just asked the Hub.
-            return self._run(checkpoint, encode(checkpoint, text_a, text_b), pruned)
+            return self._run(checkpoint, encode_bounded(checkpoint, text_a, text_b), pruned)
 
     def without(self, case: Case, pruned: Iterable[Head]) -> Case:
         """The same checkpoint and text with these heads, and only these, switched off."""
@@ -183,6 +184,7 @@ class Workspace:
         card = ModelCard.of(checkpoint)
 
         def compute() -> Case:
+            check_trace(checkpoint, len(encoding.tokens))
             with self._places.one(visitors.name()):
                 trace = capture(checkpoint, encoding, pruned=heads)
             return Case(card, encoding, trace, loaded=weakref.ref(checkpoint), workspace=self)

@@ -10,11 +10,11 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from attnflow import encode, faithfulness, load_checkpoint, saliency
-from attnflow.methods.saliency import relevance
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.score_function import ask
-from attnflow.runtime import attention_hook, layers
+from attnflow.runtime import attention_hook
 from attnflow.runtime.capture import model_inputs
+from attnflow.runtime.instrument import instrument
 from tests.bench.capture import side_by_side
 
 TEXTS = (
@@ -31,10 +31,7 @@ def measure() -> Iterator[tuple[str, str]]:
     )
     model = BertForSequenceClassification(config).eval().requires_grad_(False)
     model.set_attn_implementation(attention_hook.NAME)
-    relevance.install(model)
-    checkpoint = replace(
-        bundled, name="random", model=model, n_layers=6, n_heads=12, steerable=layers.install(model.base_model, 6)
-    )
+    checkpoint = replace(bundled, name="random", model=model, n_layers=6, n_heads=12, steerable=instrument(model, 6))
     encoding = encode(checkpoint, *TEXTS)
     name = f"MiniLM size, {len(encoding.tokens)} tokens"
 

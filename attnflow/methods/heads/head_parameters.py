@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from attnflow.checkpoints.architectures import heads_per_key
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import UnsupportedArchitectureError
 from attnflow.runtime import attention_hook
+from attnflow.runtime.capabilities import probe
 
 _TOKENS = 4
 
@@ -71,7 +72,7 @@ class LinearCalls(TorchFunctionMode):
         if self.wanted is not None and number not in self.wanted:
             return y
         if self.random is not None:
-            y = torch.randn(y.shape, generator=self.random)
+            y = torch.randn(y.shape, generator=self.random, device="cpu").to(y)
         leaf = not y.requires_grad
         if leaf:
             y.requires_grad_()
@@ -90,24 +91,18 @@ def _linear(func: Any, args: Any, kwargs: Any) -> tuple[torch.Tensor, torch.Tens
     return None
 
 
-_known: WeakKeyDictionary[torch.nn.Module, tuple[HeadParameters, ...]] = WeakKeyDictionary()
-
-
 def head_parameters(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
     """The parameters of every layer's heads.
 
     Raises:
         UnsupportedArchitectureError: If they cannot be told apart.
     """
-    if checkpoint.model not in _known:
-        _known[checkpoint.model] = _find(checkpoint)
-    return _known[checkpoint.model]
+    return checkpoint.learnt.get("head parameters", lambda: _find(checkpoint))
 
 
 def _find(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
-    ids = torch.arange(_TOKENS)[None] + 5
     with attention_hook.record() as recording, LinearCalls(recording, torch.Generator().manual_seed(0)) as watched:
-        checkpoint.model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids))
+        checkpoint.model.base_model(**probe(checkpoint, _TOKENS))
     if len(recording.head_output) != checkpoint.n_layers:
         raise _refusal(checkpoint, "not all its layers use the attention interface")
     return tuple(
@@ -128,7 +123,7 @@ def _layer(
     before = [(number, call) for number, call in calls if call.layer == layer - 1]
     if len(after) != 1 or not before:
         raise _refusal(checkpoint, "no linear map takes the outputs of its heads as they are")
-    rows = {number: torch.zeros(checkpoint.n_heads, len(call.weight)) for number, call in before}
+    rows = {number: call.weight.new_zeros(checkpoint.n_heads, len(call.weight)) for number, call in before}
     for head in range(checkpoint.n_heads):
         of_head = torch.autograd.grad(
             output[:, :, head].square().sum(), [call.y for _, call in before], retain_graph=True, allow_unused=True
@@ -143,10 +138,7 @@ def _layer(
 
 def _check(checkpoint: Checkpoint, rows: dict[int, torch.Tensor]) -> None:
     """Each row belongs to one head, or to the group of heads that share a key and value."""
-    config = checkpoint.model.config.get_text_config()
-    group = checkpoint.n_heads // (getattr(config, "num_key_value_heads", None) or checkpoint.n_heads)
-    if getattr(config, "multi_query", False):
-        group = checkpoint.n_heads
+    group = heads_per_key(checkpoint.model.config.get_text_config(), checkpoint.n_heads)
     owners = {int(n) for owned in rows.values() for n in owned.sum(0).unique() if n}
     sizes = {int(n) for n in sum(owned.sum(1) for owned in rows.values())} if rows else set()
     if not owners or not owners <= {1, group} or 1 not in owners or len(sizes) != 1:

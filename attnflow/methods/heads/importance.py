@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
@@ -14,9 +14,11 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.methods.heads.head_parameters import HeadParameters, LinearCall, LinearCalls, head_parameters
 from attnflow.methods.heads.sweeps import Sweep, gates_without
-from attnflow.methods.objective import Label, Quantity, batches_allowed, choose_loss, examples, has_task, run_model
+from attnflow.methods.objective import Label, Quantity, choose_loss, examples, has_task
 from attnflow.records.trace import Encoding, Head
 from attnflow.runtime import attention_hook
+from attnflow.runtime.batch import batches, padded_inputs
+from attnflow.runtime.capabilities import run_model
 from attnflow.stats.statistic import MeanResult, Statistic, read_only, running, shared, standard_error
 
 Method = Literal["taylor", "gate", "ablation"]
@@ -172,44 +174,17 @@ class HeadImportance(Statistic):
         self, checkpoint: Checkpoint, encodings: list[Encoding], labels: list[Label], gates: torch.Tensor
     ) -> NDArray[np.float64]:
         """The importance of each example, `[N, L, H]`."""
-        values = torch.zeros((len(encodings), *gates.shape), dtype=torch.float64)
+        gates = gates.to(checkpoint.device)
+        values = torch.zeros((len(encodings), *gates.shape), dtype=torch.float64, device=checkpoint.device)
         found = head_parameters(checkpoint) if self.method == "taylor" else ()
-        for batch in _batches(checkpoint, encodings):
+        for batch in batches(checkpoint, encodings, _TOKENS_AT_ONCE):
             chosen = [encodings[index] for index in batch]
             wanted = [labels[index] for index in batch]
             if self.method == "gate":
                 values[batch] = _gate(checkpoint, chosen, wanted, gates)
             else:
                 values[batch] = _taylor(checkpoint, chosen, wanted, gates, found)
-        return (values * gates).numpy()
-
-
-def _batches(checkpoint: Checkpoint, encodings: list[Encoding]) -> Iterator[list[int]]:
-    """Examples of similar length together, so that little is padded."""
-    order = sorted(range(len(encodings)), key=lambda index: len(encodings[index].tokens))
-    batch: list[int] = []
-    for index in order:
-        fits = (len(batch) + 1) * len(encodings[index].tokens) <= _TOKENS_AT_ONCE and batches_allowed(checkpoint)
-        if batch and not fits:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def _padded(checkpoint: Checkpoint, encodings: list[Encoding]) -> dict[str, torch.Tensor]:
-    """What the model is called with for several examples: `[B, T]`, the shorter ones filled up on the right."""
-    size = max(len(encoding.tokens) for encoding in encodings)
-    filler = {"input_ids": checkpoint.padding or 0}
-    inputs = {}
-    for name in encodings[0].inputs:
-        rows = [
-            np.pad(encoding.inputs[name], (0, size - len(encoding.tokens)), constant_values=filler.get(name, 0))
-            for encoding in encodings
-        ]
-        inputs[name] = torch.from_numpy(np.stack(rows))
-    return inputs
+        return (values * gates).cpu().numpy()
 
 
 def _total_loss(
@@ -246,7 +221,7 @@ def _plain(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], gates: torch
 
 def _gate(checkpoint: Checkpoint, encodings: list[Encoding], labels: list[Label], gates: torch.Tensor) -> torch.Tensor:
     """`[B, L, H]`"""
-    inputs = _padded(checkpoint, encodings)
+    inputs = padded_inputs(checkpoint, encodings)
     plain = _plain(checkpoint, inputs, gates)
     open_gates = gates.repeat(len(encodings), 1, 1).requires_grad_()
     with torch.enable_grad(), attention_hook.record(open_gates, keep=False):
@@ -263,7 +238,7 @@ def _taylor(
     found: tuple[HeadParameters, ...],
 ) -> torch.Tensor:
     """`[B, L, H]`"""
-    inputs = _padded(checkpoint, encodings)
+    inputs = padded_inputs(checkpoint, encodings)
     plain = _plain(checkpoint, inputs, gates)
     wanted = frozenset(number for layer in found for number in (*layer.rows, layer.output))
     with torch.enable_grad(), attention_hook.record(gates, keep=False) as recording:
@@ -272,7 +247,7 @@ def _taylor(
         loss = _total_loss(checkpoint, encodings, labels, output, plain)
     calls = watched.calls
     gradients = dict(zip(calls, torch.autograd.grad(loss, [call.y for call in calls.values()]), strict=True))
-    values = torch.zeros((len(encodings), *gates.shape), dtype=torch.float64)
+    values = torch.zeros((len(encodings), *gates.shape), dtype=torch.float64, device=gates.device)
     for layer, parameters in enumerate(found):
         for number, owned in parameters.rows.items():
             of_rows = _squares(calls[number], gradients[number], len(encodings), of_rows=True)
@@ -291,7 +266,7 @@ def _squares(call: LinearCall, gradient: torch.Tensor, n_examples: int, *, of_ro
     x = call.x.reshape(n_examples, -1, call.x.shape[-1])
     g = gradient.reshape(n_examples, -1, gradient.shape[-1])
     weight = call.weight.detach()
-    sums = torch.zeros((n_examples, weight.shape[0 if of_rows else 1]), dtype=torch.float64)
+    sums = torch.zeros((n_examples, weight.shape[0 if of_rows else 1]), dtype=torch.float64, device=weight.device)
     at_once = max(1, _NUMBERS_AT_ONCE // weight.numel())
     for start in range(0, n_examples, at_once):
         some = slice(start, start + at_once)

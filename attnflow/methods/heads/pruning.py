@@ -116,16 +116,16 @@ def pruning_curve(
     removed = np.unique(np.linspace(0, size, (steps or size) + 1).round().astype(np.int64))
     sweeps = [Sweep(checkpoint, *example) for example in zip(encodings, labels, strict=True)]
     name, orders = _orders(checkpoint, sweeps, labels, order, removed, runs, seed)
-    gates = torch.ones(len(orders), len(removed), checkpoint.n_layers, checkpoint.n_heads)
+    gates = torch.ones(len(orders), len(removed), checkpoint.n_layers, checkpoint.n_heads, device="cpu")
     for run, heads in enumerate(orders):
         for point, gone in enumerate(removed):
             gates[run, point][tuple(zip(*heads[:gone], strict=True)) or (slice(0),)] = 0
     score, hits = np.zeros(gates.shape[:2]), np.zeros(gates.shape[:2])
     for sweep in sweeps:
         for rows, output in sweep.outputs(gates.flatten(0, 1)):
-            score.flat[rows] += sweep.loss.score(output).double().numpy()
+            score.flat[rows] += sweep.loss.score(output).double().cpu().numpy()
             if sweep.loss.has_classes:
-                hits.flat[rows] += sweep.loss.correct(output).numpy()
+                hits.flat[rows] += sweep.loss.correct(output).cpu().numpy()
     labelled = all(label is not None for label in labels) and all(sweep.loss.has_classes for sweep in sweeps)
     return PruningCurve(
         order=name,

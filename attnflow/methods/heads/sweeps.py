@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.methods.objective import (
-    Label,
-    Loss,
-    batches_allowed,
-    choose_loss,
-    has_task,
-    nearly_equal,
-    read_at,
-    read_position,
-    reads_one_position,
-    run_model,
-)
+from attnflow.methods.objective import Label, Loss, choose_loss, has_task, read_position, reads_one_position
 from attnflow.records.trace import Encoding, Head, check_heads
 from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capabilities import batches_allowed, rows_may_join, run_model
 from attnflow.runtime.capture import head_gates, model_inputs
 from attnflow.runtime.linear import SparingLinear
 
@@ -37,13 +25,13 @@ SPARING_WIDTH = 256
 
 
 def gates_without(checkpoint: Checkpoint, heads: Iterable[Head]) -> torch.Tensor:
-    """`[L, H]`: 0 for the heads that are switched off, 1 for all others.
+    """`[L, H]`, on the CPU: 0 for the heads that are switched off, 1 for all others.
 
     Raises:
         SelectionError: If a head does not exist.
     """
     gates = head_gates(checkpoint, check_heads(heads, checkpoint.n_layers, checkpoint.n_heads))
-    return torch.ones(checkpoint.n_layers, checkpoint.n_heads) if gates is None else gates
+    return torch.ones(checkpoint.n_layers, checkpoint.n_heads, device="cpu") if gates is None else gates.cpu()
 
 
 def single_removals(gates: torch.Tensor) -> torch.Tensor:
@@ -80,7 +68,10 @@ class Sweep:
         self.gates = gates_without(checkpoint, pruned)
         self._hidden: list[torch.Tensor] = []
         """What enters each layer in the row without further changes, `[1, T, D]` each."""
-        self._abilities = _abilities(checkpoint, encoding, task=self.task)
+        self._grows = rows_may_join(checkpoint, task=self.task)
+        """Whether rows may join the batch at any layer."""
+        self._batches = self._grows or batches_allowed(checkpoint)
+        """Whether several rows may run at once."""
         one = reads_one_position(checkpoint, encoding)
         self._read = read_position(checkpoint, encoding) if one else None
         if loss is None and bool((self.gates == 0).any()):
@@ -112,7 +103,7 @@ class Sweep:
         """`[N]`: the loss with each set of gates, `[N, L, H]`."""
         result = np.empty(len(gates))
         for rows, output in self.outputs(gates):
-            result[rows] = self.loss.of(output).double().numpy()
+            result[rows] = self.loss.of(output).double().cpu().numpy()
         return result
 
     def ablations(self) -> NDArray[np.float64]:
@@ -126,7 +117,7 @@ class Sweep:
         last = self.checkpoint.n_layers - 1
         first = np.where(changed.any(-1), changed.argmax(-1), last) if len(gates) else np.empty(0, np.intp)
         order = np.argsort(first, kind="stable")
-        most = max(1, MOST_TOKENS // len(self.encoding.tokens)) if self._abilities.batches else 1
+        most = max(1, MOST_TOKENS // len(self.encoding.tokens)) if self._batches else 1
         if self._base is None:
             with_base = order[: most - 1]
             output = self._pass(gates[with_base], first[with_base], with_base_row=True)
@@ -142,8 +133,9 @@ class Sweep:
         if with_base_row:
             gates = torch.cat((self.gates[None], gates))
             first = np.concatenate(([0], first))
+        gates = gates.to(self.checkpoint.device)
         start = int(first[0]) if self.checkpoint.steerable else 0
-        grows = self._abilities.grows
+        grows = self._grows
         recording: attention_hook.Recording
         sparing: SparingLinear
         length, spares = len(self.encoding.tokens), self.checkpoint.width >= SPARING_WIDTH
@@ -166,7 +158,7 @@ class Sweep:
                 hidden = hidden[:1].expand(len(gates), -1, -1).contiguous()
             return hidden
 
-        inputs = model_inputs(self.encoding, 1 if grows else len(gates))
+        inputs = model_inputs(self.encoding, 1 if grows else len(gates), device=self.checkpoint.device)
         steered = layers.steer(start=start, enter=join if self.checkpoint.steerable else None)
         with (
             torch.inference_mode(),
@@ -176,40 +168,3 @@ class Sweep:
             sparing = SparingLinear(recording, self.checkpoint.n_layers, length, self._read)
             with sparing if spares else nullcontext():
                 return run_model(self.checkpoint, inputs, task=self.task)
-
-
-class _Abilities(NamedTuple):
-    """What a model's passes allow; found by trying on the first example, and the same for every other."""
-
-    batches: bool
-    """Several rows may run at once."""
-    grows: bool
-    """Rows may join the batch at any layer."""
-
-
-_known: WeakKeyDictionary[torch.nn.Module, dict[bool, _Abilities]] = WeakKeyDictionary()
-
-
-def _abilities(checkpoint: Checkpoint, encoding: Encoding, *, task: bool) -> _Abilities:
-    known = _known.setdefault(checkpoint.model, {})
-    if task not in known:
-        known[task] = _try(checkpoint, encoding, task=task)
-    return known[task]
-
-
-def _try(checkpoint: Checkpoint, encoding: Encoding, *, task: bool) -> _Abilities:
-    grows = checkpoint.steerable
-    if grows:
-        inputs, position = model_inputs(encoding), read_position(checkpoint, encoding)
-
-        def double(layer: int, hidden: torch.Tensor) -> torch.Tensor:
-            return hidden if layer else hidden.expand(2, -1, -1).contiguous()
-
-        try:
-            with torch.inference_mode():
-                expected = read_at(position, run_model(checkpoint, inputs, task=task)).expand(2, -1)
-                with layers.steer(enter=double):
-                    grows = nearly_equal(read_at(position, run_model(checkpoint, inputs, task=task)), expected)
-        except (RuntimeError, ValueError, IndexError):
-            grows = False
-    return _Abilities(grows or batches_allowed(checkpoint), grows)

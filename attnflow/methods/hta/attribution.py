@@ -131,6 +131,11 @@ class _Task:
     width: int
     stretches: list[Stretch]
 
+    @property
+    def device(self) -> torch.device:
+        """Where everything is computed."""
+        return self.stretches[0].hidden.device
+
     @classmethod
     def checked(
         cls,
@@ -163,7 +168,7 @@ class _Task:
         stretches = [
             Stretch(
                 checkpoint.model.base_model,
-                model_inputs(encoding),
+                model_inputs(encoding, device=checkpoint.device),
                 gates,
                 start,
                 last,
@@ -225,13 +230,13 @@ def _entering(checkpoint: Checkpoint, encoding: Encoding, gates: torch.Tensor | 
 
     last = checkpoint.n_layers - 1
     with torch.no_grad(), attention_hook.record(gates, last=last), layers.steer(enter=keep):
-        checkpoint.model.base_model(**model_inputs(encoding))
+        checkpoint.model.base_model(**model_inputs(encoding, device=checkpoint.device))
     return seen
 
 
 def _exact(task: _Task, progress: Progress | None) -> Attribution:
     size = len(task.encoding.tokens)
-    unit = torch.eye(task.width)[:, None].expand(-1, size, -1)
+    unit = torch.eye(task.width, device=task.device)[:, None].expand(-1, size, -1)
     found = []
     for index, stretch in enumerate(task.stretches):
         tell = _part(progress, index / len(task.stretches), 1 / len(task.stretches))
@@ -251,7 +256,8 @@ def _estimates(task: _Task, probes: int, seed: int, progress: Progress | None) -
     count = 0
     while count < probes:
         fresh = min(max(2, 2 * count), probes) - count
-        directions = torch.randn(fresh, size, task.width, generator=generator)
+        # Drawn on the CPU, so that a seed means the same on every device.
+        directions = torch.randn(fresh, size, task.width, generator=generator, device="cpu").to(task.device)
         share = fresh / probes / len(task.stretches)
         moments = [
             squared_changes(stretch, directions, _part(progress, count / probes + index * share, share))

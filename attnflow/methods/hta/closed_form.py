@@ -60,8 +60,8 @@ def _token_jacobians(stretch: Stretch, call: Call) -> tuple[torch.Tensor, ...] |
 
     _, size, width = stretch.hidden.shape
     generator = torch.Generator().manual_seed(0)
-    direction = torch.randn(width, generator=generator).to(stretch.hidden)
-    changed = torch.rand(size, generator=generator) < 0.5
+    direction = torch.randn(width, generator=generator, device="cpu").to(stretch.hidden)
+    changed = torch.rand(size, generator=generator, device="cpu").to(stretch.hidden) < 0.5
     *trials, output = changes(torch.stack([changed[:, None] * direction, direction.expand(size, -1)]))
     if not all(_negligible(part[0, :, ~changed], part) for part in trials):
         return None
@@ -69,7 +69,7 @@ def _token_jacobians(stretch: Stretch, call: Call) -> tuple[torch.Tensor, ...] |
     (expected,) = push(lambda *qkv: (_softmax_attention(*qkv, call),), own, tuple(part[1:] for part in trials))
     if not _negligible(expected - output[1:], output):
         return None
-    unit = torch.eye(width).to(stretch.hidden)
+    unit = torch.eye(width, device=stretch.hidden.device).to(stretch.hidden)
     if all(_negligible(part[1] - part[1, :, :1], part) for part in trials):
         # Every token has the same Jacobian, as after a layer norm: each token of a pass takes another column of it.
         missing = -width % size

@@ -73,10 +73,10 @@ def squared_changes(
     first = second = None
     total = n_directions * size
     for start, stop in _batches(total, size, stretch):
-        which = torch.arange(start, stop)
+        which = torch.arange(start, stop, device=directions.device)
         source = which % size
         tangents = stretch.hidden.new_zeros(len(which), *stretch.hidden.shape)
-        tangents[torch.arange(len(which)), 0, source] = directions[which // size, source].to(tangents)
+        tangents[which - start, 0, source] = directions[which // size, source].to(tangents)
         changes = push(stretch.head_outputs, (stretch.hidden,), (tangents,))
         squares = torch.stack([change.double().square().sum(-1) for change in changes], dim=1)  # [n, l, T, H]
         if first is None:
@@ -110,6 +110,7 @@ def push(
     Returns:
         For each result of the function its changes, with the same axis in front.
     """
-    # torch counts the levels of forward mode once for the whole process, so two threads would end each other's.
+    # torch has one level of forward mode for the whole process: a second thread cannot enter another, and who leaves
+    # takes the tangents of all (a test shows it). So only one batch at a time is pushed, by whichever thread.
     with _FORWARD_MODE, torch.no_grad():
         return vmap(lambda *one: jvp(function, point, one)[1])(*tangents)

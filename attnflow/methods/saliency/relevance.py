@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from transformers.models.bloom.modeling_bloom import BloomGelu
 
-from attnflow.runtime.specialise import specialise
+from attnflow.runtime import activations
 
 Attention = Literal["constant", "bilinear"]
 """How attention weights are treated: as constants, or as what they are, a factor that depends on the text."""
@@ -49,12 +47,8 @@ def rules(attention: Attention) -> Iterator[Rules]:
     if attention not in get_args(Attention):
         raise ValueError(f"attention is {attention!r}; give one of {get_args(Attention)}")
     mode = Rules(constant_attention=attention == "constant")
-    token = _active.set(mode)
-    try:
-        with mode:
-            yield mode
-    finally:
-        _active.reset(token)
+    with activations.treated(_passed), mode:
+        yield mode
 
 
 class Rules(TorchFunctionMode):
@@ -63,7 +57,7 @@ class Rules(TorchFunctionMode):
     def __init__(self, *, constant_attention: bool) -> None:
         super().__init__()
         self.constant_attention = constant_attention
-        self.bias_scale = torch.ones((), requires_grad=True)
+        self.bias_scale = torch.ones((), device="cpu", requires_grad=True)  # a number, which fits every device
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -72,9 +66,6 @@ class Rules(TorchFunctionMode):
         if rule is None:
             return func(*args, **(kwargs or {}))
         return rule(self, func, *args, **(kwargs or {}))
-
-
-_active: ContextVar[Rules | None] = ContextVar("attnflow_rules", default=None)
 
 
 def _depends(*values: Any) -> bool:
@@ -196,21 +187,3 @@ _RULES: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((F.relu6, F.hardswish, F.softplus, torch.tanh, Tensor.tanh, F.tanh), _activation),
     **dict.fromkeys((torch.sigmoid, Tensor.sigmoid, F.sigmoid), _activation),
 }
-
-
-class _Activation:
-    """An activation that is one step for the rules, however many operations it is made of."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if _active.get() is None or not input.requires_grad:
-            return super().forward(input)
-        with torch.no_grad():
-            value = super().forward(input)
-        return _passed(input, value)
-
-
-def install(model: nn.Module) -> None:
-    """Let the activations of a freshly loaded model, such as GPT-2's sum of a tanh, count as one step each."""
-    for module in model.modules():
-        if type(module).__module__ == "transformers.activations" or isinstance(module, BloomGelu):
-            specialise(module, _Activation)

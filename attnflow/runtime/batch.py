@@ -1,0 +1,121 @@
+"""Runs a checkpoint on several texts at once: filled up on the right, masked, and recorded in one array for all.
+
+Axes as everywhere, and `N` texts; `T` is the length of the longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import SelectionError
+from attnflow.records.trace import Encoding, Head, check_heads
+from attnflow.runtime.capabilities import filler, padding_allowed
+from attnflow.runtime.recorded import head_gates, recorded_run
+
+TOKENS_AT_ONCE = 2048
+"""Padding included: enough for the matrix products, few enough for memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What was recorded while one checkpoint read several texts at once.
+
+    Tensors are on the checkpoint's device and in its precision; beyond a text's own length they are 0.
+    """
+
+    encodings: tuple[Encoding, ...]
+    lengths: NDArray[np.int64]
+    """`[N]`: tokens of each text."""
+    attention: torch.Tensor
+    """`[N, L, H, T, T]` as `[text, layer, head, query, key]`; rows of a text's tokens sum to 1."""
+    hidden: torch.Tensor
+    """`[N, L + 1, T, D]`"""
+    head_output: torch.Tensor
+    """`[N, L, T, H, K]`, before the output projection."""
+    scores: torch.Tensor | None
+    """`[N, C]` logits, or None without a trained classification head."""
+    pruned: frozenset[Head] = frozenset()
+
+
+def capture_batch(checkpoint: Checkpoint, encodings: Sequence[Encoding], *, pruned: Iterable[Head] = ()) -> Batch:
+    """Run a checkpoint on several encodings in one pass, for statistics over many texts.
+
+    Nothing is copied text by text: feed `attention` and `lengths` to what adds up. Texts of similar length waste least
+    (`batches`).
+
+    Args:
+        checkpoint: The model to run.
+        encodings: One or more texts encoded for this checkpoint, all of which fit into memory at once.
+        pruned: Heads `(layer, head)` that are switched off in all of them.
+
+    Raises:
+        SelectionError: If there is no text, if texts of different lengths cannot run at once in this architecture, or
+            if a pruned head does not exist.
+        UnsupportedArchitectureError: As `capture`.
+        CheckpointError: As `capture`.
+
+    Example:
+        >>> from attnflow import encode, load_checkpoint
+        >>> checkpoint = load_checkpoint("demo/finetuned")
+        >>> texts = [encode(checkpoint, text) for text in ("Anna met Paul.", "Paul met Anna in Rome.")]
+        >>> batch = capture_batch(checkpoint, texts)
+        >>> tuple(batch.attention.shape), batch.lengths.tolist()
+        ((2, 4, 4, 8, 8), [6, 8])
+    """
+    encodings = tuple(encodings)
+    if not encodings:
+        raise SelectionError("There are no texts; give at least one encoded pair.")
+    heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
+    lengths = np.array([len(encoding.tokens) for encoding in encodings])
+    if len(set(lengths.tolist())) > 1 and not padding_allowed(checkpoint):
+        raise SelectionError(
+            f"Texts of different lengths cannot run at once in {checkpoint.name}; give texts of one length, or use "
+            "capture, which runs them one by one."
+        )
+    run = recorded_run(checkpoint, padded_inputs(checkpoint, encodings), head_gates(checkpoint, heads))
+    with torch.inference_mode():
+        attention, hidden = torch.stack(run.attention, dim=1), torch.stack(run.hidden, dim=1)
+        head_output = torch.stack(run.head_output, dim=1)
+        for row, length in enumerate(lengths.tolist()):
+            attention[row, :, :, length:] = 0
+            attention[row, ..., length:] = 0
+            hidden[row, :, length:] = 0
+            head_output[row, :, length:] = 0
+    return Batch(encodings, lengths, attention, hidden, head_output, run.scores, heads)
+
+
+def padded_inputs(checkpoint: Checkpoint, encodings: Sequence[Encoding]) -> dict[str, torch.Tensor]:
+    """What the model is called with for several texts: `[N, T]` each, the shorter ones filled up on the right."""
+    size = max(len(encoding.tokens) for encoding in encodings)
+    inputs = {name: np.zeros((len(encodings), size), np.int64) for name in ("attention_mask", *encodings[0].inputs)}
+    inputs["input_ids"][:] = filler(checkpoint)
+    for row, encoding in enumerate(encodings):
+        inputs["attention_mask"][row, : len(encoding.tokens)] = 1
+        for name, values in encoding.inputs.items():
+            inputs[name][row, : len(values)] = values
+    return {name: torch.from_numpy(values).to(checkpoint.device) for name, values in inputs.items()}
+
+
+def batches(checkpoint: Checkpoint, encodings: Sequence[Encoding], tokens: int = TOKENS_AT_ONCE) -> Iterator[list[int]]:
+    """The numbers of the texts that are to run together: of similar length, so that little is padded.
+
+    Args:
+        checkpoint: The model; each text is a batch of its own if it cannot run texts of different lengths at once.
+        encodings: The texts.
+        tokens: Most tokens of one batch, padding included; a longer text is a batch of its own.
+    """
+    together = len(encodings) > 1 and padding_allowed(checkpoint)
+    batch: list[int] = []
+    for index in sorted(range(len(encodings)), key=lambda index: len(encodings[index].tokens)):
+        if batch and not (together and (len(batch) + 1) * len(encodings[index].tokens) <= tokens):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,152 @@
+"""Turns a sentence pair into what a model reads, and finds the characters and the word of every piece."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
+from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
+from attnflow.records.trace import SPECIAL, Encoding, Tokens, is_whole
+from attnflow.records.words import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
+
+
+def encode(
+    checkpoint: Checkpoint,
+    text_a: str,
+    text_b: str | None = None,
+    *,
+    truncate: bool = False,
+    max_tokens: int | None = None,
+) -> Encoding:
+    """Tokenize a sentence pair.
+
+    A tokenizer without a format for pairs (GPT-2's) would run the sentences together; between them is put its
+    separator, else its end-of-text token, else a line break, and `Encoding.separator` tells which.
+
+    Args:
+        checkpoint: Whose tokenizer reads it.
+        text_a: The first sentence.
+        text_b: The second sentence; None or empty for a single one.
+        truncate: Cut what is too long, token by token from the end of the longer sentence, as tokenizers do
+            (`longest_first`); `Encoding.cut` tells how many went.
+        max_tokens: Most tokens, special ones included, where that is less than `checkpoint.max_tokens`.
+
+    Raises:
+        TextError: If the first sentence is empty, or the pair is longer than allowed and is not to be cut, or if
+            there is no room for a word beside the special tokens.
+        SelectionError: If `max_tokens` is no whole number from 1.
+        CheckpointError: If the tokenizer fails.
+
+    Example:
+        >>> from attnflow import load_checkpoint
+        >>> encode(load_checkpoint("demo/finetuned"), "Anna met Paul.").tokens.text
+        ('[CLS]', 'Anna', 'met', 'Paul', '.', '[SEP]')
+    """
+    text_a, text_b = _checked_texts(text_a, text_b)
+    bound = _bound(checkpoint, max_tokens)
+    made = checkpoint.tokenizer.pair(text_a, text_b, None if truncate else bound)
+    cut = 0 if bound is None else max(0, made.count - bound)
+    if cut and not truncate:
+        raise TextError(
+            f"This text is {made.count} tokens long for {checkpoint.name}; the limit is {bound}. "
+            f"Shorten it by about {cut} tokens."
+        )
+    if made.count and not made.pieces:
+        raise TextError(
+            f"This text is {made.count} tokens long for {checkpoint.name}; its tokenizer tells at most {MOST_PIECES} "
+            "at once. Shorten it."
+        )
+    sentence, offsets = [SPECIAL if part is None else part for part in made.sentence], list(made.offsets)
+    if 0 not in sentence:
+        raise TextError(f"The tokenizer of {checkpoint.name} finds nothing in the first sentence; write a word in it.")
+    kept = _kept(sentence, made.count - cut, checkpoint) if cut else list(range(made.count))
+    pieces, sentence, offsets = ([values[i] for i in kept] for values in (made.pieces, sentence, offsets))
+    tokens = _place(pieces, sentence, offsets, (text_a, text_b or ""))
+    inputs = {name: np.asarray([values[i] for i in kept], np.int64) for name, values in made.inputs.items()}
+    _check_vocabulary(checkpoint, inputs["input_ids"])
+    return Encoding(text_a, text_b, tokens, inputs, made.separator, cut)
+
+
+def _bound(checkpoint: Checkpoint, max_tokens: int | None) -> int | None:
+    """Most tokens: the smaller of two bounds, of which either may be none."""
+    if max_tokens is not None and (not is_whole(max_tokens) or max_tokens < 1):
+        raise SelectionError(f"max_tokens is {max_tokens!r}; give a whole number from 1, or none for the model's own.")
+    return min((bound for bound in (checkpoint.max_tokens, max_tokens) if bound is not None), default=None)
+
+
+def _kept(sentence: list[int], bound: int, checkpoint: Checkpoint) -> list[int]:
+    """The positions that stay where a text is cut: all special tokens, and as much of the sentences as there is room.
+
+    The longer sentence is cut first, down to the length of the other, then both, as the library `tokenizers` does.
+    """
+    lengths = [sentence.count(part) for part in (0, 1)]
+    room = bound - sentence.count(SPECIAL)
+    if room < (2 if all(lengths) else 1):
+        raise TextError(
+            f"{checkpoint.name} adds {sentence.count(SPECIAL)} special tokens, and the limit is {bound}, so there is "
+            "no room for words; allow more tokens."
+        )
+    shorter, longer = sorted(lengths)
+    longer = shorter if shorter > room else max(shorter, room - shorter)
+    if shorter + longer > room:
+        shorter, longer = room // 2, room - room // 2
+    stay = (longer, shorter) if lengths[0] > lengths[1] else (shorter, longer)
+    from_left = checkpoint.tokenizer.facts.truncation_side == "left"
+    kept: list[int] = [index for index, part in enumerate(sentence) if part == SPECIAL]
+    for part, number in enumerate(stay):
+        places = [index for index, other in enumerate(sentence) if other == part]
+        kept += places[len(places) - number :] if from_left else places[:number]
+    return sorted(kept)
+
+
+def _checked_texts(text_a: str, text_b: str | None) -> tuple[str, str | None]:
+    for name, text in (("first", text_a), ("second", text_b or "")):
+        if not isinstance(text, str):
+            raise TextError(f"The {name} sentence is a {type(text).__name__}; give a text.")
+        if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise TextError(f"The {name} sentence holds half of a character (a lone surrogate); remove it.")
+    if not text_a.strip():
+        raise TextError("The first sentence is empty; write a sentence in it.")
+    return text_a, text_b if text_b and text_b.strip() else None
+
+
+def _check_vocabulary(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> None:
+    vocabulary = checkpoint.model.get_input_embeddings().num_embeddings
+    if ids.max() >= vocabulary:
+        raise UnsupportedArchitectureError(
+            f"The tokenizer of {checkpoint.name} does not fit its weights: token {ids.max()} of {vocabulary}."
+        )
+
+
+def _place(pieces: list[str], sentence: list[int], offsets: list[tuple[int, int]], texts: tuple[str, str]) -> Tokens:
+    """Find the characters and the word of every piece."""
+    spans = [
+        (0, 0) if part == SPECIAL else piece_span(texts[part], piece, span)
+        for piece, part, span in zip(pieces, sentence, offsets, strict=True)
+    ]
+    words = [
+        join_words(word_spans(text), [span for part, span in zip(sentence, spans, strict=True) if part == index])
+        for index, text in enumerate(texts)
+    ]
+    text: list[str] = []
+    number: dict[tuple[int, int], int] = {}  # of each word, in order of first appearance
+    started: set[int] = set()
+    word: list[int] = []
+    for position, (piece, part, (start, end)) in enumerate(zip(pieces, sentence, spans, strict=True)):
+        inside = part != SPECIAL and words[part]  # a special token is a word of its own
+        place = (part, word_of_piece(words[part], (start, end)) if inside else position)
+        word.append(number.setdefault(place, len(number)))
+        if part != SPECIAL and start < end:
+            text.append(CONTINUES * (word[-1] in started) + texts[part][start:end])
+            started.add(word[-1])
+        else:
+            text.append(display_entry(piece))
+    return Tokens(
+        text=tuple(text),
+        piece=tuple(pieces),
+        sentence=np.asarray(sentence, np.int8),
+        word=np.asarray(word, np.int32),
+        span=np.asarray(spans, np.int32).reshape(-1, 2),
+    )

@@ -1,0 +1,90 @@
+"""One forward pass of a checkpoint in which attention, heads' outputs and hidden states are recorded and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import AttnflowError, CheckpointError, UnsupportedArchitectureError, brief
+from attnflow.records.trace import Head
+from attnflow.runtime import attention_hook
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedRun:
+    """What one pass over `B` texts computed, on the model's device and in its precision."""
+
+    attention: list[torch.Tensor]
+    """For each layer `[B, H, T, T]`."""
+    head_output: list[torch.Tensor]
+    """For each layer `[B, T, H, K]`, after the gates."""
+    hidden: tuple[torch.Tensor, ...]
+    """`L + 1` of `[B, T, D]`."""
+    scores: torch.Tensor | None
+    """`[B, C]` logits, or None without a trained classification head."""
+
+
+def recorded_run(
+    checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], gates: torch.Tensor | None = None
+) -> RecordedRun:
+    """Run a checkpoint.
+
+    Args:
+        checkpoint: The model to run.
+        inputs: What it is called with, `[B, T]` each.
+        gates: `[L, H]`, multiplied with the heads' outputs.
+
+    Raises:
+        UnsupportedArchitectureError: If the model does not run all its layers through the attention interface.
+        CheckpointError: If the model cannot be run, or computes numbers that are not finite.
+    """
+    trained = checkpoint.head.classifies_texts
+    # The head of a language model would cost much and tell nothing of what is recorded.
+    model = checkpoint.model if trained else checkpoint.model.base_model
+    try:
+        with torch.inference_mode(), attention_hook.record(gates) as recording:
+            output = model(**inputs, output_hidden_states=True)
+    except AttnflowError:  # such as that nobody waits for it any more
+        raise
+    except Exception as error:  # an architecture that no test has run, or weights that do not fit together
+        raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
+    _check_recording(checkpoint, recording)
+    check_finite(checkpoint, *output.hidden_states, *recording.attention, *recording.head_output)
+    if trained:
+        check_finite(checkpoint, output.logits)
+    return RecordedRun(
+        recording.attention, recording.head_output, output.hidden_states, output.logits if trained else None
+    )
+
+
+def check_finite(checkpoint: Checkpoint, *computed: torch.Tensor) -> None:
+    """Refuse what a checkpoint computes if it holds NaN or infinity.
+
+    Raises:
+        CheckpointError: If it does.
+    """
+    if not all(torch.isfinite(tensor).all() for tensor in computed):
+        raise CheckpointError(
+            f"{checkpoint.name} computes numbers that are not finite, so its weights are damaged; choose another one."
+        )
+
+
+def head_gates(checkpoint: Checkpoint, pruned: frozenset[Head]) -> torch.Tensor | None:
+    """`[L, H]`: 0 for pruned heads and 1 for all others; None if none is pruned."""
+    if not pruned:
+        return None
+    gates = torch.ones(checkpoint.n_layers, checkpoint.n_heads, device=checkpoint.device)
+    gates[tuple(zip(*pruned, strict=True))] = 0
+    return gates
+
+
+def _check_recording(checkpoint: Checkpoint, recording: attention_hook.Recording) -> None:
+    shapes = {tuple(layer.shape[1:]) for layer in recording.attention}
+    heads = {shape[0] for shape in shapes}
+    if len(recording.attention) != checkpoint.n_layers or heads != {checkpoint.n_heads} or len(shapes) != 1:
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} cannot be analysed: of its {checkpoint.n_layers} layers with {checkpoint.n_heads} "
+            f"heads {len(recording.attention)} used the attention interface. Choose another checkpoint."
+        )

@@ -1,0 +1,64 @@
+"""What this machine allows of one case: how large the checkpoint, how long the text, how much is recorded."""
+
+from __future__ import annotations
+
+from attnflow import limits
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import TextError
+from attnflow.records.trace import Encoding
+from attnflow.runtime.capture import trace_bytes
+from attnflow.runtime.encode import encode
+from attnflow.runtime.load import load_checkpoint
+
+
+def load_bounded(name: str, revision: str | None, token: str | None) -> Checkpoint:
+    """Load a checkpoint that is no larger than this machine allows.
+
+    Args:
+        name: A bundled reference or a Hub id; never a local path.
+        revision: Branch, tag or commit on the Hub.
+        token: Hub access token of the visitor.
+
+    Raises:
+        CheckpointError: If it is larger, or cannot be found, reached, or read by this visitor.
+    """
+    return load_checkpoint(
+        name,
+        revision=revision,
+        token=token,
+        max_parameters=limits.MAX_PARAMETERS,
+        max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
+    )
+
+
+def encode_bounded(checkpoint: Checkpoint, text_a: str, text_b: str | None) -> Encoding:
+    """Tokenize a sentence pair that is no longer than this machine allows.
+
+    Raises:
+        TextError: If it is longer, or cannot be tokenized.
+    """
+    for name, text in (("first", text_a), ("second", text_b)):
+        if isinstance(text, str) and len(text) > limits.MAX_CHARACTERS:  # before a tokenizer has to read it
+            raise TextError(
+                f"The {name} sentence has {len(text):,} characters; the limit is {limits.MAX_CHARACTERS:,}. Shorten it."
+            )
+    return encode(checkpoint, text_a, text_b, max_tokens=limits.MAX_TOKENS)
+
+
+def check_trace(checkpoint: Checkpoint, size: int) -> None:
+    """Refuse a run of so many tokens that would record more than this machine takes.
+
+    Raises:
+        TextError: That tells how many tokens fit.
+    """
+    taken = trace_bytes(checkpoint, size)
+    if taken > limits.MAX_TRACE_BYTES:
+        fits = next(
+            (fewer for fewer in range(size - 1, 1, -1) if trace_bytes(checkpoint, fewer) <= limits.MAX_TRACE_BYTES), 0
+        )
+        remedy = f"shorten the text to {fits} tokens" if fits else "choose a smaller model"
+        raise TextError(
+            f"{checkpoint.name} has {checkpoint.n_layers} layers of {checkpoint.n_heads} heads, and their attention on "
+            f"{size} tokens takes {taken / 1e6:,.0f} MB; this machine takes at most "
+            f"{limits.MAX_TRACE_BYTES / 1e6:,.0f} MB for one run. Please {remedy}."
+        )
