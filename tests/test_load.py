@@ -13,7 +13,10 @@ import pytest
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import checkpoint
-from attnflow.service import cases
+from attnflow.runtime import capture as capture_module
+from attnflow.service import visitors
+from attnflow.service.visitors import AtOnce
+from attnflow.service.workspace import workspace
 from tests.bench.load import FULL, Job, hammer, make_jobs
 from tests.checkpoints import make_checkpoint
 from tests.conftest import SERVER_TOKEN, forget_models
@@ -23,7 +26,8 @@ from tests.conftest import SERVER_TOKEN, forget_models
 def small_caches(monkeypatch):
     """Caches that hold about half of what is asked for."""
     monkeypatch.setattr(checkpoint, "_loaded", BoundedCache(4 * 10**6, lambda loaded: 4 * loaded.n_parameters))
-    monkeypatch.setattr(cases, "_runs", BoundedCache(500_000, lambda run: run.trace.nbytes))
+    monkeypatch.setattr(workspace, "_cases", BoundedCache(500_000, lambda case: case.trace.nbytes))
+    monkeypatch.setattr(visitors, "calls", AtOnce(100))  # all clients here are one visitor
     monkeypatch.setattr(limits, "DISK_BYTES", 600_000)
 
 
@@ -36,7 +40,7 @@ def test_many_clients_get_what_one_gets(url, hub, tmp_path):
     assert report.outcomes["complete"] > 10
     assert report.outcomes["error"] > 2
     assert report.outcomes["broken"] == 0
-    assert cases._runs.nbytes <= 500_000
+    assert workspace._cases.nbytes <= 500_000
     assert not any(SERVER_TOKEN in (request.authorization or "") for request in hub.requests[seen:])
 
 
@@ -59,7 +63,7 @@ def test_a_wrong_answer_under_load_is_noticed(url, monkeypatch):
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
 def test_a_worker_that_dies_takes_nobody_with_it(url, monkeypatch, error):
     """Two clients wait for one run, which dies: both get a sentence, and the next one its answer."""
-    run, started, died = cases.capture, threading.Event(), []
+    run, started, died = capture_module.capture, threading.Event(), []
 
     def capture(*arguments, **options):
         if not died:
@@ -68,7 +72,7 @@ def test_a_worker_that_dies_takes_nobody_with_it(url, monkeypatch, error):
             raise error("killed")
         return run(*arguments, **options)
 
-    monkeypatch.setattr(cases, "capture", capture)
+    monkeypatch.setattr("attnflow.service.workspace.capture", capture)
     job = Job("predict", ("demo/finetuned", f"A cat meets {error.__name__}.", "", []))
 
     def ask(_: int = 0) -> tuple[str, object]:
