@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
@@ -13,6 +14,7 @@ import pytest
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import checkpoint
+from attnflow.errors import GoneError
 from attnflow.runtime import capture as capture_module
 from attnflow.service import visitors
 from attnflow.service.visitors import AtOnce
@@ -105,3 +107,45 @@ def test_models_that_are_read_at_the_same_time_are_read_right(tmp_path, monkeypa
 
     with ThreadPoolExecutor(len(made)) as threads:
         assert list(threads.map(trained, made)) == [[True] * 6] * 2 + [[False] * 6] * 2
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Pruning curves that never end by themselves; tells that one has begun, and that one was ended."""
+    begun, ended = threading.Semaphore(0), threading.Semaphore(0)
+
+    def curve(checkpoint, encoding, **options):
+        begun.release()
+        try:
+            while True:
+                capture_module.capture(checkpoint, encoding)
+        except GoneError:
+            ended.release()
+            raise
+
+    monkeypatch.setattr("attnflow.service.analyses.heads.pruning_curve", curve)
+    monkeypatch.setattr("attnflow.web.presence.GRACE", 0.2)
+    return begun, ended
+
+
+def test_one_visitor_has_two_calls_and_what_a_client_leaves_is_ended(url, endless):
+    """A third call is refused at once, and the first two end with the connections that waited for them."""
+    begun, ended = endless
+    with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client, ExitStack() as streams:
+        for number in range(2):
+            data = ["demo/finetuned", f"Anna met Paul {number} times.", "", "taylor", 4]
+            event = client.post("/gradio_api/call/pruning_curve", json={"data": data}).json()["event_id"]
+            streams.enter_context(client.stream("GET", f"/gradio_api/call/pruning_curve/{event}"))
+            assert begun.acquire(timeout=20)
+        third = Job("predict", ("demo/finetuned", "Anna met Paul.", "", []))
+        assert third.send(client) == (
+            "error",
+            "2 calls of yours wait or run already, which is the most of one visitor; let one of them end first.",
+        )
+        streams.close()
+        assert ended.acquire(timeout=30) and ended.acquire(timeout=30)
+        for _ in range(100):
+            if third.send(client)[0] == "complete":
+                return
+            time.sleep(0.1)
+    raise AssertionError("the places of the calls that were left are not free again")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from attnflow import capture, encode, limits, load_checkpoint, reach
+from attnflow import capture, encode, load_checkpoint, reach
 from attnflow.errors import SelectionError
 from attnflow.service.analyses.attribution import CONTRIBUTIONS
 from attnflow.service.workspace import workspace
@@ -21,6 +21,7 @@ from attnflow.views.tour import tour
 from attnflow.web import assets, events
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
+from attnflow.web.gradio_compat import Sessions
 from attnflow.web.shared import Shown
 from attnflow.web.tabs import explanations as explanations_tab
 from attnflow.web.tabs import flow as flow_tab
@@ -864,7 +865,7 @@ def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
 def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
     from app import demo
 
-    assert demo.state_holder.capacity == limits.SESSIONS  # the one who was idle longest is forgotten
+    assert isinstance(demo.state_holder, Sessions)  # which forgets the one who was idle longest
     demo.state_holder.session_data.clear()
     page.get_by_label("Words", exact=True).check()
     expect(page.get_by_text("the server has forgotten it; press Analyse")).to_be_visible()
