@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.errors import SelectionError
+from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.methods.saliency.agreement import agreement
 from attnflow.methods.saliency.erasure import Faithfulness, measure
 from attnflow.methods.saliency.explain import Saliency, answer
@@ -32,6 +32,8 @@ class Report:
     against: str | None
     missing: str = ""
     """Why there is no score to explain, so that only methods that need none answered."""
+    refused: tuple[str, ...] = ()
+    """Titles of the methods that have no rule for one of the model's operations, and so do not answer."""
 
     @property
     def nbytes(self) -> int:
@@ -41,6 +43,11 @@ class Report:
     @property
     def verdict(self) -> str:
         """One line: which explanation stands up best on this input, and which does not beat random."""
+        left_out = f" No rule for this model: {', '.join(self.refused)}." if self.refused else ""
+        return self._measured + left_out
+
+    @property
+    def _measured(self) -> str:
         if self.faithfulness is None:
             return "There is no prediction whose change would tell which explanation to trust."
         measured = self.faithfulness
@@ -85,7 +92,14 @@ def report(
         missing = str(error)
         question = replace(ask(checkpoint, encoding, pruned=pruned, needs_target=False), target=None)
     usable = [method for method in METHODS.values() if question.target or not method.about_target]
-    answers = tuple(answer(question, method) for method in usable)
+    given: list[Saliency] = []
+    refused: list[str] = []
+    for method in usable:
+        try:
+            given.append(answer(question, method))
+        except UnsupportedArchitectureError:
+            refused.append(method.title)
+    answers = tuple(given)
     return Report(
         answers=answers,
         faithfulness=measure(question, {one.method.name: one.values for one in answers}) if question.target else None,
@@ -93,4 +107,5 @@ def report(
         target=question.target.name if question.target else None,
         against=question.against.name if question.against else None,
         missing=missing,
+        refused=tuple(refused),
     )
