@@ -40,6 +40,7 @@ from attnflow.checkpoints.tokenizer_reader import TokenizerReader, read_here
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
 from attnflow.methods.saliency import relevance
 from attnflow.runtime import attention_hook, layers, watched_attention
+from attnflow.runtime.compat import supports_attention_interface
 
 HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
 
@@ -236,7 +237,7 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
     elif kind not in (*ENCODERS, *_INTERFACE):
         model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
         model_class = model_class[0] if isinstance(model_class, tuple) else model_class
-        if model_class is None or not getattr(model_class, "_supports_attention_backend", False):
+        if not supports_attention_interface(model_class):
             reason = f"the attention of {kind} cannot be recorded through transformers' attention interface"
     if reason:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: {reason}. Choose another checkpoint.")

@@ -11,7 +11,8 @@ def specialise(module: nn.Module, behaviour: type) -> None:
     """Put the methods of a class before those of a module's own class.
 
     Done once, at load: while a model serves, nothing on it is changed. A copy of the module keeps its methods bound to
-    itself, as it would not if its `forward` were replaced.
+    itself, as it would not if its `forward` were replaced. A module that has them already, as an activation that all
+    models of an architecture share, is left as it is.
     """
     if not isinstance(module, behaviour):  # some activations are one object for all models
         module.__class__ = _joined(behaviour, type(module))
