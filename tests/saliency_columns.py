@@ -74,7 +74,7 @@ def hidden_of(case: Case, **changed: Tensor) -> Tensor:
 
 def blank_of(case: Case) -> Tensor:
     """`[T, D]`: the same if every word were the mask token or, without one, the mean of the vocabulary."""
-    embeddings, mask = case.exact_eager.get_input_embeddings(), case.checkpoint.tokenizer.mask_token_id
+    embeddings, mask = case.exact_eager.get_input_embeddings(), case.checkpoint.tokenizer.facts.mask
     words = torch.from_numpy(case.encoding.tokens.sentence != SPECIAL)
     with torch.no_grad():
         vectors = embeddings(inputs_of(case)["input_ids"]).clone()

@@ -204,7 +204,7 @@ def test_a_hostile_repository_reads_and_runs_nothing(hostile, honest, canary, tm
     assert not (canary.folder / "ran").exists()
     if hostile.refused is None:
         assert said == ""
-        assert SECRET not in loaded.tokenizer.get_vocab()
+        assert loaded.tokenizer.id_of(SECRET) is None
         assert SECRET not in encoding.tokens.piece
     else:
         assert re.search(hostile.refused, said)
@@ -344,7 +344,7 @@ def test_a_size_is_refused_before_anything_is_built(hostile, honest, canary, tmp
     if hostile.name not in ("masks", "vocabulary"):  # they are told by the shape of a model without memory
         monkeypatch.setattr("attnflow.checkpoints.checkpoint._read_model", lambda *_: pytest.fail("a model is built"))
         monkeypatch.setattr(
-            "attnflow.checkpoints.checkpoint.read_tokenizer", lambda *_: pytest.fail("a tokenizer is built")
+            "attnflow.checkpoints.tokenizer_reader.read_tokenizer", lambda *_: pytest.fail("a tokenizer is built")
         )
     with pytest.raises(CheckpointError, match=hostile.refused) as caught:
         load_checkpoint(folder)
@@ -401,7 +401,7 @@ def test_a_trace_that_is_too_large_is_refused_with_the_remedy(honest, monkeypatc
     monkeypatch.setattr(limits, "MAX_TRACE_BYTES", trace_bytes(loaded, size))
     capture(loaded, encoding)
     monkeypatch.setattr(limits, "MAX_TRACE_BYTES", trace_bytes(loaded, size) - 1)
-    monkeypatch.setattr("attnflow.tracing.attention.record", lambda *_: pytest.fail("it runs"))
+    monkeypatch.setattr("attnflow.runtime.attention_hook.record", lambda *_: pytest.fail("it runs"))
     with pytest.raises(TextError, match=rf"3 layers of 4 heads.*{size} tokens.*shorten the text to {size - 1} tokens"):
         capture(loaded, encoding)
     monkeypatch.setattr(limits, "MAX_TRACE_BYTES", 100)

@@ -127,7 +127,7 @@ class Sessions(StateHolder):
         self._forget(next(kept for kept in self.session_data if self._visitors[kept] == visitor))
 
     def _forget(self, session_id: str) -> None:
-        for kept in (self.session_data, self._visitors, self._used):
+        for kept in (self.session_data, self._visitors, self._used, self._running):
             kept.pop(session_id, None)
 
     def delete_all_expired_state(self) -> None:
