@@ -16,7 +16,8 @@ import torch
 from attnflow import CheckpointError, UnsupportedArchitectureError, capture, encode, limits, load_checkpoint
 from attnflow.checkpoints import checkpoint
 from attnflow.checkpoints import hub as hub_module
-from attnflow.checkpoints.checkpoint import check_supported, head_kind
+from attnflow.checkpoints.checkpoint import check_supported
+from attnflow.checkpoints.task_head import head_kind
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, WIDTH, copy_without, edited_config, make_checkpoint
 from tests.conftest import forget_models
 

@@ -35,6 +35,7 @@ from transformers import (
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, repository_files
+from attnflow.checkpoints.task_head import HeadKind, TaskHead, head_kind
 from attnflow.checkpoints.tokenizer_process import read_apart
 from attnflow.checkpoints.tokenizer_reader import TokenizerReader, read_here
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
@@ -42,21 +43,9 @@ from attnflow.methods.saliency import relevance
 from attnflow.runtime import attention_hook, layers, watched_attention
 from attnflow.runtime.compat import supports_attention_interface
 
-HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
-
 BUNDLED = ("demo/pretrained", "demo/finetuned")
 """References of the two small checkpoints that come with attnflow."""
 ASSETS = Path(__file__).parents[2] / "assets"
-
-_KIND_BY_SUFFIX: dict[str, HeadKind] = {
-    "ForSequenceClassification": "sequence-classification",
-    "ForMaskedLM": "masked-lm",
-    "ForPreTraining": "masked-lm",
-    "LMHeadModel": "causal-lm",
-    "ForCausalLM": "causal-lm",
-    "ForTokenClassification": "token-classification",
-}
-
 
 ENCODERS = ("t5", "mt5", "umt5", "bart", "mbart", "plbart", "pegasus")
 """Encoder-decoders whose encoder is analysed by itself."""
@@ -69,23 +58,6 @@ _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
 _INTERFACE = ("biogpt", "stablelm")
 """Architectures that use the attention interface, although transformers does not say so of them."""
 _TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
-
-
-@dataclass(frozen=True)
-class TaskHead:
-    """What sits on top of the Transformer in the file, and whether it can be believed."""
-
-    kind: HeadKind
-    trained: bool
-    """False if there is no head, or the file lacks weights of it: then there is no prediction."""
-    labels: tuple[str, ...] = ()
-    """Names of the classes of a trained head that classifies the text or its tokens."""
-    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
-
-    @property
-    def classifies_texts(self) -> bool:
-        """Whether it has been trained to score the whole text."""
-        return self.trained and self.kind == "sequence-classification"
 
 
 @dataclass(frozen=True, eq=False)
@@ -388,20 +360,6 @@ def _check_tables(empty: PreTrainedModel, name: str) -> None:
             f"The config.json of {name} asks for a vocabulary of {entries:,} entries; this machine takes at most "
             f"{limits.MAX_VOCABULARY:,}. Choose another checkpoint."
         )
-
-
-def head_kind(architectures: list[str]) -> HeadKind:
-    """The kind of task head, from the class names in a configuration.
-
-    Example:
-        >>> head_kind(["RobertaForMaskedLM"])
-        'masked-lm'
-    """
-    for architecture in architectures:
-        for suffix, kind in _KIND_BY_SUFFIX.items():
-            if isinstance(architecture, str) and architecture.endswith(suffix):
-                return kind
-    return "none"
 
 
 def _longest_input(model: PreTrainedModel, tokenizer: TokenizerReader) -> int:

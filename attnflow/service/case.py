@@ -6,8 +6,9 @@ import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint, TaskHead, load_checkpoint
+from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint, load_checkpoint
 from attnflow.checkpoints.hub import check_repo_id
+from attnflow.checkpoints.task_head import TaskHead
 from attnflow.records.trace import Encoding, Head, Trace
 from attnflow.service import visitors
 

@@ -11,7 +11,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from attnflow import Checkpoint, capture, encode, load_checkpoint
-from attnflow.checkpoints.checkpoint import TaskHead
+from attnflow.checkpoints.task_head import TaskHead
 from attnflow.runtime import attention_hook, layers
 from attnflow.web.examples import load_examples
 
