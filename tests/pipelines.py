@@ -1,17 +1,19 @@
 """What is checked of every architecture, and the table of the README that says what came out.
 
 `python -m tests.pipelines` checks everything and writes the table anew. A new analysis gets a column by a function in
-`PIPELINES`; it takes a `Case` and raises `AssertionError` if the analysis is wrong. An analysis that refuses an
-architecture by an `UnsupportedArchitectureError` shows as refused, one that needs a task head where none is as a dash.
+`PIPELINES`; it takes a `Case`, raises `AssertionError` if the analysis is wrong, and may return what the cell tells. An
+analysis that refuses an architecture by an `UnsupportedArchitectureError` shows as refused, one that needs a task head
+where none is as a dash.
 """
 
 from __future__ import annotations
 
+import copy
 import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,14 +45,13 @@ from attnflow import (
     hidden_token_attribution,
     influence,
     load_checkpoint,
-    saliency,
 )
 from attnflow.checkpoints.checkpoint import check_supported
 from attnflow.records.trace import SPECIAL
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import model_inputs
 from attnflow.stats.flow import compare_flows
-from tests import reference
+from tests import reference, saliency_columns
 from tests.checkpoints import ARCHITECTURES, MORE_ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, WIDTH, make_checkpoint
 
 ALL = ARCHITECTURES | MORE_ARCHITECTURES
@@ -90,6 +91,27 @@ class Case:
             loader = AutoModelForTextEncoding if self.name in ("t5", "mt5", "umt5") else AutoModel
         model = loader.from_pretrained(self.folder, attn_implementation="eager").eval()
         return model.get_encoder() if self.name in ("bart", "mbart", "plbart", "pegasus") else model
+
+    @cached_property
+    def exact(self) -> Checkpoint:
+        """The checkpoint in float64."""
+        return replace(self.checkpoint, model=copy.deepcopy(self.checkpoint.model).double())
+
+    @cached_property
+    def exact_eager(self) -> torch.nn.Module:
+        """`eager` in float64, every activation one operation of torch."""
+        model = self.eager().double().requires_grad_(False)
+        for module in list(model.modules()):
+            for name, child in module.named_children():
+                if type(child).__name__ in ("NewGELUActivation", "BloomGelu"):
+                    setattr(module, name, torch.nn.GELU("tanh"))
+        return model
+
+    def first_layer(self, model: torch.nn.Module) -> torch.nn.Module:
+        """The module that runs as the first layer of such a model."""
+        lists, found, _ = ALL[self.name].projection.partition("{}")
+        base = getattr(model, model.base_model_prefix, model)
+        return base.get_submodule(f"{lists}0" if found else "encoder.albert_layer_groups.0")
 
     def run(self, model: torch.nn.Module) -> Any:
         inputs = {name: torch.from_numpy(values)[None] for name, values in self.encoding.inputs.items()}
@@ -259,24 +281,7 @@ def taylor(case: Case) -> None:
     assert pruned[1, 2] == 0
 
 
-def explanations(case: Case) -> None:
-    """Relevance and the share of biases add up to the score; the gradient is that of the score."""
-    checkpoint, encoding = case.checkpoint, case.encoding
-    if not checkpoint.head.trained:
-        rollout = saliency(checkpoint, encoding, method="attention_rollout")
-        np.testing.assert_allclose(rollout.values, reference.attention_rollout(case.trace.attention)[case.trace.root])
-        raise SelectionError("no task head")
-    relevance = saliency(checkpoint, encoding, target="yes", method="lrp")
-    assert relevance.total == pytest.approx(float(case.trace.scores[2]), rel=1e-4, abs=1e-5)
-    assert abs(relevance.residual) < 1e-4 * np.abs(relevance.values).sum()
-    signed = saliency(checkpoint, encoding, target="yes", method="input_gradient")
-    source = torch.from_numpy(case.trace.hidden[0].copy()).requires_grad_()
-    with layers.steer(hidden=source[None]):
-        checkpoint.model(**model_inputs(encoding)).logits[0, 2].backward()
-    np.testing.assert_allclose(signed.values, (source * source.grad).sum(-1).detach(), rtol=1e-3, atol=1e-5)
-
-
-PIPELINES: dict[str, Callable[[Case], None]] = {
+PIPELINES: dict[str, Callable[[Case], str | None]] = {
     "words": tokenize,
     "capture": equals_eager,
     "graph, influence": graph_and_influence,
@@ -285,7 +290,7 @@ PIPELINES: dict[str, Callable[[Case], None]] = {
     "attribution": attribution,
     "removal, gate": importance,
     "taylor": taylor,
-    "saliency": explanations,
+    **saliency_columns.COLUMNS,
 }
 
 
@@ -305,8 +310,7 @@ def row(case: Case) -> list[str]:
     cells = [f"`{case.name}`", checkpoint.architecture.removesuffix("ForSequenceClassification"), checkpoint.root]
     for check in PIPELINES.values():
         try:
-            check(case)
-            cells.append("✓")
+            cells.append(f"✓ {check(case) or ''}".strip())
         except SelectionError:
             cells.append("–")  # what it explains comes from a task head, which this encoder has none of
         except UnsupportedArchitectureError:

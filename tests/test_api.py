@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 
 import httpx2
 import numpy as np
@@ -36,6 +37,7 @@ PARAMETERS = {
     "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned"],
     "/compare_saliency": ["model_a", "model_b", "sentence_a", "sentence_b", "method", "target", "against"],
     "/head_importance": ["model", "sentence_a", "sentence_b", "method"],
+    "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned"],
     "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned"],
     "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps"],
     "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head"],
@@ -398,3 +400,16 @@ def test_all_heads_can_be_off(client):
     answer = client.predict("demo/finetuned", *TEXTS.values(), everything, api_name="/prune_heads")
     assert sum(c["probability"] for c in answer["after"]) == pytest.approx(1, abs=1e-3)
     assert all(row["after"] == 0 for row in answer["influence"])
+
+
+def test_one_number_for_each_head_of_a_text_or_over_the_bundled_pairs(client):
+    call = {"model": "demo/finetuned", "sentence_a": PAIR[0], "sentence_b": PAIR[1], "api_name": "/head_statistic"}
+    one, many = (client.predict(**call, over=over) for over in ("text", "bundled"))
+    assert (one["n"], many["n"], one["statistic"]) == (1, 64, "entropy")
+    highest = math.log(len(PAIR[0].split() + PAIR[1].split()) + 10)
+    for answer in (one, many):
+        assert len(answer["values"]) == len(answer["values"][0]) == 4
+        assert all(0 <= value < highest for layer in answer["values"] for value in layer)
+    assert one["values"] != many["values"]
+    with pytest.raises(AppError, match="There is no statistic 'colour'; choose entropy"):
+        client.predict(**call, statistic="colour")

@@ -17,7 +17,9 @@ from attnflow import (
     hidden_token_attribution,
     load_checkpoint,
 )
-from attnflow.service import cases
+from attnflow.service.analyses import attribution
+from attnflow.service.analyses.attribution import CONTRIBUTIONS
+from attnflow.service.workspace import workspace
 from attnflow.views import agreement
 from attnflow.web.examples import load_examples
 from attnflow.web.shared import Shown
@@ -81,19 +83,18 @@ def test_bad_input_of_the_endpoint_is_named(client, arguments, message):
 
 
 def test_too_much_work_is_refused_before_it_starts_and_estimated_as_well_as_can_be(monkeypatch):
-    run = cases.run(REFS[1], "Anna met Paul before the cook left.", "Paul met Anna.")
-    monkeypatch.setattr(cases, "_MOST_OPERATIONS", cases._operations(run, 5))
-    with pytest.raises(SelectionError, match=r"exact contributions take about .* give probes=5 or fewer"):
-        cases.attribution(run, "input")
-    with pytest.raises(SelectionError, match="6 probes take about"):
-        cases.attribution(run, "input", 6)
-    assert not cases.exact_is_affordable(run)
-    assert [step.probes for step in cases.attribution_steps(run, 16)] == [2, 4, 5]
-    assert [step.probes for step in cases.attribution_steps(run, 16)] == [5], "what is in memory comes at once"
+    run = workspace.case(REFS[1], "Anna met Paul before the cook left.", "Paul met Anna.")
+    monkeypatch.setattr(workspace, "most_operations", workspace.operations(CONTRIBUTIONS, run, probes=5))
+    for probes in (None, 6):
+        with pytest.raises(SelectionError, match=r"contributions takes about .* give probes=5 or fewer"):
+            run.ask(CONTRIBUTIONS, probes=probes)
+    assert tab._probes(run) == 5
+    assert [step.probes for step in workspace.steps(CONTRIBUTIONS, run, probes=5)] == [2, 4, 5]
+    assert [step.probes for step in workspace.steps(CONTRIBUTIONS, run, probes=5)] == [5], "from memory, at once"
 
 
 def test_something_newer_ends_what_is_under_way():
-    shown = Shown.of(*(cases.run(ref, *TEXTS, [(0, 0)]) for ref in REFS))
+    shown = Shown.of(*(workspace.case(ref, *TEXTS, [(0, 0)]) for ref in REFS))
     newest = tab.Newest()
     steps = tab.computed(shown, tab.ESTIMATE, newest)
     note, reached = next(steps)
@@ -113,7 +114,7 @@ def test_something_newer_ends_what_is_under_way():
 
 def test_an_estimate_that_follows_exact_values_ends_them_without_a_word():
     """No sentence, and above all not that the model cannot be followed."""
-    shown = Shown.of(*(cases.run(ref, "Paul left the house of Anna.", "", [(0, 1)]) for ref in REFS))
+    shown = Shown.of(*(workspace.case(ref, "Paul left the house of Anna.", "", [(0, 1)]) for ref in REFS))
     newest = tab.Newest()
     exact = tab.computed(shown, tab.EXACT, newest)
     assert "model A" in next(exact)[0]
@@ -124,9 +125,9 @@ def test_an_estimate_that_follows_exact_values_ends_them_without_a_word():
         begun.append(check())
         return computed(*args, **kwargs)
 
-    computed = cases.hidden_token_attribution
+    computed = attribution.hidden_token_attribution
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cases, "hidden_token_attribution", once_begun)
+        patch.setattr(attribution, "hidden_token_attribution", once_begun)
         assert next(exact) == (gr.skip(), gr.skip())
     assert begun and next(exact, None) is None
 

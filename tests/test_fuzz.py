@@ -219,7 +219,7 @@ def test_a_failure_that_is_not_ours_is_one_sentence_that_the_log_refers_to(http,
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError("in a place that nobody should know")
 
-    monkeypatch.setattr("attnflow.service.cases.run", broken)
+    monkeypatch.setattr("attnflow.service.workspace.workspace.case", broken)
     told = http.post("run/predict", content=body(["demo/finetuned", "a"])).json()["error"]
     assert "nobody should know" not in told and told.endswith(".")
     (record,) = [record for record in caplog.records if record.name == "attnflow.web.answering"]

@@ -14,8 +14,10 @@ from gradio.queueing import Queue
 from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import LRUCache
 
+from attnflow.service import visitors
+from attnflow.service.visitors import AtOnce
 from attnflow.web import gradio_compat as compat
-from attnflow.web.gradio_compat import FORGOTTEN_AFTER, MOST_UNREAD, Mailboxes, PageState, Sessions
+from attnflow.web.gradio_compat import FORGOTTEN_AFTER, JUST_COME, MOST_UNREAD, Mailboxes, PageState, Sessions
 from attnflow.web.waiting import answers
 from tests.bench.load import Job
 
@@ -175,12 +177,16 @@ def test_messages_that_nobody_reads_are_forgotten_after_a_minute(boxes, clock):
     queue.event_ids_to_events.clear()
 
 
-def test_so_many_wait_and_no_more(boxes):
+def test_so_many_wait_beside_those_that_have_only_just_come(boxes, clock):
     queue, mailboxes = boxes
     for number in range(MOST_UNREAD + 5):
         deliver(queue, str(number), f"event {number}")
         mailboxes.sweep(())
-    assert set(queue.pending_messages_per_session) == {str(number) for number in range(5, MOST_UNREAD + 5)}
+    assert len(queue.pending_messages_per_session) == MOST_UNREAD + 5, "their programs are about to ask for them"
+    clock[0] = JUST_COME
+    deliver(queue, "new", "event new")
+    mailboxes.sweep(())
+    assert set(queue.pending_messages_per_session) == {"new", *(str(number) for number in range(5, MOST_UNREAD + 5))}
 
 
 # ---- the app
@@ -213,6 +219,7 @@ def kept(app):
 
 def test_calls_leave_nothing_behind(app, url, monkeypatch):
     """Answers that are collected, answers that are not, and calls that are refused."""
+    monkeypatch.setattr(visitors, "calls", AtOnce(3))
     before = kept(app)
     queue = app.get_blocks()._queue
     with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client:

@@ -31,7 +31,6 @@ from attnflow.checkpoints.config_rules import READ_UNDECLARED, allowed_config
 from attnflow.checkpoints.repository_files import staged
 from attnflow.checkpoints.tokenizer_rules import allowed_settings
 from attnflow.runtime.capture import trace_bytes
-from attnflow.service import cases
 from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.workspace import workspace
 from tests.checkpoints import PAIR, make_checkpoint
@@ -184,7 +183,7 @@ def test_only_its_own_files_are_opened_and_the_size_of_its_trace_is_known_before
 
 def test_of_the_hub_only_the_snapshot_is_opened(hub, honest):
     hub.add("lab/watched", honest("bert"))
-    tokenizer_process.warm()  # the program that reads tokenizers is our own
+    tokenizer_process._warm_nursery()  # a process of ours, which the first tokenizer of the Hub would start
     with watched(Path(constants.HF_HUB_CACHE)) as watch:
         load_checkpoint("lab/watched")
     assert watch.opened == []
@@ -416,7 +415,7 @@ def test_a_trace_that_is_too_large_is_refused_with_the_remedy(honest, monkeypatc
 def test_neither_page_nor_endpoints_run_what_records_too_much(monkeypatch):
     monkeypatch.setattr(limits, "MAX_TRACE_BYTES", 100)
     monkeypatch.setattr("attnflow.runtime.attention_hook.record", lambda *_, **__: pytest.fail("it runs"))
-    for run in (cases.run, workspace.case):
+    for run in (workspace.case,):
         with pytest.raises(TextError, match=r"4 layers of 4 heads.*choose a smaller model"):
             run("demo/finetuned", "A text that nobody has run.", "Nor this one.")
 

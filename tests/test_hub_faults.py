@@ -201,7 +201,12 @@ def test_a_redirect_to_something_that_tells_of_no_model_is_told(place, hub, fold
 
 @pytest.mark.parametrize(
     ("layers", "told"),
-    [("3", "gives '3' for its layers"), (True, "gives 'True'"), (2.5, "gives '2.5'"), (0, "asks for 0 layers")],
+    [
+        ("3", "gives num_hidden_layers as '3', a text"),
+        (True, "gives num_hidden_layers as .*rue, no whole number"),
+        (2.5, "gives num_hidden_layers as 2.5, no whole number"),
+        (0, "asks for 0 layers"),
+    ],
 )
 def test_a_number_of_layers_that_is_none_is_told_as_it_is(layers, told, folders, tmp_path):
     folder = edited_config(folders["bert"], tmp_path / "layers", num_hidden_layers=layers)

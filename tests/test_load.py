@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
@@ -13,7 +14,11 @@ import pytest
 from attnflow import limits, load_checkpoint
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import checkpoint
-from attnflow.service import cases
+from attnflow.errors import GoneError
+from attnflow.runtime import capture as capture_module
+from attnflow.service import visitors
+from attnflow.service.visitors import AtOnce
+from attnflow.service.workspace import workspace
 from tests.bench.load import FULL, Job, hammer, make_jobs
 from tests.checkpoints import make_checkpoint
 from tests.conftest import SERVER_TOKEN, forget_models
@@ -23,7 +28,8 @@ from tests.conftest import SERVER_TOKEN, forget_models
 def small_caches(monkeypatch):
     """Caches that hold about half of what is asked for."""
     monkeypatch.setattr(checkpoint, "_loaded", BoundedCache(4 * 10**6, lambda loaded: 4 * loaded.n_parameters))
-    monkeypatch.setattr(cases, "_runs", BoundedCache(500_000, lambda run: run.trace.nbytes))
+    monkeypatch.setattr(workspace, "_cases", BoundedCache(500_000, lambda case: case.trace.nbytes))
+    monkeypatch.setattr(visitors, "calls", AtOnce(100))  # all clients here are one visitor
     monkeypatch.setattr(limits, "DISK_BYTES", 600_000)
 
 
@@ -36,7 +42,7 @@ def test_many_clients_get_what_one_gets(url, hub, tmp_path):
     assert report.outcomes["complete"] > 10
     assert report.outcomes["error"] > 2
     assert report.outcomes["broken"] == 0
-    assert cases._runs.nbytes <= 500_000
+    assert workspace._cases.nbytes <= 500_000
     assert not any(SERVER_TOKEN in (request.authorization or "") for request in hub.requests[seen:])
 
 
@@ -59,7 +65,7 @@ def test_a_wrong_answer_under_load_is_noticed(url, monkeypatch):
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
 def test_a_worker_that_dies_takes_nobody_with_it(url, monkeypatch, error):
     """Two clients wait for one run, which dies: both get a sentence, and the next one its answer."""
-    run, started, died = cases.capture, threading.Event(), []
+    run, started, died = capture_module.capture, threading.Event(), []
 
     def capture(*arguments, **options):
         if not died:
@@ -68,7 +74,7 @@ def test_a_worker_that_dies_takes_nobody_with_it(url, monkeypatch, error):
             raise error("killed")
         return run(*arguments, **options)
 
-    monkeypatch.setattr(cases, "capture", capture)
+    monkeypatch.setattr("attnflow.service.workspace.capture", capture)
     job = Job("predict", ("demo/finetuned", f"A cat meets {error.__name__}.", "", []))
 
     def ask(_: int = 0) -> tuple[str, object]:
@@ -101,3 +107,45 @@ def test_models_that_are_read_at_the_same_time_are_read_right(tmp_path, monkeypa
 
     with ThreadPoolExecutor(len(made)) as threads:
         assert list(threads.map(trained, made)) == [[True] * 6] * 2 + [[False] * 6] * 2
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Pruning curves that never end by themselves; tells that one has begun, and that one was ended."""
+    begun, ended = threading.Semaphore(0), threading.Semaphore(0)
+
+    def curve(checkpoint, encoding, **options):
+        begun.release()
+        try:
+            while True:
+                capture_module.capture(checkpoint, encoding)
+        except GoneError:
+            ended.release()
+            raise
+
+    monkeypatch.setattr("attnflow.service.analyses.heads.pruning_curve", curve)
+    monkeypatch.setattr("attnflow.web.presence.GRACE", 0.2)
+    return begun, ended
+
+
+def test_one_visitor_has_two_calls_and_what_a_client_leaves_is_ended(url, endless):
+    """A third call is refused at once, and the first two end with the connections that waited for them."""
+    begun, ended = endless
+    with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client, ExitStack() as streams:
+        for number in range(2):
+            data = ["demo/finetuned", f"Anna met Paul {number} times.", "", "taylor", 4]
+            event = client.post("/gradio_api/call/pruning_curve", json={"data": data}).json()["event_id"]
+            streams.enter_context(client.stream("GET", f"/gradio_api/call/pruning_curve/{event}"))
+            assert begun.acquire(timeout=20)
+        third = Job("predict", ("demo/finetuned", "Anna met Paul.", "", []))
+        assert third.send(client) == (
+            "error",
+            "2 calls of yours wait or run already, which is the most of one visitor; let one of them end first.",
+        )
+        streams.close()
+        assert ended.acquire(timeout=30) and ended.acquire(timeout=30)
+        for _ in range(100):
+            if third.send(client)[0] == "complete":
+                return
+            time.sleep(0.1)
+    raise AssertionError("the places of the calls that were left are not free again")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from attnflow import capture, encode, limits, load_checkpoint, reach
+from attnflow import capture, encode, load_checkpoint, reach
 from attnflow.errors import SelectionError
-from attnflow.service import cases
+from attnflow.service.analyses.attribution import CONTRIBUTIONS
+from attnflow.service.workspace import workspace
 from attnflow.stats.attention_graph import paths_between
 from attnflow.stats.flow import compare_flows, first_tau, flow
 from attnflow.views.radial import radial
@@ -20,6 +21,7 @@ from attnflow.views.tour import tour
 from attnflow.web import assets, events
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
+from attnflow.web.gradio_compat import Sessions
 from attnflow.web.shared import Shown
 from attnflow.web.tabs import explanations as explanations_tab
 from attnflow.web.tabs import flow as flow_tab
@@ -399,7 +401,7 @@ def test_twelve_layers_of_twelve_heads_are_traced_like_in_python(page, hub, tmp_
         name = f"lab/twelve-{side.lower()}"
         options = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 48}
         hub.add(name, make_checkpoint(tmp_path / side, "bert", seed=seed, **options))
-        runs.append(cases.run(name, *texts))
+        runs.append(workspace.case(name, *texts))
     before = analyse(page, Model_A="lab/twelve-a", Model_B="lab/twelve-b", First_sentence=texts[0])
     wait_for_redraw(page, before)
     before = drawn(page)
@@ -487,8 +489,8 @@ def test_a_head_clicked_in_the_rings_is_shown_as_a_map(page, flows):
 
 
 def test_a_new_threshold_runs_no_model(page, flows, monkeypatch):
-    monkeypatch.setattr(cases, "capture", lambda *_, **__: pytest.fail("a model ran"))
-    monkeypatch.setattr(cases, "load_bounded", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("attnflow.service.workspace.capture", lambda *_, **__: pytest.fail("a model ran"))
+    monkeypatch.setattr("attnflow.service.case.load_bounded", lambda *_, **__: pytest.fail("a model was loaded"))
     before = drawn(page)
     box = page.locator("#tau input[type=number]")
     box.fill("0.3")
@@ -832,7 +834,7 @@ class Sent:
 
 def test_event_payloads_are_checked(flows):
     """A private event still answers a direct request, so what it is sent is checked like input of the API."""
-    runs = [cases.run(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
+    runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
     shown = Shown.of(*runs)
     settings = (0.1, False, "Word pieces", 0.5, -1, [], False)
     assert flow_tab.head_selected(shown, Sent(head=[3, 1])) == (3, 1)
@@ -863,8 +865,9 @@ def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
 def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
     from app import demo
 
-    assert demo.state_holder.capacity == limits.SESSIONS  # the one who was idle longest is forgotten
-    demo.state_holder.session_data.clear()
+    assert isinstance(demo.state_holder, Sessions)  # which forgets the one who was idle longest
+    for session in list(demo.state_holder.session_data):
+        demo.state_holder._forget(session)
     page.get_by_label("Words", exact=True).check()
     expect(page.get_by_text("the server has forgotten it; press Analyse")).to_be_visible()
     page.get_by_role("button", name="Analyse").click()
@@ -877,14 +880,16 @@ def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
 
 
 def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
-    runs = [cases.run(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
+    runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
     shown, rest = Shown.of(*runs), (3, 1, 0.1, False, "Word pieces", 0.5, -1, [], False)
     off = [(layer, head) for layer in (0, 1) for head in range(4)]
     after, predictions, *others = events.pruned(shown, [], off, *rest)
     assert after.b.pruned == frozenset(off) and not after.a.pruned
     assert predictions[0]["note"] == events.shown(None, *runs, *rest)[1][0]["note"]
     assert predictions[1]["note"] == "With 8 of 16 heads switched off."
-    assert predictions[1]["classes"] == answers.prediction(cases.rerun(runs[1], off)) != answers.prediction(runs[1])
+    assert (
+        predictions[1]["classes"] == answers.prediction(workspace.without(runs[1], off)) != answers.prediction(runs[1])
+    )
     assert others[-2]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-1]["visible"]
     back, predictions, *others = events.restored_heads(after, *rest)
     assert back == shown and predictions[1]["note"] == "" and not others[-1]["visible"]
@@ -893,9 +898,9 @@ def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
 
 
 def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():
-    run = cases.run("demo/finetuned", EXAMPLE.text_a, EXAMPLE.text_b)
-    off = cases.rerun(run, [(0, 1), (2, 2)])
-    here, there = (cases.attribution(one, "input", 4).values for one in (run, off))
+    run = workspace.case("demo/finetuned", EXAMPLE.text_a, EXAMPLE.text_b)
+    off = workspace.without(run, [(0, 1), (2, 2)])
+    here, there = (one.ask(CONTRIBUTIONS, probes=4).values for one in (run, off))
     assert abs(here - there)[3].max() > 1e-3 and not there[2, 2].any()
     before, after = (explanations_tab.drawn(Shown.of(one, one), "supported", "", "Words") for one in (run, off))
     strips = [values["models"][0]["values"]["lrp"] for values in (before[2], after[2])]

@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from transformers.activations import ACT2FN
 
-from attnflow import capture, encode, saliency
+from attnflow import UnsupportedArchitectureError, capture, encode, load_checkpoint, saliency
 from attnflow.methods.saliency import relevance
+from attnflow.methods.saliency.report import report
 from attnflow.runtime import activations
 from attnflow.runtime.capture import model_inputs
 from tests import reference
-from tests.checkpoints import ARCHITECTURES, PAIR
+from tests.checkpoints import ARCHITECTURES, PAIR, make_checkpoint
 
 
 def propagate(function, *inputs, rule="constant", start=None):
@@ -44,6 +45,8 @@ def test_a_network_worked_out_by_hand():
     8 / 4 of each: 4, 2 and bias 2. The second is 4 - 1 = 3: -4 and 1. So the tokens get 0 and 3, the biases 5.
     """
     first, last = torch.nn.Linear(2, 3).double(), torch.nn.Linear(3, 1).double()
+    for layer in (first, last):
+        layer.requires_grad_(False)  # as every loaded model is: what requires a gradient depends on the text
     with torch.no_grad():
         first.weight.copy_(torch.tensor([[1.0, -1], [2, 1], [1, 4]]))
         first.bias.copy_(torch.tensor([1.0, 0, 0]))
@@ -117,6 +120,224 @@ def test_attention_that_depends_on_the_text(rng):
     x, start = rng.normal(size=5), rng.normal(size=5)
     (given,), _, _ = propagate(lambda t: F.softmax(t, dim=-1), x, rule="bilinear", start=start)
     np.testing.assert_allclose(given, reference.lrp_softmax(x, start), rtol=1e-8)
+
+
+FUSED = (
+    lambda c, x, y: torch.baddbmm(c[None], x[None], y[None])[0],
+    lambda c, x, y: c[None].baddbmm(batch1=x[None], batch2=y[None])[0],  # as Bloom writes it
+    lambda c, x, y: torch.addbmm(c, x[None], y[None]),
+    lambda c, x, y: torch.addmm(c, mat1=x, mat2=y),
+    lambda c, x, y: torch.einsum("ij,jk->ik", x, y) + c,
+    lambda c, x, y: torch.einsum("ij,jk->ik", [x, y]) + c,
+)
+
+
+@pytest.mark.parametrize("function", FUSED)
+def test_a_product_with_something_added_is_halved_all_the_same(rng, function):
+    """The weights' share of `c + a v` is that of `a v`: `R_ji = sum_p a_ji v_ip / 2 (R / o)_jp`."""
+    a, v, c, start = rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), rng.normal(size=(3, 2)), rng.normal(size=(3, 2))
+    output = a @ v + c
+    expected = reference.lrp_matmul(a, v, start / output * (a @ v))
+    constant = torch.from_numpy(c)
+    given, bias, value = propagate(lambda x, y: function(constant, x, y), a, v, start=start)
+    np.testing.assert_allclose(value, output)
+    for one, other in zip(given, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8)
+    assert bias == 0, "what is added to scores is not a bias of the model"
+    to_c = propagate(function, c, a, v, start=start)[0][0]
+    np.testing.assert_allclose(to_c, c / output * start, rtol=1e-8)
+    weight = torch.from_numpy(v)
+    (given,), share, _ = propagate(lambda x: function(constant, x, weight), a, start=start)
+    rows = [reference.lrp_linear(a[j], v.T, c[j], start[j]) for j in range(3)]
+    np.testing.assert_allclose(given, rows, rtol=1e-8)
+    assert share == pytest.approx(0 if "einsum" in function.__code__.co_names else start.sum() - np.sum(rows))
+
+
+def test_what_a_bias_joins_depends_on_the_text_no_more_than_before(rng):
+    """DeBERTa maps its constant positions with a bias; the product with a query is the query's alone."""
+    x, positions, start = rng.normal(size=(3, 4)), rng.normal(size=(5, 4)), rng.normal(size=(3, 5))
+    w, b = torch.from_numpy(rng.normal(size=(4, 4))), torch.from_numpy(rng.normal(size=4))
+    for made in (
+        lambda p: F.linear(p, w, b),
+        lambda p: torch.addmm(b, p, w.T),
+        lambda p: F.layer_norm(p, (4,), w[0], b),
+    ):
+        key = made(torch.from_numpy(positions))
+        (given,), _, _ = propagate(lambda q, made=made: q @ made(torch.from_numpy(positions)).T, x, start=start)
+        expected = [reference.lrp_linear(x[i], key.numpy(), np.zeros(5), start[i]) for i in range(3)]
+        np.testing.assert_allclose(given, expected, rtol=1e-8)
+
+
+def in_place(change):
+    """A function that changes a copy of its first input in place, also through a view, and returns the copy."""
+
+    def function(x, *others):
+        copy = x * 1.0
+        change(copy.view(-1), *others)
+        return copy
+
+    return function
+
+
+IN_PLACE = {
+    "mul_": (lambda a, b: a.mul_(b), torch.mul),
+    "imul": (lambda a, b: a.__imul__(b), torch.mul),
+    "div_": (lambda a, b: a.div_(b), torch.div),
+    "itruediv": (lambda a, b: a.__itruediv__(b), torch.div),
+    "add_": (lambda a, b: a.add_(b), torch.add),
+    "isub": (lambda a, b: a.__isub__(b), torch.sub),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_a_change_in_place_is_the_operation_itself(rng, name):
+    change, beside = IN_PLACE[name]
+    a, b, start = rng.normal(size=(3, 5))
+    constant = torch.from_numpy(b)
+    for found, expected in (
+        (propagate(in_place(change), a, b, start=start), propagate(beside, a, b, start=start)),
+        (
+            propagate(in_place(lambda x: change(x, constant)), a, start=start),
+            propagate(lambda x: beside(x, constant), a, start=start),
+        ),
+    ):
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-12)
+        np.testing.assert_allclose(found[2], expected[2])
+
+
+WRITTEN_OUT = {
+    "gelu": (lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5)), F.gelu),
+    "gelu, other order": (lambda x: (torch.erf(x.div(2**0.5)) + 1).mul(x.float().double()) / 2, None),
+    "gelu by tanh": (
+        lambda x: 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * torch.pow(x, 3.0)))),
+        lambda x: F.gelu(x, approximate="tanh"),
+    ),
+    "quick gelu": (lambda x: x * torch.sigmoid(1.702 * x), None),
+    "mish": (lambda x: x * torch.tanh(F.softplus(x)), F.mish),
+    "squared relu": (lambda x: torch.square(F.relu(x)), None),
+    "squared relu as a product": (lambda x: F.relu(x) * F.relu(x), None),
+    "softsign": (lambda x: x / (1 + torch.sqrt(x * x)), F.softsign),
+    "soft cap": (lambda x: 5 * torch.tanh(x / 5), None),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+def test_an_activation_that_is_written_out_is_one_step(rng, name):
+    function, known = WRITTEN_OUT[name]
+    x, start = rng.normal(size=(2, 6)).astype(np.float32).astype(float)
+    value = function(torch.from_numpy(x)).numpy()
+    if known:
+        np.testing.assert_allclose(value, known(torch.from_numpy(x)), rtol=1e-5)
+    start = np.where(value == 0, 0, start)
+    leaf = torch.tensor(x, requires_grad=True)
+    with relevance.rules("bilinear"):
+        output = function(leaf)
+    seed = torch.where(output == 0, 0, torch.from_numpy(start) / output.detach())
+    (gradient,) = torch.autograd.grad(output, leaf, seed)
+    np.testing.assert_allclose(output.detach(), value, rtol=1e-12)
+    np.testing.assert_allclose((leaf * gradient).detach(), start, rtol=1e-5, atol=1e-12)
+
+
+def test_a_tensor_that_was_changed_is_not_taken_for_what_it_was_made_of(rng):
+    x, y = rng.normal(size=(2, 4))
+
+    def function(x, y):
+        gate = torch.sigmoid(x)
+        gate.copy_(y)  # now it is another factor
+        return x * gate
+
+    (to_x, to_y), _, value = propagate(function, x, y)
+    np.testing.assert_allclose((to_x, to_y), (value / 2, value / 2))
+
+
+class Doubled(torch.autograd.Function):
+    """An operation whose gradient is its author's own."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+WITHOUT_RULE = {
+    "torch.Tensor.exp": lambda x: x.exp(),
+    "torch.exp": torch.exp,
+    "torch.Tensor.abs": lambda x: x.abs(),
+    "torch.nn.functional.log_softmax": lambda x: F.log_softmax(x, -1),
+    "torch.nn.functional.gumbel_softmax": lambda x: F.gumbel_softmax(x, dim=-1),
+    "torch.nn.functional.scaled_dot_product_attention": lambda x: F.scaled_dot_product_attention(x, x, x),
+    "torch.nn.functional.normalize": lambda x: F.normalize(x),
+    "torch.nn.functional.glu": lambda x: F.glu(x),
+    "torch.nn.functional.bilinear": lambda x: F.bilinear(x, x, torch.ones(1, 4, 4).double()),
+    "torch.Tensor.amax": lambda x: x.amax(-1),
+    "torch.maximum": lambda x: torch.maximum(x, torch.zeros(())),
+    "torch.topk": lambda x: torch.topk(x, 2),
+    "torch.cumprod": lambda x: torch.cumprod(x, 0),
+    "torch.addcmul": lambda x: torch.addcmul(x, x, x),
+    "torch.Tensor.var": lambda x: x.var(),
+    "torch.linalg.vector_norm": lambda x: torch.linalg.vector_norm(x),
+    "torch.Tensor.__rtruediv__": lambda x: 1 / x,
+    "torch.div by what depends": lambda x: torch.div(torch.ones(()), x),
+    "torch.Tensor.relu_": lambda x: (x * 1).relu_(),
+    "torch.nn.functional.relu in place": lambda x: F.relu(x * 1, inplace=True),
+    "torch.Tensor.baddbmm_": lambda x: (x * 1)[None].baddbmm_(x[None], x[None]),
+    "an exponent that depends": lambda x: torch.pow(2.0, x),
+    "aten.erf": torch.ops.aten.erf,
+    "torch.clamp of two tensors": lambda x: torch.clamp(x, min=x / 2),
+    "of more than two": lambda x: torch.einsum("ij,jk,kl->il", x, x, x),
+    "weights of its own for each text": lambda x: F.linear(x, x),
+    "the function Doubled": Doubled.apply,
+}
+
+
+@pytest.mark.parametrize("operation", WITHOUT_RULE)
+def test_an_operation_without_a_rule_is_refused_by_name(rng, operation):
+    function = WITHOUT_RULE[operation]
+    x = torch.tensor(rng.normal(size=(4, 4)), requires_grad=True)
+
+    def run():
+        with relevance.rules("bilinear", "LabModel (lab/model)") as rules:
+            rules.check(function(x * 1.5) * 1)
+
+    with pytest.raises(UnsupportedArchitectureError) as refused:
+        run()
+    for part in ("LabModel (lab/model)", operation, "choose another method"):
+        assert part in str(refused.value)
+    with relevance.rules("bilinear"):
+        function(x.detach() * 1.5)  # what does not depend on the text may be anything
+
+
+class Exotic(torch.nn.Module):
+    def forward(self, x):
+        return x.exp()
+
+
+def test_a_model_without_a_rule_is_refused_and_left_as_it_was(checkpoints):
+    model = copy.deepcopy(checkpoints["bert"].model)
+    for layer in model.bert.encoder.layer:
+        layer.intermediate.intermediate_act_fn = Exotic()
+    checkpoint = replace(checkpoints["bert"], model=model, name="lab/exotic")
+    encoding = encode(checkpoint, *PAIR)
+    before = saliency(checkpoint, encoding, target="yes", method="input_gradient").values
+    for method in ("lrp", "attn_lrp"):
+        with pytest.raises(UnsupportedArchitectureError, match=r"BertForSequenceClassification \(lab/exotic\).*exp"):
+            saliency(checkpoint, encoding, target="yes", method=method)
+    np.testing.assert_array_equal(saliency(checkpoint, encoding, target="yes", method="input_gradient").values, before)
+    found = report(checkpoint, encoding, target="yes")
+    assert found.refused == ("LRP (attention fixed)", "AttnLRP") and len(found.answers) == 7
+    assert found.verdict.endswith("No rule for this model: LRP (attention fixed), AttnLRP.")
+
+
+def test_models_that_share_an_activation_load_one_after_the_other(tmp_path):
+    """The first GPT takes its activation from a list of transformers, so all its models have the same one."""
+    found = [
+        load_checkpoint(make_checkpoint(tmp_path / str(seed), "openai-gpt", seed=seed)).model.base_model.h[0].mlp.act
+        for seed in (0, 1)
+    ]
+    assert type(found[0]) is type(found[1])
 
 
 def test_attention_as_a_constant_hands_all_to_the_values(rng):

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 from attnflow import CheckpointError, UnsupportedArchitectureError, load_checkpoint, progress
 from attnflow.checkpoints.hub_search import Listing, look_up, search_models
-from attnflow.service import cases
+from attnflow.service.workspace import workspace
 from attnflow.web import events
 from tests.checkpoints import edited_config
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_loaded_is_told_at_once(found, hub, folders, tmp_path):
     with pytest.raises(CheckpointError, match="no public checkpoint"):
         look_up("search/findable-private")
     assert look_up("search/findable-private", token="hf_owner").repo_id == "search/findable-private"
-    assert cases.look_up("demo/finetuned") is None
+    assert workspace.look_up("demo/finetuned") is None
 
 
 def test_the_page_says_it_under_the_box(found):

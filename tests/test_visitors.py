@@ -15,12 +15,15 @@ from gradio.context import LocalContext
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from attnflow.cache import BoundedCache
 from attnflow.errors import CheckpointError, SelectionError, TooManyRequestsError, UnsupportedArchitectureError
-from attnflow.service import cases, visitors
+from attnflow.service import visitors
+from attnflow.service.registry import Analysis
 from attnflow.service.visitors import RateLimit, Visitor
+from attnflow.service.workspace import workspace
 from attnflow.web import events, signin
 from attnflow.web.page import build
-from attnflow.web.shared import runs_of
+from attnflow.web.shared import cases_of
 from tests.checkpoints import PAIR
 from tests.conftest import SERVER_TOKEN, forget_models
 
@@ -53,6 +56,11 @@ def asked_by():
     LocalContext.request.set(before)
 
 
+def forget_cases(monkeypatch):
+    """Run every case anew."""
+    monkeypatch.setattr(workspace, "_cases", BoundedCache(10**8, lambda case: case.trace.nbytes))
+
+
 def analyse(model, before=None):
     return events.analysed(before, model, "", "demo/finetuned", "", *PAIR, 0, 0, *SETTINGS)
 
@@ -77,9 +85,9 @@ def test_a_signed_in_visitor_analyses_his_private_model_and_no_one_else_does(pri
 def test_what_is_shown_is_run_again_with_the_token_of_its_visitor(private, asked_by, monkeypatch):
     asked_by("hf_owner")
     shown = analyse(private)[2]
-    monkeypatch.setattr(cases, "_runs", type(cases._runs)(10**8, lambda run: run.trace.nbytes))
+    forget_cases(monkeypatch)
     assert events.pruned(shown, [(0, 0)], [], 0, 0, *SETTINGS)[0].a.pruned == {(0, 0)}
-    monkeypatch.setattr(cases, "_runs", type(cases._runs)(10**8, lambda run: run.trace.nbytes))
+    forget_cases(monkeypatch)
     forget_models(monkeypatch)
     asked_by(None)
     with pytest.raises(gr.Error, match="no public checkpoint"):
@@ -89,7 +97,7 @@ def test_what_is_shown_is_run_again_with_the_token_of_its_visitor(private, asked
 def test_a_token_is_kept_nowhere(private, asked_by):
     asked_by("hf_owner")
     shown = analyse(private)[2]
-    kept = [shown, *cases._runs._values, runs_of(shown)[0].card, Visitor("x", "hf_owner")]
+    kept = [shown, *workspace._cases._values, cases_of(shown)[0].card, Visitor("x", "hf_owner")]
     assert not any("hf_owner" in repr(value) for value in kept)
     assert visitors.own_token() is None
 
@@ -281,19 +289,19 @@ def test_who_asks_too_often_is_told_and_others_are_served(monkeypatch, url):
 def test_the_library_is_not_limited(monkeypatch):
     monkeypatch.setattr(visitors, "_rate", RateLimit(1))
     for _ in range(3):
-        cases.run("demo/finetuned", *PAIR)
+        workspace.case("demo/finetuned", *PAIR)
     with pytest.raises(CheckpointError, match="no public"):
-        cases.run("lab/none-at-all", *PAIR)
-    assert SERVER_TOKEN not in json.dumps([str(key) for key in cases._runs._values])
+        workspace.case("lab/none-at-all", *PAIR)
+    assert SERVER_TOKEN not in json.dumps([str(key) for key in workspace._cases._values])
 
 
 def test_an_analysis_that_does_not_follow_an_architecture_is_one_sentence():
-    run = cases.run("demo/finetuned", *PAIR)
+    run = workspace.case("demo/finetuned", *PAIR)
 
-    def failing(checkpoint, encoding):
+    def failing(case):
         raise RuntimeError("shapes\nin /somewhere/secret/file.py")
 
     with pytest.raises(
         UnsupportedArchitectureError, match=r"cannot follow how BertFor\w+ computes \(RuntimeError: shapes\)"
     ):
-        cases.analysis(run, "failing", failing)
+        run.ask(Analysis("failing", "Fails.", failing, work=lambda case: 1.0))

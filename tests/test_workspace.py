@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from attnflow import CheckpointError, SelectionError, capture, encode
+from attnflow import CheckpointError, SelectionError, capture, encode, load_checkpoint
 from attnflow.cache import BoundedCache
 from attnflow.errors import GoneError, TooLongError, UnsupportedArchitectureError
 from attnflow.methods.saliency.methods import METHODS
@@ -184,6 +185,15 @@ def test_what_takes_too_long_is_ended_with_a_sentence_and_leaves_nothing(case):
     assert 0 < len(calls) < 100_000 and len(workspace._results) == 0
     assert all(value.equal(before[name]) for name, value in case.checkpoint.model.state_dict().items())
     workspace.get(passes(calls, 1), case)
+
+
+def test_a_long_download_takes_nothing_of_the_time_of_a_request(monkeypatch):
+    def slowly(ref):
+        time.sleep(0.6)
+        return load_checkpoint(ref)
+
+    monkeypatch.setattr("attnflow.service.workspace.open_checkpoint", slowly)
+    assert make(most_seconds=0.5).case("demo/finetuned", "Anna met Paul.").n_tokens == 6
 
 
 @pytest.mark.parametrize(

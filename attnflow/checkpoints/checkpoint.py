@@ -25,6 +25,7 @@ from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, repository_files
 from attnflow.checkpoints.architectures import architecture, encoders, refusal
+from attnflow.checkpoints.compat import supports_attention_interface
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.model_files import check_parameters, read_model
@@ -231,7 +232,7 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
     elif not (known.watched or known.encoder_alone or known.interface):
         model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
         model_class = model_class[0] if isinstance(model_class, tuple) else model_class
-        if model_class is None or not getattr(model_class, "_supports_attention_backend", False):
+        if not supports_attention_interface(model_class):
             reason = f"the attention of {kind} cannot be recorded through transformers' attention interface"
     if reason:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: {reason}. Choose another checkpoint.")

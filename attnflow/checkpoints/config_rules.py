@@ -198,6 +198,8 @@ def _check_value(told: str, key: str, value: Any) -> None:
     what, bound = _bound(key)
     if key in _LAYER_COUNTS and (value is False or (isinstance(value, int | float) and value < 1)):
         raise _RefusedError(f"its config.json asks for {shown(value)} layers; from 1 to {bound} can be analysed")
+    if key in _LAYER_COUNTS and (value is True or (isinstance(value, float) and not value.is_integer())):
+        raise _RefusedError(f"its config.json gives {told} as {shown(value)}, no whole number")
     for item in _everything(value):
         if isinstance(item, list | dict) and len(item) > longest:
             what = "labels" if label else "entries"

@@ -1,4 +1,4 @@
-"""What sits on top of a Transformer: the task head that a file holds or claims."""
+"""What a checkpoint was trained to do: the kind of its task head, and the classes it tells apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
-
 _KIND_BY_SUFFIX: dict[str, HeadKind] = {
     "ForSequenceClassification": "sequence-classification",
     "ForMaskedLM": "masked-lm",

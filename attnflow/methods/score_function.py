@@ -21,6 +21,7 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.methods.objective import reads_one_position
 from attnflow.methods.saliency import relevance
+from attnflow.methods.saliency.operations import Propagation
 from attnflow.methods.target import Target, choose_target
 from attnflow.records.trace import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.runtime import attention_hook, layers
@@ -204,9 +205,13 @@ class Question:
 
         Returns:
             Relevance `[T]`, the relevance that biases took, and the score.
+
+        Raises:
+            UnsupportedArchitectureError: If there is no rule for one of the model's operations.
         """
-        with relevance.rules(attention_rule) as rules:
-            leaf, scores, gradient, bias = self._backward(None, rules.bias_scale)
+        model = f"{self.checkpoint.architecture} ({self.checkpoint.name})"
+        with relevance.rules(attention_rule, model) as rules:
+            leaf, scores, gradient, bias = self._backward(None, rules)
         return np.einsum("td,td->t", leaf[0], gradient[0], dtype=np.float64), bias, float(scores[0])
 
     def dependence_of_root(self, probes: int) -> NDArray[np.float64]:
@@ -224,7 +229,7 @@ class Question:
         return _array(gradient.double().square().sum(-1).mean(0).sqrt())
 
     def _backward(
-        self, hidden: torch.Tensor | None, bias_scale: torch.Tensor | None = None
+        self, hidden: torch.Tensor | None, rules: Propagation | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32], float]:
         leaves: list[torch.Tensor] = []
 
@@ -234,7 +239,10 @@ class Question:
 
         with torch.enable_grad():
             scores = self._scored(self._logits(enter, 1 if hidden is None else len(hidden)))
-            wanted = [leaves[0]] if bias_scale is None else [leaves[0], bias_scale]
+            wanted = leaves[:1]
+            if rules is not None:
+                rules.check(scores)
+                wanted.append(rules.bias_scale)
             gradient, *rest = torch.autograd.grad(scores.sum(), wanted, allow_unused=True)
         bias = float(rest[0]) if rest and rest[0] is not None else 0.0
         return _array(leaves[0]), _array(scores.double()), _array(gradient), bias

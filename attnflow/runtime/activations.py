@@ -12,12 +12,12 @@ from contextvars import ContextVar
 
 import torch
 from torch import nn
-from transformers.models.bloom.modeling_bloom import BloomGelu
 
+from attnflow.runtime.compat import BloomGelu
 from attnflow.runtime.specialise import specialise
 
-Treatment = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Given what enters an activation and what leaves it, without a gradient, returns what leaves it instead."""
+Treatment = Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor], torch.Tensor]
+"""Given an activation and what enters it, returns what leaves it."""
 
 _treatment: ContextVar[Treatment | None] = ContextVar("attnflow_activations", default=None)
 
@@ -39,9 +39,7 @@ class _Activation:
         treatment = _treatment.get()
         if treatment is None or not input.requires_grad:
             return super().forward(input)
-        with torch.no_grad():
-            value = super().forward(input)
-        return treatment(input, value)
+        return treatment(super().forward, input)
 
 
 def install(model: nn.Module) -> None:

@@ -8,8 +8,7 @@ No hook is set and no module is changed, and two threads that run one model at o
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,10 +17,10 @@ from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
 
 from attnflow import progress
 from attnflow.checkpoints.architectures import ATTENTION
+from attnflow.runtime.compat import eager_attention, eager_mask
 
 NAME = ATTENTION
 """The `attn_implementation` under which the function is registered."""
@@ -122,11 +121,8 @@ def skip_layer() -> None:
         recording.layer += 1
 
 
-@cache
-def eager_function(module_class: type[torch.nn.Module]) -> Callable[..., Any] | None:
-    """The eager attention function that an attention module would fall back to, or None if it has none."""
-    forward = inspect.unwrap(module_class.forward)
-    return getattr(forward, "__globals__", {}).get("eager_attention_forward")
+eager_function = cache(eager_attention)
+"""The eager attention function that an attention module would fall back to, or None if it has none."""
 
 
 def attention_forward(

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from attnflow.runtime import attention_hook
+from attnflow.runtime.compat import hidden_state_class
 from attnflow.runtime.specialise import specialise
 
 Enter = Callable[[int, torch.Tensor], torch.Tensor]
@@ -86,9 +87,8 @@ def find_layers(model: nn.Module, n_layers: int) -> list[nn.Module]:
     as the model has layers. Empty if there is no such list.
     """
     for module in model.modules():
-        recorded = (getattr(module, "_can_record_outputs", None) or {}).get("hidden_states")
-        layer_class = getattr(recorded, "target_class", recorded)
-        if isinstance(layer_class, type):
+        layer_class = hidden_state_class(module)
+        if layer_class is not None:
             return [layer for layer in module.modules() if isinstance(layer, layer_class)]
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == n_layers]
     return list(lists[0]) if lists else []

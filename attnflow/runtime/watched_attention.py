@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from transformers.models.bloom.modeling_bloom import BloomGelu, bloom_gelu_forward
 
 from attnflow import progress
 from attnflow.runtime import attention_hook
+from attnflow.runtime.compat import BloomGelu, bloom_gelu_forward
 from attnflow.runtime.specialise import specialise
 
 

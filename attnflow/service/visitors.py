@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -90,6 +90,44 @@ def own_token() -> str | None:
     return served.visitor.token if served and served.visitor else None
 
 
+class AtOnce:
+    """So many calls of each visitor at the same time, those that wait included.
+
+    Args:
+        most: Calls that are taken.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self, name: str | None) -> Iterator[None]:
+        """Take a call while this context lasts; of nobody in particular as many as come.
+
+        Raises:
+            TooManyRequestsError: If the visitor has so many already.
+        """
+        if name is None:
+            yield
+            return
+        with self._lock:
+            if self._taken[name] >= self._most:
+                raise TooManyRequestsError(
+                    f"{self._most} calls of yours wait or run already, which is the most of one visitor; let one of "
+                    "them end first."
+                )
+            self._taken[name] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[name] -= 1
+                if not self._taken[name]:
+                    del self._taken[name]
+
+
 class RateLimit:
     """So many requests of each visitor in any minute.
 
@@ -142,6 +180,8 @@ class RateLimit:
         return granted
 
 
+calls = AtOnce(limits.CALLS_OF_ONE)
+"""Calls of endpoints."""
 _rate = RateLimit(limits.REQUESTS_PER_MINUTE)
 
 

@@ -73,8 +73,8 @@ class Workspace:
             AttnflowError: With one sentence for whatever is wrong with the input or the checkpoint.
         """
         visitors.admit()
+        checkpoint = open_checkpoint(ref)  # which may take long, if it has to be downloaded first
         with self._time():
-            checkpoint = open_checkpoint(ref)
             # Reached only by who may read the checkpoint: loading has just asked the Hub.
             return self._run(checkpoint, encode_bounded(checkpoint, text_a, text_b), pruned)
 
@@ -84,8 +84,9 @@ class Workspace:
         if frozenset(map(tuple, pruned)) == case.pruned:
             return case
         visitors.admit()
+        checkpoint = case.checkpoint
         with self._time():
-            return self._run(case.checkpoint, case.encoding, pruned)
+            return self._run(checkpoint, case.encoding, pruned)
 
     def recall(self, key: tuple[object, ...]) -> Case | None:
         """A case from memory, without asking the Hub again; only for keys that never left the server."""

@@ -19,13 +19,13 @@ from attnflow.errors import AttnflowError, SelectionError
 from attnflow.progress import reporting
 from attnflow.records.head_names import head_key, head_name, head_names, is_head_key
 from attnflow.records.trace import Head
-from attnflow.service import cases
-from attnflow.service.cases import ModelCard, Run
+from attnflow.service.case import Case, ModelCard
 from attnflow.service.visitors import serving
+from attnflow.service.workspace import workspace
 from attnflow.views.payloads import Prediction
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import Example, load_examples
-from attnflow.web.shared import Shown, layer_choices, runs_of, told
+from attnflow.web.shared import Shown, cases_of, layer_choices, told
 from attnflow.web.signin import current_visitor
 from attnflow.web.tabs import flow
 from attnflow.web.tabs.flow import DECISION, UNITS, Settings
@@ -56,14 +56,14 @@ def analysed(
 ) -> tuple[Any, ...]:  # fmt: skip
     """Run both models and fill the page."""
     refs = [_ref(model_a, revision_a), _ref(model_b, revision_b)]
-    runs = []
+    cases = []
     for number, ref in enumerate(refs):
         side = "AB"[number]
         progress((number, 3), desc=f"{side}: loading and running")
         with reporting(lambda what, share, side=side, at=number: progress((at + share) / 3, desc=f"{side}: {what}")):
-            runs.append(cases.run(ref, text_a, text_b))
+            cases.append(workspace.case(ref, text_a, text_b))
     progress((2, 3), desc="Drawing")
-    return "", _story(refs, text_a, text_b), *shown(before, *runs, layer, head, *settings)
+    return "", _story(refs, text_a, text_b), *shown(before, *cases, layer, head, *settings)
 
 
 @told
@@ -71,8 +71,8 @@ def pruned(
     before: Shown | None, pruned_a: list[Head], pruned_b: list[Head], layer: int, head: int, *settings: Any
 ) -> tuple[Any, ...]:
     """Switch heads off, and only these, in both models: everything on the page follows."""
-    runs = [cases.rerun(run, heads) for run, heads in zip(runs_of(before), (pruned_a, pruned_b), strict=True)]
-    return shown(before, *runs, layer, head, *settings)
+    cases = [workspace.without(case, heads) for case, heads in zip(cases_of(before), (pruned_a, pruned_b), strict=True)]
+    return shown(before, *cases, layer, head, *settings)
 
 
 def pruning(find: Callable[..., tuple[list[Head], list[Head]]]) -> Callable[..., tuple[Any, ...]]:
@@ -99,8 +99,8 @@ def restored_heads(before: Shown | None, *rest: Any) -> tuple[Any, ...]:
     return pruned(before, [], [], *rest)
 
 
-def shown(before: Shown | None, a: Run, b: Run, layer: int, head: int, *settings: Any) -> tuple[Any, ...]:
-    """What two runs make of the page: values of `page.filled`."""
+def shown(before: Shown | None, a: Case, b: Case, layer: int, head: int, *settings: Any) -> tuple[Any, ...]:
+    """What two cases make of the page: values of `page.filled`."""
     layers, heads = layer_choices(a, b), max(a.card.n_heads, b.card.n_heads)
     layer, head = min(layer or 0, len(layers) - 1), min(head or 0, heads - 1)
     choices = [(head_name(at), head_key(at)) for at in product(range(len(layers)), range(heads))]
@@ -113,7 +113,7 @@ def shown(before: Shown | None, a: Run, b: Run, layer: int, head: int, *settings
     except SelectionError:
         chosen = chosen._replace(root=DECISION, heads=[])
         drawn = flow.drawn(a, b, chosen)
-    off = [len(run.trace.pruned) for run in (a, b)]
+    off = [len(case.trace.pruned) for case in (a, b)]
     named = " ".join(filter(None, [_named_heads("A", a), _named_heads("B", b)]))
     return (
         now,
@@ -127,8 +127,8 @@ def shown(before: Shown | None, a: Run, b: Run, layer: int, head: int, *settings
     )
 
 
-def _named_heads(side: str, run: Run) -> str:
-    heads = sorted(run.trace.pruned)
+def _named_heads(side: str, case: Case) -> str:
+    heads = sorted(case.trace.pruned)
     listed = head_names(heads[:12])
     more = f" and {len(heads) - 12} more" if len(heads) > 12 else ""
     return f"{side}: {listed}{more}." if heads else ""
@@ -159,8 +159,8 @@ def example(examples: list[Example], index: int) -> tuple[str, str, str, str, st
     return chosen.model_a, "", chosen.model_b, "", chosen.text_a, chosen.text_b
 
 
-def _prediction(run: Run) -> Prediction:
-    card = run.card
+def _prediction(case: Case) -> Prediction:
+    card = case.card
     facts = [
         card.architecture + (" (encoder alone)" if card.encoder_alone else ""),
         f"{card.n_layers} layers x {card.n_heads} heads",
@@ -170,11 +170,11 @@ def _prediction(run: Run) -> Prediction:
         f"commit {card.sha[:7]}",
     ]
     notes = [answers.prediction_note(card)]
-    if run.trace.pruned:
-        notes.append(f"With {len(run.trace.pruned)} of {card.n_layers * card.n_heads} heads switched off.")
-    note = answers.run_note(run, *notes)
+    if case.trace.pruned:
+        notes.append(f"With {len(case.trace.pruned)} of {card.n_layers * card.n_heads} heads switched off.")
+    note = answers.case_note(case, *notes)
     shown = " · ".join(filter(None, facts))
-    return {"name": card.ref, "facts": shown, "classes": answers.prediction(run), "note": note}
+    return {"name": card.ref, "facts": shown, "classes": answers.prediction(case), "note": note}
 
 
 def _head_named(card: ModelCard) -> str:
@@ -199,7 +199,7 @@ def described(recent: Any, model: str, revision: str) -> Any:
     """Say under the box what the Hub tells of the chosen model, or why it cannot be loaded."""
     try:
         with serving(current_visitor()):
-            listing = cases.look_up(_ref(model, revision))
+            listing = workspace.look_up(_ref(model, revision))
         info = " · ".join(listing.facts) if listing else MODEL_INFO
     except AttnflowError as error:
         info = str(error)

@@ -18,6 +18,7 @@ from attnflow.service.visitors import RateLimit
 from attnflow.web import assets, bodies, origins, surface
 from attnflow.web.addresses import visitor_address
 from attnflow.web.bodies import RefusedError
+from attnflow.web.presence import presence
 from attnflow.web.waiting import MARK, ForgottenError, WaitingAnswers
 
 HEADER_BYTES = 16_000
@@ -115,7 +116,7 @@ class Gateway:
         event = names.get("event")
         if event is not None and not self._knows(event):
             raise RefusedError(404, "There is no such call, or its answer was not collected in time; ask again.")
-        with self._listening(visitor, event or session):
+        with self._listening(visitor, event or session), presence.listening(event or session or ""):
             await self._app(_unpacked(scope), receive, self._filling(send))
 
     def _checked_origin(self, scope: Scope, headers: Headers) -> bool:

@@ -28,7 +28,9 @@ _MOST_NOTED = 10_000
 FORGOTTEN_AFTER = 60.0
 """Seconds that an answer waits for its visitor."""
 MOST_UNREAD = 64
-"""Pages and programs whose answers may wait at the same time."""
+"""Pages and programs whose answers may wait at the same time, beside those that have only just come."""
+JUST_COME = 6.0
+"""Seconds in which an answer is not forgotten for another: its program is about to ask for it."""
 _CLOSED_FOR = 3600.0
 """Seconds after which the state of a closed page is gone."""
 
@@ -125,7 +127,7 @@ class Sessions(StateHolder):
         self._forget(next(kept for kept in self.session_data if self._visitors[kept] == visitor))
 
     def _forget(self, session_id: str) -> None:
-        for kept in (self.session_data, self._visitors, self._used):
+        for kept in (self.session_data, self._visitors, self._used, self._running):
             kept.pop(session_id, None)
 
     def delete_all_expired_state(self) -> None:
@@ -171,7 +173,11 @@ class Mailboxes:
                 self._idle_since.pop(session, None)
             elif now - self._idle_since.setdefault(session, now) >= FORGOTTEN_AFTER:
                 self._forget(session)
-        unread = [session for session in self._idle_since if session in boxes and not boxes[session].empty()]
+        unread = [
+            session
+            for session, since in self._idle_since.items()
+            if since <= now - JUST_COME and session in boxes and not boxes[session].empty()
+        ]
         for session in unread[: max(0, len(unread) - MOST_UNREAD)]:
             self._forget(session)
 

@@ -68,6 +68,7 @@ def options() -> dict[str, Any]:
         "footer_links": ["api", "settings"],
         "mcp_server": importlib.util.find_spec("mcp") is not None,
         "run_history": False,
+        "max_threads": 40 + limits.QUEUE,  # those whose turn it is not wait in threads
         "enable_monitoring": False,
         "ssr_mode": False,
         "app_kwargs": {"lifespan": guarded, "openapi_url": None, "exception_handlers": HANDLERS},

@@ -97,7 +97,7 @@ def build() -> gr.Blocks:
             module.wire(parts[module], page)
         _wire(demo, page, controls, results, parts[flow], parts[heads], examples)
         for function in ENDPOINTS:
-            gr.api(function, concurrency_id="model", concurrency_limit=2)
+            gr.api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
 
 

@@ -14,9 +14,9 @@ from gradio.components import Component
 from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
-from attnflow.service import cases
-from attnflow.service.cases import Run
+from attnflow.service.case import Case
 from attnflow.service.visitors import serving
+from attnflow.service.workspace import workspace
 from attnflow.web.answering import one_sentence
 from attnflow.web.panels import SentenceView
 from attnflow.web.signin import current_visitor
@@ -32,8 +32,8 @@ CLICK: dict[str, Any] = {
 }
 # What answers while a visitor types, and has no error to tell.
 TYPING: dict[str, Any] = {**CLICK, "queue": False, "concurrency_limit": "default"}
-# What runs a model, perhaps for long.
-MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2, "api_visibility": "private"}
+# What runs a model, perhaps for long; whose turn it is the workspace says (`service.places`).
+MODEL: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private"}
 
 FAILED = "That did not work"
 """What the page shows above a sentence that tells of a failure."""
@@ -46,7 +46,7 @@ class Side:
     ref: str
     """With the very commit, unless it is bundled."""
     key: tuple[object, ...]
-    """Under which its run is kept."""
+    """Under which its case is kept."""
     pruned: frozenset[Head] = frozenset()
 
 
@@ -60,9 +60,9 @@ class Shown:
     text_b: str
 
     @classmethod
-    def of(cls, a: Run, b: Run) -> Shown:
-        """What is shown of two runs of one pair."""
-        sides = [Side(cases.pinned(run.card), run.key, run.trace.pruned) for run in (a, b)]
+    def of(cls, a: Case, b: Case) -> Shown:
+        """What is shown of two cases of one pair."""
+        sides = [Side(case.card.pinned, case.key, case.trace.pruned) for case in (a, b)]
         return cls(*sides, a.encoding.text_a, a.encoding.text_b or "")
 
     @property
@@ -70,16 +70,16 @@ class Shown:
         """Both models and both sentences, whatever is switched off."""
         return self.a.ref, self.b.ref, self.text_a, self.text_b
 
-    def runs(self) -> tuple[Run, Run]:
-        """Both runs, from memory if they are still there."""
+    def cases(self) -> tuple[Case, Case]:
+        """Both cases, from memory if they are still there."""
         return self._run(self.a), self._run(self.b)
 
-    def _run(self, side: Side) -> Run:
-        return cases.recall(side.key) or cases.run(side.ref, self.text_a, self.text_b, side.pruned)
+    def _run(self, side: Side) -> Case:
+        return workspace.recall(side.key) or workspace.case(side.ref, self.text_a, self.text_b, side.pruned)
 
 
-def runs_of(shown: Shown | None) -> tuple[Run, Run]:
-    """Both runs that are shown.
+def cases_of(shown: Shown | None) -> tuple[Case, Case]:
+    """Both cases that are shown.
 
     Raises:
         SelectionError: If nothing has been analysed.
@@ -88,7 +88,7 @@ def runs_of(shown: Shown | None) -> tuple[Run, Run]:
         raise SelectionError(
             "Nothing has been analysed yet, or so long ago that the server has forgotten it; press Analyse."
         )
-    return shown.runs()
+    return shown.cases()
 
 
 def told(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,7 +99,7 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
         def guarded_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
             steps, over = function(*args, **kwargs), object()
             while True:
-                with one_sentence(FAILED), serving(current_visitor()):  # anew: each step runs in a context of its own
+                with one_sentence(FAILED), serving(current_visitor()):  # anew: each step cases in a context of its own
                     values = next(steps, over)
                 if values is over:
                     return
@@ -115,23 +115,23 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-def missing_layers(run: Run, runs: Sequence[Run]) -> int:
+def missing_layers(case: Case, cases: Sequence[Case]) -> int:
     """How many layers fewer a model has than the deeper one: by so many its layers are off on the page."""
-    return max(one.card.n_layers for one in runs) - run.card.n_layers
+    return max(one.card.n_layers for one in cases) - case.card.n_layers
 
 
-def layer_choices(a: Run, b: Run) -> list[tuple[str, int]]:
+def layer_choices(a: Case, b: Case) -> list[tuple[str, int]]:
     """Layers by the deeper model; the other one is aligned with it at the root."""
     most = max(a.card.n_layers, b.card.n_layers)
     names = []
     for layer in range(most):
-        own = [layer - missing_layers(run, (a, b)) for run in (a, b)]
+        own = [layer - missing_layers(case, (a, b)) for case in (a, b)]
         both = " · ".join(f"{name} L{index + 1}" for name, index in zip("AB", own, strict=True) if index >= 0)
         names.append((f"L{layer + 1}" if own[0] == own[1] else both, layer))
     return names
 
 
-def heads_of(a: Run, b: Run, layer: int, head: int) -> tuple[Head | None, Head | None]:
+def heads_of(a: Case, b: Case, layer: int, head: int) -> tuple[Head | None, Head | None]:
     """The head of each model that is meant by a layer and head of the page; None for a model that has no such head.
 
     Raises:
@@ -140,8 +140,8 @@ def heads_of(a: Run, b: Run, layer: int, head: int) -> tuple[Head | None, Head |
     most = max(a.card.n_layers, b.card.n_layers)
     if not 0 <= layer < most or not 0 <= head < max(a.card.n_heads, b.card.n_heads):
         raise SelectionError(f"There is no head {head_name((layer, head))} on this page; choose one from the list.")
-    own = [(layer - missing_layers(run, (a, b)), head) for run in (a, b)]
-    found = [at if at[0] >= 0 and head < run.card.n_heads else None for at, run in zip(own, (a, b), strict=True)]
+    own = [(layer - missing_layers(case, (a, b)), head) for case in (a, b)]
+    found = [at if at[0] >= 0 and head < case.card.n_heads else None for at, case in zip(own, (a, b), strict=True)]
     return found[0], found[1]
 
 
@@ -178,7 +178,7 @@ class Page:
             function: Called with `Shown` and the values of the inputs; returns or yields values of the outputs.
             inputs: Components of the page.
             outputs: Components of the tab.
-            **options: How the event runs; as a click if empty.
+            **options: How the event cases; as a click if empty.
         """
         handler = told(function)
         if inspect.isgeneratorfunction(handler):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import gradio as gr
@@ -17,6 +18,8 @@ from starlette.datastructures import Headers
 
 from attnflow.service.visitors import Visitor
 from attnflow.web.addresses import visitor_address
+from attnflow.web.presence import presence
+from attnflow.web.waiting import MARK
 
 
 def offered() -> bool:
@@ -37,9 +40,17 @@ def current_visitor(token: gr.OAuthToken | None = None) -> Visitor | None:
     (signed_in,), *_ = special_args(_takes_token, [], request)
     if signed_in is not None:
         # Not the token itself: this name is kept for a minute, the token only while the request is answered.
-        return Visitor("token " + hashlib.sha256(signed_in.token.encode()).hexdigest()[:16], signed_in.token)
+        name = "token " + hashlib.sha256(signed_in.token.encode()).hexdigest()[:16]
+        return Visitor(name, signed_in.token, _left(request))
     # A token that was only sent may be made up, so it gives nobody a name, and with it more requests.
-    return Visitor(_address(request), token.token if token is not None else None)
+    return Visitor(_address(request), token.token if token is not None else None, _left(request))
+
+
+def _left(request: gr.Request) -> Callable[[], bool]:
+    """Tells whether the visitor went away; of a request that came past the gateway nobody can know."""
+    behind = getattr(request, "request", None)
+    known = behind is not None and MARK in behind.scope and request.session_hash
+    return presence.watch(str(request.session_hash)) if known else lambda: False
 
 
 def _takes_token(token: gr.OAuthToken | None) -> None:

@@ -16,7 +16,7 @@ from attnflow.checkpoints.checkpoint import ASSETS
 from attnflow.methods.heads.sweeps import Sweep, single_removals
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import model_inputs
-from attnflow.service import cases
+from attnflow.service.workspace import workspace
 from tests.bench.capture import side_by_side
 
 LONG = (
@@ -95,10 +95,10 @@ def _taylor(
 def _prune_click(pair: dict[str, str]) -> Iterator[tuple[str, str]]:
     """What a click that prunes a head has to compute: both models anew."""
     times = []
-    before = [cases.run(ref, pair["text_a"], pair["text_b"]) for ref in ("demo/pretrained", "demo/finetuned")]
+    before = [workspace.case(ref, pair["text_a"], pair["text_b"]) for ref in ("demo/pretrained", "demo/finetuned")]
     for head in range(4):
         start = time.perf_counter()
         for run in before:
-            cases.rerun(run, [(1, head), (2, head)])
+            workspace.without(run, [(1, head), (2, head)])
         times.append(time.perf_counter() - start)
     yield "bundled pair: both models without some heads", f"{1000 * np.median(times):.0f} ms"

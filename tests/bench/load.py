@@ -253,6 +253,7 @@ def _measure(
             "HF_HOME": f"{top}/huggingface",
             "HF_TOKEN": "hf_server_secret",
             "ATTNFLOW_REQUESTS_PER_MINUTE": "1000000",
+            "ATTNFLOW_CALLS_OF_ONE": "1000",
             "ATTNFLOW_CALLS_PER_MINUTE": "1000000",
             **settings,
         }

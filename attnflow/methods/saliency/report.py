@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.errors import SelectionError
+from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.methods.saliency.agreement import agreement
 from attnflow.methods.saliency.erasure import measure
 from attnflow.methods.saliency.explain import answer
 from attnflow.methods.saliency.methods import METHODS
-from attnflow.methods.saliency.results import Report
+from attnflow.methods.saliency.results import Report, Saliency
 from attnflow.methods.score_function import ask
 from attnflow.records.trace import Encoding, Head
 
@@ -51,7 +51,14 @@ def report(
     usable = [
         method for method in METHODS.values() if method.name in asked and (question.target or not method.about_target)
     ]
-    answers = tuple(answer(question, method) for method in usable)
+    given: list[Saliency] = []
+    refused: list[str] = []
+    for method in usable:
+        try:
+            given.append(answer(question, method))
+        except UnsupportedArchitectureError:
+            refused.append(method.title)
+    answers = tuple(given)
     return Report(
         answers=answers,
         faithfulness=measure(question, {one.method.name: one.values for one in answers}) if question.target else None,
@@ -60,4 +67,5 @@ def report(
         against=question.against.name if question.against else None,
         missing=missing,
         left_out=tuple(method.title for method in METHODS.values() if method.name not in asked),
+        refused=tuple(refused),
     )

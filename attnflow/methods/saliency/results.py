@@ -102,6 +102,8 @@ class Report:
     """Why there is no score to explain, so that only methods that need none answered."""
     left_out: tuple[str, ...] = ()
     """Titles of methods that were not asked for."""
+    refused: tuple[str, ...] = ()
+    """Titles of the methods that have no rule for one of the model's operations, and so do not answer."""
 
     @property
     def nbytes(self) -> int:
@@ -111,6 +113,11 @@ class Report:
     @property
     def verdict(self) -> str:
         """One line: which explanation stands up best on this input, and which does not beat random."""
+        refused = f" No rule for this model: {', '.join(self.refused)}." if self.refused else ""
+        return self._measured + refused
+
+    @property
+    def _measured(self) -> str:
         if self.faithfulness is None:
             return "There is no prediction whose change would tell which explanation to trust."
         measured = self.faithfulness

@@ -101,7 +101,7 @@ def _important(case: Case, method: Method) -> ImportanceView:
     accumulator.update(checkpoint, [encoding], [case.label], pruned=case.pruned)
     target = choose_target(checkpoint, encoding).name if task else None
     assert accumulator.quantity is not None
-    return ImportanceView(accumulator.result(), method, accumulator.quantity, target, 1, note)
+    return ImportanceView(np.asarray(accumulator.result()), method, accumulator.quantity, target, 1, note)
 
 
 def _curve(case: Case, order: Order, steps: int | None, scale: Scale) -> CurveView:

@@ -12,7 +12,13 @@ from typing import Any
 from attnflow.web.endpoints.attribution import attention_vs_attribution, hidden_token_attribution
 from attnflow.web.endpoints.explanations import compare_saliency, faithfulness, saliency
 from attnflow.web.endpoints.flow import attention_flow, compare_attention_flow
-from attnflow.web.endpoints.heads import head_importance, head_interactions, prune_heads, pruning_curve
+from attnflow.web.endpoints.heads import (
+    head_importance,
+    head_interactions,
+    head_statistic,
+    prune_heads,
+    pruning_curve,
+)
 from attnflow.web.endpoints.runs import attention_map, predict
 
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
@@ -26,6 +32,7 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     faithfulness,
     compare_saliency,
     head_importance,
+    head_statistic,
     prune_heads,
     pruning_curve,
     head_interactions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from attnflow.records.trace import SPECIAL, Tokens
-from attnflow.service import cases
+from attnflow.service.case import Case, ModelCard
 from attnflow.views.rounding import rounded
 
 
@@ -41,7 +41,7 @@ class ClassAnswer(TypedDict):
     probability: float | None
 
 
-def model_answer(card: cases.ModelCard) -> ModelAnswer:
+def model_answer(card: ModelCard) -> ModelAnswer:
     """What tells the checkpoint that answered from every other."""
     return {
         "ref": card.ref,
@@ -65,9 +65,9 @@ def tokens_answer(tokens: Tokens) -> list[TokenAnswer]:
     ]
 
 
-def prediction(run: cases.Run) -> list[ClassAnswer] | None:
+def prediction(case: Case) -> list[ClassAnswer] | None:
     """Score and probability of every class, or None without a trained classification head."""
-    trace = run.trace
+    trace = case.trace
     if trace.scores is None:
         return None
     probabilities = [None] * len(trace.labels) if trace.probabilities is None else trace.probabilities
@@ -77,9 +77,9 @@ def prediction(run: cases.Run) -> list[ClassAnswer] | None:
     ]
 
 
-def run_note(run: cases.Run, *more: str) -> str:
-    """What a reader must know of a run: how its sentences were joined, what is left out of its model."""
-    separator = run.encoding.separator
+def case_note(case: Case, *more: str) -> str:
+    """What a reader must know of a case: how its sentences were joined, what is left out of its model."""
+    separator = case.encoding.separator
     joined = {
         None: "",
         "": "This tokenizer has no format for pairs and nothing to separate sentences with; they follow each other.",
@@ -87,7 +87,7 @@ def run_note(run: cases.Run, *more: str) -> str:
     return " ".join(filter(None, [*more, joined]))
 
 
-def prediction_note(card: cases.ModelCard) -> str:
+def prediction_note(card: ModelCard) -> str:
     """Why there is no prediction, or what its numbers are."""
     if card.encoder_alone:
         return "The encoder alone of an encoder-decoder: it makes embeddings and predicts nothing by itself."
@@ -102,9 +102,9 @@ def prediction_note(card: cases.ModelCard) -> str:
     return ""
 
 
-def pruned_answer(run: cases.Run) -> list[list[int]]:
+def pruned_answer(case: Case) -> list[list[int]]:
     """The heads that were switched off."""
-    return [list(head) for head in sorted(run.trace.pruned)]
+    return [list(head) for head in sorted(case.trace.pruned)]
 
 
 def sentence_number(part: int) -> int | None:

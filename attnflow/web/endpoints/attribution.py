@@ -8,9 +8,9 @@ from typing import Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.service import cases
-from attnflow.stats.agreement import Agreement
-from attnflow.stats.relative_positions import RelativePositions
+from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, Comparison
+from attnflow.service.analyses.common import check_head
+from attnflow.service.workspace import workspace
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer, TokenAnswer
@@ -79,13 +79,13 @@ def hidden_token_attribution(
         probes: Random probes per token to estimate from, such as 16; exact if left out, which can take minutes for
             "input" and is refused where it would take longer.
     """
-    run = cases.run(model, sentence_a, sentence_b)
-    cases.attention_map(run.trace, layer, head)  # refuses a head that is not there
-    found = cases.attribution(run, wrt, probes)
+    case = workspace.case(model, sentence_a, sentence_b)
+    check_head(case.trace, layer, head)  # refuses a head that is not there
+    found = case.ask(CONTRIBUTIONS, wrt=wrt, probes=probes)
     error = found.standard_error
     return {
-        "model": answers.model_answer(run.card),
-        "tokens": answers.tokens_answer(run.trace.tokens),
+        "model": answers.model_answer(case.card),
+        "tokens": answers.tokens_answer(case.trace.tokens),
         "wrt": wrt,
         "layer": layer,
         "head": head,
@@ -94,7 +94,7 @@ def hidden_token_attribution(
         "probes": probes,
         "standard_error": None if error is None else _table(error[layer, head]),
         "relative_error": rounded(found.relative_error),
-        "note": answers.run_note(run, _note(probes)),
+        "note": answers.case_note(case, _note(probes)),
     }
 
 
@@ -114,27 +114,28 @@ def attention_vs_attribution(
         sentence_b: The second sentence; may be empty.
         probes: Random probes per token to estimate the contributions of the input from; exact if null.
     """
-    run = cases.run(model, sentence_a, sentence_b)
-    local, from_input = cases.attribution(run, "previous_layer"), cases.attribution(run, "input", probes)
-    maps = {"attention": run.trace.attention, "previous_layer": local.values, "input": from_input.values}
+    case = workspace.case(model, sentence_a, sentence_b)
+    local = case.ask(AGREEMENT, wrt="previous_layer")
+    from_input = case.ask(AGREEMENT, wrt="input", probes=probes)
+    centres = {
+        "attention": local.attention_centre,
+        "previous_layer": local.contribution_centre,
+        "input": from_input.contribution_centre,
+    }
     return {
-        "model": answers.model_answer(run.card),
-        "tokens": answers.tokens_answer(run.trace.tokens),
-        "previous_layer": _correlations(run, local.values),
-        "input": _correlations(run, from_input.values),
-        "centre_of_mass": {
-            name: [_defined(value) for value in RelativePositions().update(values).result().centre]
-            for name, values in maps.items()
-        },
+        "model": answers.model_answer(case.card),
+        "tokens": answers.tokens_answer(case.trace.tokens),
+        "previous_layer": _correlations(local),
+        "input": _correlations(from_input),
+        "centre_of_mass": {name: [_defined(value) for value in centre] for name, centre in centres.items()},
         "estimated": probes is not None,
         "probes": probes,
         "relative_error": rounded(from_input.relative_error),
-        "note": answers.run_note(run, _note(probes)),
+        "note": answers.case_note(case, _note(probes)),
     }
 
 
-def _correlations(run: cases.Run, contribution: NDArray[np.floating]) -> CorrelationAnswer:
-    found = Agreement().update(run.trace.attention, contribution).result()
+def _correlations(found: Comparison) -> CorrelationAnswer:
     return {
         "pearson": [[_defined(value) for value in layer] for layer in found.pearson],
         "spearman": [[_defined(value) for value in layer] for layer in found.spearman],

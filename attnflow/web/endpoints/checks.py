@@ -12,6 +12,7 @@ from gradio.context import LocalContext
 
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
+from attnflow.service import visitors
 from attnflow.service.visitors import serving
 from attnflow.web import arguments
 from attnflow.web.answering import one_sentence
@@ -38,7 +39,7 @@ def endpoint(function: Callable[P, R]) -> Callable[P, R]:
         token = kwargs.pop("oauth_token", None)
         if len(args) > len(signature.parameters):
             *args, token = args  # type: ignore[assignment]
-        with one_sentence(), serving(current_visitor(token)):
+        with one_sentence(), serving(current_visitor(token)), visitors.calls.one(visitors.name()):
             answer = function(**arguments.bound(function, hints, *args, **kwargs))
             return answers.keep(answer) if _through_the_gateway() else answer  # type: ignore[return-value]
 

@@ -6,23 +6,20 @@ from typing import TypedDict
 
 import numpy as np
 
-from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.methods.saliency.agreement import on_common_units, shares
 from attnflow.methods.saliency.erasure import WAYS
-from attnflow.methods.saliency.explain import Saliency
-from attnflow.methods.saliency.explain import saliency as explain
-from attnflow.methods.saliency.report import Report, report
-from attnflow.records.trace import Encoding
-from attnflow.service import cases
-from attnflow.service.cases import Run
+from attnflow.methods.saliency.results import Report, Saliency
+from attnflow.service.analyses.saliency import REPORT, SALIENCY
+from attnflow.service.case import Case
+from attnflow.service.workspace import workspace
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints.answers import (
     ModelAnswer,
     TokenAnswer,
+    case_note,
     model_answer,
     pruned_answer,
-    run_note,
     sentence_number,
     tokens_answer,
 )
@@ -134,8 +131,8 @@ def saliency(
         against: Second class or token, whose score is subtracted; none if empty.
         pruned: Heads to switch off as [layer, head], both counted from 0.
     """
-    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
-    return saliency_answer(run, explained(run, method, target, against))
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    return saliency_answer(case, case.ask(SALIENCY, method=method, target=target, against=against))
 
 
 @endpoint
@@ -151,8 +148,8 @@ def faithfulness(
         target: Class, or for language models a token; what the model predicts if empty.
         pruned: Heads to switch off as [layer, head], both counted from 0.
     """
-    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
-    return faithfulness_answer(run, reported(run, target, need_target=True))
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    return faithfulness_answer(case, reported(case, target))
 
 
 @endpoint
@@ -176,9 +173,9 @@ def compare_saliency(
         target: Class or token that both models have; what the second model predicts if empty.
         against: Second class or token, whose score is subtracted; none if empty.
     """
-    runs = [cases.run(model, sentence_a, sentence_b) for model in (model_a, model_b)]
-    b = explained(runs[1], method, target, against)
-    a = explained(runs[0], method, target or (b.target or ""), against)
+    cases = [workspace.case(model, sentence_a, sentence_b) for model in (model_a, model_b)]
+    b = cases[1].ask(SALIENCY, method=method, target=target, against=against)
+    a = cases[0].ask(SALIENCY, method=method, target=target or (b.target or ""), against=against)
     common = on_common_units([a], [b])
     columns = [column[0] for column in (common.a, common.b, shares(common.a), shares(common.b))]
     return {
@@ -196,50 +193,30 @@ def compare_saliency(
                 common.text, common.sentence, *columns, strict=True
             )
         ],
-        "a": saliency_answer(runs[0], a),
-        "b": saliency_answer(runs[1], b),
+        "a": saliency_answer(cases[0], a),
+        "b": saliency_answer(cases[1], b),
         "note": "A share is a value over the sum of the magnitudes of all values of its model, so shares compare "
         "although the scores of two models have no common unit.",
     }
 
 
-def explained(run: Run, method: str, target: str, against: str) -> Saliency:
-    """What one method says of a run, computed once."""
-
-    def compute(checkpoint: Checkpoint, encoding: Encoding) -> Saliency:
-        return explain(
-            checkpoint,
-            encoding,
-            target=target or None,
-            method=method,
-            against=against or None,
-            pruned=run.trace.pruned,
-        )
-
-    return cases.analysis(run, ("saliency", method, target, against), compute)
-
-
-def reported(run: Run, target: str = "", against: str = "", *, need_target: bool = False) -> Report:
-    """What all methods say of a run and how faithful they are, computed once.
+def reported(case: Case, target: str = "", against: str = "") -> Report:
+    """What all methods say of a case and how faithful they are, where there is a prediction.
 
     Raises:
-        SelectionError: If a target is needed and there is none.
+        SelectionError: If there is none.
     """
-
-    def compute(checkpoint: Checkpoint, encoding: Encoding) -> Report:
-        return report(checkpoint, encoding, target=target or None, against=against or None, pruned=run.trace.pruned)
-
-    found = cases.analysis(run, ("report", target, against), compute)
-    if need_target and found.faithfulness is None:
+    found = case.ask(REPORT, target=target, against=against)
+    if found.faithfulness is None:
         raise SelectionError(found.missing)
     return found
 
 
-def saliency_answer(run: Run, found: Saliency) -> SaliencyAnswer:
+def saliency_answer(case: Case, found: Saliency) -> SaliencyAnswer:
     """One explanation as plain JSON."""
     method = found.method
     return {
-        "model": model_answer(run.card),
+        "model": model_answer(case.card),
         "tokens": tokens_answer(found.tokens),
         "method": {
             "name": method.name,
@@ -251,13 +228,13 @@ def saliency_answer(run: Run, found: Saliency) -> SaliencyAnswer:
         },
         "target": found.target,
         "against": found.against,
-        "pruned": pruned_answer(run),
+        "pruned": pruned_answer(case),
         "values": [rounded(value) for value in found.values],
         "total": None if found.total is None else rounded(found.total),
         "bias_share": rounded(found.bias_share),
         "residual": None if found.residual is None else rounded(found.residual),
         "notes": {name: value if isinstance(value, str) else rounded(value) for name, value in found.notes.items()},
-        "note": run_note(run, sum_note(found)),
+        "note": case_note(case, sum_note(found)),
     }
 
 
@@ -271,18 +248,18 @@ def sum_note(found: Saliency) -> str:
     return f"{parts}; {abs(found.residual or 0.0):.2g} is missing."
 
 
-def faithfulness_answer(run: Run, found: Report) -> FaithfulnessAnswer:
+def faithfulness_answer(case: Case, found: Report) -> FaithfulnessAnswer:
     """How faithful all explanations are, as plain JSON."""
     measured = found.faithfulness
     assert measured is not None and found.target is not None
     return {
-        "model": model_answer(run.card),
+        "model": model_answer(case.card),
         "target": found.target,
         "unit": measured.unit,
         "whole": rounded(measured.whole),
         "baseline": measured.baseline,
         "fractions": list(measured.fractions),
-        "pruned": pruned_answer(run),
+        "pruned": pruned_answer(case),
         "methods": [
             {
                 "method": name,
@@ -296,8 +273,15 @@ def faithfulness_answer(run: Run, found: Report) -> FaithfulnessAnswer:
         "random_merit": [rounded(value) for value in measured.random_merit],
         "agreement": [[_number(value) for value in row] for row in found.agreement],
         "verdict": found.verdict,
-        "note": run_note(run, _MERIT),
+        "note": case_note(case, _MERIT, left_out_note(found)),
     }
+
+
+def left_out_note(found: Report) -> str:
+    """Which methods were not asked, because all would be too much for one request."""
+    if not found.left_out:
+        return ""
+    return f"Left out, as they would take too long for this text and checkpoint: {', '.join(found.left_out)}."
 
 
 def _by_way(values: np.ndarray) -> dict[str, list[float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnflow.service import cases
+from attnflow.service.workspace import workspace
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.web.endpoints.checks import checked_heads, endpoint
 from attnflow.web.endpoints.graphs import CompareAnswer, FlowAnswer, comparison_answer, flow_answer
@@ -31,9 +31,9 @@ def attention_flow(
         root: Position of the token to start from, counted from 0; the one that the task reads if left out.
         heads: Heads that may carry edges as [layer, head]; all if left out.
     """
-    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     allowed = None if heads is None else checked_heads("heads", heads)
-    return flow_answer(run, flow(run.trace, tau, alpha, root=root, heads=allowed), alpha)
+    return flow_answer(case, flow(case.trace, tau, alpha, root=root, heads=allowed), alpha)
 
 
 @endpoint
@@ -62,6 +62,6 @@ def compare_attention_flow(
         root: Number of the unit to start from, counted from 0; what each task reads if left out.
         heads: Heads that may carry edges as [layer, head], by the layers of the deeper model; all if left out.
     """
-    a, b = (cases.run(model, sentence_a, sentence_b) for model in (model_a, model_b))
+    a, b = (workspace.case(model, sentence_a, sentence_b) for model in (model_a, model_b))
     allowed = None if heads is None else checked_heads("heads", heads)
     return comparison_answer(a, b, compare_flows(a.trace, b.trace, tau, alpha, root=root, heads=allowed), alpha)

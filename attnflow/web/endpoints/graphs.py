@@ -7,15 +7,15 @@ from typing import TypedDict
 
 import numpy as np
 
-from attnflow.service.cases import Run
+from attnflow.service.case import Case
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints.answers import (
     ModelAnswer,
     TokenAnswer,
+    case_note,
     model_answer,
     pruned_answer,
-    run_note,
     sentence_number,
     tokens_answer,
 )
@@ -69,7 +69,7 @@ class CompareAnswer(TypedDict):
     note: str
 
 
-def comparison_answer(a: Run, b: Run, flows: FlowPair, alpha: float) -> CompareAnswer:
+def comparison_answer(a: Case, b: Case, flows: FlowPair, alpha: float) -> CompareAnswer:
     """Both graphs and what they share."""
     pairing = flows.pairing
     rings_a, rings_b = _unit_rings(flows.a, pairing.in_a), _unit_rings(flows.b, pairing.in_b)
@@ -109,7 +109,7 @@ def _unit_rings(one: Flow, place: np.ndarray) -> list[frozenset[int]]:
     ]
 
 
-def flow_answer(run: Run, one: Flow, alpha: float) -> FlowAnswer:
+def flow_answer(case: Case, one: Flow, alpha: float) -> FlowAnswer:
     """The attention graph and influence of one model."""
     graph = one.graph
     edges: list[EdgeAnswer] = []
@@ -127,17 +127,17 @@ def flow_answer(run: Run, one: Flow, alpha: float) -> FlowAnswer:
             }
         )
     return {
-        "model": model_answer(run.card),
+        "model": model_answer(case.card),
         "tokens": tokens_answer(one.trace.tokens),
         "unit": one.trace.tokens.unit,
         "root": graph.root,
         "tau": graph.tau,
         "alpha": float(alpha),
-        "pruned": pruned_answer(run),
+        "pruned": pruned_answer(case),
         "rings": [np.flatnonzero(ring).tolist() for ring in graph.rings],
         "edges": edges,
         "influence": [[rounded(value) for value in layer] for layer in one.influence],
-        "note": run_note(run, end_note(graph.ends_at, graph.tau)),
+        "note": case_note(case, end_note(graph.ends_at, graph.tau)),
     }
 
 

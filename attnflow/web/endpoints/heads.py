@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
 from attnflow.errors import SelectionError
-from attnflow.service import cases, head_cases
+from attnflow.service.analyses.heads import CURVE, IMPORTANCE, INTERACTIONS, root_shift
+from attnflow.service.analyses.statistics import HEAD_TABLES
+from attnflow.service.workspace import workspace
 from attnflow.stats.flow import flow
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
@@ -26,6 +28,18 @@ class ImportanceAnswer(TypedDict):
     quantity: str
     target: str | None
     importance: list[list[float]]
+    note: str
+
+
+class HeadStatisticAnswer(TypedDict):
+    """One number for each head, of one text or over many."""
+
+    model: ModelAnswer
+    statistic: str
+    over: str
+    n: int
+    values: list[list[float]]
+    pruned: list[list[int]]
     note: str
 
 
@@ -109,15 +123,50 @@ def head_importance(model: str, sentence_a: str, sentence_b: str = "", method: s
             nothing of the text is measured by "ablation", of the embedding that a task would read; `method`, `quantity`
             and `note` say so.
     """
-    run = cases.run(model, sentence_a, sentence_b)
-    view = head_cases.importance_of_pair(run, method)
+    case = workspace.case(model, sentence_a, sentence_b)
+    view = case.ask(IMPORTANCE, method=method)
     return {
-        "model": answers.model_answer(run.card),
+        "model": answers.model_answer(case.card),
         "method": view.method,
         "quantity": view.quantity,
         "target": view.target,
         "importance": _table(view.values),
-        "note": answers.run_note(run, view.note),
+        "note": answers.case_note(case, view.note),
+    }
+
+
+@endpoint
+def head_statistic(
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    statistic: str = "entropy",
+    over: Literal["text", "bundled"] = "text",
+    pruned: list[list[int]] | None = None,
+) -> HeadStatisticAnswer:
+    """Return one number for each head, as [layer][head]: how widely it spreads its attention.
+
+    Args:
+        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
+        sentence_a: The first sentence.
+        sentence_b: The second sentence; may be empty.
+        statistic: "entropy" (in nats, mean over the tokens of a text).
+        over: "text" for these sentences, "bundled" for the mean over 64 pairs that come with attnflow.
+        pruned: Heads to switch off as [layer, head], both counted from 0.
+    """
+    if statistic not in HEAD_TABLES:
+        raise SelectionError(f"There is no statistic {statistic[:60]!r}; choose {', '.join(HEAD_TABLES)}.")
+    table = HEAD_TABLES[statistic]
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    found = case.ask(table.over_texts if over == "bundled" else table.of_text)
+    return {
+        "model": answers.model_answer(case.card),
+        "statistic": statistic,
+        "over": over,
+        "n": found.n,
+        "values": [[rounded(value) for value in layer] for layer in table.table(found)],
+        "pruned": answers.pruned_answer(case),
+        "note": answers.case_note(case, table.says),
     }
 
 
@@ -136,9 +185,9 @@ def prune_heads(
         sentence_b: The second sentence; may be empty.
         pruned: Heads to switch off as [layer, head], both counted from 0.
     """
-    after = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
-    before = cases.rerun(after, [])
-    old, new = (answers.prediction(run) for run in (before, after))
+    after = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    before = workspace.without(after, [])
+    old, new = (answers.prediction(case) for case in (before, after))
     change: list[ChangeAnswer] | None = None
     if old is not None and new is not None:
         change = [
@@ -151,7 +200,7 @@ def prune_heads(
             }
             for one, other in zip(old, new, strict=True)
         ]
-    influence = [flow(run.trace, TAU, ALPHA).influence[0] for run in (before, after)]
+    influence = [flow(case.trace, TAU, ALPHA).influence[0] for case in (before, after)]
     rows = zip(after.trace.tokens.text, *(values.tolist() for values in influence), strict=True)
     return {
         "model": answers.model_answer(after.card),
@@ -160,7 +209,7 @@ def prune_heads(
         "before": old,
         "after": new,
         "change": change,
-        "root_shift": rounded(head_cases.root_shift(before, after)),
+        "root_shift": rounded(root_shift(before, after)),
         "influence": [
             {"token": index, "text": text, "before": rounded(was), "after": rounded(now)}
             for index, (text, was, now) in enumerate(rows)
@@ -168,7 +217,7 @@ def prune_heads(
         ],
         "tau": TAU,
         "alpha": ALPHA,
-        "note": answers.run_note(after, answers.prediction_note(after.card)),
+        "note": answers.case_note(after, answers.prediction_note(after.card)),
     }
 
 
@@ -186,14 +235,10 @@ def pruning_curve(
             that costs least on top of what is gone) or "random".
         steps: Points after the first, with as many heads between them; at most 64, and 16 if left out.
     """
-    run = cases.run(model, sentence_a, sentence_b)
-    size = run.card.n_layers * run.card.n_heads
-    points = min(16, size) if steps is None else steps
-    if not 1 <= points <= min(64, size):
-        raise SelectionError(f"steps is {points}; give a whole number from 1 to {min(64, size)}.")
-    view = head_cases.curves(run, order, points)
+    case = workspace.case(model, sentence_a, sentence_b)
+    view = case.ask(CURVE, order=order, steps=steps)
     return {
-        "model": answers.model_answer(run.card),
+        "model": answers.model_answer(case.card),
         "order": view.chosen.order,
         "heads": [list(head) for head in view.chosen.heads[0]],
         "removed": view.chosen.removed.tolist(),
@@ -204,7 +249,7 @@ def pruning_curve(
             "mean": [rounded(value) for value in view.random.score.mean(0)],
             "spread": [rounded(value) for value in view.random.score.std(0, ddof=1)],
         },
-        "note": answers.run_note(run, view.note),
+        "note": answers.case_note(case, view.note),
     }
 
 
@@ -224,18 +269,18 @@ def head_interactions(
         layer: Layer of the head, counted from 0.
         head: Head, counted from 0.
     """
-    run = cases.run(model, sentence_a, sentence_b)
+    case = workspace.case(model, sentence_a, sentence_b)
     at = (layer, head)
-    view = head_cases.interactions(run, at)
+    view = case.ask(INTERACTIONS, layer=at[0], head=at[1])
     return {
-        "model": answers.model_answer(run.card),
+        "model": answers.model_answer(case.card),
         "layer": at[0],
         "head": at[1],
         "quantity": view.quantity,
         "single": _table(view.found.single),
         "pair": _table(view.found.pair),
         "interaction": _table(view.found.interaction),
-        "note": answers.run_note(run, view.note),
+        "note": answers.case_note(case, view.note),
     }
 
 

@@ -1,10 +1,11 @@
-"""Endpoints that tell what one run of a checkpoint gave: its prediction and its attention."""
+"""Endpoints that tell what a run of a checkpoint gave: its prediction and its attention."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
-from attnflow.service import cases
+from attnflow.service.analyses.common import check_head
+from attnflow.service.workspace import workspace
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ClassAnswer, ModelAnswer, TokenAnswer
@@ -46,13 +47,13 @@ def predict(model: str, sentence_a: str, sentence_b: str = "", pruned: list[list
         sentence_b: The second sentence; may be empty.
         pruned: Heads to switch off as [layer, head], both counted from 0.
     """
-    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     return {
-        "model": answers.model_answer(run.card),
-        "tokens": answers.tokens_answer(run.trace.tokens),
-        "pruned": answers.pruned_answer(run),
-        "prediction": answers.prediction(run),
-        "note": answers.run_note(run, answers.prediction_note(run.card)),
+        "model": answers.model_answer(case.card),
+        "tokens": answers.tokens_answer(case.trace.tokens),
+        "pruned": answers.pruned_answer(case),
+        "prediction": answers.prediction(case),
+        "note": answers.case_note(case, answers.prediction_note(case.card)),
     }
 
 
@@ -75,15 +76,15 @@ def attention_map(
         head: Head, counted from 0.
         pruned: Heads to switch off as [layer, head], both counted from 0.
     """
-    run = cases.run(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
-    values = cases.attention_map(run.trace, layer, head)
-    off = (layer, head) in run.trace.pruned
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    values = case.trace.attention[check_head(case.trace, layer, head)]
+    off = (layer, head) in case.trace.pruned
     return {
-        "model": answers.model_answer(run.card),
-        "tokens": answers.tokens_answer(run.trace.tokens),
+        "model": answers.model_answer(case.card),
+        "tokens": answers.tokens_answer(case.trace.tokens),
         "layer": layer,
         "head": head,
-        "pruned": answers.pruned_answer(run),
+        "pruned": answers.pruned_answer(case),
         "attention": [[rounded(value) for value in row] for row in values],
-        "note": answers.run_note(run, OFF if off else ""),
+        "note": answers.case_note(case, OFF if off else ""),
     }

@@ -9,22 +9,22 @@ from typing import Any
 
 import gradio as gr
 
+from attnflow import progress
 from attnflow.errors import SupersededError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Attribution, Head
-from attnflow.service import cases
-from attnflow.service.cases import Run
-from attnflow.stats.agreement import Agreement
-from attnflow.stats.relative_positions import RelativePositions
+from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, PROBES, Comparison, affordable_probes
+from attnflow.service.analyses.common import check_head
+from attnflow.service.case import Case
+from attnflow.service.workspace import workspace
 from attnflow.views import agreement
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES, Side
 from attnflow.web.endpoints.checks import checked_head, whole_number
 from attnflow.web.panels import AttentionMap, Chart
-from attnflow.web.shared import CLICK, MODEL, Page, Shown, heads_of, missing_layers, runs_of, told
+from attnflow.web.shared import CLICK, MODEL, Page, Shown, cases_of, heads_of, missing_layers, told
 
 TITLE = "Attribution"
-PROBES = 16
 ESTIMATE, EXACT = "Estimate", "Exact"
 HOW_TO_READ = (
     "What a head **attends to** tells where it looks; its **contributions** tell how much its output would change with "
@@ -43,12 +43,12 @@ class Newest:
     def __init__(self) -> None:
         self.number = 0
 
-    def take(self) -> Callable[[float], None]:
+    def take(self) -> Callable[[], None]:
         """Become the newest; returns what to call now and then: it raises `SupersededError` once this is so no more."""
         self.number += 1
         mine = self.number
 
-        def check(_: float = 0) -> None:
+        def check() -> None:
             if self.number != mine:
                 raise SupersededError("Something newer was asked for.")
 
@@ -63,11 +63,18 @@ class Reached:
     probes: tuple[int | None, int | None]
     """Of each model; None for exact."""
 
-    def attributions(self) -> list[tuple[Run, Attribution, Attribution]]:
-        """For each model its run and the contributions of the previous layer and of the input."""
+    def attributions(self) -> list[tuple[Case, Attribution, Attribution]]:
+        """For each model its case and the contributions of the previous layer and of the input."""
         return [
-            (run, cases.attribution(run, "previous_layer"), cases.attribution(run, "input", probes))
-            for run, probes in zip(self.shown.runs(), self.probes, strict=True)
+            (case, case.ask(CONTRIBUTIONS, wrt="previous_layer"), case.ask(CONTRIBUTIONS, probes=probes))
+            for case, probes in zip(self.shown.cases(), self.probes, strict=True)
+        ]
+
+    def comparisons(self) -> list[tuple[Case, Comparison, Comparison]]:
+        """For each model its case, and attention beside each of the two."""
+        return [
+            (case, case.ask(AGREEMENT, wrt="previous_layer"), case.ask(AGREEMENT, probes=probes))
+            for case, probes in zip(self.shown.cases(), self.probes, strict=True)
         ]
 
 
@@ -143,17 +150,17 @@ def computed(shown: Shown, method: str, newest: Newest) -> Iterator[Any]:
     """Contributions of both models, sharper and sharper, with what they are told to be."""
     check = newest.take()
     try:
-        for run in shown.runs():
+        for case in shown.cases():
             check()
-            cases.attribution(run, "previous_layer")
+            case.ask(CONTRIBUTIONS, wrt="previous_layer")
         yield from _exact(shown, check) if method == EXACT else _estimated(shown, check)
     except SupersededError:
         yield gr.skip(), gr.skip()
 
 
-def _estimated(shown: Shown, check: Callable[[float], None]) -> Iterator[Any]:
-    runs = shown.runs()
-    steps = [cases.attribution_steps(run, PROBES) for run in runs]
+def _estimated(shown: Shown, check: Callable[[], None]) -> Iterator[Any]:
+    cases = shown.cases()
+    steps = [workspace.steps(CONTRIBUTIONS, case, probes=_probes(case)) for case in cases]
     found: list[Attribution | None] = [None, None]
     seconds = [0.0, 0.0]
     while True:
@@ -167,27 +174,33 @@ def _estimated(shown: Shown, check: Callable[[float], None]) -> Iterator[Any]:
                 seconds[index] += time.perf_counter() - start
         if not moved:
             return
-        notes = [_estimate_note(*each) for each in zip("AB", runs, found, seconds, strict=True)]
+        notes = [_estimate_note(*each) for each in zip("AB", cases, found, seconds, strict=True)]
         yield " ".join(notes), Reached(shown, tuple(each.probes for each in found))
 
 
-def _exact(shown: Shown, check: Callable[[float], None]) -> Iterator[Any]:
+def _probes(case: Case) -> int:
+    """As many as the page goes up to, or fewer where that is too much work."""
+    return max(2, min(PROBES, case.card.width, affordable_probes(case, workspace.most_operations)))
+
+
+def _exact(shown: Shown, check: Callable[[], None]) -> Iterator[Any]:
     start = time.perf_counter()
-    for name, run in zip("AB", shown.runs(), strict=True):
+    for name, case in zip("AB", shown.cases(), strict=True):
         yield f"Computing the exact contributions in model {name} …", gr.skip()
-        cases.attribution(run, "input", progress=check)
+        with progress.ending(check):
+            case.ask(CONTRIBUTIONS)
     yield f"Exact ({time.perf_counter() - start:.1f} s).", Reached(shown, (None, None))
 
 
-def _estimate_note(name: str, run: Run, found: Attribution, seconds: float) -> str:
+def _estimate_note(name: str, case: Case, found: Attribution, seconds: float) -> str:
     """How good an estimate is, and what better ones would cost."""
     off = f"off by {found.relative_error:.0%} on average"
     note = f"**{name}**: estimated from {found.probes} random probes per token, {off}"
-    if not cases.exact_is_affordable(run):
+    if workspace.operations(CONTRIBUTIONS, case) > workspace.most_operations:
         return f"{note}; exact values are too much work here."
     if seconds < 0.01:  # from memory
         return f"{note}."
-    return f"{note}; exact values take about {_duration(seconds * run.trace.hidden.shape[-1] / found.probes)}."
+    return f"{note}; exact values take about {_duration(seconds * case.trace.hidden.shape[-1] / found.probes)}."
 
 
 def _duration(seconds: float) -> str:
@@ -199,15 +212,15 @@ def drawn_maps(shown: Shown, reached: Reached | None, layer: int, head: int) -> 
     if reached is None or reached.shown != shown:
         return gr.skip()
     found = reached.attributions()
-    runs = [run for run, _, _ in found]
-    own = heads_of(*runs, whole_number("layer", layer), whole_number("head", head))
+    cases = [case for case, _, _ in found]
+    own = heads_of(*cases, whole_number("layer", layer), whole_number("head", head))
     maps = [
-        None if at is None else (run.trace.attention[at], local.values[at], wrt_input.values[at])
-        for (run, local, wrt_input), at in zip(found, own, strict=True)
+        None if at is None else (case.trace.attention[at], local.values[at], wrt_input.values[at])
+        for (case, local, wrt_input), at in zip(found, own, strict=True)
     ]
     highest = max((float(values.max()) for three in maps if three for values in three), default=1.0)
     figures: list[Any] = []
-    for side, run, at, three, probes in zip(SIDES, runs, own, maps, reached.probes, strict=True):
+    for side, case, at, three, probes in zip(SIDES, cases, own, maps, reached.probes, strict=True):
         if at is None or three is None:
             figures += [None, None, None]
             continue
@@ -220,7 +233,7 @@ def drawn_maps(shown: Shown, reached: Reached | None, layer: int, head: int) -> 
         figures += [
             attention_heatmap(
                 values,
-                run.trace.tokens,
+                case.trace.tokens,
                 title=f"{name} · {kind}",
                 model=side,
                 highest=highest,
@@ -236,10 +249,10 @@ def drawn_charts(shown: Shown, reached: Reached | None, measure: str, layer: int
     """Correlations of every head, and where attention and contribution lie."""
     if reached is None or reached.shown != shown:
         return gr.skip()
-    own = heads_of(*shown.runs(), whole_number("layer", layer), whole_number("head", head))
+    own = heads_of(*shown.cases(), whole_number("layer", layer), whole_number("head", head))
     models = [
         _model(side, at, *found, MEASURES.get(measure, "pearson"))
-        for side, at, found in zip(SIDES, own, reached.attributions(), strict=True)
+        for side, at, found in zip(SIDES, own, reached.comparisons(), strict=True)
     ]
     name = str(measure).split(" ")[0]
     strips = [agreement.strip(models, name, local=local) for local in (True, False)]
@@ -247,24 +260,21 @@ def drawn_charts(shown: Shown, reached: Reached | None, measure: str, layer: int
 
 
 def _model(
-    side: Side, selected: Head | None, run: Run, local: Attribution, wrt_input: Attribution, measure: str
+    side: Side, selected: Head | None, case: Case, local: Comparison, wrt_input: Comparison, measure: str
 ) -> agreement.Model:
-    correlations = [
-        getattr(Agreement().update(run.trace.attention, found.values).result(), measure) for found in (local, wrt_input)
-    ]
-    maps = {"attention": run.trace.attention, "from the input": wrt_input.values}
-    centres = {name: RelativePositions().update(values).result().centre for name, values in maps.items()}
-    return agreement.Model(side, run.card.ref, *correlations, centres, selected)
+    correlations = [getattr(found, measure) for found in (local, wrt_input)]
+    centres = {"attention": local.attention_centre, "from the input": wrt_input.contribution_centre}
+    return agreement.Model(side, case.card.ref, *correlations, centres, selected)
 
 
 @told
 def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
     """A head was clicked in a chart: it is selected everywhere."""
-    runs = runs_of(shown)
+    cases = cases_of(shown)
     custom = getattr(event, "custom", None)
     if not isinstance(custom, list) or len(custom) != 2 or custom[0] not in ("a", "b"):
         return gr.skip()  # a median, not a head
-    run = runs["ab".index(custom[0])]
+    case = cases["ab".index(custom[0])]
     layer, head = checked_head("head", custom[1])
-    cases.attention_map(run.trace, layer, head)  # refuses a head that is not there
-    return layer + missing_layers(run, runs), head
+    check_head(case.trace, layer, head)  # refuses a head that is not there
+    return layer + missing_layers(case, cases), head

@@ -8,19 +8,18 @@ from typing import Any
 import gradio as gr
 
 from attnflow.errors import AttnflowError
-from attnflow.service.cases import Run
+from attnflow.service.analyses.saliency import PREDICTED, REPORT
+from attnflow.service.case import Case
 from attnflow.stats.flow import check_unit
 from attnflow.views.explanations import Side, agreement_matrix, faithfulness_chart, strips
 from attnflow.views.payloads import SIDES
 from attnflow.views.payloads import Side as SideName
-from attnflow.web.endpoints.explanations import reported, sum_note
+from attnflow.web.endpoints.explanations import sum_note
 from attnflow.web.panels import Chart, SaliencyStrips
-from attnflow.web.shared import MODEL, Page, Shown, runs_of
+from attnflow.web.shared import MODEL, Page, Shown, cases_of
 from attnflow.web.tabs.flow import UNITS
 
 TITLE = "Saliency"
-PREDICTED = ""
-"""Value of the choice of a target: what each model predicts."""
 HOW_TO_READ = (
     "What does each word have to do with the prediction? Blue words speak for the class, orange ones against it; grey "
     "is for methods that tell only how much. The methods often disagree: the chart below removes the words that each "
@@ -74,11 +73,11 @@ def wire(parts: Parts, page: Page) -> None:
 
 def drawn(shown: Shown | None, target: str, against: str, unit: str) -> Any:
     """Values of the tab's components."""
-    runs = runs_of(shown)
-    labels = list(dict.fromkeys(label for run in runs for label in run.card.head.labels))
-    lists_all = all(run.card.head.kind.endswith("classification") for run in runs if run.card.head.trained)
+    cases = cases_of(shown)
+    labels = list(dict.fromkeys(label for case in cases for label in case.card.head.labels))
+    lists_all = all(case.card.head.kind.endswith("classification") for case in cases if case.card.head.trained)
     chosen = ["" if lists_all and (one or "") not in labels else (one or "") for one in (target, against)]
-    sides = [_side(side, run, *chosen) for side, run in zip(SIDES, runs, strict=True)]
+    sides = [_side(side, case, *chosen) for side, case in zip(SIDES, cases, strict=True)]
     notes = [{one.method.name: sum_note(one) for one in side.report.answers} if side.report else {} for side in sides]
     updates = [
         gr.update(choices=[(none, PREDICTED), *((label, label) for label in labels)], value=now)
@@ -88,9 +87,9 @@ def drawn(shown: Shown | None, target: str, against: str, unit: str) -> Any:
     return *updates, figure, faithfulness_chart(sides), *(agreement_matrix(side) for side in sides)
 
 
-def _side(side: SideName, run: Run, target: str, against: str) -> Side:
+def _side(side: SideName, case: Case, target: str, against: str) -> Side:
     """One model explained; where it cannot be, the reason stands in its place, and the other one is shown."""
     try:
-        return Side(side, run.card.ref, reported(run, target, against))
+        return Side(side, case.card.ref, case.ask(REPORT, target=target, against=against))
     except AttnflowError as error:
-        return Side(side, run.card.ref, None, str(error))
+        return Side(side, case.card.ref, None, str(error))

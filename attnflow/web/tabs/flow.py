@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from attnflow.records.head_names import head_of
-from attnflow.service.cases import Run
+from attnflow.service.case import Case
 from attnflow.stats.flow import LARGEST_RING, FlowPair, compare_flows, first_tau
 from attnflow.views.payloads import Download
 from attnflow.views.radial import radial
@@ -19,7 +19,7 @@ from attnflow.web import export
 from attnflow.web.endpoints.checks import checked_head
 from attnflow.web.endpoints.graphs import comparison_note
 from attnflow.web.panels import RadialView
-from attnflow.web.shared import CLICK, Page, Shown, heads_of, runs_of, told
+from attnflow.web.shared import CLICK, Page, Shown, cases_of, heads_of, told
 
 TITLE = "Attention flow"
 UNITS = {"Word pieces": "piece", "Words": "word"}
@@ -77,7 +77,7 @@ def wire(parts: Parts, page: Page) -> None:
     parts.rings.export(exported, inputs, parts.rings, **CLICK)
 
 
-def _flows(a: Run, b: Run, settings: Settings) -> FlowPair:
+def _flows(a: Case, b: Case, settings: Settings) -> FlowPair:
     """Flows at the settings; a threshold that is left to the page is chosen for the pair."""
     where: dict[str, Any] = {
         "unit": UNITS.get(settings.unit, "piece"),
@@ -89,7 +89,7 @@ def _flows(a: Run, b: Run, settings: Settings) -> FlowPair:
     return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
 
 
-def drawn(a: Run, b: Run, settings: Settings) -> tuple[Any, ...]:
+def drawn(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     """What the settings change: status, tau, sentence view, radial view, and the tokens to start from."""
     flows = _flows(a, b, settings)
     names, tau = (a.card.ref, b.card.ref), flows.a.graph.tau
@@ -109,27 +109,27 @@ def drawn(a: Run, b: Run, settings: Settings) -> tuple[Any, ...]:
 @told
 def redrawn(shown: Shown | None, *settings: Any) -> Any:
     """The flow with other settings: no model runs."""
-    return drawn(*runs_of(shown), Settings(*settings))
+    return drawn(*cases_of(shown), Settings(*settings))
 
 
 @told
 def rethresholded(shown: Shown | None, *settings: Any) -> Any:
     """A threshold chosen by hand, which ends the automatic choice."""
-    status, _, words, rings, root = drawn(*runs_of(shown), Settings(*settings)._replace(auto=False))
+    status, _, words, rings, root = drawn(*cases_of(shown), Settings(*settings)._replace(auto=False))
     return status, words, rings, root, False  # tau itself is the visitor's, who may have moved it on
 
 
 @told
 def reunited(shown: Shown | None, *settings: Any) -> Any:
     """Words instead of pieces, or back: the tokens are counted anew."""
-    return drawn(*runs_of(shown), Settings(*settings)._replace(root=DECISION))
+    return drawn(*cases_of(shown), Settings(*settings)._replace(root=DECISION))
 
 
 @told
 def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
     """A head was chosen in the radial view, which counts layers as the page does."""
     layer, head = checked_head("head", getattr(event, "head", None))
-    heads_of(*runs_of(shown), layer, head)  # refuses a head that is not there
+    heads_of(*cases_of(shown), layer, head)  # refuses a head that is not there
     return layer, head
 
 
@@ -139,7 +139,7 @@ def exported(
     hide_special: bool, event: gr.EventData,
 ) -> Any:  # fmt: skip
     """The graphs that are shown, with exact numbers, as a file for the visitor's browser."""
-    a, b = runs_of(shown)
+    a, b = cases_of(shown)
     flows = _flows(a, b, Settings(tau, auto, unit, alpha, root, heads, hide_special))
     kind = "csv" if getattr(event, "kind", None) == "csv" else "json"
     text = export.graph_csv(a, b, flows) if kind == "csv" else export.graph_json(a, b, flows, alpha)

@@ -13,8 +13,11 @@ from gradio.components import Component
 
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
-from attnflow.service import cases, head_cases
-from attnflow.service.cases import Run
+from attnflow.service.analyses import statistics
+from attnflow.service.analyses.heads import CURVE, IMPORTANCE, INTERACTIONS, least_important, root_shift
+from attnflow.service.analyses.statistics import HEAD_TABLES, HeadTable
+from attnflow.service.case import Case
+from attnflow.service.workspace import workspace
 from attnflow.stats.flow import flow
 from attnflow.stats.mean_attention import normalise_importance
 from attnflow.views.heads import MatrixSide, head_matrix
@@ -22,18 +25,22 @@ from attnflow.views.payloads import SIDES, Effect, Matrix, Pruned
 from attnflow.views.pruning import curve_chart, effect
 from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_number
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
-from attnflow.web.shared import CLICK, MODEL, Page, Shown, heads_of, missing_layers, runs_of, told
+from attnflow.web.shared import CLICK, MODEL, Page, Shown, cases_of, heads_of, missing_layers, told
 from attnflow.web.tabs import maps
 
 TITLE = "Heads"
-SHOW = {"Importance": "importance", "Attention pattern": "pattern", "Works with the selected head": "interaction"}
+SHOW = {
+    "Importance": "importance",
+    "Attention pattern": "pattern",
+    **{table.title: table.name for table in HEAD_TABLES.values()},
+    "Works with the selected head": "interaction",
+}
 OVER = {"This pair": "pair", "Bundled pairs": "set"}
-IMPORTANCE = {"pair": head_cases.importance_of_pair, "set": head_cases.importance_of_set}
-METHODS = {"Removal": "ablation", "Gradient of a gate": "gate", "Gradient of the weights": "taylor"}
-SCALES = {"All heads": "all", "Each layer": "layer"}
-ORDERS = {**METHODS, "Greedy": "greedy"}
+IMPORTANCES = {"pair": IMPORTANCE, "set": statistics.IMPORTANCE}
+METHODS = dict(IMPORTANCE.parameter("method").choices)
+SCALES = dict(CURVE.parameter("scale").choices)
+ORDERS = dict(CURVE.parameter("order").choices)
 MEASURES = {"probability": "probability of the prediction", "value": "score", "root-shift": "shift of the embedding"}
-_STEPS = 16
 _MOST_UNDONE = 50
 _NOTHING_TO_UNDO = "There is nothing to undo: no head was switched off or on since this pair was analysed."
 INTRO = (
@@ -145,22 +152,24 @@ def chosen(names: dict[str, str], name: str) -> str:
 
 def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, layer: int, head: int) -> Any:
     """The matrix of both models and, where their sizes agree, their difference."""
-    runs = runs_of(shown)
-    own = heads_of(*runs, whole_number("layer", layer), whole_number("head", head))
+    cases = cases_of(shown)
+    own = heads_of(*cases, whole_number("layer", layer), whole_number("head", head))
     mode, source = chosen(SHOW, show), chosen(OVER, over)
     by, among = chosen(METHODS, method), chosen(SCALES, scale)
     if mode == "pattern":
-        return _patterns(runs, own, source)
+        return _patterns(cases, own, source)
     if mode == "interaction":
-        return _interactions(runs, own)
-    views = [IMPORTANCE[source](run, by) for run in runs]
+        return _interactions(cases, own)
+    if mode in HEAD_TABLES:
+        return _table(HEAD_TABLES[mode], cases, own, source)
+    views = [case.ask(IMPORTANCES[source], method=by) for case in cases]
     values = [normalise_importance(view.values, among) for view in views]
     sides = []
-    for side, run, at, view, value in zip(SIDES, runs, own, views, values, strict=True):
+    for side, case, at, view, value in zip(SIDES, cases, own, views, values, strict=True):
         of = f"Loss of “{view.target}”. " if view.target else ""
-        sides.append(MatrixSide(side, run.card.ref, run.trace.pruned, at, of + view.note, value, view.values))
+        sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, of + view.note, value, view.values))
     if values[0].shape == values[1].shape:
-        pruned = runs[0].trace.pruned & runs[1].trace.pruned
+        pruned = cases[0].trace.pruned & cases[1].trace.pruned
         change = values[1] - values[0]
         note = "Purple: it matters more in B; turquoise: more in A."
         if views[0].quantity != views[1].quantity:
@@ -173,14 +182,14 @@ def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, l
     return head_matrix(sides, title=f"Importance of each head, {over.lower()}", note=note, measured="importance")
 
 
-def _patterns(runs: tuple[Run, Run], own: tuple[Head | None, Head | None], source: str) -> Matrix:
+def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
     sides, counts = [], []
-    for side, run, at in zip(SIDES, runs, own, strict=True):
-        view = head_cases.patterns_of_set(run) if source == "set" else None
-        attention = run.trace.attention if view is None else view.values
+    for side, case, at in zip(SIDES, cases, own, strict=True):
+        view = case.ask(statistics.PATTERNS) if source == "set" else None
+        attention = case.trace.attention if view is None else view.values
         counts.append(view.n_examples if view else 1)
         highest = attention.max(axis=(2, 3))
-        sides.append(MatrixSide(side, run.card.ref, run.trace.pruned, at, "", highest, highest, attention))
+        sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, "", highest, highest, attention))
     note = (
         "Each picture is a head: rows attend, columns are attended to, from the first token to the last; the darkest "
         "pixel is its strongest attention."
@@ -190,16 +199,31 @@ def _patterns(runs: tuple[Run, Run], own: tuple[Head | None, Head | None], sourc
     return head_matrix(sides, title="Attention of each head", note=note, measured="strongest attention")
 
 
-def _interactions(runs: tuple[Run, Run], own: tuple[Head | None, Head | None]) -> Matrix:
+def _table(table: HeadTable, cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
+    """A number of each head, from the smallest of both models to the largest, so that they compare."""
+    found = [table.table(case.ask(table.over_texts if source == "set" else table.of_text)) for case in cases]
+    low = min(float(values.min()) for values in found)
+    span = max(float(values.max()) for values in found) - low
+    sides = [
+        MatrixSide(side, case.card.ref, case.pruned, at, "", (values - low) / span if span else values - low, values)
+        for side, case, at, values in zip(SIDES, cases, own, found, strict=True)
+    ]
+    over = f"Mean over {statistics.SET_SIZE} bundled pairs. " if source == "set" else ""
+    note = f"{table.says} {over}The darkest cell is the largest value of both models."
+    title = f"{table.title} of each head, {'bundled pairs' if source == 'set' else 'this pair'}"
+    return head_matrix(sides, title=title, note=note, measured=table.title.lower())
+
+
+def _interactions(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
     sides = []
-    for side, run, at in zip(SIDES, runs, own, strict=True):
+    for side, case, at in zip(SIDES, cases, own, strict=True):
         if at is None:
             continue
-        view = head_cases.interactions(run, at)
+        view = case.ask(INTERACTIONS, layer=at[0], head=at[1])
         found = view.found.interaction
         most = np.abs(found).max()
         sides.append(
-            MatrixSide(side, run.card.ref, run.trace.pruned, at, view.note, found / most if most else found, found)
+            MatrixSide(side, case.card.ref, case.trace.pruned, at, view.note, found / most if most else found, found)
         )
     note = (
         "The change of the loss when a head and the selected one are both removed, less the changes when each is "
@@ -219,25 +243,25 @@ def confirmed(shown: Shown | None) -> Any:
 def effects(shown: Shown | None, tau: float) -> list[Effect]:
     """What the switched-off heads changed."""
     found = []
-    for side, run in zip(SIDES, runs_of(shown), strict=True):
-        whole = cases.rerun(run, [])
-        flows = [flow(one.trace, tau).influence[0] for one in (whole, run)]
-        before, after, unit = whole.trace.probabilities, run.trace.probabilities, "probability"
+    for side, case in zip(SIDES, cases_of(shown), strict=True):
+        whole = workspace.without(case, [])
+        flows = [flow(one.trace, tau).influence[0] for one in (whole, case)]
+        before, after, unit = whole.trace.probabilities, case.trace.probabilities, "probability"
         if before is None:
-            before, after, unit = whole.trace.scores, run.trace.scores, "score"
+            before, after, unit = whole.trace.scores, case.trace.scores, "score"
         none = before is None or after is None
-        classes = [] if none else list(zip(run.trace.labels, before.tolist(), after.tolist(), strict=True))
+        classes = [] if none else list(zip(case.trace.labels, before.tolist(), after.tolist(), strict=True))
         note = "No classification head, so there is no prediction that could change." if none else ""
         found.append(
             effect(
                 side,
-                run.card.ref,
-                run.trace.tokens,
+                case.card.ref,
+                case.trace.tokens,
                 classes=classes,
                 unit=unit,
                 influence=(flows[0], flows[1]),
-                removed=len(run.trace.pruned),
-                shift=head_cases.root_shift(whole, run),
+                removed=len(case.trace.pruned),
+                shift=root_shift(whole, case),
                 note=note,
             )
         )
@@ -248,9 +272,10 @@ def effects(shown: Shown | None, tau: float) -> list[Effect]:
 def curves(shown: Shown | None, order: str, scale: str) -> Any:
     """The pruning curves of both models."""
     charts = []
-    for side, run in zip(SIDES, runs_of(shown), strict=True):
-        size = run.card.n_layers * run.card.n_heads
-        view = head_cases.curves(run, chosen(ORDERS, order), min(_STEPS, size), chosen(SCALES, scale))
+    for side, case in zip(SIDES, cases_of(shown), strict=True):
+        size = case.card.n_layers * case.card.n_heads
+        whole = workspace.without(case, [])
+        view = whole.ask(CURVE, order=chosen(ORDERS, order), scale=chosen(SCALES, scale))
         charts.append(
             curve_chart(
                 view.chosen.fraction,
@@ -259,7 +284,7 @@ def curves(shown: Shown | None, order: str, scale: str) -> Any:
                 side=side,
                 n_heads=size,
                 note=view.note,
-                title=f"{run.card.ref} with fewer and fewer heads",
+                title=f"{case.card.ref} with fewer and fewer heads",
                 order=f"{order}, by layer" if scale == "Each layer" and order in METHODS else order,
                 measure=MEASURES[view.chosen.measure],
             )
@@ -275,11 +300,11 @@ def outdated(shown: Shown | None, drawn_for: Any) -> Any:
 @told
 def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
     """A cell was chosen; the page counts layers by the deeper model."""
-    runs = runs_of(shown)
+    cases = cases_of(shown)
     layer, head = checked_head("head", getattr(event, "head", None))
-    run = runs[0] if getattr(event, "side", None) == "a" else runs[1]
-    layer += missing_layers(run, runs)
-    heads_of(*runs, layer, head)  # refuses a head that is not there
+    case = cases[0] if getattr(event, "side", None) == "a" else cases[1]
+    layer += missing_layers(case, cases)
+    heads_of(*cases, layer, head)  # refuses a head that is not there
     return layer, head
 
 
@@ -292,15 +317,15 @@ def least(
     shown: Shown | None, side: str, count: float, over: str, method: str, scale: str
 ) -> tuple[list[Head], list[Head]]:
     """So many more heads off, of those that matter least on the scale that is shown."""
-    runs, sides = runs_of(shown), chosen({"A": "a", "B": "b", "A and B": "ab"}, side)
-    find = IMPORTANCE[chosen(OVER, over)]
+    cases, sides = cases_of(shown), chosen({"A": "a", "B": "b", "A and B": "ab"}, side)
+    analysis = IMPORTANCES[chosen(OVER, over)]
     pruned = []
-    for name, run in zip(SIDES, runs, strict=True):
-        heads = run.trace.pruned
+    for name, case in zip(SIDES, cases, strict=True):
+        heads = case.trace.pruned
         if name in sides:
-            view = find(run, chosen(METHODS, method))
+            view = case.ask(analysis, method=chosen(METHODS, method))
             values = normalise_importance(view.values, chosen(SCALES, scale))
-            heads = head_cases.least_important(values, run, whole_number("the number of heads", count))
+            heads = least_important(values, case, whole_number("the number of heads", count))
         pruned.append(sorted(heads))
     return pruned[0], pruned[1]
 

@@ -7,12 +7,11 @@ from typing import Any
 import gradio as gr
 
 from attnflow.records.head_names import head_name
-from attnflow.service import cases
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.panels import AttentionMap
-from attnflow.web.shared import Shown, heads_of, runs_of
+from attnflow.web.shared import Shown, cases_of, heads_of
 
 
 def build() -> list[AttentionMap]:
@@ -24,20 +23,20 @@ def build() -> list[AttentionMap]:
 
 def drawn(shown: Shown | None, layer: int, head: int) -> Any:
     """Both models' maps of a head, on one colour scale; None for a model that has no such head."""
-    runs = runs_of(shown)
-    own = heads_of(*runs, whole_number("layer", layer), whole_number("head", head))
-    found = [None if at is None else cases.attention_map(run.trace, *at) for run, at in zip(runs, own, strict=True)]
+    cases = cases_of(shown)
+    own = heads_of(*cases, whole_number("layer", layer), whole_number("head", head))
+    found = [None if at is None else case.trace.attention[at] for case, at in zip(cases, own, strict=True)]
     highest = max((float(values.max()) for values in found if values is not None), default=1.0)
     return tuple(
         None
         if at is None
         else attention_heatmap(
             values,
-            run.trace.tokens,
-            title=f"{run.card.ref} · {head_name(at)}{' · off' * (at in run.trace.pruned)}",
+            case.trace.tokens,
+            title=f"{case.card.ref} · {head_name(at)}{' · off' * (at in case.trace.pruned)}",
             model=side,
             highest=highest,
-            start=run.trace.root,
+            start=case.trace.root,
         )
-        for side, run, at, values in zip(SIDES, runs, own, found, strict=True)
+        for side, case, at, values in zip(SIDES, cases, own, found, strict=True)
     )

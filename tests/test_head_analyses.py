@@ -1,4 +1,4 @@
-"""The use cases of heads: what the page and programs are told equals what the library computes."""
+"""Analyses of heads: what the page and programs are told equals what the library computes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from attnflow import (
+    AttentionEntropy,
     SelectionError,
     capture,
     encode,
@@ -19,16 +20,10 @@ from attnflow import (
     ranking,
 )
 from attnflow.checkpoints.checkpoint import ASSETS
-from attnflow.service import cases
-from attnflow.service.head_cases import (
-    curves,
-    importance_of_pair,
-    importance_of_set,
-    interactions,
-    least_important,
-    patterns_of_set,
-    root_shift,
-)
+from attnflow.service.analyses import statistics
+from attnflow.service.analyses.heads import CURVE, IMPORTANCE, INTERACTIONS, least_important, root_shift
+from attnflow.service.analyses.statistics import HEAD_TABLES
+from attnflow.service.workspace import workspace
 from attnflow.web.examples import load_examples
 
 EXAMPLE = load_examples()[0]
@@ -37,7 +32,7 @@ TEXTS = (EXAMPLE.text_a, EXAMPLE.text_b)
 
 @pytest.fixture(scope="module")
 def run():
-    return cases.run("demo/finetuned", *TEXTS)
+    return workspace.case("demo/finetuned", *TEXTS)
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +43,22 @@ def checkpoint():
 @pytest.mark.parametrize("method", ["taylor", "gate", "ablation"])
 def test_importance_of_a_pair_is_that_of_the_library_and_follows_what_is_off(method, run, checkpoint):
     encoding = encode(checkpoint, *TEXTS)
-    view = importance_of_pair(run, method)
+    view = run.ask(IMPORTANCE, method=method)
     np.testing.assert_allclose(view.values, head_importance(checkpoint, encoding, method=method), rtol=1e-5, atol=1e-7)
     assert (view.method, view.quantity, view.target, view.note) == (method, "loss", "unsupported", "")
-    pruned = cases.rerun(run, [(0, 1)])
+    pruned = workspace.without(run, [(0, 1)])
     expected = head_importance(checkpoint, encoding, method=method, pruned=[(0, 1)])
-    np.testing.assert_allclose(importance_of_pair(pruned, method).values, expected, rtol=1e-5, atol=1e-7)
-    assert importance_of_pair(run, method) is view, "computed once"
+    np.testing.assert_allclose(pruned.ask(IMPORTANCE, method=method).values, expected, rtol=1e-5, atol=1e-7)
+    assert run.ask(IMPORTANCE, method=method) is view, "computed once"
 
 
 def test_without_a_task_the_shift_of_the_root_is_measured_and_said():
-    run = cases.run("demo/pretrained", *TEXTS)
+    run = workspace.case("demo/pretrained", *TEXTS)
     for method in ("taylor", "ablation"):
-        view = importance_of_pair(run, method)
+        view = run.ask(IMPORTANCE, method=method)
         assert (view.method, view.quantity, view.target) == ("ablation", "root-shift", None)
         assert "predicts masked words, and there is none here" in view.note
-    pruned = cases.rerun(run, [(2, 1)])
+    pruned = workspace.without(run, [(2, 1)])
     assert view.values[2, 1] == pytest.approx(root_shift(run, pruned), rel=1e-3)
 
 
@@ -71,42 +66,45 @@ def test_importance_and_patterns_over_the_bundled_pairs(run, checkpoint):
     lines = (ASSETS / "demo" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()[:64]
     pairs = [json.loads(line) for line in lines]
     encodings = [encode(checkpoint, pair["text_a"], pair["text_b"]) for pair in pairs]
-    view = importance_of_set(run, "gate")
+    view = run.ask(statistics.IMPORTANCE, method="gate")
     expected = head_importance(checkpoint, encodings, [pair["label"] for pair in pairs], method="gate")
     np.testing.assert_allclose(view.values, expected, rtol=1e-5)
     assert view.n_examples == 64 and view.target is None
-    patterns = patterns_of_set(run)
+    patterns = run.ask(statistics.PATTERNS)
     first = [capture(checkpoint, encoding).attention[..., 0, 0] for encoding in encodings]
     np.testing.assert_allclose(patterns.values[..., 0, 0], np.mean(first, 0), rtol=1e-5)
     assert np.isfinite(patterns.values).all()
-    other = cases.run("demo/finetuned", "Anna met Paul.")
-    assert importance_of_set(other, "gate") is view, "the pair of the run does not matter"
+    other = workspace.case("demo/finetuned", "Anna met Paul.")
+    assert other.ask(statistics.IMPORTANCE, method="gate") is view, "the pair of the run does not matter"
 
 
 def test_curves_and_interactions_are_those_of_the_library(run, checkpoint):
     encoding = encode(checkpoint, *TEXTS)
-    view = curves(cases.rerun(run, [(0, 0)]), "ablation", 4)
+    view = workspace.without(run, [(0, 0)]).ask(CURVE, order="ablation", steps=4)
     expected = pruning_curve(checkpoint, encoding, order="ablation", steps=4)
     assert view.chosen.heads == expected.heads, "a curve starts from the whole model"
     np.testing.assert_allclose(view.chosen.score, expected.score, rtol=1e-5)
     assert view.random.score.shape == (8, 5)
-    assert curves(run, "gate", 4).chosen.heads != view.chosen.heads
-    by_layer = curves(run, "gate", 4, "layer").chosen
+    assert run.ask(CURVE, order="gate", steps=4).chosen.heads != view.chosen.heads
+    by_layer = run.ask(CURVE, order="gate", steps=4, scale="layer").chosen
     scaled = normalise_importance(head_importance(checkpoint, encoding, method="gate"), "layer")
-    assert by_layer.heads == (ranking(scaled),) != curves(run, "gate", 4).chosen.heads and by_layer.order == "gate"
-    assert len(curves(run, "ablation", 2).chosen.removed) == 3
-    found = interactions(cases.rerun(run, [(0, 0)]), (1, 1)).found
+    assert (
+        by_layer.heads == (ranking(scaled),) != run.ask(CURVE, order="gate", steps=4).chosen.heads
+        and by_layer.order == "gate"
+    )
+    assert len(run.ask(CURVE, order="ablation", steps=2).chosen.removed) == 3
+    found = workspace.without(run, [(0, 0)]).ask(INTERACTIONS, layer=1, head=1).found
     direct = head_interactions(checkpoint, encoding, (1, 1), pruned=[(0, 0)])
     np.testing.assert_allclose(found.interaction, direct.interaction, atol=1e-6)
     assert found.interaction[0, 0] == pytest.approx(0, abs=1e-6)
-    bare = cases.run("demo/pretrained", *TEXTS)
-    assert curves(bare, "taylor", 4).chosen.order == "ablation"
-    assert curves(bare, "taylor", 4).note
+    bare = workspace.case("demo/pretrained", *TEXTS)
+    assert bare.ask(CURVE, order="taylor", steps=4).chosen.order == "ablation"
+    assert bare.ask(CURVE, order="taylor", steps=4).note
 
 
 def test_the_least_important_heads_that_are_still_on_go_next(run):
-    pruned = cases.rerun(run, [(3, 3), (0, 1)])
-    view = importance_of_pair(pruned, "gate")
+    pruned = workspace.without(run, [(3, 3), (0, 1)])
+    view = pruned.ask(IMPORTANCE, method="gate")
     found = least_important(view.values, pruned, 3)
     new = found - {(3, 3), (0, 1)}
     assert len(found) == 5
@@ -118,8 +116,22 @@ def test_the_least_important_heads_that_are_still_on_go_next(run):
 
 
 def test_all_heads_off_is_answered(run):
-    empty = cases.rerun(run, [(layer, head) for layer in range(4) for head in range(4)])
+    empty = workspace.without(run, [(layer, head) for layer in range(4) for head in range(4)])
     for method in ("taylor", "gate", "ablation"):
-        assert not importance_of_pair(empty, method).values.any()
+        assert not empty.ask(IMPORTANCE, method=method).values.any()
     assert empty.trace.probabilities.sum() == pytest.approx(1)
-    assert not interactions(empty, (0, 0)).found.interaction.any()
+    assert not empty.ask(INTERACTIONS, layer=0, head=0).found.interaction.any()
+
+
+def test_the_spread_of_attention_is_that_of_the_library_for_a_text_and_over_the_bundled_pairs(run, checkpoint):
+    table = HEAD_TABLES["entropy"]
+    one = AttentionEntropy().update(run.trace.attention, root=run.trace.root).result()
+    np.testing.assert_array_equal(table.table(run.ask(table.of_text)), one.whole)
+    found, many = run.ask(table.over_texts), AttentionEntropy()
+    for encoding in statistics.bundled(checkpoint)[0]:
+        many.update(capture(checkpoint, encoding).attention, root=0)
+    np.testing.assert_allclose(table.table(found), many.result().whole, rtol=1e-6)
+    assert found.n == statistics.SET_SIZE
+    assert run.ask(table.over_texts) is found, "computed once"
+    pruned = workspace.without(run, [(0, 0)])
+    assert not np.allclose(table.table(pruned.ask(table.over_texts)), table.table(found)), "it follows what is off"

@@ -1,0 +1,201 @@
+"""Every saliency method on every architecture against a slow transcription that runs the model of transformers.
+
+A column takes a `Case` of `tests.pipelines` and may return what its cell says beside the tick. Models compute in
+float64 here, so that what differs is the method and not rounding; parts that an architecture itself computes in float32
+differ by 1e-7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attnflow import saliency
+from attnflow.methods.saliency.explain import Saliency
+from attnflow.methods.saliency.methods.contribution import PROBES
+from attnflow.records.trace import SPECIAL
+from tests import reference
+from tests.explicit_relevance import explicit_relevance
+
+if TYPE_CHECKING:
+    from tests.pipelines import Case
+
+TARGET = 2
+STEPS = 16
+
+
+def ask(case: Case, method: str, **options: Any) -> Saliency:
+    """What a method says of class `yes`."""
+    about_target = method not in ("attention_rollout", "influence", "hidden_token_attribution")
+    return saliency(case.exact, case.encoding, target="yes" if about_target else None, method=method, **options)
+
+
+def close(found: np.ndarray, expected: np.ndarray) -> None:
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@contextmanager
+def entering(layer: nn.Module, hidden: Tensor | None = None) -> Iterator[list[Tensor]]:
+    """Sees what enters a layer when it first runs, or puts something else in its place."""
+    seen: list[Tensor] = []
+
+    def look(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if seen:  # ALBERT runs one module as all its layers
+            return None
+        seen.append(args[0] if args else kwargs["hidden_states"])
+        if hidden is None:
+            return None
+        return ((hidden, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": hidden})
+
+    handle = layer.register_forward_pre_hook(look, with_kwargs=True)
+    yield seen
+    handle.remove()
+
+
+def inputs_of(case: Case, copies: int = 1) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(values).repeat(copies, 1) for name, values in case.encoding.inputs.items()}
+
+
+def hidden_of(case: Case, **changed: Tensor) -> Tensor:
+    """`[T, D]`: what enters the first layer."""
+    inputs = inputs_of(case)
+    if changed:
+        del inputs["input_ids"]
+    with torch.no_grad(), entering(case.first_layer(case.exact_eager)) as seen:
+        case.exact_eager(**inputs, **changed)
+    return seen[0][0]
+
+
+def blank_of(case: Case) -> Tensor:
+    """`[T, D]`: the same if every word were the mask token or, without one, the mean of the vocabulary."""
+    embeddings, mask = case.exact_eager.get_input_embeddings(), case.checkpoint.tokenizer.facts.mask
+    words = torch.from_numpy(case.encoding.tokens.sentence != SPECIAL)
+    with torch.no_grad():
+        vectors = embeddings(inputs_of(case)["input_ids"]).clone()
+        everything = torch.arange(embeddings.num_embeddings)
+        vectors[0, words] = embeddings(everything).mean(0) if mask is None else embeddings(torch.tensor(mask))
+    return hidden_of(case, inputs_embeds=vectors)
+
+
+def scores_of(case: Case, hidden: Tensor) -> Tensor:
+    """`[B]`: scores of `[B, T, D]`."""
+    with entering(case.first_layer(case.exact_eager), hidden):
+        return case.exact_eager(**inputs_of(case, len(hidden))).logits[:, TARGET]
+
+
+def gradients_of(case: Case, hidden: Tensor) -> Tensor:
+    """`[B, T, D]`: gradients of the scores."""
+    leaf = hidden.clone().requires_grad_()
+    return torch.autograd.grad(scores_of(case, leaf).sum(), leaf)[0]
+
+
+def input_gradient(case: Case) -> None:
+    found = ask(case, "input_gradient").values
+    hidden = hidden_of(case)
+    close(found, (hidden * gradients_of(case, hidden[None])[0]).sum(-1).numpy())
+
+
+def input_gradient_norm(case: Case) -> None:
+    found = ask(case, "input_gradient_norm").values
+    close(found, gradients_of(case, hidden_of(case)[None])[0].norm(dim=-1).numpy())
+
+
+def integrated_gradients(case: Case) -> None:
+    """The gradient at each place of the way, by its weight."""
+    found = ask(case, "integrated_gradients", steps=STEPS)
+    hidden, blank = hidden_of(case), blank_of(case)
+    nodes, weights = np.polynomial.legendre.leggauss(STEPS)
+    places, weights = torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
+    way = torch.stack([blank + place * (hidden - blank) for place in places])
+    mean = sum(weight * gradient for weight, gradient in zip(weights, gradients_of(case, way), strict=True))
+    close(found.values, ((hidden - blank) * mean).sum(-1).numpy())
+    with torch.no_grad():
+        start, end = scores_of(case, torch.stack([blank, hidden])).tolist()
+    np.testing.assert_allclose(found.total, end - start, rtol=1e-5)
+
+
+def occlusion(case: Case) -> None:
+    found = ask(case, "occlusion").values
+    hidden, blank = hidden_of(case), blank_of(case)
+    expected = np.zeros(len(hidden))
+    words = np.flatnonzero(case.encoding.tokens.sentence != SPECIAL)
+    without = hidden.repeat(len(words), 1, 1)
+    for row, token in enumerate(words):
+        without[row, token] = blank[token]
+    with torch.no_grad():
+        expected[words] = scores_of(case, hidden[None]) - scores_of(case, without)
+    close(found, expected)
+
+
+def _relevance(case: Case, method: str, rule: str) -> str:
+    found = ask(case, method)
+    model = case.exact_eager
+    expected, score = explicit_relevance(model, case.first_layer(model), inputs_of(case), TARGET, rule)
+    close(found.values, expected)
+    np.testing.assert_allclose(found.total, score, rtol=1e-5)
+    missing = abs(found.residual) / (np.abs(found.values).sum() + abs(found.bias_share))
+    if rule == "constant":
+        assert missing < 1e-6
+    return f"{missing:.0%}"
+
+
+def lrp(case: Case) -> str:
+    """Relevance handed back by divisions; with the share of biases it is the score."""
+    return _relevance(case, "lrp", "constant")
+
+
+def attn_lrp(case: Case) -> str:
+    """The same with attention weights that depend on the text; what is missing is told."""
+    return _relevance(case, "attn_lrp", "bilinear")
+
+
+def attention_rollout(case: Case) -> None:
+    found = ask(case, "attention_rollout").values
+    attention = torch.cat(case.run(case.exact_eager).attentions).numpy()
+    close(found, reference.attention_rollout(attention)[case.trace.root])
+
+
+def influence(case: Case) -> None:
+    found = ask(case, "influence").values
+    attention = torch.cat(case.run(case.exact_eager).attentions).numpy()
+    np.testing.assert_allclose(found, reference.influence(attention, 0.1, case.trace.root, 0.5)[0], rtol=1e-6)
+
+
+def hidden_token_attribution(case: Case) -> None:
+    """Norms of the full Jacobian of the last layer's heads at the root, seen from the same random directions."""
+    found = ask(case, "hidden_token_attribution").values
+    model = case.exact_eager
+    projection = case.projections(model)[-1]
+    seen: list[Tensor] = []
+    handle = projection.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    outputs = case.checkpoint.n_heads * (case.trace.head_output.shape[-1])
+    leaf = hidden_of(case).repeat(outputs, 1, 1).requires_grad_()
+    with entering(case.first_layer(model), leaf):
+        model(**inputs_of(case, outputs))
+    handle.remove()
+    last = seen[-1].reshape(outputs, len(case.encoding.tokens), outputs)
+    (jacobian,) = torch.autograd.grad(last[:, case.trace.root].diagonal().sum(), leaf)  # [H * K, T, D]
+    directions = torch.randn(PROBES, outputs, generator=torch.Generator().manual_seed(0)).double()
+    squares = torch.einsum("po,otd->ptd", directions, jacobian).square().sum(-1)  # [P, T]
+    norms = squares.mean(0).sqrt().numpy()
+    close(found, norms / norms.sum())
+
+
+COLUMNS: dict[str, Callable[[Case], str | None]] = {
+    "gradient × input": input_gradient,
+    "gradient norm": input_gradient_norm,
+    "integrated gradients": integrated_gradients,
+    "LRP": lrp,
+    "AttnLRP": attn_lrp,
+    "occlusion": occlusion,
+    "rollout": attention_rollout,
+    "influence of words": influence,
+    "root's contributions": hidden_token_attribution,
+}
+"""One for each of the saliency methods."""
