@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, GPTJConfig
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoModelForSequenceClassification, GPTJConfig
 from transformers.models.gptj.modeling_gptj import GPTJForSequenceClassification, GPTJModel
 
 from attnflow import UnsupportedArchitectureError, capture, encode, load_checkpoint
@@ -45,7 +45,10 @@ def made_up(tmp_path_factory):
     torch.manual_seed(0)
     MadeUpForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
+    yield folder
+    CONFIG_MAPPING._extra_content.pop("made_up")  # transformers has no way to take a registration back
+    for auto_class in (AutoModel, AutoModelForSequenceClassification):
+        auto_class._model_mapping._extra_content.pop(MadeUpConfig)
 
 
 def test_one_entry_makes_an_architecture_known(made_up, monkeypatch):

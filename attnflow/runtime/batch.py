@@ -66,7 +66,7 @@ def capture_batch(checkpoint: Checkpoint, encodings: Sequence[Encoding], *, prun
         >>> texts = [encode(checkpoint, text) for text in ("Anna met Paul.", "Paul met Anna in Rome.")]
         >>> batch = capture_batch(checkpoint, texts)
         >>> tuple(batch.attention.shape), batch.lengths.tolist()
-        ((2, 4, 4, 8, 8), [6, 8])
+        ((2, 4, 4, 9, 9), [6, 9])
     """
     encodings = tuple(encodings)
     if not encodings:
