@@ -29,6 +29,7 @@ class BoundedCache(Generic[T]):
         self.max_bytes = max_bytes
         self._size_of = size_of
         self._values: OrderedDict[Hashable, T] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}
         self._under_way: dict[Hashable, Future[T]] = {}
         self._lock = threading.Lock()
 
@@ -54,6 +55,7 @@ class BoundedCache(Generic[T]):
     def _compute(self, key: Hashable, compute: Callable[[], T], shared: Future[T]) -> None:
         try:
             value = compute()
+            size = self._size_of(value)
         except BaseException as error:
             with self._lock:
                 del self._under_way[key]
@@ -61,10 +63,11 @@ class BoundedCache(Generic[T]):
             return
         with self._lock:
             del self._under_way[key]
-            if self._size_of(value) <= self.max_bytes:
-                self._values[key] = value
+            if size <= self.max_bytes:
+                self._values[key], self._sizes[key] = value, size
                 while self.nbytes > self.max_bytes:
-                    self._values.popitem(last=False)
+                    oldest, _ = self._values.popitem(last=False)
+                    del self._sizes[oldest]
         shared.set_result(value)
 
     def find(self, key: Hashable) -> T | None:
@@ -78,7 +81,7 @@ class BoundedCache(Generic[T]):
     @property
     def nbytes(self) -> int:
         """Bytes kept at the moment."""
-        return sum(map(self._size_of, self._values.values()))
+        return sum(self._sizes[key] for key in self._values)
 
     def __len__(self) -> int:
         return len(self._values)

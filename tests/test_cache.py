@@ -19,7 +19,7 @@ def test_what_was_used_longest_ago_goes_first():
     cache.get("cccc", lambda: "cccc")
     assert cache.find("bbbb") is None
     assert cache.find("aaaa") == "aaaa"
-    assert (cache.nbytes, len(cache)) == (8, 2)
+    assert (cache.nbytes, len(cache), len(cache._sizes)) == (8, 2, 2)
 
 
 def test_a_value_larger_than_the_bound_is_returned_and_not_kept():

@@ -160,6 +160,15 @@ def deliver(queue, session, event, message="answer"):
     box.put_nowait(message)
 
 
+def test_a_session_that_is_forgotten_begins_anew_even_while_an_event_of_it_runs(sessions, page):
+    _, state, *_ = page
+    running = sessions["one"]
+    running[state._id] = "kept"
+    assert sessions["one"] is running
+    sessions._forget("one")
+    assert sessions["one"] is not running
+
+
 def test_messages_that_nobody_reads_are_forgotten_after_a_minute(boxes, clock):
     queue, mailboxes = boxes
     for name in ("read", "unread", "running"):

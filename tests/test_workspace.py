@@ -10,17 +10,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attnflow import CheckpointError, SelectionError, capture, encode, load_checkpoint
+from attnflow import CheckpointError, SelectionError, capture, encode, load_checkpoint, progress
 from attnflow.cache import BoundedCache
 from attnflow.errors import GoneError, TooLongError, UnsupportedArchitectureError
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.service import visitors
-from attnflow.service.analyses import attribution, heads, saliency
+from attnflow.service.analyses import attribution, heads, saliency, statistics
 from attnflow.service.analyses.work import forward
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.places import Places
 from attnflow.service.registry import Analysis, Parameter
-from attnflow.service.workspace import Workspace
+from attnflow.service.workspace import Workspace, _size
+from tests.checkpoints import make_checkpoint
 
 PAIR = ("Anna lent Paul a book.", "Paul borrowed a book from Anna.")
 
@@ -111,6 +112,17 @@ def test_steps_are_kept_under_the_values_they_are_of(case):
     assert list(workspace.steps(attribution.CONTRIBUTIONS, case, probes=8)) == [found[-1]]
 
 
+def test_a_result_counts_with_all_its_arrays_however_it_is_put_together(case):
+    mean = case.ask(statistics.PATTERNS)
+    assert _size(mean) == mean.values.nbytes > 0
+    report = case.ask(saliency.REPORT)
+    answers = sum(one.values.nbytes for one in report.answers)
+    assert _size(report) - _size(replace(report, answers=())) >= answers > 0
+    workspace = make(result_bytes=mean.values.nbytes // 2)
+    workspace.get(statistics.PATTERNS, case)
+    assert len(workspace._results) == 0, "it alone is more than the memory for results"
+
+
 # ---- how much
 
 
@@ -160,6 +172,13 @@ def test_the_costliest_methods_are_left_out_where_all_would_be_too_much(case, mo
     monkeypatch.setattr(saliency, "affordable_methods", lambda case: ("lrp", "influence"))
     found = saliency.REPORT.compute(case, target="", against="")
     assert [one.method.name for one in found.answers] == ["influence", "lrp"] and "Occlusion" in found.left_out
+    assert "Too long for this text and checkpoint:" in found.verdict and "Occlusion" in found.verdict
+    assert found.absent(METHODS["occlusion"]) == "Occlusion would take too long for this text and checkpoint."
+    monkeypatch.undo()
+    huge = replace(large, card=replace(large.card, n_parameters=10**12))
+    assert len(saliency.affordable_methods(huge)) == 1, "what is asked for is refused as a whole, not left empty"
+    with pytest.raises(SelectionError, match="million million operations"):
+        make().affordable(saliency.REPORT, huge)
 
 
 # ---- how long, and for whom
@@ -185,6 +204,22 @@ def test_what_takes_too_long_is_ended_with_a_sentence_and_leaves_nothing(case):
     assert 0 < len(calls) < 100_000 and len(workspace._results) == 0
     assert all(value.equal(before[name]) for name, value in case.checkpoint.model.state_dict().items())
     workspace.get(passes(calls, 1), case)
+
+
+@pytest.mark.parametrize("name", ["bert", "deberta-v2", "bloom"])  # by the attention interface, and watched
+def test_every_attention_layer_asks_whether_to_go_on(tmp_path, name):
+    checkpoint, asked = load_checkpoint(make_checkpoint(tmp_path / name, name)), []
+
+    def end():
+        asked.append(1)
+        if len(asked) == 2:
+            raise TooLongError("ended in the second layer")
+
+    encoding = encode(checkpoint, *PAIR)
+    with progress.ending(end), pytest.raises(TooLongError, match="second layer"):
+        capture(checkpoint, encoding)
+    assert len(asked) == 2
+    capture(checkpoint, encoding)
 
 
 def test_a_long_download_takes_nothing_of_the_time_of_a_request(monkeypatch):

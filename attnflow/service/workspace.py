@@ -12,7 +12,10 @@ import time
 import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
+
+import numpy as np
 
 from attnflow import limits, progress
 from attnflow.cache import BoundedCache
@@ -182,15 +185,15 @@ class Workspace:
 
     def _run(self, checkpoint: Checkpoint, encoding: Encoding, pruned: Iterable[Head]) -> Case:
         heads = frozenset(map(tuple, pruned)) if pruned else frozenset()
-        card = ModelCard.of(checkpoint)
 
         def compute() -> Case:
             check_trace(checkpoint, len(encoding.tokens))
             with self._places.one(visitors.name()):
                 trace = capture(checkpoint, encoding, pruned=heads)
+            card = ModelCard.of(checkpoint)
             return Case(card, encoding, trace, loaded=weakref.ref(checkpoint), workspace=self)
 
-        return self._cases.get(key_of(card.ref, card.sha, encoding, heads), compute)
+        return self._cases.get(key_of(checkpoint.name, checkpoint.sha, encoding, heads), compute)
 
     @contextmanager
     def _working(self, case: Case, work: float) -> Iterator[None]:
@@ -232,7 +235,14 @@ def _key(analysis: Analysis[Any], case: Case, values: Mapping[str, Any]) -> Hash
 
 
 def _size(result: Any) -> int:
-    return getattr(result, "nbytes", 0)
+    """Bytes of all arrays in a result, however it is put together."""
+    if isinstance(result, np.ndarray):
+        return result.nbytes
+    if isinstance(result, list | tuple):
+        return sum(map(_size, result))
+    if is_dataclass(result) and not isinstance(result, type):
+        return sum(_size(getattr(result, field.name)) for field in fields(result))
+    return 0
 
 
 workspace = Workspace(

@@ -37,11 +37,6 @@ class Comparison:
     relative_error: float
     """To be expected of an estimate; 0 if exact."""
 
-    @property
-    def nbytes(self) -> int:
-        """Memory of the arrays in bytes."""
-        return self.pearson.nbytes + self.spearman.nbytes + 2 * self.attention_centre.nbytes
-
 
 def _contributions(case: Case, wrt: Wrt, probes: int | None) -> Attribution:
     return hidden_token_attribution(

@@ -48,11 +48,6 @@ class ImportanceView:
     n_examples: int
     note: str
 
-    @property
-    def nbytes(self) -> int:
-        """Memory of the numbers in bytes."""
-        return self.values.nbytes
-
 
 @dataclass(frozen=True)
 class CurveView:
@@ -62,11 +57,6 @@ class CurveView:
     random: PruningCurve
     note: str
 
-    @property
-    def nbytes(self) -> int:
-        """Memory of the numbers in bytes."""
-        return self.chosen.score.nbytes + self.random.score.nbytes
-
 
 @dataclass(frozen=True)
 class InteractionView:
@@ -75,11 +65,6 @@ class InteractionView:
     found: HeadInteractions
     quantity: Quantity
     note: str
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the numbers in bytes."""
-        return self.found.pair.nbytes + self.found.single.nbytes
 
 
 def without_task(checkpoint: Checkpoint) -> str:
