@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,26 @@ def test_models_with_one_target_are_contrasted_and_a_missing_one_says_why(sides)
     assert difference["side"] == "ab" and not np.any(difference["values"]["lrp"])
     alone = strips([Side("a", "x", None, "no such class"), sides[1]], "piece", [{}, {}])
     assert [model["problem"] for model in alone["models"]] == ["no such class", ""]
+
+
+def test_models_of_which_one_has_no_answer_by_a_method_are_contrasted_by_the_others(sides):
+    """Row by row of one method each, whatever is missing; and the strip of what is missing says why."""
+    checkpoint = load_checkpoint("demo/finetuned")
+    encoding, whole = encode(checkpoint, EXAMPLE.text_a, EXAMPLE.text_b), sides[1].report
+    fewer = [name for name in METHODS if name not in ("influence", "occlusion")]
+    some = report(checkpoint, encoding, methods=fewer)
+    some = replace(some, left_out=(METHODS["influence"].title,), refused=("Occlusion",))
+    figure = strips([Side("a", "x", whole), Side("b", "y", some)], "piece", [{}, {}])
+    difference = figure["models"][2]
+    assert list(difference["values"]) == fewer
+    assert all(np.abs(difference["values"][name]).max() < 1e-3 for name in fewer)
+    assert figure["models"][1]["absent"] == {
+        "influence": "Attention influence would take too long for this text and checkpoint.",
+        "occlusion": "Occlusion has no rule for one of this model's operations.",
+    }
+    alone = [report(checkpoint, encoding, methods=[name]) for name in ("lrp", "occlusion")]
+    neither = strips([Side("a", "x", alone[0]), Side("b", "y", alone[1])], "piece", [{}, {}])
+    assert len(neither["models"]) == 2, "no method answers for both, so there is nothing to contrast"
 
 
 def test_the_charts_show_what_was_measured(sides):

@@ -264,6 +264,8 @@ export interface SaliencyModel {
   notes?: Record<string, string>;
   /** Whether it is better than random rankings of the words. */
   beats?: Record<string, boolean>;
+  /** Why a method has no strip, as a sentence. */
+  absent?: Record<string, string>;
 }
 
 /** Token strips of both models. */

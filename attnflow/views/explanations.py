@@ -46,7 +46,7 @@ def strips(sides: Sequence[Side], unit: str, notes: Sequence[dict[str, str]]) ->
     told = [one.report for one in sides if one.report]
     models = [_strip(one, unit, note) for one, note in zip(sides, notes, strict=True)]
     if len(told) == 2 and told[0].target == told[1].target is not None:
-        models.append(_difference(told[0], told[1], unit))
+        models += _difference(told[0], told[1], unit)
     shown = {answer.method.name for report in told for answer in report.answers}
     return {"methods": [_method(method) for name, method in METHODS.items() if name in shown], "models": models}
 
@@ -82,14 +82,20 @@ def _strip(one: Side, unit: str, notes: dict[str, str]) -> SaliencyModel:
         "scaled": _scaled(names, common.a),
         "notes": notes,
         "beats": dict(zip(faithful.names, faithful.beats_random.tolist(), strict=True)) if faithful else {},
+        "absent": {name: report.absent(method) for name, method in METHODS.items() if name not in names},
     }
 
 
-def _difference(a: Report, b: Report, unit: str) -> SaliencyModel:
-    both = [answer.method.name for answer in a.answers]
-    common = on_common_units(a.answers, b.answers, unit)
+def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:
+    """What is more in B than in A, by the methods that answer for both; nothing if there is none."""
+    of_b = {answer.method.name: answer for answer in b.answers}
+    of_a = [answer for answer in a.answers if answer.method.name in of_b]
+    both = [answer.method.name for answer in of_a]
+    if not both:
+        return []
+    common = on_common_units(of_a, [of_b[name] for name in both], unit)
     more = shares(common.b) - shares(common.a)
-    return {
+    difference: SaliencyModel = {
         "side": "ab",
         "name": "B minus A",
         "about": "share of the saliency: blue is more in B, orange more in A",
@@ -101,6 +107,7 @@ def _difference(a: Report, b: Report, unit: str) -> SaliencyModel:
         "notes": {},
         "beats": {},
     }
+    return [difference]
 
 
 def _values(names: Sequence[str], values: np.ndarray) -> dict[str, list[float | None]]:

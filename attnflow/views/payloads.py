@@ -316,6 +316,8 @@ class SaliencyModel(TypedDict):
     notes: NotRequired[dict[str, str]]
     beats: NotRequired[dict[str, bool]]
     """Whether it is better than random rankings of the words."""
+    absent: NotRequired[dict[str, str]]
+    """Why a method has no strip, as a sentence."""
 
 
 class Saliency(TypedDict):

@@ -104,7 +104,7 @@ export function mount(element, gradio) {
       if (!model.values) continue;
       for (const method of methods) {
         if (!model.values[method.name]) {
-          if (one) make("p", "af-note", `${method.title} needs a score to explain.`, section);
+          if (one && model.absent?.[method.name]) make("p", "af-note", model.absent[method.name], section);
           continue;
         }
         const box = make("div", "af-one", undefined, section);

@@ -33,11 +33,6 @@ class Saliency:
     """How it was computed."""
 
     @property
-    def nbytes(self) -> int:
-        """Memory of the values in bytes."""
-        return self.values.nbytes
-
-    @property
     def residual(self) -> float | None:
         """What is missing of the promised sum. It is reported, never scaled away."""
         return None if self.total is None else self.total - self.bias_share - float(self.values.sum())
@@ -106,15 +101,19 @@ class Report:
     """Titles of the methods that have no rule for one of the model's operations, and so do not answer."""
 
     @property
-    def nbytes(self) -> int:
-        """Memory in bytes, about."""
-        return self.agreement.nbytes + sum(one.values.nbytes for one in self.answers) + 4000
-
-    @property
     def verdict(self) -> str:
         """One line: which explanation stands up best on this input, and which does not beat random."""
         refused = f" No rule for this model: {', '.join(self.refused)}." if self.refused else ""
-        return self._measured + refused
+        left_out = f" Too long for this text and checkpoint: {', '.join(self.left_out)}." if self.left_out else ""
+        return self._measured + refused + left_out
+
+    def absent(self, method: Method) -> str:
+        """Why a method has no answer, as a sentence."""
+        if method.title in self.refused:
+            return f"{method.title} has no rule for one of this model's operations."
+        if method.title in self.left_out:
+            return f"{method.title} would take too long for this text and checkpoint."
+        return f"{method.title} needs a score to explain."
 
     @property
     def _measured(self) -> str:

@@ -39,10 +39,10 @@ def _reported(case: Case, target: str, against: str) -> Report:
 
 
 def affordable_methods(case: Case) -> tuple[str, ...]:
-    """The methods that together are no more work than one request may be: without the costliest, if need be."""
+    """The methods that together are no more work than one request may be: without the costliest, but never none."""
     most = limits.MAX_TERA_OPERATIONS * 1e12 - _VARIANTS * forward(case)
     names = sorted(METHODS, key=lambda name: METHODS[name].passes(case.n_tokens))
-    while names and sum(METHODS[name].passes(case.n_tokens) for name in names) * forward(case) > most:
+    while len(names) > 1 and sum(METHODS[name].passes(case.n_tokens) for name in names) * forward(case) > most:
         names.pop()
     return tuple(name for name in METHODS if name in names)
 

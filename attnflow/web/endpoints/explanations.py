@@ -273,15 +273,8 @@ def faithfulness_answer(case: Case, found: Report) -> FaithfulnessAnswer:
         "random_merit": [rounded(value) for value in measured.random_merit],
         "agreement": [[_number(value) for value in row] for row in found.agreement],
         "verdict": found.verdict,
-        "note": case_note(case, _MERIT, left_out_note(found)),
+        "note": case_note(case, _MERIT),
     }
-
-
-def left_out_note(found: Report) -> str:
-    """Which methods were not asked, because all would be too much for one request."""
-    if not found.left_out:
-        return ""
-    return f"Left out, as they would take too long for this text and checkpoint: {', '.join(found.left_out)}."
 
 
 def _by_way(values: np.ndarray) -> dict[str, list[float]]:
