@@ -111,9 +111,9 @@ def _sidebar(examples: list[Example]) -> Controls:
     analyse = gr.Button("Analyse", variant="primary", elem_id="analyse")
     hint = gr.Markdown(elem_id="hint")
     tau = Slider(
-        0, 0.95, 0.05, step=0.01, label="Threshold tau", info="Attention up to tau makes no edge.", elem_id="tau"
+        0, 0.95, 0.1, step=0.01, label="One threshold tau", info="Attention up to tau makes no edge.", elem_id="tau"
     )
-    auto = gr.Checkbox(True, label="Choose tau for each pair", elem_id="auto-tau")
+    auto = gr.Checkbox(True, label="Choose thresholds by layer", elem_id="auto-tau")
     unit = gr.Radio(list(UNITS), value="Word pieces", label="Show", elem_id="unit")
     picker = gr.Dataset(
         label="Examples",

@@ -10,7 +10,8 @@ import gradio as gr
 
 from attnflow.records.head_names import head_of
 from attnflow.service.case import Case
-from attnflow.stats.flow import LARGEST_RING, FlowPair, compare_flows, first_tau
+from attnflow.stats.flow import FlowPair, compare_flows
+from attnflow.views import thresholds
 from attnflow.views.payloads import Download
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
@@ -60,16 +61,15 @@ def build() -> Parts:
 
 def filled(parts: Parts, page: Page) -> list[Any]:
     """What `drawn` fills, in its order."""
-    tau, _, _, _, root, *_ = page.settings
-    return [page.status, tau, page.words, parts.rings, root]
+    root = page.settings[4]
+    return [page.status, page.words, parts.rings, root]
 
 
 def wire(parts: Parts, page: Page) -> None:
     """Redraw when a setting changes, select the head that is clicked, save what is asked for."""
     inputs, redrawn_all = [page.shown, *page.settings], filled(parts, page)
     tau, auto, unit, alpha, root, heads, hide = page.settings
-    without_tau = [component for component in redrawn_all if component is not tau]
-    tau.input(rethresholded, inputs, [*without_tau, auto], **CLICK).success(**page.remembered)
+    tau.input(rethresholded, inputs, [*redrawn_all, auto], **CLICK).success(**page.remembered)
     unit.input(reunited, inputs, redrawn_all, **CLICK).success(**page.remembered)
     changes = [auto.input, alpha.input, root.input, heads.input, hide.input]
     gr.on(changes, redrawn, inputs, redrawn_all, **CLICK).success(**page.remembered)
@@ -85,16 +85,14 @@ def _flows(a: Case, b: Case, settings: Settings) -> FlowPair:
         "heads": [head_of(text) for text in settings.heads] if settings.heads else None,
         "hide_special": bool(settings.hide_special),
     }
-    tau = first_tau(a.trace, b.trace, **where) if settings.auto else settings.tau
-    return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
+    return compare_flows(a.trace, b.trace, None if settings.auto else settings.tau, settings.alpha, **where)
 
 
 def drawn(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
-    """What the settings change: status, tau, sentence view, radial view, and the tokens to start from."""
+    """What the settings change: status, sentence view, radial view, and the tokens to start from."""
     flows = _flows(a, b, settings)
-    names, tau = (a.card.ref, b.card.ref), flows.a.graph.tau
-    why = f" (the smallest step at which no ring holds more than {LARGEST_RING} tokens)" if settings.auto else ""
-    note = f"tau = {tau:g}{why}. {comparison_note(flows.pairing.unit)}"
+    names = a.card.ref, b.card.ref
+    note = f"{thresholds.told(flows.a.graph, flows.b.graph)}. {comparison_note(flows.pairing.unit)}"
     if settings.hide_special:
         shares = f"{flows.a.hidden_share:.0%} (A) and {flows.b.hidden_share:.0%} (B)"
         note += f" Special tokens are hidden; they take {shares} of the attention of the tokens shown."
@@ -103,7 +101,7 @@ def drawn(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     root = gr.update(choices=starts, value=settings.root)
     rings = radial(flows, names)
     rings["tour"] = tour(flows)
-    return note, tau, sentence(flows, names), rings, root
+    return note, sentence(flows, names), rings, root
 
 
 @told
@@ -115,8 +113,8 @@ def redrawn(shown: Shown | None, *settings: Any) -> Any:
 @told
 def rethresholded(shown: Shown | None, *settings: Any) -> Any:
     """A threshold chosen by hand, which ends the automatic choice."""
-    status, _, words, rings, root = drawn(*cases_of(shown), Settings(*settings)._replace(auto=False))
-    return status, words, rings, root, False  # tau itself is the visitor's, who may have moved it on
+    status, words, rings, root = drawn(*cases_of(shown), Settings(*settings)._replace(auto=False))
+    return status, words, rings, root, False
 
 
 @told
