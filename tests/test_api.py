@@ -110,7 +110,9 @@ def test_attention_flow_takes_a_threshold_for_each_layer(client, eager):
     again = client.predict(tau=chosen["thresholds"], **arguments)
     assert again["rings"] == chosen["rings"]
     assert client.predict(tau=0.2, **arguments)["thresholds"] == [0.2] * len(taus)
-    both = client.predict("demo/finetuned", "demo/finetuned", **TEXTS, tau="by_layer", api_name="/compare_attention_flow")
+    both = client.predict(
+        "demo/finetuned", "demo/finetuned", **TEXTS, tau="by_layer", api_name="/compare_attention_flow"
+    )
     assert both["a"]["rings"] == chosen["rings"]
 
 
