@@ -96,17 +96,17 @@ def test_too_much_work_is_refused_before_it_starts_and_estimated_as_well_as_can_
 def test_something_newer_ends_what_is_under_way():
     shown = Shown.of(*(workspace.case(ref, *TEXTS, [(0, 0)]) for ref in REFS))
     newest = tab.Newest()
-    steps = tab.computed(shown, tab.ESTIMATE, newest)
+    steps = tab.compute(shown, "estimate", newest)
     note, reached = next(steps)
     assert reached.probes == (2, 2)
     assert "estimated from 2 random probes" in note
-    newer = tab.computed(shown, tab.ESTIMATE, newest)
+    newer = tab.compute(shown, "estimate", newest)
     next(newer)
     assert next(steps)[0] == gr.skip(), "the older one says nothing more"
     assert next(steps, None) is None
     *_, (note, reached) = newer
     assert reached.probes == (16, 16)
-    (first, _), (done, exact) = list(tab.computed(shown, tab.EXACT, newest))[-2:]
+    (first, _), (done, exact) = list(tab.compute(shown, "exact", newest))[-2:]
     assert "model B" in first
     assert done.startswith("Exact (")
     assert exact.probes == (None, None)
@@ -116,7 +116,7 @@ def test_an_estimate_that_follows_exact_values_ends_them_without_a_word():
     """No sentence, and above all not that the model cannot be followed."""
     shown = Shown.of(*(workspace.case(ref, "Paul left the house of Anna.", "", [(0, 1)]) for ref in REFS))
     newest = tab.Newest()
-    exact = tab.computed(shown, tab.EXACT, newest)
+    exact = tab.compute(shown, "exact", newest)
     assert "model A" in next(exact)[0]
     check = newest.take  # what a request for an estimate does first, while the exact values are computed
     begun = []

@@ -78,10 +78,10 @@ def events(demo):
 @pytest.fixture(scope="module")
 def session(http, demo, events):
     """A visitor for whom a pair has been analysed, so that events have something to work on."""
-    index = next(index for index, fn in demo.fns.items() if fn.name == "analysed")
+    index = next(index for index, fn in demo.fns.items() if fn.name == "analyse")
     data = [*events[index]]
     data[1:7] = ["demo/pretrained", "", "demo/finetuned", "", *PAIR]
-    answer = http.post("run/analysed", content=body(data, fn_index=index, session_hash="fuzzed"))
+    answer = http.post("run/analyse", content=body(data, fn_index=index, session_hash="fuzzed"))
     assert answer.status_code == 200, answer.text
     return "fuzzed"
 

@@ -5,6 +5,17 @@ export type Head = [number, number];
 /** One of the two models. */
 export type Side = "a" | "b";
 
+/** How the address of the page tells one setting. */
+export interface LinkedSetting {
+  name: string;
+  /** Its name in the address; empty if the address does not tell it. */
+  link: string;
+  /** Name of the switch that chooses this setting while it is on, and so keeps it out; empty if none does. */
+  unless: string;
+  /** The value that is left out. */
+  plain: any;
+}
+
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
 export interface Edges {
   /** `[L]`: edges of each layer; they follow each other in this order. */

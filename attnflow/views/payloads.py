@@ -17,6 +17,21 @@ Side = Literal["a", "b"]
 """One of the two models."""
 SIDES: tuple[Side, Side] = ("a", "b")
 
+# ---- the address of the page
+
+
+class LinkedSetting(TypedDict):
+    """How the address of the page tells one setting."""
+
+    name: str
+    link: str
+    """Its name in the address; empty if the address does not tell it."""
+    unless: str
+    """Name of the switch that chooses this setting while it is on, and so keeps it out; empty if none does."""
+    plain: Any
+    """The value that is left out."""
+
+
 # ---- the radial view
 
 
