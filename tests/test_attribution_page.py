@@ -148,7 +148,7 @@ def test_the_strip_holds_every_head_and_the_median_of_each_layer():
     figure = agreement.strip([a, b], "Pearson", local=False)
     heads_a, median_a, heads_b, median_b = figure["data"]
     np.testing.assert_allclose(heads_a["y"], a.wrt_input.ravel(), atol=1e-4)
-    assert heads_a["customdata"][2] == ["a", (1, 0)]
+    assert heads_a["customdata"][2] == {"side": "a", "head": (1, 0)}
     assert heads_a["text"][2] == "L2 H1"
     assert heads_a["marker"]["line"]["width"] == [0, 0, 2, 0, 0, 0]
     assert np.round(heads_a["x"]).tolist() == [1, 1, 2, 2, 3, 3]
@@ -166,7 +166,7 @@ def test_the_overview_and_the_centres_hold_their_numbers():
     a = model("a", selected=(2, 1))
     figure = agreement.overview(a, "Spearman")
     np.testing.assert_allclose(figure["data"][0]["z"], a.wrt_input, atol=1e-4)
-    assert figure["data"][0]["customdata"][2][1] == ["a", (2, 1)]
+    assert figure["data"][0]["customdata"][2][1] == {"side": "a", "head": (2, 1)}
     assert figure["layout"]["shapes"][0]["x0"] == 0.5
     centres = agreement.centres([a, model("b")])
     assert [trace["name"] for trace in centres["data"]] == [

@@ -34,8 +34,23 @@ ODD: tuple[Any, ...] = (
 )
 EVENTS: tuple[Any, ...] = (
     *(None, [], [1], "x", 7, 1.5, True, {}, {"depth": 0, "head": 1}, {"side": "b", "layer": 1, "head": 2}),
-    *({"a": [[0, 1]], "b": []}, {"a": "all"}, {"kind": "csv"}, {"custom": ["a", 0, 1]}, {"custom": ["c", 0, 1]}),
-    *({"custom": ["a", 10**400, "x"]}, {"input_value": "bert"}, {"input_value": 5}, {"input_value": "\ud800" * 5}),
+    *(
+        {"a": [[0, 1]], "b": []},
+        {"a": "all"},
+        {"kind": "csv"},
+        {"side": "a", "head": [0, 1]},
+        {"side": "c", "head": [0, 1]},
+    ),
+    *(
+        {"head": [10**400, "x"]},
+        {"word": 3},
+        {"word": "x", "head": [0, 1]},
+        {"text_a": "Anna met Paul."},
+        {"text_b": 7},
+        {"input_value": "bert"},
+        {"input_value": 5},
+        {"input_value": "\ud800" * 5},
+    ),
     *({"depth": None, "head": "x"}, {"depth": -5, "head": 1e308}, {"path": "/etc/hostname"}, {"index": FILE}),
     *({"__proto__": 1}, {"a": [[[0]]], "b": DEEP}, {"layer": 99, "head": 99, "side": {}}, {"side": ["a"]}),
 )

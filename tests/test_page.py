@@ -23,10 +23,11 @@ from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.gradio_compat import Sessions
 from attnflow.web.settings import SelectedHead, Settings
-from attnflow.web.shared import Shown
+from attnflow.web.shared import NO_HEADS, Shown
 from attnflow.web.tabs import explanations as explanations_tab
 from attnflow.web.tabs import flow as flow_tab
 from attnflow.web.tabs import maps
+from attnflow.web.verbs import find_selection
 from tests.checkpoints import PAIR, make_checkpoint
 from tests.random_traces import random_trace
 
@@ -838,11 +839,11 @@ def test_event_payloads_are_checked(flows):
     runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
     shown = Shown.of(*runs)
     settings = Settings(tau=0.1, auto=False)
-    assert flow_tab.select_head(shown, Sent(head=[3, 1])) == (3, 1)
+    assert events.select(shown, find_selection(shown, Sent(head=[3, 1])))[:2] == (3, 1)
     assert maps.draw(shown, SelectedHead(3, 1))[0]["title"] == "demo/pretrained · L4 H2"
     for head in ([10**6, 0], ["x", 0], [-1, 0], [0, 99], 99, [0], None):
-        with pytest.raises(SelectionError, match=r"whole number|no head|give \[layer, head\]"):
-            flow_tab.select_head(shown, Sent(head=head))
+        with pytest.raises(SelectionError, match=r"whole number|no head|give (a head|\[layer, head\])"):
+            events.select(shown, find_selection(shown, Sent(head=head)))
     for layer, head in ((99, 0), (0, -1), (None, 0), ("1", 0)):
         with pytest.raises(SelectionError, match=r"whole number|no head"):
             maps.draw(shown, SelectedHead(layer, head))
@@ -886,7 +887,7 @@ def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
     runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
     shown, rest = Shown.of(*runs), (SelectedHead(3, 1), Settings(tau=0.1, auto=False))
     off = [(layer, head) for layer in (0, 1) for head in range(4)]
-    after, predictions, *others = events.prune(shown, [], off, *rest)
+    after, predictions, *others = events.prune(shown, {"a": [], "b": off}, *rest)
     assert after.b.pruned == frozenset(off) and not after.a.pruned
     assert predictions[0]["note"] == events.fill(None, *runs, *rest)[1][0]["note"]
     assert predictions[1]["note"] == "With 8 of 16 heads switched off."
@@ -894,10 +895,10 @@ def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
         predictions[1]["classes"] == answers.prediction(workspace.without(runs[1], off)) != answers.prediction(runs[1])
     )
     assert others[-2]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-1]["visible"]
-    back, predictions, *others = events.restore_heads(after, *rest)
+    back, predictions, *others = events.prune(after, NO_HEADS, *rest)
     assert back == shown and predictions[1]["note"] == "" and not others[-1]["visible"]
     with pytest.raises(SelectionError, match="is not a head of this checkpoint"):
-        events.prune(shown, [(9, 0)], [], *rest)
+        events.prune(shown, {"a": [(9, 0)], "b": []}, *rest)
 
 
 def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():

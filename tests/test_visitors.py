@@ -90,12 +90,12 @@ def test_what_is_shown_is_run_again_with_the_token_of_its_visitor(private, asked
     asked_by("hf_owner")
     shown = analyse(private)[2]
     forget_cases(monkeypatch)
-    assert told(events.prune)(shown, [(0, 0)], [], *REST)[0].a.pruned == {(0, 0)}
+    assert told(events.prune)(shown, {"a": [(0, 0)], "b": []}, *REST)[0].a.pruned == {(0, 0)}
     forget_cases(monkeypatch)
     forget_models(monkeypatch)
     asked_by(None)
     with pytest.raises(gr.Error, match="no public checkpoint"):
-        told(events.prune)(shown, [(0, 1)], [], *REST)
+        told(events.prune)(shown, {"a": [(0, 1)], "b": []}, *REST)
 
 
 def test_a_token_is_kept_nowhere(private, asked_by):

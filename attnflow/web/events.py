@@ -5,9 +5,9 @@ Private events still answer direct requests, so everything they are sent is chec
 
 from __future__ import annotations
 
-import inspect
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from itertools import product
 from typing import Any
 
@@ -17,17 +17,17 @@ from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
 from attnflow.progress import reporting
 from attnflow.records.head_names import head_key, head_name, head_names
-from attnflow.records.trace import Head
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.workspace import workspace
-from attnflow.views.payloads import Prediction
+from attnflow.views.payloads import Lit, OtherPair, Prediction, Pruned
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
 from attnflow.web.model_box import MOST_RECENT
 from attnflow.web.settings import DECISION, Pair, SelectedHead, Settings
-from attnflow.web.shared import Shown, cases_of, layer_choices
+from attnflow.web.shared import Shown, cases_of, heads_of, layer_choices
 from attnflow.web.tabs import flow
+from attnflow.web.verbs import Selection
 
 CHANGED = "*Not analysed yet: press Analyse.*"
 PROGRESS = gr.Progress()
@@ -50,36 +50,25 @@ def analyse(
     return "", _story(pair), *fill(before, *cases, at, settings)
 
 
-def prune(
-    before: Shown | None, pruned_a: list[Head], pruned_b: list[Head], at: SelectedHead, settings: Settings
-) -> tuple[Any, ...]:
+def prune(before: Shown | None, pruned: Pruned, at: SelectedHead, settings: Settings) -> tuple[Any, ...]:
     """Switch heads off, and only these, in both models: everything on the page follows."""
-    cases = [workspace.without(case, heads) for case, heads in zip(cases_of(before), (pruned_a, pruned_b), strict=True)]
+    heads = pruned["a"], pruned["b"]
+    cases = [workspace.without(case, off) for case, off in zip(cases_of(before), heads, strict=True)]
     return fill(before, *cases, at, settings)
 
 
-def pruning(find: Callable[..., tuple[list[Head], list[Head]]]) -> Callable[..., tuple[Any, ...]]:
-    """An event that switches heads off or on.
-
-    Args:
-        find: Called with what is shown, the event's own inputs and, if it takes one, the event; gives the heads of A
-            and of B that are to be off.
-    """
-
-    def change(before: Shown | None, at: SelectedHead, settings: Settings, *own: Any) -> tuple[Any, ...]:
-        return prune(before, *find(before, *own), at, settings)
-
-    def change_by_event(
-        before: Shown | None, at: SelectedHead, settings: Settings, *own: Any, event: gr.EventData
-    ) -> tuple[Any, ...]:
-        return prune(before, *find(before, *own, event=event), at, settings)
-
-    return change_by_event if "event" in inspect.signature(find).parameters else change
+def select(shown: Shown | None, selection: Selection) -> tuple[Any, Any, Any]:
+    """Select a head on the whole page, and light a word in the radial view: layer, head and radial view."""
+    head, word = selection.head, selection.word
+    if head is not None:
+        heads_of(*cases_of(shown), SelectedHead(*head))  # refuses a head that is not there
+    lit: Lit | None = None if word is None else {"word": word, "head": head, "at": time.time()}
+    return *(head or (gr.skip(), gr.skip())), gr.skip() if lit is None else gr.update(selected=lit)
 
 
-def restore_heads(before: Shown | None, at: SelectedHead, settings: Settings) -> tuple[Any, ...]:
-    """Switch all heads on again."""
-    return prune(before, [], [], at, settings)
+def change_pair(shown: Shown | None, wanted: OtherPair, pair: Pair) -> tuple[str, ...]:
+    """What the boxes of the pair hold before it is analysed."""
+    return astuple(replace(pair, **wanted))
 
 
 def fill(before: Shown | None, a: Case, b: Case, at: SelectedHead, settings: Settings) -> tuple[Any, ...]:
@@ -125,7 +114,7 @@ def _story(pair: Pair) -> str:
     return ""
 
 
-def open_example(index: int) -> tuple[Any, ...]:
+def find_example(shown: Shown | None, index: int) -> OtherPair:
     """Models, revisions and sentences of an example.
 
     Raises:
@@ -134,7 +123,7 @@ def open_example(index: int) -> tuple[Any, ...]:
     examples = load_examples()
     if not 0 <= index < len(examples):
         raise SelectionError(f"There is no example {index}; choose one from the list.")
-    return astuple(examples[index].pair)
+    return asdict(examples[index].pair)  # type: ignore[return-value]
 
 
 def _prediction(case: Case) -> Prediction:

@@ -13,11 +13,12 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import Predictions, SentenceView, imported
+from attnflow.web.panels import Panel, Predictions, RadialView, SentenceView, imported
 from attnflow.web.settings import Pair, SelectedHead, Settings
-from attnflow.web.shared import Page
-from attnflow.web.tabs import TABS, flow, heads
-from attnflow.web.wiring import CLICK, MODEL, TYPING, components, on
+from attnflow.web.shared import NO_HEADS, Page
+from attnflow.web.tabs import TABS, flow
+from attnflow.web.verbs import connect
+from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
 
 TITLE = "attnflow"
 THEME = gr.themes.Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
@@ -60,24 +61,17 @@ def build() -> gr.Blocks:
         with gr.Sidebar(width=340):
             controls = _sidebar()
         results = _results()
-        page = Page(
-            shown=gr.State(None),
-            open_tab=gr.State(TABS[0].TITLE),
-            selected=results.selected,
-            settings=controls.settings,
-            words=results.words,
-            status=results.status,
-            remembered=_remembered(controls.pair, controls.settings),
-        )
-        parts = {}
+        open_tab, parts = gr.State(TABS[0].TITLE), {}
         with gr.Tabs(elem_id="tabs"):
             for module in TABS:
                 with gr.Tab(module.TITLE) as tab:
                     parts[module] = module.build()
-                tab.select(lambda title=module.TITLE: title, None, page.open_tab, **CLICK)
+                tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
+        page = _page(demo, controls, results, parts[flow].rings, open_tab)
         for module in TABS:
             module.wire(parts[module], page)
-        _wire(demo, page, controls, results, parts[flow], parts[heads])
+        for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
+            connect(panel, page)
         for function in ENDPOINTS:
             gr.api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
@@ -127,31 +121,53 @@ def _results() -> Results:
     return Results(story, predictions, words, status, selected, switched_off, restore)
 
 
-def _wire(
-    demo: gr.Blocks, page: Page, controls: Controls, results: Results, rings: flow.Parts, matrix: heads.Parts
-) -> None:
-    pair, settings = controls.pair, page.settings
-    recent = gr.BrowserState([], storage_key="attnflow-models", secret="attnflow")  # the same after a restart
-    filled = [page.shown, results.predictions, *flow.filled(rings, page), settings["heads"], *page.selected.controls]
+def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
+    """Connect what stands beside and above the tabs, and make what these share."""
+    shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
+    drawn = [results.status, settings["tau"], results.words, rings, settings["root"]]
+    filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
     filled += [results.switched_off, results.restore]
-    sources, everything = [page.shown, pair, page.selected, settings], [controls.hint, results.story, *filled]
+    remembered = _remembered(pair, settings)
 
+    def analyse(happens: Any) -> Any:
+        # Progress and failure show in one place; what was there stays readable.
+        running = {**MODEL, "show_progress_on": results.predictions}
+        outputs = [controls.hint, results.story, *filled]
+        return on(happens, events.analyse, [shown, pair, selected, settings], outputs, **running)
+
+    page = Page(
+        shown=shown,
+        open_tab=open_tab,
+        selected=selected,
+        settings=settings,
+        drawn=drawn,
+        remembered=remembered,
+        select=Verb(events.select, [shown], [*selected.controls, rings]),
+        prune=Verb(events.prune, [shown, selected, settings], filled),
+        analyse=Verb(
+            events.change_pair,
+            [shown, pair],
+            pair.controls,
+            follow=lambda changed: analyse(changed.success).success(**remembered),
+        ),
+    )
     opened = demo.load(events.restore([pair, settings]), None, components([pair, settings]), **CLICK)
-    # Progress and failure show in one place; what was there stays readable.
-    analysing = {**MODEL, "show_progress_on": results.predictions}
-    on(opened.then, events.analyse, sources, everything, **analysing)
-    starts = [controls.analyse.click, pair["text_a"].submit, pair["text_b"].submit]
-    on(starts, events.analyse, sources, everything, **analysing).success(**page.remembered)
+    analyse(opened.then)
+    analyse([controls.analyse.click, pair["text_a"].submit, pair["text_b"].submit]).success(**remembered)
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
-    picked = on(controls.examples.click, events.open_example, [controls.examples], pair.controls, **CLICK)
-    on(picked.then, events.analyse, sources, everything, **analysing).success(**page.remembered)
-    on(results.restore.click, events.restore_heads, [page.shown, page.selected, settings], filled, **CLICK)
-    for happens, find, own in heads.prunings(matrix):
-        on(happens, events.pruning(find), [page.shown, page.selected, settings, *own], filled, **CLICK)
-    gr.on([box.input for box in pair.controls], lambda: events.CHANGED, None, controls.hint, **TYPING)
+    page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
+    page.prune.on(results.restore.click, lambda shown: NO_HEADS)
+    _wire_boxes(demo, pair, controls.hint, shown)
+    return page
+
+
+def _wire_boxes(demo: gr.Blocks, pair: Form[Pair], hint: gr.Markdown, shown: gr.State) -> None:
+    """Say what a visitor must know while he names models and writes sentences."""
+    recent = gr.BrowserState([], storage_key="attnflow-models", secret="attnflow")  # the same after a restart
+    gr.on([box.input for box in pair.controls], lambda: events.CHANGED, None, hint, **TYPING)
     for side in "ab":
         box, revision = pair[f"model_{side}"], pair[f"revision_{side}"]
         box.key_up(model_box.suggest, None, box, **TYPING)
         gr.on([box.input, revision.submit], model_box.describe, [recent, box, revision], box, **TYPING)
     demo.load(model_box.offer, recent, [pair["model_a"], pair["model_b"]], **TYPING)
-    page.shown.change(events.keep_models, [recent, page.shown], recent, **CLICK)
+    shown.change(events.keep_models, [recent, shown], recent, **CLICK)

@@ -15,11 +15,14 @@ from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
+from attnflow.views.payloads import Pruned
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form
-from attnflow.web.panels import SentenceView
 from attnflow.web.settings import SelectedHead, Settings
-from attnflow.web.wiring import CLICK, Source, components, positional, told
+from attnflow.web.wiring import CLICK, Source, Verb, components, positional, told
+
+NO_HEADS: Pruned = {"a": [], "b": []}
+"""To switch all heads on again."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,16 @@ class Page:
     """Title of the tab that is open."""
     selected: Form[SelectedHead]
     settings: Form[Settings]
-    words: SentenceView
-    status: gr.Markdown
+    drawn: list[Component]
+    """What the settings of the flow draw, in the order of `flow.draw`."""
     remembered: dict[str, Any]
     """The event that keeps the address of the page up to date."""
+    select: Verb
+    """Asked for with a `verbs.Selection`; panels send `payloads.Selected`."""
+    prune: Verb
+    """Asked for with `payloads.Pruned`."""
+    analyse: Verb
+    """Asked for with `payloads.OtherPair`."""
 
     def when_open(
         self,

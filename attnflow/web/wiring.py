@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeAlias
 
@@ -77,6 +78,39 @@ def on(
         (lambda *args, **kwargs: gr.on(list(triggers), *args, **kwargs)) if isinstance(triggers, Sequence) else triggers
     )
     return connect(called, inputs, filled, **options)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Something that any part of the page may ask for."""
+
+    act: Callable[..., Any]
+    """Called with what is shown, what is asked for, and the rest of `sources`; returns values of the outputs."""
+    sources: Sequence[Source]
+    """What is shown, first, and what else it reads."""
+    outputs: Sequence[Component]
+    follow: Callable[[Any], Any] = lambda event: event
+    """Connects to the event what comes after it."""
+
+    def on(self, triggers: Any, find: Callable[..., Any], sources: Sequence[Source] = ()) -> Any:
+        """Ask for it when something happens.
+
+        Args:
+            triggers: What happens, such as `button.click`, or several of them.
+            find: Called with what is shown, a value or record for each source and, if it has a parameter `event`, with
+                the event; returns what is asked for, or None for nothing.
+            sources: What `find` reads.
+        """
+        n_own = len(self.sources)
+
+        def ask(shown: Any, *values: Any, **event: Any) -> Any:
+            own, others = values[: n_own - 1], values[n_own - 1 :]
+            wanted = find(shown, *others, **event)
+            return gr.skip() if wanted is None else self.act(shown, wanted, *own)
+
+        ask.__signature__ = inspect.signature(find)  # type: ignore[attr-defined] # whether it takes the event
+        ask.__name__ = self.act.__name__
+        return self.follow(on(triggers, ask, [*self.sources, *sources], self.outputs, **CLICK))
 
 
 def positional(function: Callable[..., Any], sources: Sequence[Source]) -> Callable[..., Any]:

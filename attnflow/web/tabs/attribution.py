@@ -14,18 +14,16 @@ from attnflow.errors import SupersededError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Attribution, Head
 from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, PROBES, Comparison, affordable_probes
-from attnflow.service.analyses.common import check_head
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
 from attnflow.views import agreement
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES, Side
-from attnflow.web.endpoints.checks import checked_head
 from attnflow.web.forms import Form, choice
 from attnflow.web.panels import AttentionMap, Chart
 from attnflow.web.settings import SelectedHead
-from attnflow.web.shared import Page, Shown, cases_of, heads_of, missing_layers
-from attnflow.web.wiring import CLICK, MODEL, on
+from attnflow.web.shared import Page, Shown, heads_of
+from attnflow.web.wiring import CLICK, MODEL
 
 TITLE = "Attribution"
 HOW_TO_READ = (
@@ -146,7 +144,7 @@ def build() -> Parts:
 
 
 def wire(parts: Parts, page: Page) -> None:
-    """Compute when the tab is open; draw what is there; a head that is clicked becomes the selected one."""
+    """Compute when the tab is open, and draw what is there."""
     # A newer request starts at once and ends the older one.
     computing = {**MODEL, "trigger_mode": "multiple", "show_progress": "hidden"}
     method, measure = parts.compared["method"], parts.compared["measure"]
@@ -154,8 +152,6 @@ def wire(parts: Parts, page: Page) -> None:
     page.when_open(TITLE, draw_maps, [parts.reached, page.selected], parts.maps, **CLICK)
     charts = [*parts.overviews, *parts.strips, parts.centres]
     page.when_open(TITLE, draw_charts, [parts.reached, measure, page.selected], charts, **CLICK)
-    for chart in (*parts.overviews, *parts.strips):
-        on(chart.point_click, select_head, [page.shown], page.selected.controls, **CLICK)
 
 
 def compute(shown: Shown, method: str, newest: Newest) -> Iterator[Any]:
@@ -276,15 +272,3 @@ def _model(
     correlations = [getattr(found, measure) for found in (local, wrt_input)]
     centres = {"attention": local.attention_centre, "from the input": wrt_input.contribution_centre}
     return agreement.Model(side, case.card.ref, *correlations, centres, selected)
-
-
-def select_head(shown: Shown | None, event: gr.EventData) -> Any:
-    """A head was clicked in a chart: it is selected everywhere."""
-    cases = cases_of(shown)
-    custom = getattr(event, "custom", None)
-    if not isinstance(custom, list) or len(custom) != 2 or custom[0] not in ("a", "b"):
-        return gr.skip()  # a median, not a head
-    case = cases["ab".index(custom[0])]
-    layer, head = checked_head("head", custom[1])
-    check_head(case.trace, layer, head)  # refuses a head that is not there
-    return layer + missing_layers(case, cases), head

@@ -16,11 +16,10 @@ from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from attnflow.views.tour import tour
 from attnflow.web import export
-from attnflow.web.endpoints.checks import checked_head
 from attnflow.web.endpoints.graphs import comparison_note
 from attnflow.web.panels import RadialView
-from attnflow.web.settings import DECISION, READ_BY_TASK, SelectedHead, Settings
-from attnflow.web.shared import Page, Shown, cases_of, heads_of
+from attnflow.web.settings import DECISION, READ_BY_TASK, Settings
+from attnflow.web.shared import Page, Shown, cases_of
 from attnflow.web.wiring import CLICK, on
 
 TITLE = "Attention flow"
@@ -42,17 +41,12 @@ class Parts:
 def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(HOW_TO_READ)
-    return Parts(RadialView(elem_id="flow", download=None))
-
-
-def filled(parts: Parts, page: Page) -> list[Any]:
-    """What `draw` fills, in its order."""
-    return [page.status, page.settings["tau"], page.words, parts.rings, page.settings["root"]]
+    return Parts(RadialView(elem_id="flow", download=None, selected=None))
 
 
 def wire(parts: Parts, page: Page) -> None:
-    """Redraw when a setting changes, select the head that is clicked, save what is asked for."""
-    sources, outputs, control = [page.shown, page.settings], filled(parts, page), page.settings
+    """Redraw when a setting changes, save what is asked for."""
+    sources, outputs, control = [page.shown, page.settings], page.drawn, page.settings
     without_tau = [component for component in outputs if component is not control["tau"]]
     rest = [control[name].input for name in control.names if name not in ("tau", "unit")]
     for happens, function, fills in (
@@ -61,7 +55,6 @@ def wire(parts: Parts, page: Page) -> None:
         (rest, redraw, outputs),
     ):
         on(happens, function, sources, fills, **CLICK).success(**page.remembered)
-    on(parts.rings.head_select, select_head, [page.shown], page.selected.controls, **CLICK)
     on(parts.rings.export, export_graphs, sources, parts.rings, **CLICK)
 
 
@@ -108,13 +101,6 @@ def rethreshold(shown: Shown | None, settings: Settings) -> Any:
 def recount(shown: Shown | None, settings: Settings) -> Any:
     """Words instead of pieces, or back: the tokens are counted anew."""
     return draw(*cases_of(shown), replace(settings, root=DECISION))
-
-
-def select_head(shown: Shown | None, event: gr.EventData) -> Any:
-    """A head was chosen in the radial view, which counts layers as the page does."""
-    at = SelectedHead(*checked_head("head", getattr(event, "head", None)))
-    heads_of(*cases_of(shown), at)  # refuses a head that is not there
-    return at.layer, at.head
 
 
 def export_graphs(shown: Shown | None, settings: Settings, event: gr.EventData) -> Any:

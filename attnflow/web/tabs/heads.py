@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,13 +28,13 @@ from attnflow.stats.mean_attention import Scale, normalise_importance
 from attnflow.views.heads import MatrixSide, head_matrix
 from attnflow.views.payloads import SIDES, Effect, Matrix, Pruned
 from attnflow.views.pruning import curve_chart, effect
-from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_number
+from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form, choice, setting
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
 from attnflow.web.settings import SelectedHead
-from attnflow.web.shared import Page, Shown, cases_of, heads_of, missing_layers
+from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of, heads_of
 from attnflow.web.tabs import maps
-from attnflow.web.wiring import CLICK, MODEL, Source, on
+from attnflow.web.wiring import CLICK, MODEL, on
 
 TITLE = "Heads"
 SHOW = [
@@ -109,17 +108,6 @@ class Parts:
     """The pair that the curves are of."""
 
 
-def prunings(parts: Parts) -> list[tuple[Callable[..., Any], Callable[..., Any], list[Source]]]:
-    """Events that switch heads off or on, how to find which, and from what: the page does it."""
-    back = on(parts.undo.click, step_back, [parts.history], parts.history, **CLICK)
-    return [
-        (parts.matrix.prune, find_wanted, []),
-        (parts.least.click, find_least, [parts.measured, parts.fewer]),
-        (back.success, find_undone, [parts.history]),
-        (parts.reset.click, lambda shown: ([], []), []),
-    ]
-
-
 def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(INTRO)
@@ -153,13 +141,16 @@ def build() -> Parts:
 
 
 def wire(parts: Parts, page: Page) -> None:
-    """Fill the tab; what switches heads off is wired by the page (`prunings`)."""
+    """Fill the tab, and switch heads off or on."""
     page.when_open(TITLE, confirm, [], [parts.matrix])
     page.when_open(TITLE, draw_effects, [page.settings["tau"]], [parts.effect])
     page.when_open(TITLE, maps.draw, [page.selected], parts.maps)
     running = {**MODEL, "show_progress": "minimal"}
     page.when_open(TITLE, draw_matrix, [parts.measured, page.selected], [parts.matrix], **running)
-    on(parts.matrix.head_select, select_head, [page.shown], page.selected.controls, **CLICK)
+    page.prune.on(parts.least.click, find_least, [parts.measured, parts.fewer])
+    undone = on(parts.undo.click, step_back, [parts.history], parts.history, **CLICK)
+    page.prune.on(undone.success, find_undone, [parts.history])
+    page.prune.on(parts.reset.click, lambda shown: NO_HEADS)
     on(page.shown.change, remember, [page.shown, parts.history], parts.history, **CLICK)
     drawn = [*parts.curves, parts.drawn_for]
     on(page.shown.change, clear_outdated, [page.shown, parts.drawn_for], drawn, **CLICK)
@@ -315,32 +306,17 @@ def clear_outdated(shown: Shown | None, drawn_for: Any) -> Any:
     return (gr.skip(), gr.skip(), gr.skip()) if drawn_for in (None, shown and shown.pair) else (None, None, None)
 
 
-def select_head(shown: Shown | None, event: gr.EventData) -> Any:
-    """A cell was chosen; the page counts layers by the deeper model."""
-    cases = cases_of(shown)
-    layer, head = checked_head("head", getattr(event, "head", None))
-    case = cases[0] if getattr(event, "side", None) == "a" else cases[1]
-    at = SelectedHead(layer + missing_layers(case, cases), head)
-    heads_of(*cases, at)  # refuses a head that is not there
-    return at.layer, at.head
-
-
-def find_wanted(shown: Shown | None, event: gr.EventData) -> tuple[list[Head], list[Head]]:
-    """The heads that the matrix asks to be off."""
-    return checked_heads("a", getattr(event, "a", None)), checked_heads("b", getattr(event, "b", None))
-
-
-def find_least(shown: Shown | None, measured: Measured, fewer: Fewer) -> tuple[list[Head], list[Head]]:
+def find_least(shown: Shown | None, measured: Measured, fewer: Fewer) -> Pruned:
     """So many more heads off, of those that matter least on the scale that is shown."""
-    pruned = []
+    pruned: Pruned = {"a": [], "b": []}
     for side, case in zip(SIDES, cases_of(shown), strict=True):
         heads = case.trace.pruned
         if side in fewer.models:
             view = case.ask(IMPORTANCES[measured.over], method=measured.method)
             values = normalise_importance(view.values, measured.scale)
             heads = least_important(values, case, whole_number("the number of heads", fewer.count))
-        pruned.append(sorted(heads))
-    return pruned[0], pruned[1]
+        pruned[side] = sorted(heads)
+    return pruned
 
 
 def step_back(history: list[Any]) -> list[Any]:
@@ -350,12 +326,12 @@ def step_back(history: list[Any]) -> list[Any]:
     return history[:-1]
 
 
-def find_undone(shown: Shown | None, history: list[Any]) -> tuple[list[Head], list[Head]]:
+def find_undone(shown: Shown | None, history: list[Any]) -> Pruned:
     """What was off before the change that is forgotten."""
     if not history:
         raise SelectionError(_NOTHING_TO_UNDO)
     _, a, b = history[-1]
-    return sorted(a), sorted(b)
+    return {"a": sorted(a), "b": sorted(b)}
 
 
 def remember(shown: Shown | None, history: list[Any]) -> list[Any]:
