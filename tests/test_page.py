@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
-import gradio as gr
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
@@ -23,10 +23,12 @@ from attnflow.web import assets, events
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.gradio_compat import Sessions
-from attnflow.web.shared import Shown
+from attnflow.web.settings import SelectedHead, Settings
+from attnflow.web.shared import NO_HEADS, Shown
 from attnflow.web.tabs import explanations as explanations_tab
 from attnflow.web.tabs import flow as flow_tab
 from attnflow.web.tabs import maps
+from attnflow.web.verbs import find_selection
 from tests.checkpoints import PAIR, make_checkpoint
 from tests.random_traces import random_trace
 
@@ -837,21 +839,23 @@ def test_event_payloads_are_checked(flows):
     """A private event still answers a direct request, so what it is sent is checked like input of the API."""
     runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
     shown = Shown.of(*runs)
-    settings = (0.1, False, "Word pieces", 0.5, -1, [], False)
-    assert flow_tab.head_selected(shown, Sent(head=[3, 1])) == (3, 1)
-    assert maps.drawn(shown, 3, 1)[0]["title"] == "demo/pretrained · L4 H2"
+    settings = Settings(tau=0.1, auto=False)
+    assert events.select(shown, find_selection(shown, Sent(head=[3, 1])))[:2] == (3, 1)
+    assert maps.draw(shown, SelectedHead(3, 1))[0]["title"] == "demo/pretrained · L4 H2"
     for head in ([10**6, 0], ["x", 0], [-1, 0], [0, 99], 99, [0], None):
-        with pytest.raises(gr.Error, match=r"whole number|no head|give \[layer, head\]"):
-            flow_tab.head_selected(shown, Sent(head=head))
+        with pytest.raises(SelectionError, match=r"whole number|no head|give (a head|\[layer, head\])"):
+            events.select(shown, find_selection(shown, Sent(head=head)))
     for layer, head in ((99, 0), (0, -1), (None, 0), ("1", 0)):
         with pytest.raises(SelectionError, match=r"whole number|no head"):
-            maps.drawn(shown, layer, head)
-    for number, value in ((0, "x"), (0, 2), (3, 0), (3, None), (4, 10**6), (4, "x"), (5, ["9.9"]), (5, ["x"])):
-        wrong = [*settings[:number], value, *settings[number + 1 :]]
-        with pytest.raises(gr.Error, match=r"give|choose"):
-            flow_tab.redrawn(shown, *wrong)
-    with pytest.raises(gr.Error, match="press Analyse"):
-        flow_tab.redrawn(None, *settings)
+            maps.draw(shown, SelectedHead(layer, head))
+    for wrong in (
+        *({"tau": "x"}, {"tau": 2}, {"alpha": 0}, {"alpha": None}, {"root": 10**6}, {"root": "x"}, {"unit": "Words"}),
+        *({"heads": ("9.9",)}, {"heads": ("x",)}),
+    ):
+        with pytest.raises(SelectionError, match=r"give|choose"):
+            flow_tab.redraw(shown, replace(settings, **wrong))
+    with pytest.raises(SelectionError, match="press Analyse"):
+        flow_tab.redraw(None, settings)
 
 
 def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
@@ -882,20 +886,20 @@ def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
 
 def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
     runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
-    shown, rest = Shown.of(*runs), (3, 1, 0.1, False, "Word pieces", 0.5, -1, [], False)
+    shown, rest = Shown.of(*runs), (SelectedHead(3, 1), Settings(tau=0.1, auto=False))
     off = [(layer, head) for layer in (0, 1) for head in range(4)]
-    after, predictions, *others = events.pruned(shown, [], off, *rest)
+    after, predictions, *others = events.prune(shown, {"a": [], "b": off}, *rest)
     assert after.b.pruned == frozenset(off) and not after.a.pruned
-    assert predictions[0]["note"] == events.shown(None, *runs, *rest)[1][0]["note"]
+    assert predictions[0]["note"] == events.fill(None, *runs, *rest)[1][0]["note"]
     assert predictions[1]["note"] == "With 8 of 16 heads switched off."
     assert (
         predictions[1]["classes"] == answers.prediction(workspace.without(runs[1], off)) != answers.prediction(runs[1])
     )
     assert others[-2]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-1]["visible"]
-    back, predictions, *others = events.restored_heads(after, *rest)
+    back, predictions, *others = events.prune(after, NO_HEADS, *rest)
     assert back == shown and predictions[1]["note"] == "" and not others[-1]["visible"]
-    with pytest.raises(gr.Error, match="is not a head of this checkpoint"):
-        events.pruned(shown, [(9, 0)], [], *rest)
+    with pytest.raises(SelectionError, match="is not a head of this checkpoint"):
+        events.prune(shown, {"a": [(9, 0)], "b": []}, *rest)
 
 
 def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():
@@ -903,7 +907,7 @@ def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():
     off = workspace.without(run, [(0, 1), (2, 2)])
     here, there = (one.ask(CONTRIBUTIONS, probes=4).values for one in (run, off))
     assert abs(here - there)[3].max() > 1e-3 and not there[2, 2].any()
-    before, after = (explanations_tab.drawn(Shown.of(one, one), "supported", "", "Words") for one in (run, off))
+    before, after = (explanations_tab.draw(Shown.of(one, one), "supported", "", "word") for one in (run, off))
     strips = [values["models"][0]["values"]["lrp"] for values in (before[2], after[2])]
     assert not np.allclose(*strips, atol=1e-3)
 

@@ -5,7 +5,7 @@
 import { count } from "./graph.js";
 import * as geometry from "./geometry.js";
 import * as select from "./selection.js";
-/** @import { Radial, Selection } from "../payloads.js" */
+/** @import { Head, Radial, Selection } from "../payloads.js" */
 /** @import { Point, Ring, RingNode } from "./geometry.js" */
 /** @import { Graph } from "./graph.js" */
 /** @typedef {"a" | "b" | "both"} View */
@@ -142,6 +142,18 @@ export class Scene {
     const [models] = this.cells(this.rings[depth], found)[head];
     const model = !this.comparing || !models || (models === 3 && both) ? null : models === 3 ? half : models - 1;
     return select.one(depth, token, head, model);
+  }
+
+  /**
+   * A word in the ring in which a head reads for it, or else where it stands furthest out; null if it is in no ring.
+   * @param {number} word
+   * @param {Head | null} head its layer counted by the deeper of all models
+   */
+  ofWord(word, head) {
+    const reading = head ? this.layerOf(head[0]) : -1; // depth and layer are counted from the two ends
+    if (head && head[1] < this.heads && this.node(reading, word)) return select.one(reading, word, head[1]);
+    const depth = this.rings.findLastIndex((ring) => ring.nodes.has(word));
+    return depth < 0 ? null : select.one(depth, word);
   }
 
   /** @param {Selection} selection */
