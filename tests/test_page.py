@@ -43,7 +43,7 @@ def flows():
     for ref in ("demo/pretrained", "demo/finetuned"):
         checkpoint = load_checkpoint(ref)
         traces.append(capture(checkpoint, encode(checkpoint, EXAMPLE.text_a, EXAMPLE.text_b)))
-    return compare_flows(*traces)
+    return compare_flows(*traces, unit="word")
 
 
 @pytest.fixture
@@ -411,7 +411,7 @@ def test_twelve_layers_of_twelve_heads_are_traced_like_in_python(page, hub, tmp_
     page.get_by_role("button", name="Analyse").click()
     wait_for_redraw(page, before)
     traces = [run.trace for run in runs]
-    flows = compare_flows(*traces)
+    flows = compare_flows(*traces, unit="word")
     cells = carrying_heads(flows.a) | carrying_heads(flows.b)
     for depth in (1, 5, 11):
         token = some_token(flows, depth)
@@ -549,11 +549,12 @@ def test_a_threshold_that_leaves_nothing_says_where_the_graph_ends(page):
     expect(page.locator("#flow .af-warning")).to_contain_text(re.compile(r"Model [AB] ends at L\d"))
 
 
-def test_words_can_be_shown_instead_of_pieces(page, flows):
-    before = drawn(page)
-    page.get_by_label("Words", exact=True).check()
-    wait_for_redraw(page, before)
+def test_pieces_can_be_shown_instead_of_words(page, flows):
     expect(page.locator("#status")).to_contain_text("Compared word by word")
+    before = drawn(page)
+    page.get_by_label("Word pieces", exact=True).check()
+    wait_for_redraw(page, before)
+    expect(page.locator("#status")).to_contain_text("Compared piece by piece")
 
 
 def test_the_sentence_view_shows_influence_of_the_chosen_layer(page, flows):
@@ -863,7 +864,7 @@ def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
         raise SelectionError("There is no such thing; choose another.")
 
     monkeypatch.setattr(flow_tab, "compare_flows", refuse)
-    page.get_by_label("Words", exact=True).check()
+    page.get_by_label("Word pieces", exact=True).check()
     expect(page.get_by_text("There is no such thing; choose another.")).to_be_visible()
 
 
@@ -873,7 +874,7 @@ def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
     assert isinstance(demo.state_holder, Sessions)  # which forgets the one who was idle longest
     for session in list(demo.state_holder.session_data):
         demo.state_holder._forget(session)
-    page.get_by_label("Words", exact=True).check()
+    page.get_by_label("Word pieces", exact=True).check()
     expect(page.get_by_text("the server has forgotten it; press Analyse")).to_be_visible()
     page.get_by_role("button", name="Analyse").click()
     for _ in range(100):
