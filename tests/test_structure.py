@@ -19,6 +19,7 @@ PACKAGE = TOP / "attnflow"
 # Who may import whom: a package imports those below it and itself, and within a package nothing imports in a circle.
 BELOW = {
     "errors": set(),
+    "bundled": set(),
     "progress": {"errors"},
     "cache": {"errors"},
     "limits": {"errors"},
@@ -32,7 +33,7 @@ BELOW = {
     "web": {"service", "views"},
     "demo": {"web"},
 }
-BASE = {"errors", "progress", "cache", "limits"}
+BASE = {"errors", "bundled", "progress", "cache", "limits"}
 """What every package may import."""
 ARRAYS = ("records", "stats", "views")
 """Packages that work on arrays alone."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import plotly
 
-from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.bundled import ASSETS
 from attnflow.web.surface import ASSETS_AT
 
 PAGE = ASSETS / "page"
