@@ -29,7 +29,7 @@ demo: $(VENV)/run.stamp
 
 # Some tests on the lowest versions that the package declares, without a browser. On Linux it downloads the torch of
 # PyPI with CUDA, about 3 GB.
-ON_LOWEST := package compat gradio_compat capabilities layers batch tracing graph attribution tokenizers figures api
+ON_LOWEST := compat gradio_compat batch tracing tokenizers figures
 lowest: $(LOWEST)/stamp
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest $(patsubst %,tests/test_%.py,$(ON_LOWEST))
 
