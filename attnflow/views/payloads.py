@@ -187,6 +187,34 @@ class Prediction(TypedDict):
     note: str
 
 
+class AnswerRow(TypedDict):
+    """One thing that differs between two models."""
+
+    name: str
+    a: str
+    b: str
+    change: float
+    """From -1 to 1: more in B than in A; of rings the share that differs."""
+    select: Selected | None
+    """What it selects on the page."""
+
+
+class AnswerTable(TypedDict):
+    """Things of one kind, the largest difference first."""
+
+    title: str
+    about: str
+    """What the numbers are."""
+    rows: list[AnswerRow]
+
+
+class Answer(TypedDict):
+    """What two models decide, and what differs on the way there."""
+
+    sentence: str
+    tables: list[AnswerTable]
+
+
 class SentenceModel(TypedDict):
     """Influence of the words in one model."""
 

@@ -13,7 +13,7 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import Panel, Predictions, RadialView, SentenceView, imported
+from attnflow.web.panels import AnswerPanel, Panel, Predictions, RadialView, SentenceView, imported
 from attnflow.web.settings import Pair, SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page
 from attnflow.web.tabs import TABS, flow
@@ -48,6 +48,7 @@ class Results:
 
     story: gr.Markdown
     predictions: Predictions
+    answer: AnswerPanel
     words: SentenceView
     status: gr.Markdown
     selected: Form[SelectedHead]
@@ -111,6 +112,7 @@ def _sidebar() -> Controls:
 def _results() -> Results:
     story = gr.Markdown(elem_id="story")
     predictions = Predictions(elem_id="predictions")
+    answer = AnswerPanel(elem_id="answer")
     words = SentenceView(elem_id="sentence")
     status = gr.Markdown(elem_id="status")
     with gr.Row(equal_height=True, elem_id="selected-head"):
@@ -118,13 +120,13 @@ def _results() -> Results:
         selected.place()
         switched_off = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, words, status, selected, switched_off, restore)
+    return Results(story, predictions, answer, words, status, selected, switched_off, restore)
 
 
 def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.status, results.words, rings, settings["root"]]
+    drawn = [results.status, results.answer, results.words, rings, settings["root"]]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
     filled += [results.switched_off, results.restore]
     remembered = _remembered(pair, settings)

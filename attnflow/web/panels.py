@@ -49,6 +49,19 @@ class Panel(gr.HTML):
         return None if payload is None else json.loads(payload)
 
 
+class AnswerPanel(Panel):
+    """What both models decide and what differs. Events: `select`."""
+
+    EVENTS = ["select"]  # noqa: RUF012
+    module = "answer/answer.js"
+    template = """
+<div class="af-answer">
+  <h3 class="af-title">What differs between A and B</h3>
+  <p class="af-said"></p>
+  <div class="af-differences"></div>
+</div>"""
+
+
 class Predictions(Panel):
     """Both models' predictions."""
 

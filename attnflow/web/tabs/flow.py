@@ -12,11 +12,13 @@ from attnflow.records.head_names import head_of
 from attnflow.service.case import Case
 from attnflow.stats.flow import FlowPair, compare_flows
 from attnflow.views import thresholds
+from attnflow.views.answer import answer
 from attnflow.views.payloads import Download
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from attnflow.views.tour import tour
 from attnflow.web import export
+from attnflow.web.endpoints.answers import prediction
 from attnflow.web.endpoints.graphs import comparison_note
 from attnflow.web.panels import RadialView
 from attnflow.web.settings import DECISION, READ_BY_TASK, Settings
@@ -70,7 +72,7 @@ def _flows(a: Case, b: Case, settings: Settings) -> FlowPair:
 
 
 def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
-    """What the settings change: status, sentence view, radial view, and the tokens to start from."""
+    """What the settings change: status, answer, sentence view, radial view, and the tokens to start from."""
     flows = _flows(a, b, settings)
     names = a.card.ref, b.card.ref
     note = f"{thresholds.told(flows.a.graph, flows.b.graph)}. {comparison_note(flows.pairing.unit)}"
@@ -82,7 +84,8 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     root = gr.update(choices=starts, value=settings.root)
     rings = radial(flows, names)
     rings["tour"] = tour(flows)
-    return note, sentence(flows, names), rings, root
+    told = answer(flows, [prediction(case) for case in (a, b)])
+    return note, told, sentence(flows, names), rings, root
 
 
 def redraw(shown: Shown | None, settings: Settings) -> Any:
