@@ -137,6 +137,8 @@ export interface MatrixHalf {
   raw: number[][];
   pruned: Head[];
   selected: Head | null;
+  /** What `raw` is, where it is not what the matrix says. */
+  measured?: string;
   /** Pixels along a side of one picture. */
   size?: number;
   /** The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text. */

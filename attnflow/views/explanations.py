@@ -16,8 +16,8 @@ from attnflow.views.payloads import ChartFigure, Saliency, SaliencyMethod, Salie
 from attnflow.views.payloads import Side as SideName
 from attnflow.views.rounding import rounded
 
-AGAINST, FOR = "#e08214", "#3b7dd8"
-"""Orange and blue: told apart by colour-blind people, too."""
+AGAINST, FOR = "#d6604d", "#3b7dd8"
+"""Red and blue: told apart by colour-blind people, too. Orange is what both models share."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:
     difference: SaliencyModel = {
         "side": "ab",
         "name": "B minus A",
-        "about": "share of the saliency: blue is more in B, orange more in A",
+        "about": "share of the saliency: blue is more in B, red more in A",
         "problem": "",
         "text": list(common.text),
         "sentence": common.sentence.tolist(),

@@ -172,6 +172,8 @@ class MatrixHalf(TypedDict):
     """`[L, H]` as measured."""
     pruned: list[Head]
     selected: Head | None
+    measured: NotRequired[str]
+    """What `raw` is, where it is not what the matrix says."""
     size: NotRequired[int]
     """Pixels along a side of one picture."""
     pixels: NotRequired[str]

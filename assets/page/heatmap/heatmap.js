@@ -34,7 +34,7 @@ export function mount(element, gradio) {
     names.forEach((name, key) => {
       const word = make("button", "", name, strip);
       word.type = "button";
-      word.style.setProperty("--share", `${most ? Math.round((80 * row[key]) / most) : 0}%`);
+      word.style.setProperty("--share", String(most ? row[key] / most : 0));
       word.setAttribute("aria-pressed", String(key === query));
       word.title = `${names[query]} → ${name}: ${number(100 * row[key], 1)} %`;
       word.setAttribute("aria-label", word.title);
