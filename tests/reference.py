@@ -307,7 +307,7 @@ def spearman(x: list[float], y: list[float]) -> float:
 
 
 def thumbnails(attention: np.ndarray) -> np.ndarray:
-    """Pictures of heads of a short text: 0 up to a uniform share of what a token can attend to, 255 for all on one token."""
+    """Pictures of heads: 0 up to a uniform share of what a token can attend to, 255 for all on one token."""
     pictures = np.zeros(attention.shape, np.uint8)
     for layer, head, query, key in np.ndindex(attention.shape):
         reachable = sum(

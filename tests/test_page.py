@@ -45,7 +45,7 @@ def flows():
 
 @pytest.fixture
 def page(open_page) -> Page:
-    return open_page()
+    return open_page(query="strongest=all")
 
 
 def drawn(page: Page, panel: str = "#flow .af-radial") -> int:

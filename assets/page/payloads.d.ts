@@ -61,6 +61,8 @@ export interface Radial {
   unit: "piece" | "word";
   /** `[T]`: what a reader sees of each unit of both models. */
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   /** `[T]`: the entry of the vocabulary. */
   piece: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
@@ -118,6 +120,8 @@ export interface SentenceModel {
 /** The sentence view of one or two models. */
 export interface SentenceFigure {
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
   tau: number;
@@ -186,6 +190,8 @@ export interface Effect {
   unit: "probability" | "score";
   classes: ClassChange[];
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   sentence: number[];
   /** `[T]`: influence in heads. */
   before: number[];
@@ -212,6 +218,8 @@ export interface HeatMap {
   title: string;
   /** `[T]`: both axes; as many are written as there is room for. */
   names: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  told: string[];
   model: Side;
   /** What a row says of the token in place of `{}`. */
   row: string;
@@ -257,6 +265,8 @@ export interface SaliencyModel {
   /** Why there are no strips, or not all; may be empty. */
   problem: string;
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   sentence: number[];
   verdict?: string;
   /** In the method's own unit; null where the model has no such unit. */

@@ -83,8 +83,8 @@ def _side(side: MatrixSide) -> MatrixHalf:
 def thumbnails(attention: NDArray[np.floating]) -> NDArray[np.uint8]:
     """A small picture of each head on one scale for all heads of all models: `[L, H, S, S]`.
 
-    0 is attention that is no more than a uniform share of what a token can attend to, 255 all attention on one of several
-    tokens. Where a text is longer than a picture, each pixel shows the strongest of the cells under it.
+    0 is attention that is no more than a uniform share of what a token can attend to, 255 all attention on one of
+    several tokens. Where a text is longer than a picture, each pixel shows the strongest of the cells under it.
 
     Args:
         attention: `[L, H, T, T]`.

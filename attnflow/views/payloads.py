@@ -82,6 +82,8 @@ class Radial(TypedDict):
     unit: Literal["piece", "word"]
     text: list[str]
     """`[T]`: what a reader sees of each unit of both models."""
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     piece: list[str]
     """`[T]`: the entry of the vocabulary."""
     sentence: list[int]
@@ -149,6 +151,8 @@ class SentenceFigure(TypedDict):
     """The sentence view of one or two models."""
 
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
     tau: float
@@ -226,6 +230,8 @@ class Effect(TypedDict):
     """Of the classes."""
     classes: list[ClassChange]
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     before: list[float]
     """`[T]`: influence in heads."""
@@ -257,6 +263,8 @@ class HeatMap(TypedDict):
     title: str
     names: list[str]
     """`[T]`: both axes; as many are written as there is room for."""
+    told: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     model: Side
     row: str
     """What a row says of the token in place of `{}`."""
@@ -309,6 +317,8 @@ class SaliencyModel(TypedDict):
     problem: str
     """Why there are no strips, or not all; may be empty."""
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     verdict: NotRequired[str]
     values: NotRequired[dict[str, list[float | None]]]

@@ -4,8 +4,9 @@
 // "@quiet", "@line" or "@page", with ":40" after it for an opacity of 40 %.  Every other text is shown as it is.
 
 import { colour, part } from "../shared/dom.js";
+import { escape } from "../shared/markup.js";
 import { panel } from "../shared/panel.js";
-import { CONFIG, Plotly, chartLayout, escape } from "../shared/plotly.js";
+import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
 /** @import { ChartFigure, PointClicked } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { ChartElement } from "../shared/plotly.js" */

@@ -41,7 +41,7 @@ export function mount(element, gradio) {
         const change = model.after[index] - model.before[index];
         const word = make("bdi", `af-chip af-${change < 0 ? "down" : "up"}`, text, strip);
         word.style.setProperty("--share", String(most ? Math.abs(change) / most : 0));
-        word.title = `${text}: influence ${number(model.before[index])} → ${number(model.after[index])} heads`;
+        word.title = `${model.names[index]}: influence ${number(model.before[index])} → ${number(model.after[index])} heads`;
       });
       const changed = model.text.filter((_, index) => model.after[index] !== model.before[index]).length;
       make("p", "af-note", changed ? "Colour: words with more (▲, blue) or less (▼, red) influence on the decision than before." : "No word's influence changed.", card);

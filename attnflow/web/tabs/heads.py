@@ -181,7 +181,7 @@ def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, l
 def _difference(
     cases: tuple[Case, Case], selected: Head | None, values: list[NDArray[np.float64]], *, same: bool
 ) -> MatrixSide:
-    """What is more in B than in A: importance itself where both have the same measure, else their places in its order."""
+    """What is more in B than in A: importance itself where both have one measure, else the place in its order."""
     pruned = cases[0].trace.pruned & cases[1].trace.pruned
     colours = "Purple: it matters more in B; turquoise: more in A."
     if same:
@@ -205,8 +205,8 @@ def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], so
         sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, "", highest, highest, attention))
     note = (
         "Each picture is a head: rows attend, columns are attended to, from the first token to the last. One scale for "
-        "all heads of both models: a pixel is empty up to a uniform share of attention, and full where all of it goes to "
-        "one token."
+        "all heads of both models: a pixel is empty up to a uniform share of attention, and full where all of it goes "
+        "to one token."
     )
     if source == "set":
         note += f" Mean over {counts[0]} bundled pairs; each cell by the pairs that have both positions."
