@@ -188,5 +188,5 @@ class Chart(Panel):
     module = "chart/chart.js"
     template = """
 <div class="af-figure">
-  <h3 class="af-title"></h3><div class="af-chart" role="img"></div><p class="af-note"></p>
+  <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p>
 </div>"""

@@ -47,7 +47,8 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point, pan)
     make("strong", "", `${names[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${whole}`, tip);
     for (const fact of select.facts(found, null, scene())) make("div", "", fact, tip);
     const box = chart.getBoundingClientRect();
-    tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 4)}px`;
+    const x = event.clientX - box.left, wide = tip.offsetWidth; // right of the pointer, or left of it where there is no room
+    tip.style.left = `${x + 14 + wide <= box.width ? x + 14 : Math.max(0, x - 14 - wide)}px`;
     tip.style.top = `${event.clientY - box.top + 16}px`;
   }
 
