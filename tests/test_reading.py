@@ -257,6 +257,17 @@ def test_a_saved_page_is_light_and_a_picture_says_what_it_shows(open_pair, tmp_p
 # ---- typing
 
 
+def test_ctrl_and_enter_analyse_what_is_written(open_page):
+    page = open_page()
+    before = int(page.locator("#predictions .af-predictions").get_attribute("data-drawn"))
+    page.locator("#text-b textarea").fill("Paul sold a book to Anna.")
+    page.locator("#text-b textarea").press("Control+Enter")
+    page.wait_for_function(
+        "(before) => Number(document.querySelector('#predictions .af-predictions').dataset.drawn) > before", arg=before
+    )
+    expect(page.locator("#sentence .af-text")).to_contain_text("sold")
+
+
 def test_the_list_of_models_closes_when_its_box_is_left(open_page):
     page = open_page()
     box = page.get_by_label("Model A")

@@ -175,6 +175,7 @@ def _wire(
     opened.then(events.analysed, inputs, everything, **analysing)
     starts = [controls.analyse.click, pair[-2].submit, pair[-1].submit]
     gr.on(starts, events.analysed, inputs, everything, **analysing).success(**page.remembered)
+    demo.load(js=f'() => {imported("shared/keys.js")}.then((keys) => keys.analyseWithEnter("analyse"))', **CLICK)
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     picked = controls.examples.click(lambda index: events.example(examples, index), controls.examples, pair, **CLICK)
     picked.then(events.analysed, inputs, everything, **analysing).success(**page.remembered)
@@ -206,4 +207,5 @@ def _revision_box(side: str) -> gr.Textbox:
 
 
 def _text_box(label: str, value: str, elem_id: str) -> gr.Textbox:
-    return gr.Textbox(value, label=label, elem_id=elem_id, lines=2, max_lines=6)
+    hint = "Ctrl and Enter: analyse"
+    return gr.Textbox(value, label=label, info=hint, elem_id=elem_id, lines=2, max_lines=6)
