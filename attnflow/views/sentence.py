@@ -8,6 +8,7 @@ from attnflow.records.words import told_apart
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import SentenceFigure
 from attnflow.views.rounding import rounded
+from attnflow.views.thresholds import told
 
 
 def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> SentenceFigure:
@@ -28,7 +29,7 @@ def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> SentenceFigure:
         "text": list(text),
         "names": told_apart(text, part.tolist()),
         "sentence": part.tolist(),
-        "tau": sides[0].graph.tau,
+        "threshold": told(*(side.graph for side in sides)),
         "models": [
             {
                 "name": name,

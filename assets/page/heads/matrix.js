@@ -5,7 +5,7 @@ import { ink, over } from "../shared/contrast.js";
 import { colour, make, part, parts, rgb, titled } from "../shared/dom.js";
 import { headKey, headName, headOf } from "../shared/head.js";
 import { panel } from "../shared/panel.js";
-/** @import { Head, HeadOfMatrix, Matrix, MatrixHalf, Pruned } from "../payloads.js" */
+/** @import { Head, Matrix, MatrixHalf, Pruned, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @typedef {Record<"a" | "b", Set<string>>} Off keys of heads */
 
@@ -172,9 +172,9 @@ export function mount(element, gradio) {
     pick.dataset.name = `${headName(at)}: ${side.measured ?? data.measured} ${raw}`;
     pick.title = pick.dataset.name;
     pick.addEventListener("click", () => {
-      /** @type {HeadOfMatrix} */
-      const picked = { side: side.side, head: at };
-      gradio.trigger("head_select", picked);
+      /** @type {Selected} */
+      const selected = { side: side.side === "difference" ? "b" : side.side, head: at }; // they have the same size
+      gradio.trigger("select", selected);
     });
     const control = make("button", "af-off", undefined, box);
     control.type = "button";

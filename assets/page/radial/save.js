@@ -72,7 +72,7 @@ function heading({ data, width, active }, told) {
    * @returns {[string, boolean][]}
    */
   const fit = (text, bold = false) => lines(text, Math.floor(width / 7.5)).map((line) => [line, bold]);
-  return [...fit(`${names.join(", ")}, tau\u00a0=\u00a0${data.tau}`, true), ...sentences(data).flatMap((text) => fit(text)), ...(told ? fit(told, true) : [])];
+  return [...fit(`${names.join(", ")}, ${data.threshold}`, true), ...sentences(data).flatMap((text) => fit(text)), ...(told ? fit(told, true) : [])];
 }
 
 /** The styles that a picture needs, with the colours of the page. */
@@ -220,6 +220,6 @@ mount(document.querySelector("main"), { props: { value: ${json(JSON.stringify(da
   download("attention-flow.html", `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Attention flow of ${escape(models)}</title><style>:root { ${theme} } body { max-width: 960px; margin: 1rem auto; padding: 0 1rem; font-family: var(--font); color: var(--body-text-color); background: var(--block-background-fill); } ${styles}</style>
 ${inline(json({ imports }), "importmap")}</head>
-<body class="${document.body.classList.contains("dark") ? "dark" : ""}"><main class="gradio-container"><p>${escape(models)}, tau = ${data.tau}</p>${sentences(data).map((text) => `<p>${escape(text)}</p>`).join("")}${body.outerHTML}</main>
+<body class="${document.body.classList.contains("dark") ? "dark" : ""}"><main class="gradio-container"><p>${escape(models)}, ${data.threshold}</p>${sentences(data).map((text) => `<p>${escape(text)}</p>`).join("")}${body.outerHTML}</main>
 ${inline(start, "module")}</body></html>`);
 }
