@@ -99,6 +99,8 @@ export interface Radial {
   unit: "piece" | "word";
   /** `[T]`: what a reader sees of each unit of both models. */
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   /** `[T]`: the entry of the vocabulary. */
   piece: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
@@ -148,6 +150,31 @@ export interface Prediction {
   note: string;
 }
 
+/** One thing that differs between two models. */
+export interface AnswerRow {
+  name: string;
+  a: string;
+  b: string;
+  /** From -1 to 1: more in B than in A; of rings the share that differs. */
+  change: number;
+  /** What it selects on the page. */
+  select: Selected | null;
+}
+
+/** Things of one kind, the largest difference first. */
+export interface AnswerTable {
+  title: string;
+  /** What the numbers are. */
+  about: string;
+  rows: AnswerRow[];
+}
+
+/** What two models decide, and what differs on the way there. */
+export interface Answer {
+  sentence: string;
+  tables: AnswerTable[];
+}
+
 /** Influence of the words in one model. */
 export interface SentenceModel {
   name: string;
@@ -160,6 +187,8 @@ export interface SentenceModel {
 /** The sentence view of one or two models. */
 export interface SentenceFigure {
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
   threshold: string;
@@ -179,6 +208,8 @@ export interface MatrixHalf {
   raw: number[][];
   pruned: Head[];
   selected: Head | null;
+  /** What `raw` is, where it is not what the matrix says. */
+  measured?: string;
   /** Pixels along a side of one picture. */
   size?: number;
   /** The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text. */
@@ -214,6 +245,8 @@ export interface Effect {
   unit: "probability" | "score";
   classes: ClassChange[];
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   sentence: number[];
   /** `[T]`: influence in heads. */
   before: number[];
@@ -240,6 +273,8 @@ export interface HeatMap {
   title: string;
   /** `[T]`: both axes; as many are written as there is room for. */
   names: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  told: string[];
   model: Side;
   /** What a row says of the token in place of `{}`. */
   row: string;
@@ -278,6 +313,8 @@ export interface SaliencyModel {
   /** Why there are no strips, or not all; may be empty. */
   problem: string;
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   sentence: number[];
   verdict?: string;
   /** In the method's own unit; null where the model has no such unit. */

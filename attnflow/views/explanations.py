@@ -12,12 +12,13 @@ from attnflow.methods.saliency.agreement import on_common_units, shares
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.results import Faithfulness, Report, on_scale
+from attnflow.records.words import told_apart
 from attnflow.views.payloads import ChartFigure, Saliency, SaliencyMethod, SaliencyModel
 from attnflow.views.payloads import Side as SideName
 from attnflow.views.rounding import rounded
 
-AGAINST, FOR = "#e08214", "#3b7dd8"
-"""Orange and blue: told apart by colour-blind people, too."""
+AGAINST, FOR = "#d6604d", "#3b7dd8"
+"""Red and blue: told apart by colour-blind people, too. Orange is what both models share."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def _method(method: Method) -> SaliencyMethod:
 
 def _strip(one: Side, unit: str, notes: dict[str, str]) -> SaliencyModel:
     if one.report is None:
-        return {"side": one.side, "name": one.name, "about": "", "problem": one.problem, "text": [], "sentence": []}
+        nothing: dict[str, list[Any]] = {"text": [], "names": [], "sentence": []}
+        return {"side": one.side, "name": one.name, "about": "", "problem": one.problem, **nothing}
     report = one.report
     common = on_common_units(report.answers, report.answers, unit)
     about = f"score of {report.target}" if report.target else "no score: only where the model looks"
@@ -77,6 +79,7 @@ def _strip(one: Side, unit: str, notes: dict[str, str]) -> SaliencyModel:
         "problem": report.missing,
         "verdict": report.verdict,
         "text": list(common.text),
+        "names": told_apart(common.text, common.sentence.tolist()),
         "sentence": common.sentence.tolist(),
         "values": _values(names, common.a),
         "scaled": _scaled(names, common.a),
@@ -98,9 +101,10 @@ def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:
     difference: SaliencyModel = {
         "side": "ab",
         "name": "B minus A",
-        "about": "share of the saliency: blue is more in B, orange more in A",
+        "about": "share of the saliency: blue is more in B, red more in A",
         "problem": "",
         "text": list(common.text),
+        "names": told_apart(common.text, common.sentence.tolist()),
         "sentence": common.sentence.tolist(),
         "values": _values(both, more),
         "scaled": _scaled(both, more),

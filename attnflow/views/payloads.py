@@ -130,6 +130,8 @@ class Radial(TypedDict):
     unit: Literal["piece", "word"]
     text: list[str]
     """`[T]`: what a reader sees of each unit of both models."""
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     piece: list[str]
     """`[T]`: the entry of the vocabulary."""
     sentence: list[int]
@@ -229,6 +231,8 @@ class SentenceFigure(TypedDict):
     """The sentence view of one or two models."""
 
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
     threshold: str
@@ -252,6 +256,8 @@ class MatrixHalf(TypedDict):
     """`[L, H]` as measured."""
     pruned: list[Head]
     selected: Head | None
+    measured: NotRequired[str]
+    """What `raw` is, where it is not what the matrix says."""
     size: NotRequired[int]
     """Pixels along a side of one picture."""
     pixels: NotRequired[str]
@@ -290,6 +296,8 @@ class Effect(TypedDict):
     """Of the classes."""
     classes: list[ClassChange]
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     before: list[float]
     """`[T]`: influence in heads."""
@@ -321,6 +329,8 @@ class HeatMap(TypedDict):
     title: str
     names: list[str]
     """`[T]`: both axes; as many are written as there is room for."""
+    told: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     model: Side
     row: str
     """What a row says of the token in place of `{}`."""
@@ -366,6 +376,8 @@ class SaliencyModel(TypedDict):
     problem: str
     """Why there are no strips, or not all; may be empty."""
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     verdict: NotRequired[str]
     values: NotRequired[dict[str, list[float | None]]]

@@ -23,6 +23,8 @@ from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
 TITLE = "attnflow"
 THEME = gr.themes.Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
 """Fonts of the reader's own machine: no request leaves the page's origin."""
+ANALYSE_WITH_ENTER = """() => IMPORTED.then((keys) => keys.analyseWithEnter("analyse"))"""
+"""Ctrl and Enter in any box; `IMPORTED` stands for our module of keys."""
 CLOSE_SIDEBAR_ON_PHONES = """() => {
   const toggle = document.querySelector(".sidebar.open .toggle-button");
   if (toggle && window.innerWidth < 768) toggle.click();
@@ -156,6 +158,7 @@ def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialVi
     opened = demo.load(events.restore([pair, settings]), None, components([pair, settings]), **CLICK)
     analyse(opened.then)
     analyse([controls.analyse.click, pair["text_a"].submit, pair["text_b"].submit]).success(**remembered)
+    demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
     page.prune.on(results.restore.click, lambda shown: NO_HEADS)

@@ -1,7 +1,8 @@
 // @ts-check
 // The matrix of heads: each can be selected, and switched off and on.
 
-import { colour, make, part, parts, titled } from "../shared/dom.js";
+import { ink, over } from "../shared/contrast.js";
+import { colour, make, part, parts, rgb, titled } from "../shared/dom.js";
 import { headKey, headName, headOf } from "../shared/head.js";
 import { panel } from "../shared/panel.js";
 /** @import { Head, Matrix, MatrixHalf, Pruned, Selected } from "../payloads.js" */
@@ -23,10 +24,7 @@ function paint(canvas, { side, heads, layers, size = 0, pixels = "" }) {
   const bytes = Uint8Array.from(atob(pixels), (letter) => letter.charCodeAt(0));
   canvas.width = heads * size;
   canvas.height = layers * size;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.fillStyle = colour(`--af-${side}`);
-  context.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), [red, green, blue] = rgb(colour(`--af-${side}`));
   const image = context.createImageData(canvas.width, canvas.height);
   bytes.forEach((value, index) => image.data.set([red, green, blue, value], 4 * index));
   context.putImageData(image, 0, 0);
@@ -119,6 +117,19 @@ export function mount(element, gradio) {
     top.setAttribute("role", "row");
     make("span", "", "", top);
     for (let head = 0; head < side.heads; head++) make("span", "af-axis", `H${head + 1}`, top).setAttribute("role", "columnheader");
+    const theme = getComputedStyle(card), ground = rgb(colour("--block-background-fill"));
+    const shades = { high: rgb(theme.getPropertyValue("--shade")), low: rgb(theme.getPropertyValue("--below")) };
+    /**
+     * Colour a cell by its value, from -1 to 1, and its digits so that they are read.
+     * @param {HTMLElement} box
+     * @param {number} value
+     */
+    const shade = (box, value) => {
+      const sign = value < 0 ? "low" : "high", share = 0.88 * Math.min(1, Math.abs(value));
+      box.classList.add(`af-${sign}`);
+      box.style.setProperty("--share", `${Math.round(100 * share)}%`);
+      if (share > 0.25) box.style.setProperty("--ink", ink(over(shades[sign], ground, share)));
+    };
     const rows = make("div", "af-rows", undefined, frame);
     rows.setAttribute("role", "rowgroup");
     if (side.pixels) {
@@ -131,7 +142,7 @@ export function mount(element, gradio) {
       const row = make("div", "af-row", undefined, rows);
       row.setAttribute("role", "row");
       make("span", "af-axis", `L${layer + 1}`, row).setAttribute("role", "rowheader");
-      for (let head = 0; head < side.heads; head++) cell(side, data, [layer, head], row);
+      for (let head = 0; head < side.heads; head++) cell(side, data, [layer, head], row, shade);
     }
     if (side.note) make("p", "af-note", side.note, card);
   }
@@ -141,8 +152,9 @@ export function mount(element, gradio) {
    * @param {Matrix} data
    * @param {Head} at
    * @param {HTMLElement} row
+   * @param {(box: HTMLElement, value: number) => void} shade
    */
-  function cell(side, data, at, row) {
+  function cell(side, data, at, row, shade) {
     const [layer, head] = at;
     const value = side.values[layer][head], raw = side.raw[layer][head];
     const chosen = side.selected?.[0] === layer && side.selected?.[1] === head;
@@ -154,13 +166,10 @@ export function mount(element, gradio) {
     pick.setAttribute("aria-pressed", String(chosen));
     pick.dataset.value = "";
     if (!side.pixels) {
-      const sign = value < 0 ? "low" : "high";
       pick.dataset.value = value.toFixed(2).replace(/^(-?)0\./, "$1.").replace("-", "−");
-      box.style.setProperty("--share", `${Math.round(88 * Math.min(1, Math.abs(value)))}%`);
-      box.classList.add(`af-${sign}`);
-      box.classList.toggle("af-strong", Math.abs(value) > 0.55);
+      shade(box, value);
     }
-    pick.dataset.name = `${headName(at)}: ${data.measured} ${raw}`;
+    pick.dataset.name = `${headName(at)}: ${side.measured ?? data.measured} ${raw}`;
     pick.title = pick.dataset.name;
     pick.addEventListener("click", () => {
       /** @type {Selected} */
@@ -203,6 +212,7 @@ export function mount(element, gradio) {
     note.textContent = data.note;
     stage.replaceChildren();
     stage.classList.toggle("af-signed", data.signed);
+    stage.style.setProperty("--heads", String(Math.max(...data.sides.map((side) => side.heads)))); // cards are as wide as all heads need
     for (const side of data.sides) grid(side, data, stage);
     parts(stage, ".af-scroll").forEach((frame, index) => { frame.scrollLeft = scrolled[index] ?? 0; });
     if (place) parts(stage, place)[0]?.focus({ preventScroll: true });

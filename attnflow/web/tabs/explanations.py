@@ -21,7 +21,7 @@ from attnflow.web.wiring import MODEL
 
 TITLE = "Saliency"
 HOW_TO_READ = (
-    "What does each word have to do with the prediction? Blue words speak for the class, orange ones against it; grey "
+    "What does each word have to do with the prediction? Blue words speak for the class, red ones against it; grey "
     "is for methods that tell only how much. The methods often disagree: the chart below removes the words that each "
     "of them names, and so measures which to believe for this very text."
 )
