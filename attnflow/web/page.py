@@ -51,7 +51,7 @@ class Results:
     words: SentenceView
     status: gr.Markdown
     selected: Form[SelectedHead]
-    switched_off: gr.Markdown
+    pruned: gr.Markdown
     restore: gr.Button
 
 
@@ -116,9 +116,9 @@ def _results() -> Results:
     with gr.Row(equal_height=True, elem_id="selected-head"):
         selected = Form(SelectedHead())
         selected.place()
-        switched_off = gr.Markdown(elem_id="switched-off", visible=False)
+        pruned = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, words, status, selected, switched_off, restore)
+    return Results(story, predictions, words, status, selected, pruned, restore)
 
 
 def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
@@ -126,7 +126,7 @@ def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialVi
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
     drawn = [results.status, settings["tau"], results.words, rings, settings["root"]]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [results.switched_off, results.restore]
+    filled += [results.pruned, results.restore]
     remembered = _remembered(pair, settings)
 
     def analyse(happens: Any) -> Any:

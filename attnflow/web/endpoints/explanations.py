@@ -7,7 +7,7 @@ from typing import TypedDict
 import numpy as np
 
 from attnflow.errors import SelectionError
-from attnflow.methods.saliency.agreement import on_common_units, shares
+from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.erasure import WAYS
 from attnflow.methods.saliency.results import Report, Saliency
 from attnflow.service.analyses.saliency import REPORT, SALIENCY
@@ -104,8 +104,9 @@ class CompareSaliencyAnswer(TypedDict):
 
 _MERIT = (
     "Comprehensiveness: what the target loses without the top words (large is good). Sufficiency: what it loses with "
-    "nothing but them (small is good). Merit: their difference, averaged; random_merit is the same for random "
-    "rankings. A word is removed by a token in its place, or by keeping all others from attending to it."
+    "nothing but them (small is good). Merit: comprehensiveness - sufficiency, averaged (related to AOPC); "
+    "random_merit is the same for random rankings. A word is removed by a token in its place, or by keeping all others "
+    "from attending to it."
 )
 
 
@@ -271,7 +272,7 @@ def faithfulness_answer(case: Case, found: Report) -> FaithfulnessAnswer:
             for row, name in enumerate(measured.names)
         ],
         "random_merit": [rounded(value) for value in measured.random_merit],
-        "agreement": [[_number(value) for value in row] for row in found.agreement],
+        "agreement": [[_number(value) for value in row] for row in found.rank_correlation],
         "verdict": found.verdict,
         "note": case_note(case, _MERIT),
     }
