@@ -15,7 +15,8 @@ from attnflow.errors import SelectionError
 from attnflow.service.analyses.attribution import CONTRIBUTIONS
 from attnflow.service.workspace import workspace
 from attnflow.stats.attention_graph import paths_between
-from attnflow.stats.flow import compare_flows, first_tau, flow
+from attnflow.stats.flow import compare_flows, flow
+from attnflow.views import thresholds
 from attnflow.views.radial import radial
 from attnflow.views.tour import tour
 from attnflow.web import assets, events
@@ -42,7 +43,7 @@ def flows():
     for ref in ("demo/pretrained", "demo/finetuned"):
         checkpoint = load_checkpoint(ref)
         traces.append(capture(checkpoint, encode(checkpoint, EXAMPLE.text_a, EXAMPLE.text_b)))
-    return compare_flows(*traces, first_tau(*traces))
+    return compare_flows(*traces, unit="word")
 
 
 @pytest.fixture
@@ -151,8 +152,7 @@ def test_the_bundled_pair_is_analysed_at_once(page, flows):
     for label, probability in zip(trace.labels, trace.probabilities, strict=True):
         expect(cards.nth(1)).to_contain_text(label)
         expect(cards.nth(1)).to_contain_text(f"{100 * probability:.1f}".rstrip("0").rstrip(".") + " %")
-    expect(page.locator("#status")).to_contain_text(f"tau = {flows.a.graph.tau:g}")
-    expect(page.locator("#status")).to_contain_text("no ring holds more than 24 tokens")
+    expect(page.locator("#status")).to_contain_text(thresholds.told(flows.a.graph, flows.b.graph))
 
 
 def test_every_ring_shows_its_tokens_in_their_colours(page, flows):
@@ -411,7 +411,7 @@ def test_twelve_layers_of_twelve_heads_are_traced_like_in_python(page, hub, tmp_
     page.get_by_role("button", name="Analyse").click()
     wait_for_redraw(page, before)
     traces = [run.trace for run in runs]
-    flows = compare_flows(*traces, first_tau(*traces))
+    flows = compare_flows(*traces, unit="word")
     cells = carrying_heads(flows.a) | carrying_heads(flows.b)
     for depth in (1, 5, 11):
         token = some_token(flows, depth)
@@ -549,11 +549,12 @@ def test_a_threshold_that_leaves_nothing_says_where_the_graph_ends(page):
     expect(page.locator("#flow .af-warning")).to_contain_text(re.compile(r"Model [AB] ends at L\d"))
 
 
-def test_words_can_be_shown_instead_of_pieces(page, flows):
-    before = drawn(page)
-    page.get_by_label("Words", exact=True).check()
-    wait_for_redraw(page, before)
+def test_pieces_can_be_shown_instead_of_words(page, flows):
     expect(page.locator("#status")).to_contain_text("Compared word by word")
+    before = drawn(page)
+    page.get_by_label("Word pieces", exact=True).check()
+    wait_for_redraw(page, before)
+    expect(page.locator("#status")).to_contain_text("Compared piece by piece")
 
 
 def test_the_sentence_view_shows_influence_of_the_chosen_layer(page, flows):
@@ -602,7 +603,7 @@ def test_the_graph_can_start_from_another_token(page, flows):
         page.get_by_role("option", name=name, exact=True).click()
 
     change(page, act)
-    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, root=token)
+    other = compare_flows(flows.a.trace, flows.b.trace, root=token)
     assert page.locator(f"#flow [data-at='0 {token}']").count() == 1
     hover(page, 1, some_token(other, 1))
     assert lit(page) == expected_lit(other, 1, some_token(other, 1))
@@ -611,7 +612,7 @@ def test_the_graph_can_start_from_another_token(page, flows):
 def test_special_tokens_can_be_hidden(page, flows):
     open_settings(page)
     change(page, lambda: page.get_by_label("Hide special tokens").check())
-    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, hide_special=True)
+    other = compare_flows(flows.a.trace, flows.b.trace, hide_special=True)
     expect(page.locator("#status")).to_contain_text(
         f"{other.a.hidden_share:.0%} (A) and {other.b.hidden_share:.0%} (B)"
     )
@@ -626,7 +627,7 @@ def test_heads_can_be_chosen(page, flows):
         page.get_by_role("option", name=f"L{flows.a.graph.n_layers} H2", exact=True).click()
 
     change(page, act)
-    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, heads=[(flows.a.graph.n_layers - 1, 1)])
+    other = compare_flows(flows.a.trace, flows.b.trace, heads=[(flows.a.graph.n_layers - 1, 1)])
     ring = other.a.graph.rings[-2] | other.b.graph.rings[-2]
     assert page.locator("#flow [data-at^='1 ']").count() == ring.sum()
     assert page.locator("#flow [data-at^='2 ']").count() == 0
@@ -649,7 +650,8 @@ def test_what_is_shown_can_be_saved(page, flows, tmp_path, open_page, url):
     graph = json.loads(files["json"].read_text())
     for name, one in (("a", flows.a), ("b", flows.b)):
         assert len(graph[name]["edges"]) == len(one.graph.layer)
-        assert graph[name]["tau"] == one.graph.tau
+        assert graph[name]["tau"] is None
+        assert graph[name]["thresholds"] == one.graph.tau.tolist()
     rows = files["csv"].read_text().splitlines()
     assert rows[0].startswith("model,sha,layer_index,head_index,query")
     assert len(rows) - 1 == flows.a.graph.heads.sum() + flows.b.graph.heads.sum()
@@ -862,7 +864,7 @@ def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
         raise SelectionError("There is no such thing; choose another.")
 
     monkeypatch.setattr(flow_tab, "compare_flows", refuse)
-    page.get_by_label("Words", exact=True).check()
+    page.get_by_label("Word pieces", exact=True).check()
     expect(page.get_by_text("There is no such thing; choose another.")).to_be_visible()
 
 
@@ -872,7 +874,7 @@ def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
     assert isinstance(demo.state_holder, Sessions)  # which forgets the one who was idle longest
     for session in list(demo.state_holder.session_data):
         demo.state_holder._forget(session)
-    page.get_by_label("Words", exact=True).check()
+    page.get_by_label("Word pieces", exact=True).check()
     expect(page.get_by_text("the server has forgotten it; press Analyse")).to_be_visible()
     page.get_by_role("button", name="Analyse").click()
     for _ in range(100):

@@ -63,6 +63,8 @@ export interface RadialModel {
   layers: number;
   heads: number;
   root: number;
+  /** `[L]`: attention above it makes an edge of a layer, to three digits. */
+  tau: number[];
   /** `[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root). */
   rings: number[][];
   edges: Edges;
@@ -101,8 +103,8 @@ export interface Radial {
   piece: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
-  /** Attention above it makes an edge, 0 to 1. */
-  tau: number;
+  /** What attention must exceed to make an edge, in words. */
+  threshold: string;
   models: RadialModel[];
   tour?: TourStep[];
 }
@@ -160,7 +162,7 @@ export interface SentenceFigure {
   text: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
-  tau: number;
+  threshold: string;
   models: SentenceModel[];
 }
 

@@ -90,6 +90,8 @@ class RadialModel(TypedDict):
     layers: int
     heads: int
     root: int
+    tau: list[float]
+    """`[L]`: attention above it makes an edge of a layer, to three digits."""
     rings: list[list[int]]
     """`[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root)."""
     edges: Edges
@@ -132,8 +134,8 @@ class Radial(TypedDict):
     """`[T]`: the entry of the vocabulary."""
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
-    tau: float
-    """Attention above it makes an edge, 0 to 1."""
+    threshold: str
+    """What attention must exceed to make an edge, in words."""
     models: list[RadialModel]
     tour: NotRequired[list[TourStep]]
 
@@ -201,7 +203,7 @@ class SentenceFigure(TypedDict):
     text: list[str]
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
-    tau: float
+    threshold: str
     models: list[SentenceModel]
 
 

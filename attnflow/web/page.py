@@ -124,7 +124,7 @@ def _results() -> Results:
 def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.status, settings["tau"], results.words, rings, settings["root"]]
+    drawn = [results.status, results.words, rings, settings["root"]]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
     filled += [results.pruned, results.restore]
     remembered = _remembered(pair, settings)

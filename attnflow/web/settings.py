@@ -72,12 +72,12 @@ class Settings:
     """How the attention flow is drawn."""
 
     tau: float = number(
-        0.05, 0, 0.95, 0.01, link="tau", unless="auto",
-        label="Threshold tau", info="Attention up to tau makes no edge.", elem_id="tau",
+        0.1, 0, 0.95, 0.01, link="tau", unless="auto",
+        label="One threshold tau", info="Attention up to tau makes no edge.", elem_id="tau",
     )  # fmt: skip
-    auto: bool = switch(True, label="Choose tau for each pair", elem_id="auto-tau")
+    auto: bool = switch(True, label="Choose thresholds by layer", elem_id="auto-tau")
     unit: Unit = choice(
-        "piece", [("Word pieces", "piece"), ("Words", "word")], link="unit", label="Show", elem_id="unit"
+        "word", [("Words", "word"), ("Word pieces", "piece")], link="unit", label="Show", elem_id="unit"
     )
     root: int = setting(
         DECISION, _root_box, link="root", read=_linked_root, offers=lambda root: [(str(root), root)], more=True

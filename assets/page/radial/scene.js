@@ -226,6 +226,6 @@ export class Scene {
   /** Where a graph ends before it has reached the input, in words; empty if none does. */
   endings() {
     const ended = this.active.map((i) => [i, this.graphs[i].inRing.findIndex((ring) => !count(ring))]).filter(([, depth]) => depth > 0);
-    return ended.map(([i, depth]) => `${this.graphs.length > 1 ? `Model ${"AB"[i]}` : "The graph"} ends at L${this.graphs[i].layers - depth + 1}: no head there attends to anything above tau = ${this.data.tau}. Lower tau to see more.`).join(" ");
+    return ended.map(([i, depth]) => `${this.graphs.length > 1 ? `Model ${"AB"[i]}` : "The graph"} ends at L${this.graphs[i].layers - depth + 1}: no head there attends to anything above tau = ${this.data.models[i].tau[this.graphs[i].layers - depth]}. Lower tau to see more.`).join(" ");
   }
 }

@@ -10,7 +10,8 @@ import gradio as gr
 
 from attnflow.records.head_names import head_of
 from attnflow.service.case import Case
-from attnflow.stats.flow import LARGEST_RING, FlowPair, compare_flows, first_tau
+from attnflow.stats.flow import FlowPair, compare_flows
+from attnflow.views import thresholds
 from attnflow.views.payloads import Download
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
@@ -47,10 +48,9 @@ def build() -> Parts:
 def wire(parts: Parts, page: Page) -> None:
     """Redraw when a setting changes, save what is asked for."""
     sources, outputs, control = [page.shown, page.settings], page.drawn, page.settings
-    without_tau = [component for component in outputs if component is not control["tau"]]
     rest = [control[name].input for name in control.names if name not in ("tau", "unit")]
     for happens, function, fills in (
-        (control["tau"].input, rethreshold, [*without_tau, control["auto"]]),
+        (control["tau"].input, rethreshold, [*outputs, control["auto"]]),
         (control["unit"].input, recount, outputs),
         (rest, redraw, outputs),
     ):
@@ -66,16 +66,14 @@ def _flows(a: Case, b: Case, settings: Settings) -> FlowPair:
         "heads": [head_of(key) for key in settings.heads] or None,
         "hide_special": settings.hide_special,
     }
-    tau = first_tau(a.trace, b.trace, **where) if settings.auto else settings.tau
-    return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
+    return compare_flows(a.trace, b.trace, None if settings.auto else settings.tau, settings.alpha, **where)
 
 
 def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
-    """What the settings change: status, tau, sentence view, radial view, and the tokens to start from."""
+    """What the settings change: status, sentence view, radial view, and the tokens to start from."""
     flows = _flows(a, b, settings)
-    names, tau = (a.card.ref, b.card.ref), flows.a.graph.tau
-    why = f" (the smallest step at which no ring holds more than {LARGEST_RING} tokens)" if settings.auto else ""
-    note = f"tau = {tau:g}{why}. {comparison_note(flows.pairing.unit)}"
+    names = a.card.ref, b.card.ref
+    note = f"{thresholds.told(flows.a.graph, flows.b.graph)}. {comparison_note(flows.pairing.unit)}"
     if settings.hide_special:
         shares = f"{flows.a.hidden_share:.0%} (A) and {flows.b.hidden_share:.0%} (B)"
         note += f" Special tokens are hidden; they take {shares} of the attention of the tokens shown."
@@ -84,7 +82,7 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     root = gr.update(choices=starts, value=settings.root)
     rings = radial(flows, names)
     rings["tour"] = tour(flows)
-    return note, tau, sentence(flows, names), rings, root
+    return note, sentence(flows, names), rings, root
 
 
 def redraw(shown: Shown | None, settings: Settings) -> Any:
@@ -94,8 +92,7 @@ def redraw(shown: Shown | None, settings: Settings) -> Any:
 
 def rethreshold(shown: Shown | None, settings: Settings) -> Any:
     """A threshold chosen by hand, which ends the automatic choice."""
-    status, _, words, rings, root = draw(*cases_of(shown), replace(settings, auto=False))
-    return status, words, rings, root, False  # tau itself is the visitor's, who may have moved it on
+    return *draw(*cases_of(shown), replace(settings, auto=False)), False
 
 
 def recount(shown: Shown | None, settings: Settings) -> Any:
