@@ -65,6 +65,9 @@ class ModelCard:
 class Answers(Protocol):
     """What a workspace does for a case."""
 
+    most_operations: float
+    """That one analysis may take."""
+
     def get(self, analysis: Analysis[T], case: Case, /, **values: Any) -> T:
         """What an analysis says of a case."""
         ...

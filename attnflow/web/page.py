@@ -54,7 +54,7 @@ class Results:
     words: SentenceView
     status: gr.Markdown
     selected: Form[SelectedHead]
-    switched_off: gr.Markdown
+    pruned: gr.Markdown
     restore: gr.Button
 
 
@@ -120,9 +120,9 @@ def _results() -> Results:
     with gr.Row(equal_height=True, elem_id="selected-head"):
         selected = Form(SelectedHead())
         selected.place()
-        switched_off = gr.Markdown(elem_id="switched-off", visible=False)
+        pruned = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, answer, words, status, selected, switched_off, restore)
+    return Results(story, predictions, answer, words, status, selected, pruned, restore)
 
 
 def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
@@ -130,7 +130,7 @@ def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialVi
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
     drawn = [results.status, results.answer, results.words, rings, settings["root"]]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [results.switched_off, results.restore]
+    filled += [results.pruned, results.restore]
     remembered = _remembered(pair, settings)
 
     def analyse(happens: Any) -> Any:
