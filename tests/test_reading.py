@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
@@ -188,8 +189,8 @@ def test_a_word_lights_as_many_of_its_lines_as_are_asked_for_and_tells_numbers(o
     page = open_pair()
     hover(page, 0, 0)
     tip, status = page.locator("#flow .af-tip"), page.locator("#flow .af-status")
-    expect(tip).to_contain_text("A: 12 of its 12 heads attend to")
-    expect(tip).to_contain_text("B: 12 of its 12 heads attend to")
+    for name in "AB":
+        expect(tip).to_contain_text(re.compile(rf"{name}: \d+ of its 12 heads attend to \d+ tokens?"))
     expect(status).to_contain_text("Lit: the 3 strongest lines of each word and model.")
     few = page.evaluate(f"{PANEL}.lit()")
     assert few["lines"]
@@ -238,9 +239,11 @@ def test_repeated_words_are_told_apart_in_every_sentence(open_pair):
 
 def test_a_saved_page_is_light_and_a_picture_says_what_it_shows(open_pair, tmp_path):
     page = open_pair()
-    x, y = page.evaluate(f"{PANEL}.locate(0, 0)")
-    page.mouse.click(x, y)
-    told = page.locator("#flow .af-status").text_content()
+    hover(page, 0, 0)
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator("#flow .af-status")).to_contain_text("Held")
+    told = page.locator("#flow .af-status").text_content().split(": ", 1)[1]
     files = {}
     for kind in ("svg", "html"):
         with page.expect_download() as waiting:
@@ -250,8 +253,8 @@ def test_a_saved_page_is_light_and_a_picture_says_what_it_shows(open_pair, tmp_p
     assert files["html"].stat().st_size < 500_000
     svg = files["svg"].read_text(encoding="utf-8")
     assert all(f">L{layer}<" in svg for layer in range(1, 6)) and ">input<" in svg
-    assert told.startswith("Held (Escape or a second click lets go): “[CLS]” at the output — A: 12 of its")
-    assert "“[CLS]” at the output — A: 12 of its" in svg
+    assert told.startswith("“[CLS]” at the output — A: ")
+    assert told[:40] in svg
 
 
 # ---- typing

@@ -54,14 +54,14 @@ export function mount(element, gradio) {
     Plotly.purge(chart);
     chart.style.height = "";
     title.textContent = note.textContent = "";
-    chart.removeAttribute("role"); // an image without a name
+    chart.removeAttribute("role"); // a group without a name
   }
   /** @param {ChartFigure} figure */
   async function draw(figure) {
     const width = chart.clientWidth;
     title.textContent = figure.title;
     note.textContent = figure.note ?? "";
-    chart.setAttribute("role", "img");
+    chart.setAttribute("role", "group"); // no image: it holds buttons
     chart.setAttribute("aria-label", figure.alt ?? figure.title);
     chart.style.height = `${figure.height ?? 320}px`;
     const lines = { gridcolor: colour("--border-color-primary"), zerolinecolor: colour("--border-color-primary") };

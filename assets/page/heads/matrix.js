@@ -98,7 +98,8 @@ export function mount(element, gradio) {
     control.setAttribute("aria-label", control.title);
     const pick = part(cell, ".af-pick");
     pick.textContent = gone && pick.dataset.value ? "off" : (pick.dataset.value ?? "");
-    pick.setAttribute("aria-label", pick.dataset.name + (gone ? ", switched off" : ""));
+    const { name, value } = pick.dataset;
+    pick.setAttribute("aria-label", `${name}${gone ? ", switched off" : value ? `, shown as ${value}` : ""}`);
   }
 
   /**
