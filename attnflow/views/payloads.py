@@ -145,7 +145,7 @@ class Prediction(TypedDict):
     note: str
 
 
-class AnswerRow(TypedDict):
+class DifferenceRow(TypedDict):
     """One thing that differs between two models."""
 
     name: str
@@ -157,20 +157,19 @@ class AnswerRow(TypedDict):
     """What it selects on the page."""
 
 
-class AnswerTable(TypedDict):
+class DifferenceTable(TypedDict):
     """Things of one kind, the largest difference first."""
 
     title: str
     about: str
     """What the numbers are."""
-    rows: list[AnswerRow]
+    rows: list[DifferenceRow]
 
 
 class Answer(TypedDict):
-    """What two models decide, and what differs on the way there."""
+    """What two models decide, and what changes between them."""
 
     sentence: str
-    tables: list[AnswerTable]
 
 
 class SentenceModel(TypedDict):
@@ -356,6 +355,7 @@ class Saliency(TypedDict):
 
 PAYLOADS: dict[str, Any] = {
     "AnswerPanel": Answer,
+    "Differences": list[DifferenceTable],
     "Predictions": list[Prediction],
     "SentenceView": SentenceFigure,
     "RadialView": Radial,

@@ -113,8 +113,8 @@ def _sidebar() -> Controls:
 
 def _results() -> Results:
     story = gr.Markdown(elem_id="story")
-    predictions = Predictions(elem_id="predictions")
     answer = AnswerPanel(elem_id="answer")
+    predictions = Predictions(elem_id="predictions")
     words = SentenceView(elem_id="sentence")
     status = gr.Markdown(elem_id="status")
     with gr.Row(equal_height=True, elem_id="selected-head"):
@@ -128,7 +128,7 @@ def _results() -> Results:
 def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.status, results.answer, results.words, rings, settings["root"]]
+    drawn = [results.status, results.answer, results.words, *parts.filled, settings["root"]]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
     filled += [results.pruned, results.restore]
     remembered = _remembered(pair, settings)

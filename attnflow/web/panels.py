@@ -50,15 +50,21 @@ class Panel(gr.HTML):
 
 
 class AnswerPanel(Panel):
-    """What both models decide and what differs. Events: `select`."""
+    """What both models decide and what changes between them, in a few sentences."""
+
+    module = "answer/answer.js"
+    template = '<div class="af-answer"><p class="af-said" role="status"></p></div>'
+
+
+class Differences(Panel):
+    """Ranked tables of what differs. Events: `select`, of a row."""
 
     EVENTS = ["select"]  # noqa: RUF012
-    module = "answer/answer.js"
+    module = "answer/differences.js"
     template = """
-<div class="af-answer">
-  <h3 class="af-title">What differs between A and B</h3>
-  <p class="af-said"></p>
-  <div class="af-differences"></div>
+<div class="af-differences">
+  <h3 class="af-title">What differs between A and B</h3><p class="af-note">Press a row to light it in the rings.</p>
+  <div class="af-tables"></div>
 </div>"""
 
 
