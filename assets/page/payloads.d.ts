@@ -151,7 +151,7 @@ export interface Prediction {
 }
 
 /** One thing that differs between two models. */
-export interface AnswerRow {
+export interface DifferenceRow {
   name: string;
   a: string;
   b: string;
@@ -162,17 +162,16 @@ export interface AnswerRow {
 }
 
 /** Things of one kind, the largest difference first. */
-export interface AnswerTable {
+export interface DifferenceTable {
   title: string;
   /** What the numbers are. */
   about: string;
-  rows: AnswerRow[];
+  rows: DifferenceRow[];
 }
 
-/** What two models decide, and what differs on the way there. */
+/** What two models decide, and what changes between them. */
 export interface Answer {
   sentence: string;
-  tables: AnswerTable[];
 }
 
 /** Influence of the words in one model. */

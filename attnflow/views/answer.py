@@ -12,7 +12,7 @@ from attnflow.records.trace import SPECIAL, Head
 from attnflow.records.words import told_apart
 from attnflow.stats.differences import FlowDifferences, carrier, flow_differences
 from attnflow.stats.flow import Flow, FlowPair
-from attnflow.views.payloads import Answer, AnswerRow, AnswerTable, ClassScore
+from attnflow.views.payloads import Answer, ClassScore, DifferenceRow, DifferenceTable
 
 MOST_ROWS = 6
 """Of one table."""
@@ -28,7 +28,7 @@ Classes = Sequence[ClassScore] | None
 """What a model predicts: each class with score and probability; None if it predicts none."""
 
 
-def answer(flows: FlowPair, predictions: Sequence[Classes]) -> Answer:
+def answer(flows: FlowPair, predictions: Sequence[Classes]) -> tuple[Answer, list[DifferenceTable]]:
     """Say what two models decide on a text, and rank what differs between them.
 
     Args:
@@ -36,25 +36,26 @@ def answer(flows: FlowPair, predictions: Sequence[Classes]) -> Answer:
         predictions: What model A and model B predict.
 
     Returns:
-        One sentence or a few, and tables of words, heads and rings, the largest difference first. Each row has what it
+        A few sentences; and tables of words, heads and rings, the largest difference first. Each row has what it
         selects on the page.
     """
-    pairing = flows.pairing
     found = flow_differences(flows)
-    names = told_apart(pairing.text, pairing.sentence.tolist())
-    words = [int(unit) for unit in np.argsort(-np.abs(found.change), kind="stable") if _is_word(flows, int(unit))]
+    names = told_apart(flows.pairing.text, flows.pairing.sentence.tolist())
+    order = np.argsort(-np.abs(found.change), kind="stable").tolist()
+    words = [unit for unit in order if _is_word(flows, unit)]
     changed = [unit for unit in words if abs(found.change[unit]) >= _LEAST]
     parts = [_decisions(predictions), _words_told(found, changed[:_NAMED], names)]
-    if changed:
-        parts.append(_carriers_told(flows, changed[0], names))
     tables = [_word_table(found, words[:MOST_ROWS], names)]
     if changed:
+        parts.append(_carriers_told(flows, changed[0], names))
         tables.append(_head_table(flows, changed[0], names))
-    return {"sentence": " ".join(filter(None, parts)), "tables": [*tables, _ring_table(flows, found)]}
+    return {"sentence": " ".join(filter(None, parts))}, [*tables, _ring_table(flows, found)]
 
 
 def _is_word(flows: FlowPair, unit: int) -> bool:
-    return int(flows.pairing.sentence[unit]) != SPECIAL
+    """Whether a unit is a word: no special token, no punctuation."""
+    text = flows.pairing.text[unit]
+    return int(flows.pairing.sentence[unit]) != SPECIAL and any(character.isalnum() for character in text)
 
 
 def _percent(share: float) -> str:
@@ -86,24 +87,20 @@ def _top(classes: Classes) -> tuple[str, str] | None:
 
 def _words_told(found: FlowDifferences, words: Sequence[int], names: Sequence[str]) -> str:
     """Which words B looks at more or less than A."""
-
-    def listed(units: Sequence[int]) -> str:
-        return _listed([f"{names[unit]} ({_shares(found, unit)})" for unit in units])
-
-    more = [unit for unit in words if found.change[unit] > 0]
-    less = [unit for unit in words if found.change[unit] < 0]
-    told = [f"{how} at {listed(units)}" for how, units in (("more", more), ("less", less)) if units]
+    told = []
+    for how, units in (
+        ("more", [unit for unit in words if found.change[unit] > 0]),
+        ("less", [unit for unit in words if found.change[unit] < 0]),
+    ):
+        shares = [
+            f"{names[unit]} – {_percent(float(found.share_b[unit]))}, in A {_percent(float(found.share_a[unit]))}"
+            for unit in units
+        ]
+        if shares:
+            told.append(f"{how} from {'; '.join(shares)}")
     if not told:
-        return "On the way to the decision both look at the same words alike."
-    return f"On the way to the decision B looks {' and '.join(told)}, by share of influence in B against A."
-
-
-def _shares(found: FlowDifferences, unit: int) -> str:
-    return f"{_percent(float(found.share_b[unit]))} against {_percent(float(found.share_a[unit]))}"
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+        return "The influence of all words is the same in both."
+    return f"Of the influence on its decision, B has {'. It has '.join(told)}."
 
 
 def _carriers_told(flows: FlowPair, unit: int, names: Sequence[str]) -> str:
@@ -113,15 +110,12 @@ def _carriers_told(flows: FlowPair, unit: int, names: Sequence[str]) -> str:
         found = carrier(one, int(place[unit])) if place[unit] >= 0 else None
         if found:
             reader = names[int(np.flatnonzero(place == found.query)[0])]
-            told.append(
-                f"in {side} by {head_name(found.head)}, which gives it {_percent(found.weight)} of the attention "
-                f"of {reader}"
-            )
-    return f"{names[unit]} comes closest to the decision {'; '.join(told)}." if told else ""
+            told.append(f"in {side} by {head_name(found.head)} ({_percent(found.weight)} of what {reader} attends to)")
+    return f"{names[unit]} comes closest to the decision {', '.join(told)}." if told else ""
 
 
-def _word_table(found: FlowDifferences, words: Sequence[int], names: Sequence[str]) -> AnswerTable:
-    rows: list[AnswerRow] = [
+def _word_table(found: FlowDifferences, words: Sequence[int], names: Sequence[str]) -> DifferenceTable:
+    rows: list[DifferenceRow] = [
         {
             "name": names[unit],
             "a": _percent(float(found.share_a[unit])),
@@ -134,7 +128,7 @@ def _word_table(found: FlowDifferences, words: Sequence[int], names: Sequence[st
     return {"title": "Words", "about": "share of influence on the decision", "rows": rows}
 
 
-def _head_table(flows: FlowPair, unit: int, names: Sequence[str]) -> AnswerTable:
+def _head_table(flows: FlowPair, unit: int, names: Sequence[str]) -> DifferenceTable:
     """Heads by the attention that the ring above pays the word through them; layers by the deeper model."""
     depth, width = _most(flows, "n_layers"), _most(flows, "n_heads")
     paid = [
@@ -143,7 +137,7 @@ def _head_table(flows: FlowPair, unit: int, names: Sequence[str]) -> AnswerTable
     ]
     change = np.nan_to_num(paid[1]) - np.nan_to_num(paid[0])
     order = np.argsort(-np.abs(change), axis=None, kind="stable")[:MOST_ROWS]
-    rows: list[AnswerRow] = []
+    rows: list[DifferenceRow] = []
     for flat in order.tolist():
         head: Head = divmod(flat, width)
         if change[head] == 0:
@@ -177,12 +171,12 @@ def _paid(one: Flow, token: int, depth: int, width: int) -> NDArray[np.float64]:
     return paid
 
 
-def _ring_table(flows: FlowPair, found: FlowDifferences) -> AnswerTable:
+def _ring_table(flows: FlowPair, found: FlowDifferences) -> DifferenceTable:
     """Rings by how many of their words only one model has."""
     sides = ((flows.a, flows.pairing.in_a), (flows.b, flows.pairing.in_b))
     rings = [[np.where(place >= 0, ring[place], False) for ring in one.graph.rings[-2::-1]] for one, place in sides]
     depth = _most(flows, "n_layers")
-    rows: list[AnswerRow] = []
+    rows: list[DifferenceRow] = []
     for below in np.argsort(-found.ring_distance, kind="stable")[:MOST_ROWS].tolist():
         a, b = rings[0][below], rings[1][below]
         layer = depth - 1 - below

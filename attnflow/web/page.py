@@ -13,7 +13,7 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import AnswerPanel, Panel, Predictions, RadialView, SentenceView, imported
+from attnflow.web.panels import AnswerPanel, Panel, Predictions, SentenceView, imported
 from attnflow.web.settings import Pair, SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page
 from attnflow.web.tabs import TABS, flow
@@ -70,7 +70,7 @@ def build() -> gr.Blocks:
                 with gr.Tab(module.TITLE) as tab:
                     parts[module] = module.build()
                 tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-        page = _page(demo, controls, results, parts[flow].rings, open_tab)
+        page = _page(demo, controls, results, parts[flow], open_tab)
         for module in TABS:
             module.wire(parts[module], page)
         for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
@@ -125,10 +125,10 @@ def _results() -> Results:
     return Results(story, predictions, answer, words, status, selected, pruned, restore)
 
 
-def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
+def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.Parts, open_tab: gr.State) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.status, results.answer, results.words, *parts.filled, settings["root"]]
+    drawn = [results.status, results.answer, results.words, *drawing.filled, settings["root"]]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
     filled += [results.pruned, results.restore]
     remembered = _remembered(pair, settings)
@@ -146,7 +146,7 @@ def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialVi
         settings=settings,
         drawn=drawn,
         remembered=remembered,
-        select=Verb(events.select, [shown], [*selected.controls, rings]),
+        select=Verb(events.select, [shown], [*selected.controls, drawing.rings]),
         prune=Verb(events.prune, [shown, selected, settings], filled),
         analyse=Verb(
             events.change_pair,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from attnflow.records.head_names import head_of
 from attnflow.service.case import Case
@@ -20,7 +21,7 @@ from attnflow.views.tour import tour
 from attnflow.web import export
 from attnflow.web.endpoints.answers import prediction
 from attnflow.web.endpoints.graphs import comparison_note
-from attnflow.web.panels import RadialView
+from attnflow.web.panels import Differences, RadialView
 from attnflow.web.settings import DECISION, READ_BY_TASK, Settings
 from attnflow.web.shared import Page, Shown, cases_of
 from attnflow.web.wiring import CLICK, on
@@ -39,12 +40,23 @@ class Parts:
     """Components of the tab."""
 
     rings: RadialView
+    differences: Differences
+
+    @property
+    def filled(self) -> list[Component]:
+        """What `draw` fills of the tab, in its order."""
+        return [self.differences, self.rings]
 
 
 def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(HOW_TO_READ)
-    return Parts(RadialView(elem_id="flow", download=None, selected=None))
+    with gr.Row():
+        with gr.Column(scale=5, min_width=480):
+            rings = RadialView(elem_id="flow", download=None, selected=None)
+        with gr.Column(scale=3, min_width=280):
+            differences = Differences(elem_id="differences")
+    return Parts(rings, differences)
 
 
 def wire(parts: Parts, page: Page) -> None:
@@ -72,7 +84,7 @@ def _flows(a: Case, b: Case, settings: Settings) -> FlowPair:
 
 
 def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
-    """What the settings change: status, answer, sentence view, radial view, and the tokens to start from."""
+    """What the settings change: values of `page.drawn`."""
     flows = _flows(a, b, settings)
     names = a.card.ref, b.card.ref
     note = f"{thresholds.told(flows.a.graph, flows.b.graph)}. {comparison_note(flows.pairing.unit)}"
@@ -84,8 +96,8 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     root = gr.update(choices=starts, value=settings.root)
     rings = radial(flows, names)
     rings["tour"] = tour(flows)
-    told = answer(flows, [prediction(case) for case in (a, b)])
-    return note, told, sentence(flows, names), rings, root
+    said, differences = answer(flows, [prediction(case) for case in (a, b)])
+    return note, said, sentence(flows, names), differences, rings, root
 
 
 def redraw(shown: Shown | None, settings: Settings) -> Any:
