@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from attnflow import limits
+from attnflow.bundled import ASSETS
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, repository_files, sentence_transformer
 from attnflow.checkpoints.architectures import architecture, encoders, refusal
@@ -39,7 +40,6 @@ from attnflow.records.trace import Head
 
 BUNDLED = ("demo/pretrained", "demo/finetuned")
 """References of the two small checkpoints that come with attnflow."""
-ASSETS = Path(__file__).parents[2] / "assets"
 
 _UNBOUNDED = 10**9
 """A bound of that many tokens is none, as transformers' own number for a tokenizer without one."""
