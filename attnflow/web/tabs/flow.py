@@ -55,11 +55,11 @@ def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(HOW_TO_READ)
     with gr.Row():
-        with gr.Column(scale=5, min_width=480):
+        with gr.Column(scale=2, min_width=480):
             rings = RadialView(elem_id="flow", download=None, selected=None)
             status = gr.Markdown(elem_id="status")
             gr.Markdown(MORE_TO_READ)
-        with gr.Column(scale=3, min_width=280):
+        with gr.Column(scale=1, min_width=270):
             differences = Differences(elem_id="differences")
     return Parts(status, differences, rings)
 
