@@ -11,6 +11,7 @@ from gradio.components import Component
 
 from attnflow.records.head_names import head_of
 from attnflow.service.case import Case
+from attnflow.stats.attention_graph import Threshold
 from attnflow.stats.flow import FlowPair, compare_flows
 from attnflow.views import thresholds
 from attnflow.views.answer import answer
@@ -77,20 +78,21 @@ def wire(parts: Parts, page: Page) -> None:
     on(parts.rings.export, export_graphs, sources, parts.rings, **CLICK)
 
 
-def _flows(a: Case, b: Case, settings: Settings) -> FlowPair:
-    """Flows at the settings; a threshold that is left to the page is chosen for the pair."""
+def flows_at(a: Case, b: Case, settings: Settings, taus: tuple[Threshold, Threshold] | None = None) -> FlowPair:
+    """Flows at the settings, or at given thresholds of A and of B."""
     where: dict[str, Any] = {
         "unit": settings.unit,
         "root": None if settings.root == DECISION else settings.root,
         "heads": [head_of(key) for key in settings.heads] or None,
         "hide_special": settings.hide_special,
     }
-    return compare_flows(a.trace, b.trace, None if settings.auto else settings.tau, settings.alpha, **where)
+    tau = taus or (None if settings.auto else settings.tau)
+    return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
 
 
 def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     """What the settings change: values of `page.drawn`."""
-    flows = _flows(a, b, settings)
+    flows = flows_at(a, b, settings)
     names = a.card.ref, b.card.ref
     note = f"{thresholds.told(flows.a.graph, flows.b.graph)}. {comparison_note(flows.pairing.unit)}"
     if settings.hide_special:
@@ -123,7 +125,7 @@ def recount(shown: Shown | None, settings: Settings) -> Any:
 def export_graphs(shown: Shown | None, settings: Settings, event: gr.EventData) -> Any:
     """The graphs that are shown, with exact numbers, as a file for the visitor's browser."""
     a, b = cases_of(shown)
-    flows = _flows(a, b, settings)
+    flows = flows_at(a, b, settings)
     kind = "csv" if getattr(event, "kind", None) == "csv" else "json"
     text = export.graph_csv(a, b, flows) if kind == "csv" else export.graph_json(a, b, flows, settings.alpha)
     download: Download = {"name": f"attention-flow.{kind}", "text": text, "at": time.time()}
