@@ -102,7 +102,8 @@ def test_two_models_that_are_measured_differently_are_compared_by_order(open_pai
 # ---- every text of every tab
 
 
-WORKING = ".progress-text, .progress-level"
+WORKING = ".progress-text, .progress-level, .pending"
+"""What Gradio shows of work, and what it fades meanwhile."""
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 IN_DRAWINGS = """() => {
   const bytes = (text) => {
