@@ -129,13 +129,13 @@ def open_checkpoint(ref: str) -> Checkpoint:
     return load_bounded(name, revision, visitors.own_token())
 
 
-def parted(ref: str) -> tuple[str, str | None]:
+def parted(ref: object) -> tuple[str, str | None]:
     """Name and revision of a reference.
 
     Raises:
         CheckpointError: If it is neither bundled nor the name of a repository.
     """
-    name, _, revision = ref.strip().partition("@") if isinstance(ref, str) else (ref, "", "")
+    name, _, revision = (ref if isinstance(ref, str) else "").strip().partition("@")
     return name if name in BUNDLED else check_repo_id(name), revision or None
 
 

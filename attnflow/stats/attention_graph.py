@@ -67,14 +67,17 @@ class Reach:
     """`[E]`"""
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
 def check_tau(tau: float) -> float:
     """Return a threshold as a float.
 
     Raises:
         SelectionError: If it is no number from 0 to below 1.
     """
-    number = isinstance(tau, int | float | np.number) and not isinstance(tau, bool)
-    if not number or not 0 <= tau < 1:  # also refuses NaN
+    if not _is_number(tau) or not 0 <= tau < 1:  # also refuses NaN
         raise SelectionError(f"tau is {tau!r}; give a number from 0 to below 1, such as 0.1.")
     return float(tau)
 
@@ -113,7 +116,7 @@ def attention_graph(
         above[..., check_token("a hidden token", token, len(trace.tokens))] = False
     rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
     rings[-1, root] = True
-    edges: list[tuple[NDArray[np.int32], ...]] = []
+    edges: list[tuple[NDArray[np.intp], ...]] = []
     for layer in reversed(range(trace.n_layers)):
         joined = above[layer].any(axis=0) & rings[layer + 1][:, None]
         rings[layer] = joined.any(axis=0)
@@ -178,8 +181,7 @@ def influence(graph: AttentionGraph, alpha: float = 0.5) -> NDArray[np.float64]:
     Reference:
         Attention Flows, eq. 4.
     """
-    number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
-    if not number or not (0 < alpha <= 1):
+    if not _is_number(alpha) or not 0 < alpha <= 1:
         raise SelectionError(f"alpha is {alpha!r}; give a number above 0 and at most 1, such as 0.5.")
     n_layers = graph.n_layers
     decay = float(alpha) ** np.arange(n_layers - 1, -1, -1)
