@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-import transformers
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from attnflow.checkpoints import tokenizer_process
 from attnflow.web import launch
 from attnflow.web.page import build
 
-transformers.logging.set_verbosity_error()
-transformers.logging.disable_progress_bar()
+set_verbosity_error()
+disable_progress_bar()
 
 demo = launch.queued(build())
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import (
-    CONFIG_MAPPING,
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_MAPPING,
-    PreTrainedModel,
 )
 
 from attnflow import limits
@@ -104,6 +104,12 @@ class Checkpoint:
     def nbytes(self) -> int:
         """Memory of its weights and its tokenizer."""
         return sum(parameter.nbytes for parameter in self.model.parameters()) + self.tokenizer.nbytes
+
+    @property
+    def n_entries(self) -> int:
+        """Entries of the vocabulary that it has an embedding of."""
+        embeddings: Any = self.model.get_input_embeddings()  # of whatever class, which torch does not say
+        return embeddings.num_embeddings
 
     @property
     def padding(self) -> int | None:
@@ -262,7 +268,9 @@ def _read(folder: Path, name: str, sha: str, reading: Callable[[Path], Tokenizer
 def _read_files(folder: Path, name: str, sha: str, tokenizer: TokenizerReader, how: Loading) -> Checkpoint:
     model, head = read_model(folder, name, how)
     config, encoder_alone = model.config.get_text_config(), architecture(model.config.model_type).encoder_alone
-    sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
+    sizes: list[Any] = [
+        getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")
+    ]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
     return Checkpoint(
@@ -299,7 +307,8 @@ def _longest_input(model: PreTrainedModel, tokenizer: TokenizerReader) -> int | 
         positions = _UNBOUNDED
     for name, module in model.named_modules():
         # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            positions -= module.padding_idx + 1
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and isinstance(padding, int):
+            positions -= padding + 1
     longest = min(positions, tokenizer.facts.longest)
     return None if longest >= _UNBOUNDED else longest

@@ -6,30 +6,30 @@ import pickle
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from transformers import (
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_FOR_TEXT_ENCODING_MAPPING,
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
-    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoModelForTextEncoding,
     AutoModelForTokenClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
 )
 
 from attnflow import limits
 from attnflow.checkpoints.architectures import ATTENTION, architecture
 from attnflow.checkpoints.loading import Loading
-from attnflow.checkpoints.task_head import HeadKind, TaskHead, head_kind
+from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, head_kind
 from attnflow.errors import CheckpointError, brief
 
 _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
@@ -38,6 +38,7 @@ _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
     "causal-lm": (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
     "token-classification": (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoModelForTokenClassification),
 }
+_PROBLEMS: dict[str, Problem] = {"regression": "regression", "multi_label_classification": "multi_label"}
 _ONE_AT_A_TIME = threading.Lock()
 """Held while a model is read: transformers then replaces functions of its own for the whole process, and a second
 thread that reads at the same time misses weights that are tied to others, so that a trained head looks untrained."""
@@ -110,10 +111,10 @@ def _read_model(folder: Path, name: str, how: Loading) -> tuple[PreTrainedModel,
         return model, TaskHead(kind, trained=False)
     if not kind.endswith("classification"):
         return model, TaskHead(kind, trained=True)
-    labels = tuple(str(config.id2label.get(index, index)) for index in range(config.num_labels))
-    problem = {"regression": "regression", "multi_label_classification": "multi_label"}.get(
-        config.problem_type or "", "single_label" if len(labels) > 1 else "regression"
-    )
+    names = cast("dict[int, str]", config.id2label)  # which every configuration fills in
+    labels = tuple(str(names.get(index, index)) for index in range(len(names)))
+    unsaid: Problem = "single_label" if len(labels) > 1 else "regression"
+    problem = _PROBLEMS.get(config.problem_type or "", unsaid)
     return model, TaskHead(kind, trained=True, labels=labels, problem=problem)
 
 

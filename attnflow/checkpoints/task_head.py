@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
+Problem = Literal["single_label", "multi_label", "regression"]
 _KIND_BY_SUFFIX: dict[str, HeadKind] = {
     "ForSequenceClassification": "sequence-classification",
     "ForMaskedLM": "masked-lm",
@@ -25,7 +26,7 @@ class TaskHead:
     """False if there is no head, or the file lacks weights of it: then there is no prediction."""
     labels: tuple[str, ...] = ()
     """Names of the classes of a trained head that classifies the text or its tokens."""
-    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
+    problem: Problem = "single_label"
 
     @property
     def classifies_texts(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from attnflow.errors import CheckpointError, brief
 

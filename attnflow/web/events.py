@@ -63,7 +63,8 @@ def analysed(
         with reporting(lambda what, share, side=side, at=number: progress((at + share) / 3, desc=f"{side}: {what}")):
             cases.append(workspace.case(ref, text_a, text_b))
     progress((2, 3), desc="Drawing")
-    return "", _story(refs, text_a, text_b), *shown(before, *cases, layer, head, *settings)
+    a, b = cases
+    return "", _story(refs, text_a, text_b), *shown(before, a, b, layer, head, *settings)
 
 
 @told
@@ -72,7 +73,8 @@ def pruned(
 ) -> tuple[Any, ...]:
     """Switch heads off, and only these, in both models: everything on the page follows."""
     cases = [workspace.without(case, heads) for case, heads in zip(cases_of(before), (pruned_a, pruned_b), strict=True)]
-    return shown(before, *cases, layer, head, *settings)
+    a, b = cases
+    return shown(before, a, b, layer, head, *settings)
 
 
 def pruning(find: Callable[..., tuple[list[Head], list[Head]]]) -> Callable[..., tuple[Any, ...]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import gradio as gr
-from gradio.components import Component
+from gradio.events import api
+from gradio.themes import Soft
 
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.web import events, signin
@@ -13,12 +15,12 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import Example, load_examples
 from attnflow.web.panels import Predictions, SentenceView, imported
-from attnflow.web.shared import CLICK, MODEL, TYPING, Page
+from attnflow.web.shared import CLICK, MODEL, TYPING, Page, SettingControls
 from attnflow.web.tabs import TABS, flow, heads
 from attnflow.web.tabs.flow import DECISION, UNITS
 
 TITLE = "attnflow"
-THEME = gr.themes.Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
+THEME = Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
 """Fonts of the reader's own machine: no request leaves the page's origin."""
 CLOSE_SIDEBAR_ON_PHONES = """() => {
   const toggle = document.querySelector(".sidebar.open .toggle-button");
@@ -41,17 +43,26 @@ class Slider(gr.Slider):
         return super().preprocess(min(max(number, self.minimum), self.maximum))
 
 
+class Pair(NamedTuple):
+    """What names the two models and holds the two sentences."""
+
+    model_a: gr.Dropdown
+    revision_a: gr.Textbox
+    model_b: gr.Dropdown
+    revision_b: gr.Textbox
+    text_a: gr.Textbox
+    text_b: gr.Textbox
+
+
 @dataclass(frozen=True)
 class Controls:
     """What the visitor sets, in the sidebar."""
 
-    pair: list[Component]
-    """Model A, its revision, model B, its revision, first and second sentence."""
+    pair: Pair
     analyse: gr.Button
     hint: gr.Markdown
     """Says that what is written is not yet what is shown."""
-    settings: list[Component]
-    """In the order of `flow.Settings`."""
+    settings: SettingControls
     examples: gr.Dataset
 
 
@@ -97,7 +108,7 @@ def build() -> gr.Blocks:
             module.wire(parts[module], page)
         _wire(demo, page, controls, results, parts[flow], parts[heads], examples)
         for function in ENDPOINTS:
-            gr.api(function, concurrency_id="calls", concurrency_limit=None)
+            api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
 
 
@@ -135,8 +146,8 @@ def _sidebar(examples: list[Example]) -> Controls:
             0.05, 1, 0.5, step=0.05, label="Decay alpha", info="How much each earlier layer counts.", elem_id="alpha"
         )
         revision_a, revision_b = _revision_box("A"), _revision_box("B")
-    pair = [model_a, revision_a, model_b, revision_b, text_a, text_b]
-    return Controls(pair, analyse, hint, [tau, auto, unit, alpha, root, heads, hide], picker)
+    pair = Pair(model_a, revision_a, model_b, revision_b, text_a, text_b)
+    return Controls(pair, analyse, hint, SettingControls(tau, auto, unit, alpha, root, heads, hide), picker)
 
 
 def _results() -> Results:
@@ -173,20 +184,20 @@ def _wire(
     # Progress and failure show in one place; what was there stays readable.
     analysing = {**MODEL, "show_progress_on": results.predictions}
     opened.then(events.analysed, inputs, everything, **analysing)
-    starts = [controls.analyse.click, pair[-2].submit, pair[-1].submit]
+    starts = [controls.analyse.click, pair.text_a.submit, pair.text_b.submit]
     gr.on(starts, events.analysed, inputs, everything, **analysing).success(**page.remembered)
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
-    picked = controls.examples.click(lambda index: events.example(examples, index), controls.examples, pair, **CLICK)
+    picked = controls.examples.click(lambda index: events.example(examples, index), controls.examples, [*pair], **CLICK)
     picked.then(events.analysed, inputs, everything, **analysing).success(**page.remembered)
     results.restore.click(events.restored_heads, [page.shown, *chosen], filled, **CLICK)
     for happens, find, own in heads.prunings(matrix):
         happens(events.pruning(find), [page.shown, *chosen, *own], filled, **CLICK)
     gr.on([box.input for box in pair], lambda: events.CHANGED, None, controls.hint, **TYPING)
-    for box in (pair[0], pair[2]):
+    for box in (pair.model_a, pair.model_b):
         box.key_up(events.suggested, None, box, **TYPING)
-    for box, revision in (pair[:2], pair[2:4]):
+    for box, revision in ((pair.model_a, pair.revision_a), (pair.model_b, pair.revision_b)):
         gr.on([box.input, revision.submit], events.described, [recent, box, revision], box, **TYPING)
-    demo.load(events.offered, recent, [pair[0], pair[2]], **TYPING)
+    demo.load(events.offered, recent, [pair.model_a, pair.model_b], **TYPING)
     page.shown.change(events.used, [recent, page.shown], recent, **CLICK)
 
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.components import Component
@@ -62,8 +62,8 @@ class Shown:
     @classmethod
     def of(cls, a: Case, b: Case) -> Shown:
         """What is shown of two cases of one pair."""
-        sides = [Side(case.card.pinned, case.key, case.trace.pruned) for case in (a, b)]
-        return cls(*sides, a.encoding.text_a, a.encoding.text_b or "")
+        side_a, side_b = (Side(case.card.pinned, case.key, case.trace.pruned) for case in (a, b))
+        return cls(side_a, side_b, a.encoding.text_a, a.encoding.text_b or "")
 
     @property
     def pair(self) -> tuple[str, str, str, str]:
@@ -145,6 +145,18 @@ def heads_of(a: Case, b: Case, layer: int, head: int) -> tuple[Head | None, Head
     return found[0], found[1]
 
 
+class SettingControls(NamedTuple):
+    """What sets each of `flow.Settings`, in its order."""
+
+    tau: gr.Slider
+    auto: gr.Checkbox
+    unit: gr.Radio
+    alpha: gr.Slider
+    root: gr.Dropdown
+    heads: gr.Dropdown
+    hide_special: gr.Checkbox
+
+
 @dataclass(frozen=True)
 class Page:
     """What every tab may read and fill."""
@@ -156,8 +168,7 @@ class Page:
     layer: gr.Dropdown
     """Layer of the selected head, counted by the deeper model (`layer_choices`, `heads_of`)."""
     head: gr.Dropdown
-    settings: list[Component]
-    """In the order of `flow.Settings`."""
+    settings: SettingControls
     words: SentenceView
     status: gr.Markdown
     remembered: dict[str, Any]
@@ -193,5 +204,7 @@ class Page:
             def refresh(open_tab: str, shown: Shown | None, *rest: Any) -> Any:
                 return handler(shown, *rest) if open_tab == tab and shown is not None else gr.skip()
 
-        triggers = [self.shown.change, self.open_tab.change, *(component.change for component in inputs)]
+        # Gradio gives each class of component its events when it makes it, so that `Component` itself has none.
+        changes = [component.change for component in inputs]  # pyright: ignore[reportAttributeAccessIssue]
+        triggers = [self.shown.change, self.open_tab.change, *changes]
         gr.on(triggers, refresh, [self.open_tab, self.shown, *inputs], list(outputs), **(options or CLICK))

@@ -34,16 +34,18 @@ def endpoint(function: Callable[P, R]) -> Callable[P, R]:
         "oauth_token", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.OAuthToken | None
     )
 
+    run: Callable[..., R] = function  # by name, with what was checked
+
     @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+    def guarded(*args: Any, **kwargs: Any) -> Any:
         token = kwargs.pop("oauth_token", None)
         if len(args) > len(signature.parameters):
-            *args, token = args  # type: ignore[assignment]
+            args, token = args[:-1], args[-1]
         with one_sentence(), serving(current_visitor(token)), visitors.calls.one(visitors.name()):
-            answer = function(**arguments.bound(function, hints, *args, **kwargs))
-            return answers.keep(answer) if _through_the_gateway() else answer  # type: ignore[return-value]
+            answer = run(**arguments.bound(function, hints, *args, **kwargs))
+            return answers.keep(answer) if _through_the_gateway() else answer
 
-    guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
+    guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # pyright: ignore[reportAttributeAccessIssue]  # for `inspect`
     guarded.__annotations__ = {**function.__annotations__, own.name: own.annotation}
     return guarded
 

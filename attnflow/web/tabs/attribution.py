@@ -174,8 +174,9 @@ def _estimated(shown: Shown, check: Callable[[], None]) -> Iterator[Any]:
                 seconds[index] += time.perf_counter() - start
         if not moved:
             return
-        notes = [_estimate_note(*each) for each in zip("AB", cases, found, seconds, strict=True)]
-        yield " ".join(notes), Reached(shown, tuple(each.probes for each in found))
+        sharpest_a, sharpest_b = (each for each in found if each is not None)
+        notes = [_estimate_note(*each) for each in zip("AB", cases, (sharpest_a, sharpest_b), seconds, strict=True)]
+        yield " ".join(notes), Reached(shown, (sharpest_a.probes, sharpest_b.probes))
 
 
 def _probes(case: Case) -> int:
@@ -212,7 +213,7 @@ def drawn_maps(shown: Shown, reached: Reached | None, layer: int, head: int) -> 
     if reached is None or reached.shown != shown:
         return gr.skip()
     found = reached.attributions()
-    cases = [case for case, _, _ in found]
+    cases = shown.cases()
     own = heads_of(*cases, whole_number("layer", layer), whole_number("head", head))
     maps = [
         None if at is None else (case.trace.attention[at], local.values[at], wrt_input.values[at])
@@ -262,9 +263,9 @@ def drawn_charts(shown: Shown, reached: Reached | None, measure: str, layer: int
 def _model(
     side: Side, selected: Head | None, case: Case, local: Comparison, wrt_input: Comparison, measure: str
 ) -> agreement.Model:
-    correlations = [getattr(found, measure) for found in (local, wrt_input)]
+    of_local, of_input = (getattr(found, measure) for found in (local, wrt_input))
     centres = {"attention": local.attention_centre, "from the input": wrt_input.contribution_centre}
-    return agreement.Model(side, case.card.ref, *correlations, centres, selected)
+    return agreement.Model(side, case.card.ref, of_local, of_input, centres, selected)
 
 
 @told

@@ -65,7 +65,7 @@ def _choice(label: str, none: str, elem_id: str) -> gr.Dropdown:
 
 def wire(parts: Parts, page: Page) -> None:
     """Explain what is shown, and anew when the target or the unit changes."""
-    unit = page.settings[2]
+    unit = page.settings.unit
     outputs = [parts.target, parts.against, parts.strips, parts.faithful, *parts.agreement]
     options = {**MODEL, "show_progress_on": parts.strips, "trigger_mode": "always_last"}
     page.when_open(TITLE, drawn, [parts.target, parts.against, unit], outputs, **options)

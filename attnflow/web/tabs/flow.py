@@ -60,8 +60,7 @@ def build() -> Parts:
 
 def filled(parts: Parts, page: Page) -> list[Any]:
     """What `drawn` fills, in its order."""
-    tau, _, _, _, root, *_ = page.settings
-    return [page.status, tau, page.words, parts.rings, root]
+    return [page.status, page.settings.tau, page.words, parts.rings, page.settings.root]
 
 
 def wire(parts: Parts, page: Page) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 import numpy as np
@@ -27,6 +27,8 @@ from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_num
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
 from attnflow.web.shared import CLICK, MODEL, Page, Shown, cases_of, heads_of, missing_layers, told
 from attnflow.web.tabs import maps
+
+T = TypeVar("T")
 
 TITLE = "Heads"
 SHOW = {
@@ -62,7 +64,7 @@ SCALE_NOTE = {
 class Parts:
     """Components of the tab."""
 
-    settings: list[Component]
+    settings: list[gr.Radio]
     """Show, over, method, scale."""
     matrix: HeadMatrix
     effect: PruneEffect
@@ -129,7 +131,7 @@ def build() -> Parts:
 def wire(parts: Parts, page: Page) -> None:
     """Fill the tab; what switches heads off is wired by the page (`prunings`)."""
     page.when_open(TITLE, confirmed, [], [parts.matrix])
-    page.when_open(TITLE, effects, [page.settings[0]], [parts.effect])
+    page.when_open(TITLE, effects, [page.settings.tau], [parts.effect])
     page.when_open(TITLE, maps.drawn, [page.layer, page.head], parts.maps)
     inputs = [*parts.settings, page.layer, page.head]
     page.when_open(TITLE, matrix, inputs, [parts.matrix], **{**MODEL, "show_progress": "minimal"})
@@ -139,7 +141,7 @@ def wire(parts: Parts, page: Page) -> None:
     parts.draw.click(curves, [page.shown, parts.order, parts.settings[3]], [*parts.curves, parts.drawn_for], **MODEL)
 
 
-def chosen(names: dict[str, str], name: str) -> str:
+def chosen(names: Mapping[str, T], name: str) -> T:
     """The value of a choice of the page.
 
     Raises:
@@ -234,7 +236,7 @@ def _interactions(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]
     )
 
 
-def confirmed(shown: Shown | None) -> Any:
+def confirmed(shown: Shown) -> Any:
     """What is off, for the matrix."""
     off: Pruned = {"a": sorted(shown.a.pruned), "b": sorted(shown.b.pruned)}
     return gr.update(confirmed=json.dumps(off))
@@ -249,9 +251,10 @@ def effects(shown: Shown | None, tau: float) -> list[Effect]:
         before, after, unit = whole.trace.probabilities, case.trace.probabilities, "probability"
         if before is None:
             before, after, unit = whole.trace.scores, case.trace.scores, "score"
-        none = before is None or after is None
-        classes = [] if none else list(zip(case.trace.labels, before.tolist(), after.tolist(), strict=True))
-        note = "No classification head, so there is no prediction that could change." if none else ""
+        if before is None or after is None:
+            classes, note = [], "No classification head, so there is no prediction that could change."
+        else:
+            classes, note = list(zip(case.trace.labels, before.tolist(), after.tolist(), strict=True)), ""
         found.append(
             effect(
                 side,
@@ -289,7 +292,7 @@ def curves(shown: Shown | None, order: str, scale: str) -> Any:
                 measure=MEASURES[view.chosen.measure],
             )
         )
-    return (*charts, shown.pair)
+    return (*charts, shown and shown.pair)
 
 
 def outdated(shown: Shown | None, drawn_for: Any) -> Any:

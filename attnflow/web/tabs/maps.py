@@ -29,7 +29,7 @@ def drawn(shown: Shown | None, layer: int, head: int) -> Any:
     highest = max((float(values.max()) for values in found if values is not None), default=1.0)
     return tuple(
         None
-        if at is None
+        if at is None or values is None
         else attention_heatmap(
             values,
             case.trace.tokens,
