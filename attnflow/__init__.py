@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from attnflow.stats.mean_attention import MeanAttention, normalise_importance
     from attnflow.stats.patterns import Patterns
     from attnflow.stats.relative_positions import RelativePositions
+    from attnflow.stats.ring_thresholds import ring_tau
     from attnflow.stats.rollout import attention_rollout
 
 _HOME = {
@@ -43,6 +44,7 @@ _HOME = {
     "methods.hta.attribution": ("attribution_estimates", "hidden_token_attribution"),
     "methods.saliency.erasure": ("Faithfulness", "faithfulness"),
     "methods.saliency.explain": ("Saliency", "saliency"),
+    "stats.ring_thresholds": ("ring_tau",),
     "stats.rollout": ("attention_rollout",),
     "runtime.capture": ("capture",),
     "runtime.encode": ("encode",),
@@ -109,6 +111,7 @@ __all__ = [
     "pruning_curve",
     "ranking",
     "reach",
+    "ring_tau",
     "saliency",
 ]
 

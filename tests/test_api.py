@@ -100,6 +100,22 @@ def test_attention_flow_equals_the_definition(tau, alpha, client, eager):
     json.dumps(answer)
 
 
+def test_attention_flow_takes_a_threshold_for_each_layer(client, eager):
+    arguments = {"model": "demo/finetuned", **TEXTS, "api_name": "/attention_flow"}
+    chosen = client.predict(tau="by_layer", **arguments)
+    taus, rings = reference.ring_tau(attentions(eager), 0)
+    assert chosen["tau"] is None
+    assert chosen["thresholds"] == pytest.approx(taus, rel=1e-4)
+    assert [set(ring) for ring in chosen["rings"]] == rings
+    again = client.predict(tau=chosen["thresholds"], **arguments)
+    assert again["rings"] == chosen["rings"]
+    assert client.predict(tau=0.2, **arguments)["thresholds"] == [0.2] * len(taus)
+    both = client.predict(
+        "demo/finetuned", "demo/finetuned", **TEXTS, tau="by_layer", api_name="/compare_attention_flow"
+    )
+    assert both["a"]["rings"] == chosen["rings"]
+
+
 def test_the_root_and_the_heads_can_be_chosen(client, eager):
     heads = [[3, 0], [3, 2], [2, 1], [1, 3], [0, 0], [0, 1]]
     answer = client.predict(model="demo/finetuned", **TEXTS, tau=0.1, root=3, heads=heads, api_name="/attention_flow")

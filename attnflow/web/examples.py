@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from attnflow.checkpoints.checkpoint import ASSETS, BUNDLED
+from attnflow.web.settings import Pair
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Example:
     what_to_see: str
     model_a: str = BUNDLED[0]
     model_b: str = BUNDLED[1]
+
+    @property
+    def pair(self) -> Pair:
+        """What it is of."""
+        return Pair(model_a=self.model_a, model_b=self.model_b, text_a=self.text_a, text_b=self.text_b)
 
 
 HUB_EXAMPLES = (
