@@ -333,6 +333,20 @@ def spearman(x: list[float], y: list[float]) -> float:
     return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
 
 
+def thumbnails(attention: np.ndarray) -> np.ndarray:
+    """Pictures of heads: 0 up to a uniform share of what a token can attend to, 255 for all on one token."""
+    pictures = np.zeros(attention.shape, np.uint8)
+    for layer, head, query, key in np.ndindex(attention.shape):
+        reachable = sum(
+            any(attention[layer, h, query, k] > 0 for h in range(attention.shape[1]))
+            for k in range(attention.shape[-1])
+        )
+        if reachable > 1:
+            above = (attention[layer, head, query, key] - 1 / reachable) / (1 - 1 / reachable)
+            pictures[layer, head, query, key] = round(255 * max(0.0, above))
+    return pictures
+
+
 def mean_attention(attentions: list[np.ndarray]) -> np.ndarray:
     """Mean attention of each head: each cell divided by how many texts have both of its positions."""
     n_layers, n_heads = attentions[0].shape[:2]

@@ -16,21 +16,6 @@ export interface LinkedSetting {
   plain: any;
 }
 
-/** Event `select`: a head, a word, or both, which become the selected ones on the whole page. */
-export interface Selected {
-  head?: Head;
-  /** The model whose layers the head is counted by; the deeper one if left out. */
-  side?: Side;
-  /** Its number among the units of the radial view. */
-  word?: number;
-}
-
-/** Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are. */
-export interface Pruned {
-  a: Head[];
-  b: Head[];
-}
-
 /** Event `analyse`: what is to be another of the pair; what is left out stays. */
 export interface OtherPair {
   model_a?: string;
@@ -39,6 +24,21 @@ export interface OtherPair {
   revision_b?: string;
   text_a?: string;
   text_b?: string;
+}
+
+/** Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are. */
+export interface Pruned {
+  a: Head[];
+  b: Head[];
+}
+
+/** Event `select`: a head, a word, or both, which become the selected ones on the whole page. */
+export interface Selected {
+  head?: Head;
+  /** The model whose layers the head is counted by; the deeper one if left out. */
+  side?: Side;
+  /** Its number among the units of the radial view. */
+  word?: number;
 }
 
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
@@ -99,6 +99,8 @@ export interface Radial {
   unit: "piece" | "word";
   /** `[T]`: what a reader sees of each unit of both models. */
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   /** `[T]`: the entry of the vocabulary. */
   piece: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
@@ -148,6 +150,30 @@ export interface Prediction {
   note: string;
 }
 
+/** One thing that differs between two models. */
+export interface DifferenceRow {
+  name: string;
+  a: string;
+  b: string;
+  /** From -1 to 1: more in B than in A; of rings the share that differs. */
+  change: number;
+  /** What it selects on the page. */
+  select: Selected | null;
+}
+
+/** Things of one kind, the largest difference first. */
+export interface DifferenceTable {
+  title: string;
+  /** What the numbers are. */
+  about: string;
+  rows: DifferenceRow[];
+}
+
+/** What two models decide, and what changes between them. */
+export interface Answer {
+  sentence: string;
+}
+
 /** Influence of the words in one model. */
 export interface SentenceModel {
   name: string;
@@ -160,6 +186,8 @@ export interface SentenceModel {
 /** The sentence view of one or two models. */
 export interface SentenceFigure {
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
   threshold: string;
@@ -179,6 +207,8 @@ export interface MatrixHalf {
   raw: number[][];
   pruned: Head[];
   selected: Head | null;
+  /** What `raw` is, where it is not what the matrix says. */
+  measured?: string;
   /** Pixels along a side of one picture. */
   size?: number;
   /** The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text. */
@@ -214,6 +244,8 @@ export interface Effect {
   unit: "probability" | "score";
   classes: ClassChange[];
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   sentence: number[];
   /** `[T]`: influence in heads. */
   before: number[];
@@ -240,6 +272,8 @@ export interface HeatMap {
   title: string;
   /** `[T]`: both axes; as many are written as there is room for. */
   names: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  told: string[];
   model: Side;
   /** What a row says of the token in place of `{}`. */
   row: string;
@@ -278,6 +312,8 @@ export interface SaliencyModel {
   /** Why there are no strips, or not all; may be empty. */
   problem: string;
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   sentence: number[];
   verdict?: string;
   /** In the method's own unit; null where the model has no such unit. */

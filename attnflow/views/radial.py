@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.words import told_apart
 from attnflow.stats.attention_graph import AttentionGraph
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import Edges, Radial, RadialModel
@@ -42,6 +43,7 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
     return {
         "unit": "word" if unit == "word" else "piece",
         "text": list(text),
+        "names": told_apart(text, sentence.tolist()),
         "piece": pieces,
         "sentence": sentence.tolist(),
         "threshold": told(*(side.graph for side in sides)),

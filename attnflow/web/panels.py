@@ -49,6 +49,25 @@ class Panel(gr.HTML):
         return None if payload is None else json.loads(payload)
 
 
+class AnswerPanel(Panel):
+    """What both models decide and what changes between them, in a few sentences."""
+
+    module = "answer/answer.js"
+    template = '<div class="af-answer"><p class="af-said" role="status"></p></div>'
+
+
+class Differences(Panel):
+    """Ranked tables of what differs. Events: `select`, of a row."""
+
+    EVENTS = ["select"]  # noqa: RUF012
+    module = "answer/differences.js"
+    template = """
+<div class="af-differences">
+  <h3 class="af-title">What differs between A and B</h3><p class="af-note">Press a row to light it in the rings.</p>
+  <div class="af-tables"></div>
+</div>"""
+
+
 class Predictions(Panel):
     """Both models' predictions."""
 
@@ -93,6 +112,12 @@ class RadialView(Panel):
       <button type="button" data-view="both">A and B</button>
     </span>
     <label class="af-check"><input type="checkbox" class="af-names" checked> names</label>
+    <label class="af-check" hidden><input type="checkbox" class="af-differing"> only what differs</label>
+    <label class="af-check">light <select class="af-most">
+      <option value="1">the strongest line</option><option value="2">the 2 strongest lines</option>
+      <option value="3">the 3 strongest lines</option><option value="5">the 5 strongest lines</option>
+      <option value="10">the 10 strongest lines</option><option value="all">all lines</option>
+    </select> of each word</label>
     <span class="af-views" role="group" aria-label="Save">
       <button type="button" data-save="png">PNG</button><button type="button" data-save="svg">SVG</button>
       <button type="button" data-save="html">HTML</button>
@@ -105,6 +130,11 @@ class RadialView(Panel):
   <p class="af-status" role="status" aria-live="polite"></p>
   <div class="af-stage">
     <div class="af-chart" tabindex="0" role="group"></div>
+    <span class="af-views af-zoom" role="group" aria-label="Zoom">
+      <button type="button" data-zoom="in" aria-label="Larger" title="Larger (Ctrl and the wheel)">+</button>
+      <button type="button" data-zoom="out" aria-label="Smaller" title="Smaller (Ctrl and the wheel)">−</button>
+      <button type="button" data-zoom="whole" aria-label="Whole" title="Whole (Escape, or a double click)">○</button>
+    </span>
     <figure class="af-aside">
       <div class="af-context"></div><figcaption>place in the sentence</figcaption>
     </figure>
@@ -179,5 +209,5 @@ class Chart(Panel):
     module = "chart/chart.js"
     template = """
 <div class="af-figure">
-  <h3 class="af-title"></h3><div class="af-chart" role="img"></div><p class="af-note"></p>
+  <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p>
 </div>"""

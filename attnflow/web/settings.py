@@ -24,7 +24,7 @@ READ_BY_TASK = ("What each task reads", DECISION)
 
 
 def _text_box(value: str, label: str, elem_id: str) -> gr.Textbox:
-    return gr.Textbox(value, label=label, elem_id=elem_id, lines=2, max_lines=6)
+    return gr.Textbox(value, label=label, info="Ctrl and Enter: analyse", elem_id=elem_id, lines=2, max_lines=6)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 import { headKey, headName, headOf } from "../../assets/page/shared/head.js";
 import * as link from "../../assets/page/shared/link.js";
 import { number, plural, precise, shorten } from "../../assets/page/shared/numbers.js";
-import { escape } from "../../assets/page/shared/plotly.js";
+import { escape } from "../../assets/page/shared/markup.js";
 import { plain } from "../../assets/page/shared/words.js";
 
 test("a head is written for people, as one text, and read back", () => {

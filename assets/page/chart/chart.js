@@ -4,8 +4,9 @@
 // "@quiet", "@line" or "@page", with ":40" after it for an opacity of 40 %.  Every other text is shown as it is.
 
 import { colour, part } from "../shared/dom.js";
+import { escape } from "../shared/markup.js";
 import { panel } from "../shared/panel.js";
-import { CONFIG, Plotly, chartLayout, escape } from "../shared/plotly.js";
+import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
 /** @import { ChartFigure, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { ChartElement } from "../shared/plotly.js" */
@@ -53,12 +54,14 @@ export function mount(element, gradio) {
     Plotly.purge(chart);
     chart.style.height = "";
     title.textContent = note.textContent = "";
+    chart.removeAttribute("role"); // a group without a name
   }
   /** @param {ChartFigure} figure */
   async function draw(figure) {
     const width = chart.clientWidth;
     title.textContent = figure.title;
     note.textContent = figure.note ?? "";
+    chart.setAttribute("role", "group"); // no image: it holds buttons
     chart.setAttribute("aria-label", figure.alt ?? figure.title);
     chart.style.height = `${figure.height ?? 320}px`;
     const lines = { gridcolor: colour("--border-color-primary"), zerolinecolor: colour("--border-color-primary") };

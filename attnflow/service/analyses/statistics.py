@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from attnflow.bundled import ASSETS
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.methods.heads.importance import HeadImportance, Method
+from attnflow.methods.heads.importance import HeadImportance, ImportanceMethod
 from attnflow.methods.objective import has_task
 from attnflow.records.trace import Encoding, Trace
 from attnflow.runtime.capture import capture
@@ -85,7 +85,7 @@ def of_traces(
     return Analysis(name, says, compute, work=work, of_checkpoint=True)
 
 
-def _important(case: Case, method: Method) -> ImportanceView:
+def _important(case: Case, method: ImportanceMethod) -> ImportanceView:
     checkpoint = case.checkpoint
     method = HeadImportance(method=method).method
     encodings, labels = bundled(checkpoint, costly=method == "ablation")

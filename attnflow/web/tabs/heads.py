@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import gradio as gr
 import numpy as np
+from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
@@ -24,7 +25,7 @@ from attnflow.service.analyses.statistics import HEAD_TABLES, HeadTable
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
 from attnflow.stats.flow import flow
-from attnflow.stats.mean_attention import Scale, normalise_importance
+from attnflow.stats.mean_attention import Scale, normalise_importance, places
 from attnflow.views.heads import MatrixSide, head_matrix
 from attnflow.views.payloads import SIDES, Effect, Matrix, Pruned
 from attnflow.views.pruning import curve_chart, effect
@@ -178,18 +179,30 @@ def _importance(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], 
         of = f"Loss of “{view.target}”. " if view.target else ""
         sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, of + view.note, value, view.values))
     if values[0].shape == values[1].shape:
-        pruned = cases[0].trace.pruned & cases[1].trace.pruned
-        change = values[1] - values[0]
-        note = "Purple: it matters more in B; turquoise: more in A."
-        if views[0].quantity != views[1].quantity:
-            note += " The two are measured differently (see above): compare their order, not their size."
-        sides.append(MatrixSide("difference", "B less A", pruned, own[1], note, change, change))
+        sides.append(_difference(cases, own[1], values, same=views[0].quantity == views[1].quantity))
     note = f"{READING[measured.method]} {SCALE_NOTE[measured.scale]}"
     if measured.over == "set":
         counts = " and ".join(f"{view.n_examples} ({side})" for side, view in zip("AB", views, strict=True))
         note += f" Averaged over bundled pairs: {counts}."
     title = f"Importance of each head, {OVER[measured.over].lower()}"
     return head_matrix(sides, title=title, note=note, measured="importance")
+
+
+def _difference(
+    cases: tuple[Case, Case], selected: Head | None, values: list[NDArray[np.float64]], *, same: bool
+) -> MatrixSide:
+    """What is more in B than in A: importance itself where both have one measure, else the place in its order."""
+    pruned = cases[0].trace.pruned & cases[1].trace.pruned
+    colours = "Purple: it matters more in B; turquoise: more in A."
+    if same:
+        change = values[1] - values[0]
+        return MatrixSide("difference", "B less A", pruned, selected, colours, change, change)
+    a, b = (places(value) for value in values)
+    note = (
+        f"The two are measured differently, so what is compared is the place of a head in each model's order. {colours}"
+    )
+    measured = "place in the order, from 0, the least important, to 1; B less A:"
+    return MatrixSide("difference", "B less A, by order", pruned, selected, note, b - a, b - a, measured=measured)
 
 
 def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
@@ -201,8 +214,9 @@ def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], so
         highest = attention.max(axis=(2, 3))
         sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, "", highest, highest, attention))
     note = (
-        "Each picture is a head: rows attend, columns are attended to, from the first token to the last; the darkest "
-        "pixel is its strongest attention."
+        "Each picture is a head: rows attend, columns are attended to, from the first token to the last. One scale for "
+        "all heads of both models: a pixel is empty up to a uniform share of attention, and full where all of it goes "
+        "to one token."
     )
     if source == "set":
         note += f" Mean over {counts[0]} bundled pairs; each cell by the pairs that have both positions."
@@ -237,7 +251,7 @@ def _interactions(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]
         )
     note = (
         "The change of the loss when a head and the selected one are both removed, less the changes when each is "
-        "removed alone. Orange: together they hurt more, so they back each other up. Grey: together they hurt less."
+        "removed alone. Blue: together they hurt more, so they back each other up. Grey: together they hurt less."
     )
     return head_matrix(
         sides, title="Who backs up the selected head, this pair", note=note, measured="interaction", signed=True
