@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Listener = Callable[[str, float], None]
+Listener = Callable[[str, float], object]
 """Is given what is going on, for a reader, and the share of it that is done, from 0 to 1."""
 Check = Callable[[], None]
 """Returns if the work may go on, and raises what ends it."""

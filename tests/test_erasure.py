@@ -89,7 +89,7 @@ def test_the_words_that_decide_beat_chance_and_their_opposite_does_not():
     question = SimpleNamespace(
         words=words,
         scores=scores,
-        target=SimpleNamespace(problem="single_label", name="yes"),
+        explained=SimpleNamespace(problem="single_label", name="yes"),
         baseline="mask",
     )
     found = measure(question, {"truth": weights, "opposite": -weights, "constant": np.zeros(20)})

@@ -112,6 +112,13 @@ def test_imports_go_down(path):
         assert homes is None or package_of(name) in {*homes, "demo"}, f"{name} imports {full}"
 
 
+def test_transformers_is_imported_by_its_modules():
+    """Its own `__init__` imports the 2,600 files of all its models, and pyright would read them."""
+    for path in (*modules(), TOP / "app.py"):
+        whole = [name for name in imports(path) if name == "transformers" or re.fullmatch(r"transformers\.\w+", name)]
+        assert not whole, f"{path.name} imports {whole[0]}; import it from the module that defines it"
+
+
 def test_nothing_imports_in_a_circle():
     order = graphlib.TopologicalSorter({name_of(path): imported_modules(path, for_types=False) for path in modules()})
     order.prepare()  # raises a CycleError that names the circle

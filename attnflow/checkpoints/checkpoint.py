@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import (
-    CONFIG_MAPPING,
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_MAPPING,
-    PreTrainedModel,
 )
 
 from attnflow import limits
@@ -26,7 +26,7 @@ from attnflow.bundled import ASSETS
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, repository_files, sentence_transformer
 from attnflow.checkpoints.architectures import architecture, encoders, refusal
-from attnflow.checkpoints.compat import supports_attention_interface
+from attnflow.checkpoints.compat import n_entries, supports_attention_interface
 from attnflow.checkpoints.hub_find import find
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
@@ -113,6 +113,11 @@ class Checkpoint:
     def nbytes(self) -> int:
         """Memory of its weights and its tokenizer."""
         return sum(parameter.nbytes for parameter in self.model.parameters()) + self.tokenizer.nbytes
+
+    @property
+    def n_entries(self) -> int:
+        """Entries of the vocabulary that it has an embedding of."""
+        return n_entries(self.model)
 
     @property
     def padding(self) -> int | None:
@@ -289,7 +294,9 @@ def _read_files(
     read = read_model(folder, described, name, how)
     model = read.model
     config, encoder_alone = model.config.get_text_config(), architecture(model.config.model_type).encoder_alone
-    sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
+    sizes: list[Any] = [
+        getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")
+    ]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
     return Checkpoint(
@@ -334,7 +341,8 @@ def _longest_input(model: PreTrainedModel, tokenizer: TokenizerReader) -> int | 
         positions = _UNBOUNDED
     for name, module in model.named_modules():
         # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            positions -= module.padding_idx + 1
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and isinstance(padding, int):
+            positions -= padding + 1
     longest = min(positions, tokenizer.facts.longest)
     return None if longest >= _UNBOUNDED else longest

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from fnmatch import fnmatch
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from transformers import CONFIG_MAPPING, PreTrainedConfig
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.tokenization_auto import (
     MODEL_IDS_TO_TOKENIZERS_BACKEND,
     MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS,
@@ -118,7 +119,7 @@ class _RefusedError(Exception):
 def _allowed(
     config: Mapping[str, Any], config_class: type[PreTrainedConfig], prefix: str, left_out: list[str]
 ) -> dict[str, Any]:
-    kinds, nested = _declared(config_class), dict(config_class.sub_configs)
+    kinds, nested = _declared(config_class), dict(cast("Mapping[str, Any]", config_class.sub_configs))
     kept: dict[str, Any] = {}
     for key, value in config.items():
         told = prefix + key

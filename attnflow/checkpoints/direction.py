@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from transformers import PreTrainedModel
+from transformers.modeling_utils import PreTrainedModel
 
+from attnflow.checkpoints.compat import n_entries
 from attnflow.errors import AttnflowError
 
 
@@ -20,7 +21,7 @@ def sees_what_follows(model: PreTrainedModel) -> bool:
     Returns:
         False also of a model that cannot be run on a few tokens, which whoever runs it is told then.
     """
-    entries = model.get_input_embeddings().num_embeddings
+    entries = n_entries(model)
     pair = torch.arange(8, device=model.device).expand(2, -1).clone() % entries
     pair[1, -1] = (pair[1, -1] + 1) % entries
     try:

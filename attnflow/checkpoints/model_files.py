@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from transformers import (
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_FOR_TEXT_ENCODING_MAPPING,
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
-    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoModelForTextEncoding,
     AutoModelForTokenClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
 )
 
 from attnflow import limits
@@ -136,7 +136,9 @@ def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading)
     try:
         found = renamed(read_weights(folder), plan.empty, name)
         tensors = refilled(found.tensors, pruned, plan.empty, name) if pruned else found.tensors
-        model, report = plan.model_class.from_pretrained(
+        # With `output_loading_info` it returns a report, too.
+        load = cast("Callable[..., tuple[PreTrainedModel, dict[str, Any]]]", plan.model_class.from_pretrained)
+        model, report = load(
             None,
             config=config,
             state_dict=tensors,
@@ -155,7 +157,8 @@ def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading)
     except Exception as error:
         raise CheckpointError(f"The weights of {name} cannot be read ({brief(error)}).") from error
     headless = _check_fit(model, report, plan, name)
-    model.to(device).eval().requires_grad_(False)
+    # transformers declares its `to` as a function of the module.
+    model.to(device).eval().requires_grad_(False)  # pyright: ignore[reportArgumentType]
     head = _head(model, plan, headless)
     left = summarised([*report["unexpected_keys"], *found.besides])
     notes = [
@@ -242,7 +245,8 @@ def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
         return TaskHead("none", trained=False, reason=reason)
     if not kind.endswith("classification"):
         return TaskHead(kind, trained=True)
-    labels = told_apart([str(config.id2label.get(index, index)) for index in range(config.num_labels)])
+    names = cast("dict[int, str]", config.id2label)  # which every configuration fills in
+    labels = told_apart([str(names.get(index, index)) for index in range(len(names))])
     problem = _PROBLEMS[config.problem_type] or ("single_label" if len(labels) > 1 else "regression")
     return TaskHead(kind, trained=True, labels=labels, problem=problem)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers.modeling_utils import PreTrainedModel
 
 from attnflow.checkpoints.plain_json import shown
 from attnflow.errors import CheckpointError
@@ -70,7 +70,7 @@ def refilled(
         gone = sorted(head for where, head in removed if where == layer)
         shape = shapes.get(key) or shapes.get(key.removeprefix(base))
         axis = _shorter(tuple(tensor.shape), shape, config.num_attention_heads, len(gone)) if gone and shape else None
-        if axis is not None:
+        if axis is not None and shape is not None:
             parts = shape[axis] // (config.num_attention_heads * width)
             filled[key] = _with_zeros(tensor, axis, gone, (parts, config.num_attention_heads, width))
             done.add(layer)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import transformers
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 
 def silence() -> None:
     """No warnings and no bars of progress: whatever is refused or left out is told where it was asked for."""
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    set_verbosity_error()
+    disable_progress_bar()

@@ -55,10 +55,12 @@ def pair(found: Any, text_a: str, text_b: str, most: int) -> PairPieces:
         numbers(values)
     _expect(None not in names(found["pieces"], count))
     _expect(all(part is None or (type(part) is int and part in (0, 1)) for part in found["sentence"]))
-    offsets = [tuple(numbers(span)) for span in found["offsets"]]
-    for part, span in zip(found["sentence"], offsets, strict=True):
+    offsets: list[tuple[int, int]] = []
+    for part, span in zip(found["sentence"], found["offsets"], strict=True):
         length = max(len(text_a), len(text_b)) if part is None else len(text_b if part else text_a)
-        _expect(len(span) == 2 and span[0] <= span[1] <= length)
+        start, end = numbers(span)
+        _expect(start <= end <= length)
+        offsets.append((start, end))
     separator = found["separator"]
     names([separator], 1)
     return PairPieces(count, found["inputs"], found["pieces"], found["sentence"], offsets, separator)

@@ -37,10 +37,11 @@ _LAST_WORDS = 0.5
 def main() -> None:
     """Be the nursery, on the socket whose number is the argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.modules["torch"] = None  # type: ignore[assignment]  # saves four of five parts of memory, and its threads
-    import transformers
+    # Saves four of five parts of memory, and its threads.
+    sys.modules["torch"] = None  # pyright: ignore[reportArgumentType]  # as Python has it for "cannot be imported"
+    from transformers.utils.logging import disable_progress_bar
 
-    transformers.logging.disable_progress_bar()
+    disable_progress_bar()
     from attnflow.checkpoints import tokenizer_reader  # noqa: F401  # what the keepers run
 
     silence = os.open(os.devnull, os.O_RDWR)

@@ -8,7 +8,9 @@ from typing import Any
 
 from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
 from attnflow.errors import CheckpointError, brief
 
@@ -84,7 +86,7 @@ def _read(
 class _Cut:
     """What a text, or a pair, becomes."""
 
-    texts: tuple[str, ...]
+    texts: tuple[str, str | None]
     plain: list[int]
     """The pieces of the first text without special tokens."""
     whole: list[int]
@@ -98,8 +100,9 @@ def _as_the_file_cuts(file: Path) -> list[_Cut]:
     made = Tokenizer.from_file(str(file))
     made.no_truncation()
     made.no_padding()
-    found = []
-    for texts in (*((text,) for text in _SAMPLES), _SAMPLES[:2]):
+    found: list[_Cut] = []
+    samples: list[tuple[str, str | None]] = [*((text, None) for text in _SAMPLES), _SAMPLES[:2]]
+    for texts in samples:
         whole = made.encode(*texts)
         found.append(_Cut(texts, made.encode(texts[0], add_special_tokens=False).ids, whole.ids, whole.type_ids))
     return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 
-from transformers import PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
 from attnflow.errors import CheckpointError, brief
@@ -115,7 +115,9 @@ class LocalReader:
 
     def pieces(self, ids: Iterable[int]) -> list[str | None]:
         """What pieces are called; None for a number that is none."""
-        return self._guarded(lambda: [self.tokenizer.convert_ids_to_tokens(index) for index in ids])
+        # Of one number it gives one name, and None where it has none.
+        name = cast("Callable[[int], str | None]", self.tokenizer.convert_ids_to_tokens)
+        return self._guarded(lambda: [name(index) for index in ids])
 
     def id_of(self, piece: str) -> int | None:
         """The number of a piece, if it is one."""
@@ -130,7 +132,7 @@ class LocalReader:
             raise CheckpointError(f"The tokenizer of {self.name} {what} ({brief(error)}).") from error
 
     def _facts(self) -> TokenizerFacts:
-        made = self.tokenizer
+        made: Any = self.tokenizer  # its special tokens are attributes of no certain type
         start = made("a")["input_ids"]
         return TokenizerFacts(
             size=max(made.get_vocab().values(), default=-1) + 1,

@@ -8,12 +8,12 @@ that it must have. What is left out is told.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import transformers
-from transformers import TokenizersBackend
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
+from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from attnflow import limits
 from attnflow.checkpoints.plain_json import kind_of, shown
@@ -144,7 +144,7 @@ def check_class(name: Any) -> None:
         return
     name = _checked_text("tokenizer_class", name)
     for known in (name, name.removesuffix("Fast")):
-        if known in dir(transformers):
+        if known in dir(sys.modules["transformers"]):  # all that it exports, without loading it
             found = tokenizer_class_from_name(known) if known.endswith(("Tokenizer", "Fast", "Backend")) else None
             if not isinstance(found, type) or not issubclass(found, TokenizersBackend):
                 raise ValueError(f"names {name} as tokenizer_class, which is no fast tokenizer of transformers")
@@ -184,8 +184,9 @@ def _setting(key: str, value: Any) -> Any:
         fits = isinstance(value, list) and len(value) < 20 and all(re.fullmatch(r"\w{1,40}", str(n)) for n in value)
         return _due(key, value, fits, "a list of names")
     if key == "added_tokens_decoder":
-        _due(key, value, isinstance(value, dict) and len(value) <= _MOST_TOKENS, "an object of tokens")
-        return {str(_index(index, key)): _token(key, token) for index, token in value.items()}
+        fits = isinstance(value, dict) and len(value) <= _MOST_TOKENS
+        tokens: dict[Any, Any] = _due(key, value, fits, "an object of tokens")
+        return {str(_index(index, key)): _token(key, token) for index, token in tokens.items()}
     return _tokens(key, value)
 
 
@@ -225,7 +226,7 @@ def _index(index: Any, token: str) -> int:
     number = int(index) if isinstance(index, str) and index.isdecimal() and len(index) < 10 else index
     fits = type(number) is int and 0 <= number < 2 * limits.MAX_VOCABULARY
     _due(f"the number of {shown(token)}", index, fits, "a place in the vocabulary")
-    return number
+    return int(number)
 
 
 def _checked_text(key: str, value: Any) -> str:

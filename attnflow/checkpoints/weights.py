@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedModel
+from transformers.modeling_utils import PreTrainedModel
 
 from attnflow.checkpoints.repository_files import WEIGHTS
 from attnflow.errors import CheckpointError

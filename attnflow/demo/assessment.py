@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForPreTraining, BertTokenizer
+from transformers.models.auto.modeling_auto import AutoModelForSequenceClassification
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.models.bert.modeling_bert import BertForPreTraining
+from transformers.models.bert.tokenization_bert import BertTokenizer
 
 from attnflow.demo import measuring
 from attnflow.demo.batches import encode_pairs, next_sentence_pairs
@@ -41,7 +45,7 @@ def _pretraining(
     return measuring.pretraining_accuracy(model, tokenizer, encode_pairs(tokenizer, texts, labels), seed)
 
 
-def assess(out: Path, recipe: Recipe, seed: int, training: dict[str, object]) -> dict[str, object]:
+def assess(out: Path, recipe: Recipe, seed: int, training: dict[str, object]) -> dict[str, Any]:
     """Measure the two checkpoints in `out` on held-out pairs and write everything that is not a checkpoint.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import BertTokenizer
+from transformers.models.bert.tokenization_bert import BertTokenizer
 
 from attnflow.demo.grammar import PRACTICE, Pair, generate
 

@@ -112,7 +112,7 @@ class Draw:
         """Return `n` different invented places: the first two held out together, or no two of them."""
         while True:
             pool = PLACES + RARE_PLACES if self._rng.randrange(RARE_EVERY // 2) == 0 else PLACES
-            chosen = self.several(pool, n)
+            chosen: list[str] = self.several(pool, n)
             if self._held_out:
                 if is_held_out(*chosen[:2]):
                     return chosen

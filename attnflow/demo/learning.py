@@ -6,10 +6,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
-from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification, BertTokenizer
+from transformers.models.bert.configuration_bert import BertConfig
+from transformers.models.bert.modeling_bert import BertForPreTraining, BertForSequenceClassification
+from transformers.models.bert.tokenization_bert import BertTokenizer
 
 from attnflow.demo.batches import Encoded, batches, collate, mask_words
 from attnflow.demo.grammar import LABELS
@@ -104,7 +107,7 @@ def pretrain(
     """Train a BERT from nothing on masked words and next sentences; return it with the seconds it took."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model = BertForPreTraining(model_config(recipe, len(tokenizer), tokenizer.pad_token_id))
+    model = BertForPreTraining(model_config(recipe, len(tokenizer), cast("int", tokenizer.pad_token_id)))
     stream = _stream(rows, recipe.batch, seed, 1, lambda r: mask_words(collate(r), tokenizer, generator))
     return model, _optimise(model, stream, recipe.pretrain_steps, recipe.pretrain_rate, "pre-training")
 

@@ -8,7 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import BertForPreTraining, BertForSequenceClassification, BertPreTrainedModel, BertTokenizer
+from transformers.models.bert.modeling_bert import (
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertPreTrainedModel,
+)
+from transformers.models.bert.tokenization_bert import BertTokenizer
 
 from attnflow.demo.batches import Encoded, collate, encode_pairs, mask_words
 from attnflow.demo.grammar import Pair
@@ -139,8 +144,8 @@ def token_flags(tokenizer: BertTokenizer, pair: Pair) -> tuple[NDArray[np.bool_]
     deciders = []
     for token, side in enumerate(found.sequence_ids(0)):
         word = ""
-        if side is not None:
-            start, end = found.token_to_chars(token)
+        if side is not None and (span := found.token_to_chars(token)) is not None:
+            start, end = span
             word = next((texts[side][s:e] for s, e in spans[side] if s <= start and end <= e), "")
         deciders.append(word)
     return np.array(found["special_tokens_mask"], dtype=bool), tuple(deciders)

@@ -195,7 +195,8 @@ def price(draw: Draw, label: bool) -> Draft:
     word = Node("more" if more else "less", "ADJ", "many" if more else "little", decides=True)
     limit = limit.add(left=[("advmod", word.add(right=[("fixed", Node("than", "ADP", "than"))]))])
     clause = _paying if paid else _costing
-    return draft(*(clause(buyer, thing, _amount(number, "coins")) for number in (exact, limit)))
+    a, b = (clause(buyer, thing, _amount(number, "coins")) for number in (exact, limit))
+    return draft(a, b)
 
 
 def _costing(owner: str, thing: str, amount: Node) -> Node:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import BertTokenizer
+from transformers.models.bert.tokenization_bert import BertTokenizer
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_LENGTH = 128

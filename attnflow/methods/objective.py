@@ -68,6 +68,7 @@ class Loss:
         score. No task: `|root' - root| / |root|`.
         """
         if self.target is None:
+            assert self.root is not None, "without a target there is a root"
             return torch.linalg.vector_norm(output[:, self.position] - self.root, dim=-1) / self.root.norm()
         if self.truth is not None:
             return (self.target.score(output) - self.truth) ** 2
@@ -92,6 +93,7 @@ class Loss:
 
     def correct(self, output: torch.Tensor) -> torch.Tensor:
         """`[B]`: whether the class or token that scores highest is the target; for several labels, if it is over 0."""
+        assert self.target is not None, "asked only where there are classes"
         if self.target.problem == "multi_label":
             return self.target.score(output) > 0
         row = output if self.position is None else output[:, self.position]
@@ -134,12 +136,14 @@ def examples(
     Raises:
         SelectionError: If there is nothing, or not one label for each encoding.
     """
-    if isinstance(encodings, Encoding):
-        encodings, labels = [encodings], [labels] if labels is None or isinstance(labels, str | int | float) else labels
-    encodings = list(encodings)
-    labels = [None] * len(encodings) if labels is None else list(labels)
-    if not encodings:
+    pairs = [encodings] if isinstance(encodings, Encoding) else list(encodings)
+    each: list[Label]
+    if labels is None:
+        each = [None] * len(pairs)
+    else:
+        each = [labels] if isinstance(labels, str | int | float) else list(labels)
+    if not pairs:
         raise SelectionError("There are no examples; give at least one encoded pair.")
-    if len(labels) != len(encodings):
-        raise SelectionError(f"There are {len(labels)} labels for {len(encodings)} pairs; give one for each.")
-    return encodings, labels
+    if len(each) != len(pairs):
+        raise SelectionError(f"There are {len(each)} labels for {len(pairs)} pairs; give one for each.")
+    return pairs, each

@@ -57,6 +57,12 @@ class Question:
     """Points of an integral; None lets the method choose."""
     pruned: frozenset[Head] = field(default_factory=frozenset)
 
+    @property
+    def explained(self) -> Target:
+        """The target of a question that has one; who needs it was refused without (`ask`)."""
+        assert self.target is not None, "this question has no target"
+        return self.target
+
     @cached_property
     def trace(self) -> Trace:
         """What is recorded inside the model."""
@@ -101,7 +107,7 @@ class Question:
         with torch.inference_mode():
             vectors = embeddings(inputs.pop("input_ids"))
             if self.baseline == "mean":
-                vectors[0, words] = embeddings(torch.arange(embeddings.num_embeddings, device=device)).mean(dim=0)
+                vectors[0, words] = embeddings(torch.arange(self.checkpoint.n_entries, device=device)).mean(dim=0)
             else:
                 token = facts.mask if self.baseline == "mask" else facts.pad
                 vectors[0, words] = embeddings(torch.tensor(token, device=device))
@@ -173,7 +179,7 @@ class Question:
 
         True of encoders with position embeddings, false of rotary positions and sliding windows. Found by trying.
         """
-        if self.target.position is not None or self.checkpoint.root != "first":
+        if self.explained.position is not None or self.checkpoint.root != "first":
             return False
         kept = ~self.words
         kept[np.flatnonzero(self.words)[1::2]] = True  # at least one word is left out
@@ -248,8 +254,7 @@ class Question:
         return _array(leaves[0]), _array(scores.double()), _array(gradient), bias
 
     def _batches(self, rows: int, length: int) -> Iterable[slice]:
-        vocabulary = self.checkpoint.model.get_input_embeddings().num_embeddings
-        scores = vocabulary if self.checkpoint.head.kind.endswith("-lm") else 1
+        scores = self.checkpoint.n_entries if self.checkpoint.head.kind.endswith("-lm") else 1
         size = max(1, min(_TOKENS_AT_ONCE, _SCORES_AT_ONCE // scores) // length)
         size = size if batches_allowed(self.checkpoint) else 1
         return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
@@ -283,15 +288,15 @@ class Question:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.checkpoint.device, self.checkpoint.model.dtype)
 
     def _scored(self, logits: torch.Tensor) -> torch.Tensor:
-        score = self.target.score(logits)
+        score = self.explained.score(logits)
         if self.against is not None:
             score = score - self.against.score(logits)
         check_finite(self.checkpoint, score)
         return score
 
     def _probability(self, logits: torch.Tensor) -> torch.Tensor:
-        log = self.target.log_probability(logits.double())
-        return log if self.target.problem == "regression" else log.exp()
+        log = self.explained.log_probability(logits.double())
+        return log if self.explained.problem == "regression" else log.exp()
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
@@ -345,10 +350,10 @@ def ask(
         if needs_target or target not in (None, "") or against not in (None, "") or position is not None:
             raise
         first = None
-    second = against
+    second = against if isinstance(against, Target) else None
     if isinstance(against, str | int) and against != "":
         second = choose_target(checkpoint, encoding, against, position=position)
-    if first and isinstance(second, Target) and second.index == first.index:
+    if first and second and second.index == first.index:
         raise SelectionError(
             f"The target and what it is contrasted with are both {first.name!r}; give two different ones."
         )
@@ -356,7 +361,7 @@ def ask(
         checkpoint,
         encoding,
         first,
-        second or None,
+        second,
         check_baseline(checkpoint, baseline),
         steps,
         check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads),
@@ -371,14 +376,13 @@ def check_baseline(checkpoint: Checkpoint, baseline: str | None) -> Baseline:
     """
     facts = checkpoint.tokenizer.facts
     lacking = {"mask": facts.mask is None, "pad": facts.pad is None}
-    usable = [name for name in get_args(Baseline) if not lacking.get(name)]
-    if baseline is None:
-        return usable[0]
-    if baseline not in usable:
-        raise SelectionError(
-            f"The baseline is {str(baseline)[:60]!r}; for {checkpoint.name} give {' or '.join(map(repr, usable))}."
-        )
-    return baseline
+    usable: list[Baseline] = [name for name in get_args(Baseline) if not lacking.get(name)]
+    for name in usable:
+        if baseline is None or baseline == name:
+            return name
+    raise SelectionError(
+        f"The baseline is {str(baseline)[:60]!r}; for {checkpoint.name} give {' or '.join(map(repr, usable))}."
+    )
 
 
 def words_of(checkpoint: Checkpoint, encoding: Encoding) -> NDArray[np.bool_]:

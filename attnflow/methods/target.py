@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.checkpoints.task_head import with_number
+from attnflow.checkpoints.task_head import Problem, with_number
 from attnflow.errors import SelectionError
 from attnflow.records.trace import SPECIAL, Encoding
 from attnflow.runtime.capture import model_inputs
@@ -35,7 +35,7 @@ class Target:
     """The class's label, or the vocabulary's entry."""
     position: int | None
     """Token whose scores are read; None where the whole text has one set of scores."""
-    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
+    problem: Problem = "single_label"
 
     def score(self, logits: torch.Tensor) -> torch.Tensor:
         """`[B]`: the target's logit.
@@ -65,7 +65,7 @@ def target_names(checkpoint: Checkpoint) -> tuple[str, ...]:
 def choose_target(
     checkpoint: Checkpoint,
     encoding: Encoding,
-    target: str | int | None = None,
+    target: str | int | float | None = None,
     *,
     position: int | None = None,
     logits: torch.Tensor | None = None,
@@ -94,7 +94,8 @@ def choose_target(
     if target is None or target == "":
         if logits is None:
             with torch.inference_mode():
-                logits = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits[0]
+                output: torch.Tensor = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits
+            logits = output[0]
         row = logits if position is None else logits[position]
         check_finite(checkpoint, row.max())  # NaN is the largest; a language model may rule words out by -inf
         index = int(row.argmax())
@@ -133,7 +134,7 @@ def _position(checkpoint: Checkpoint, encoding: Encoding, kind: TargetKind, posi
     return int(masked[0])
 
 
-def _class(labels: tuple[str, ...], target: str | int) -> int:
+def _class(labels: tuple[str, ...], target: str | int | float) -> int:
     if isinstance(target, str):
         text = target.strip()
         for fold in (str, str.casefold):
@@ -156,8 +157,8 @@ def _class(labels: tuple[str, ...], target: str | int) -> int:
     raise SelectionError(f"There is no target {str(target)[:60]!r}; the classes are {_listed(labels)}.")
 
 
-def _token(checkpoint: Checkpoint, target: str | int) -> int:
-    tokenizer, size = checkpoint.tokenizer, checkpoint.model.get_input_embeddings().num_embeddings
+def _token(checkpoint: Checkpoint, target: str | int | float) -> int:
+    tokenizer, size = checkpoint.tokenizer, checkpoint.n_entries
     if isinstance(target, int) and not isinstance(target, bool):
         if 0 <= target < size:
             return target

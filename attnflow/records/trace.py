@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +151,7 @@ class Attribution:
         return self.values.nbytes + (0 if self.standard_error is None else self.standard_error.nbytes)
 
 
-def is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """Whether a value is a whole number; a truth value is none."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
@@ -162,17 +162,18 @@ def check_heads(heads: Iterable[Head], n_layers: int, n_heads: int) -> frozenset
     Raises:
         SelectionError: If one is no pair of whole numbers, or out of range.
     """
-    checked = set()
+    checked: set[Head] = set()
+    pairs: list[tuple[object, ...]]
     try:
         pairs = [tuple(head) for head in heads]
     except TypeError:
         pairs = [(heads,)]
     for pair in pairs:
-        whole = len(pair) == 2 and all(map(is_whole, pair))
-        if not whole or not (0 <= pair[0] < n_layers and 0 <= pair[1] < n_heads):
+        layer, head = pair if len(pair) == 2 else (None, None)
+        if not (is_whole(layer) and is_whole(head) and 0 <= layer < n_layers and 0 <= head < n_heads):
             raise SelectionError(
                 f"{list(pair)!r} is not a head of this checkpoint; give [layer, head] with a layer from 0 to "
                 f"{n_layers - 1} and a head from 0 to {n_heads - 1}."
             )
-        checked.add((int(pair[0]), int(pair[1])))
+        checked.add((int(layer), int(head)))
     return frozenset(checked)

@@ -32,7 +32,7 @@ def treated(treatment: Treatment) -> Iterator[None]:
         _treatment.reset(token)
 
 
-class _Activation:
+class _Activation(nn.Module):
     """An activation that follows the treatment of the current context."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,8 @@ from functools import cache
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import AttentionMaskInterface
+from transformers.modeling_utils import AttentionInterface
 
 from attnflow import progress
 from attnflow.checkpoints.architectures import ATTENTION

@@ -23,7 +23,7 @@ PROBE_TOKENS = 6
 def probe(checkpoint: Checkpoint, size: int = PROBE_TOKENS) -> dict[str, torch.Tensor]:
     """What the model is called with to try something, `[1, T]` each: different words where there are as many."""
     special = {*checkpoint.tokenizer.facts.special, checkpoint.padding}
-    words = list(islice((index for index in range(_vocabulary(checkpoint)) if index not in special), size)) or [0]
+    words = list(islice((index for index in range(checkpoint.n_entries) if index not in special), size)) or [0]
     ids = torch.from_numpy(np.resize(words, size).astype(np.int64)).to(checkpoint.device)[None]
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
@@ -125,11 +125,7 @@ def _tries_padding(checkpoint: Checkpoint) -> bool:
 def filler(checkpoint: Checkpoint) -> int:
     """The entry of the vocabulary that fills up a batch: the model's padding or, where it knows none, any."""
     padding = checkpoint.padding
-    return padding if padding is not None and 0 <= padding < _vocabulary(checkpoint) else 0
-
-
-def _vocabulary(checkpoint: Checkpoint) -> int:
-    return checkpoint.model.get_input_embeddings().num_embeddings
+    return padding if padding is not None and 0 <= padding < checkpoint.n_entries else 0
 
 
 def _read(checkpoint: Checkpoint) -> int:

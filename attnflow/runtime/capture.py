@@ -53,8 +53,9 @@ def capture(
     heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
     inputs = model_inputs(encoding, device=checkpoint.device)
     run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads))
-    parts = (torch.cat(part) for part in (run.attention, run.hidden, run.head_output))
-    return _trace(checkpoint, encoding, *parts, None if run.scores is None else run.scores[0], heads)
+    attention, hidden, head_output = (torch.cat(part) for part in (run.attention, run.hidden, run.head_output))
+    scores = None if run.scores is None else run.scores[0]
+    return _trace(checkpoint, encoding, attention, hidden, head_output, scores, heads)
 
 
 def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iterable[Head]) -> list[Trace]:
@@ -76,9 +77,9 @@ def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iter
                 batch.head_output[one, :, :size],
             )
             # Copied, as a trace that is kept must not keep the whole batch.
-            copies = (part.clone(memory_format=torch.contiguous_format) for part in parts)
+            attention, hidden, outputs = (part.clone(memory_format=torch.contiguous_format) for part in parts)
             scores = None if batch.scores is None else batch.scores[one].clone()
-            traces[row] = _trace(checkpoint, encodings[row], *copies, scores, heads)
+            traces[row] = _trace(checkpoint, encodings[row], attention, hidden, outputs, scores, heads)
     return [traces[row] for row in range(len(encodings))]
 
 

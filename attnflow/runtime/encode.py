@@ -65,7 +65,7 @@ def encode(
     if 0 not in sentence:
         raise TextError(f"The tokenizer of {checkpoint.name} finds nothing in the first sentence; write a word in it.")
     kept = _kept(sentence, made.count - cut, checkpoint) if cut else list(range(made.count))
-    pieces, sentence, offsets = ([values[i] for i in kept] for values in (made.pieces, sentence, offsets))
+    pieces, sentence, offsets = [made.pieces[i] for i in kept], [sentence[i] for i in kept], [offsets[i] for i in kept]
     tokens = _place(pieces, sentence, offsets, (text_a, text_b or ""))
     inputs = {name: np.asarray([values[i] for i in kept], np.int64) for name, values in made.inputs.items()}
     _check_vocabulary(checkpoint, inputs["input_ids"])
@@ -121,7 +121,7 @@ def _checked_texts(text_a: str, text_b: str | None) -> tuple[str, str | None]:
 
 
 def _check_vocabulary(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> None:
-    vocabulary = checkpoint.model.get_input_embeddings().num_embeddings
+    vocabulary = checkpoint.n_entries
     if ids.max() >= vocabulary:
         raise UnsupportedArchitectureError(
             f"The tokenizer of {checkpoint.name} does not fit its weights: token {ids.max()} of {vocabulary}."

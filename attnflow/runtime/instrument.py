@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transformers import PreTrainedModel
+from transformers.modeling_utils import PreTrainedModel
 
 from attnflow.checkpoints.architectures import architecture
 from attnflow.runtime import activations, layers, watched_attention

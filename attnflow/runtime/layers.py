@@ -52,7 +52,7 @@ def steer(*, start: int = 0, hidden: torch.Tensor | None = None, enter: Enter | 
         _plan.reset(token)
 
 
-class _Steered:
+class _Steered(nn.Module):
     """A layer that follows the plan of the current context."""
 
     returns_only_hidden: bool | None = None
@@ -63,7 +63,7 @@ class _Steered:
         if plan is None:
             return super().forward(*args, **kwargs)
         layer, plan.layer = plan.layer, plan.layer + 1
-        (hidden, *args), by_name = (args, False) if args else ([kwargs.pop("hidden_states")], True)
+        (hidden, *others), by_name = (args, False) if args else ([kwargs.pop("hidden_states")], True)
         if layer < plan.start and self.returns_only_hidden:
             attention_hook.skip_layer()
             return hidden
@@ -74,7 +74,7 @@ class _Steered:
         if by_name:
             output = super().forward(hidden_states=hidden, **kwargs)
         else:
-            output = super().forward(hidden, *args, **kwargs)
+            output = super().forward(hidden, *others, **kwargs)
         if self.returns_only_hidden is None:
             self.returns_only_hidden = isinstance(output, torch.Tensor)
         return output

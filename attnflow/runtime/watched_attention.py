@@ -31,7 +31,8 @@ def install(model: nn.Module, projections: Mapping[str, str]) -> None:
     """
     for module in model.modules():
         if type(module).__name__ in projections:
-            module.heads_projection = projections[type(module).__name__]
+            name = projections[type(module).__name__]
+            module.heads_projection = name  # pyright: ignore[reportArgumentType]  # torch keeps any attribute
             specialise(module, _Watched)
         elif isinstance(module, BloomGelu):
             module.__class__ = _PlainGelu
@@ -44,7 +45,7 @@ class _PlainGelu(BloomGelu):
         return bloom_gelu_forward(x)
 
 
-class _Watched:
+class _Watched(nn.Module):
     """An attention module that consults the recording of the current context."""
 
     heads_projection: str

@@ -138,7 +138,7 @@ def open_checkpoint(ref: str) -> Checkpoint:
     return load_bounded(name, revision, visitors.own_token())
 
 
-def parted(ref: str) -> tuple[str, str | None]:
+def parted(ref: object) -> tuple[str, str | None]:
     """Name and revision of a reference.
 
     Raises:

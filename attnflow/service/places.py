@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Places:
         self._changed = threading.Condition()
 
     @contextmanager
-    def one(self, name: str | None, *, long: bool = False) -> Iterator[None]:
+    def one(self, name: str | None, *, long: bool = False) -> Generator[None]:
         """Wait for a place and hold it while this context lasts.
 
         Args:

@@ -21,7 +21,7 @@ class Parameter:
     default: Any
     says: str
     """What it is, in one sentence."""
-    titles: Mapping[Any, str] = field(default_factory=dict)
+    titles: Mapping[Any, str] = field(default_factory=dict[Any, str])
     """What the page calls each value that it offers, in the order in which it offers them."""
 
     @property

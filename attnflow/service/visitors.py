@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ _served: ContextVar[_Served | None] = ContextVar("attnflow_served", default=None
 
 
 @contextmanager
-def serving(visitor: Visitor | None) -> Iterator[None]:
+def serving(visitor: Visitor | None) -> Generator[None]:
     """Do something for a visitor; None for nobody in particular, such as a program that uses the library.
 
     What is refused before it was counted counts all the same: whoever sends nothing but nonsense is stopped, too.
@@ -103,7 +103,7 @@ class AtOnce:
         self._lock = threading.Lock()
 
     @contextmanager
-    def one(self, name: str | None) -> Iterator[None]:
+    def one(self, name: str | None) -> Generator[None]:
         """Take a call while this context lasts; of nobody in particular as many as come.
 
         Raises:

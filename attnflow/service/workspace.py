@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from attnflow.errors import (
     UnsupportedArchitectureError,
     brief,
 )
-from attnflow.records.trace import Encoding, Head
+from attnflow.records.trace import Encoding, Head, check_heads
 from attnflow.runtime.capture import capture
 from attnflow.service import visitors
 from attnflow.service.bounds import check_trace, encode_bounded
@@ -184,7 +184,7 @@ class Workspace:
         return work
 
     def _run(self, checkpoint: Checkpoint, encoding: Encoding, pruned: Iterable[Head]) -> Case:
-        heads = frozenset(map(tuple, pruned)) | checkpoint.pruned
+        heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
 
         def compute() -> Case:
             check_trace(checkpoint, len(encoding.tokens))
@@ -196,7 +196,7 @@ class Workspace:
         return self._cases.get(key_of(checkpoint.name, checkpoint.sha, encoding, heads), compute)
 
     @contextmanager
-    def _working(self, case: Case, work: float) -> Iterator[None]:
+    def _working(self, case: Case, work: float) -> Generator[None]:
         """Hold a place, and tell of an analysis that does not follow an architecture in one sentence."""
         place = self._places.one(visitors.name(), long=work > limits.LONG_OPERATIONS) if work else nullcontext()
         with place:
@@ -212,7 +212,7 @@ class Workspace:
                 ) from error
 
     @contextmanager
-    def _time(self, end: float | None = None) -> Iterator[None]:
+    def _time(self, end: float | None = None) -> Generator[None]:
         """End what takes too long, or what nobody waits for any more."""
         end = time.monotonic() + self.most_seconds if end is None else end
 
@@ -234,12 +234,12 @@ def _key(analysis: Analysis[Any], case: Case, values: Mapping[str, Any]) -> Hash
     return about, analysis.name, tuple((name, type(value).__name__, value) for name, value in sorted(values.items()))
 
 
-def _size(result: Any) -> int:
+def _size(result: object) -> int:
     """Bytes of all arrays in a result, however it is put together."""
     if isinstance(result, np.ndarray):
         return result.nbytes
     if isinstance(result, list | tuple):
-        return sum(map(_size, result))
+        return sum(map(_size, cast("Iterable[object]", result)))
     if is_dataclass(result) and not isinstance(result, type):
         return sum(_size(getattr(result, field.name)) for field in fields(result))
     return 0

@@ -132,7 +132,7 @@ def _correlations(
     """Sums over the tokens of a text, `[L, H]` each: Pearson, Spearman, and how many tokens have them."""
     heads = attention.shape[:2]
     sums, count = np.zeros((2, *heads)), np.zeros(heads, np.int64)
-    reachable = ((attention > 0) | (contribution > 0)).any((0, 1))
+    reachable = np.asarray(((attention > 0) | (contribution > 0)).any((0, 1)))
     for query, sources in enumerate(reachable):
         if sources.sum() < _FEWEST:
             continue

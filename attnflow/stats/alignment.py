@@ -73,13 +73,13 @@ def _merge_tokens(tokens: Tokens, word: NDArray[np.int32]) -> Tokens:
 def _joined_text(tokens: Tokens, group: NDArray[np.int64]) -> str:
     """Text of some pieces in a row; pieces that share characters (the bytes of an emoji) count once."""
     text, end = "", -1
-    for position in group:
+    for position in map(int, group):
         if tokens.sentence[position] == SPECIAL:
             text += tokens.text[position]
         elif max(end, tokens.span[position, 0]) < tokens.span[position, 1]:
             text += tokens.text[position].removeprefix(CONTINUES)
             end = tokens.span[position, 1]
-    return text or tokens.text[group[0]]
+    return text or tokens.text[int(group[0])]
 
 
 def same_pieces(a: Tokens, b: Tokens) -> bool:
@@ -108,7 +108,7 @@ def pair_traces(a: Trace, b: Trace, unit: str = "piece") -> Pairing:
     b, in_b = _merge_places(b, places_b, order)
     texts = [
         _unit_text(a.tokens.text[i] if i >= 0 else None, b.tokens.text[j] if j >= 0 else None)
-        for i, j in zip(in_a, in_b, strict=True)
+        for i, j in zip(map(int, in_a), map(int, in_b), strict=True)
     ]
     sentence = np.asarray([SPECIAL if part % 2 == 0 else part // 2 for part, _ in order], np.int8)
     return Pairing(a, b, tuple(texts), sentence, in_a, in_b, "word")
@@ -135,7 +135,7 @@ def _word_ranges(tokens: Tokens, sentence: int) -> list[Span]:
 def _places(tokens: Tokens, words: list[list[Span]]) -> list[Place]:
     places: list[Place] = []
     last = int(np.flatnonzero(tokens.sentence != SPECIAL)[-1])
-    for position, part in enumerate(tokens.sentence.tolist()):
+    for position, part in enumerate(map(int, tokens.sentence)):
         if part != SPECIAL:
             span = (int(tokens.span[position, 0]), int(tokens.span[position, 1]))
             places.append((2 * part + 1, word_of_piece(words[part], span) if words[part] else 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,17 +72,21 @@ class Reach:
     """`[E]`"""
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
 def check_tau(tau: Threshold, n_layers: int) -> NDArray[np.float64]:
     """Return the threshold of each layer, `[L]`.
 
     Raises:
         SelectionError: If it is neither one number from 0 to below 1, nor one such number for each layer.
     """
-    several = isinstance(tau, np.ndarray | Sequence) and not isinstance(tau, str)
-    values = list(tau) if several else [tau] * n_layers
+    values: list[object] = [tau] * n_layers
+    if isinstance(tau, np.ndarray | Sequence) and not isinstance(tau, str):
+        values = list(tau)
     for value in values:
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if not number or not 0 <= value < 1:  # also refuses NaN
+        if not _is_number(value) or not 0 <= value < 1:  # also refuses NaN
             raise SelectionError(f"tau is {value!r}; give a number from 0 to below 1, such as 0.1.")
     if len(values) != n_layers:
         raise SelectionError(f"tau has {len(values)} numbers; give one, or one for each of the {n_layers} layers.")
@@ -121,7 +126,7 @@ def attention_graph(
     above = attention > thresholds.astype(attention.dtype)[:, None, None, None]
     rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
     rings[-1, root] = True
-    edges: list[tuple[NDArray[np.int32], ...]] = []
+    edges: list[tuple[NDArray[np.intp], ...]] = []
     for layer in reversed(range(trace.n_layers)):
         joined = above[layer].any(axis=0) & rings[layer + 1][:, None]
         rings[layer] = joined.any(axis=0)
@@ -207,8 +212,7 @@ def influence(graph: AttentionGraph, alpha: float = 0.5) -> NDArray[np.float64]:
     Reference:
         Attention Flows, eq. 4.
     """
-    number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
-    if not number or not (0 < alpha <= 1):
+    if not _is_number(alpha) or not 0 < alpha <= 1:
         raise SelectionError(f"alpha is {alpha!r}; give a number above 0 and at most 1, such as 0.5.")
     n_layers = graph.n_layers
     decay = float(alpha) ** np.arange(n_layers - 1, -1, -1)

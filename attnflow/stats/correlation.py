@@ -13,10 +13,10 @@ def pearson(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
         >>> float(pearson([1, 2, 3], [2, 4, 6]).round(6))
         1.0
     """
-    one, other = (np.asarray(part, np.float64) for part in (one, other))
-    one, other = (part - part.mean(-1, keepdims=True) for part in (one, other))
-    spread = np.sqrt((one**2).sum(-1) * (other**2).sum(-1))
-    return np.where(spread > 1e-14, (one * other).sum(-1) / np.where(spread > 0, spread, 1), np.nan)
+    arrays = (np.asarray(part, np.float64) for part in (one, other))
+    left, right = (array - array.mean(-1, keepdims=True) for array in arrays)
+    spread = np.sqrt((left**2).sum(-1) * (right**2).sum(-1))
+    return np.where(spread > 1e-14, (left * right).sum(-1) / np.where(spread > 0, spread, 1), np.nan)
 
 
 def ranks(values: ArrayLike) -> NDArray[np.float64]:

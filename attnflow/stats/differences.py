@@ -50,11 +50,11 @@ def flow_differences(flows: FlowPair) -> FlowDifferences:
         two models may differ. Overlap of sets: Jaccard.
     """
     pairing = flows.pairing
-    shares = [_share(one, place) for one, place in ((flows.a, pairing.in_a), (flows.b, pairing.in_b))]
+    share_a, share_b = (_share(one, place) for one, place in ((flows.a, pairing.in_a), (flows.b, pairing.in_b)))
     rings = [_rings(one, place) for one, place in ((flows.a, pairing.in_a), (flows.b, pairing.in_b))]
     depth = min(len(one) for one in rings)
     distance = [_distance(a, b) for a, b in zip(rings[0][:depth], rings[1][:depth], strict=True)]
-    return FlowDifferences(*shares, np.asarray(distance))
+    return FlowDifferences(share_a, share_b, np.asarray(distance))
 
 
 def carrier(one: Flow, token: int) -> Carrier | None:

@@ -116,14 +116,13 @@ class Patterns(Statistic):
                 "for each token."
             )
         for text, row in zip(texts, sentences.reshape(len(texts), expected[-1]), strict=True):
-            diagonal, vertical, block = _shares(text, row[: text.shape[-1]])
+            shares = _shares(text, row[: text.shape[-1]])
             nothing = np.zeros(text.shape[:2])
-            long, pair = diagonal is not None, block is not None
-            diagonal, vertical, block = (nothing if one is None else one for one in (diagonal, vertical, block))
+            diagonal, vertical, block = (nothing if share is None else share for share in shares)
             self._add_text(
                 text,
-                n_long=long,
-                n_pairs=pair,
+                n_long=shares[0] is not None,
+                n_pairs=shares[2] is not None,
                 diagonal=diagonal,
                 diagonal_squared=diagonal**2,
                 vertical=vertical,
@@ -147,13 +146,14 @@ class Patterns(Statistic):
         )
         means = [total / max(int(count), 1) for count, total, _ in sums]
         errors = [standard_error(*one) for one in sums]
-        counts = {"n": self.n, "n_long": int(self.n_long), "n_pairs": int(self.n_pairs)}
-        return PatternsResult(*map(read_only, (*means, *errors)), **counts)
+        return PatternsResult(
+            *map(read_only, (*means, *errors)), n=self.n, n_long=int(self.n_long), n_pairs=int(self.n_pairs)
+        )
 
 
 def _shares(values: NDArray[np.floating], sentence: NDArray[np.integer]) -> tuple[NDArray[np.float64] | None, ...]:
     """Diagonal, vertical and block share `[L, H]` of one text; None where it is too short or of one sentence."""
-    size = values.shape[-1]
+    size: int = values.shape[-1]
     if size <= 2 * _COLUMNS:  # in shorter texts everything is near everything
         return None, None, None
     position = np.arange(size)
@@ -184,7 +184,8 @@ def _above_chance(share: NDArray[np.float64], chance: float) -> NDArray[np.float
 def _pattern(diagonal: float, vertical: float, block: float) -> Pattern:
     if min(diagonal, vertical) >= _EACH and diagonal + vertical >= _TOGETHER:
         return "vertical and diagonal"
-    for share, pattern in ((diagonal, "diagonal"), (vertical, "vertical"), (block, "block")):
+    shares: tuple[tuple[float, Pattern], ...] = ((diagonal, "diagonal"), (vertical, "vertical"), (block, "block"))
+    for share, pattern in shares:
         if share >= _ALONE:
             return pattern
     return "heterogeneous"

@@ -16,7 +16,9 @@ from attnflow.stats.text_maps import Lengths, text_maps
 
 def running(dtype: DTypeLike = np.float64) -> Any:
     """A field that is a sum over texts; its axes are those of the first text, and may grow."""
-    return field(init=False, default_factory=lambda: np.zeros((), dtype), metadata={"role": "sum"})
+    return field(
+        init=False, default_factory=lambda: np.zeros((), dtype), metadata={"role": "sum", "dtype": np.dtype(dtype)}
+    )
 
 
 def shared(unknown: Any) -> Any:
@@ -244,20 +246,20 @@ def _fields(statistic: Statistic | type[Statistic], *roles: str) -> Iterator[Fie
     return (one for one in fields(statistic) if one.metadata.get("role", "parameter") in roles)
 
 
-def _is_sum(declared: Field[Any]) -> bool:
-    return declared.metadata.get("role") == "sum" and declared.name != "n"
+def _dtype(declared: Field[Any]) -> np.dtype[Any] | None:
+    """Of the array of a field that is `running`; None of any other."""
+    return declared.metadata.get("dtype")
 
 
 def _fits(array: NDArray[Any], declared: Field[Any]) -> bool:
     """Whether an array may be the state of a field."""
-    if _is_sum(declared):
-        kind = declared.default_factory().dtype  # pyright: ignore[reportCallIssue]
-        return array.dtype.kind in "iuf" and np.can_cast(array.dtype, kind, "same_kind")
+    if (dtype := _dtype(declared)) is not None:
+        return array.dtype.kind in "iuf" and np.can_cast(array.dtype, dtype, "same_kind")
     return array.ndim == 0 and array.dtype.kind in "biufU"
 
 
 def _plain(array: NDArray[Any], declared: Field[Any]) -> Any:
     """The value of a field that a state holds."""
-    if _is_sum(declared):
-        return array.astype(declared.default_factory().dtype)  # pyright: ignore[reportCallIssue]
+    if (dtype := _dtype(declared)) is not None:
+        return array.astype(dtype)
     return None if array.item() == "" and declared.default is None else array.item()

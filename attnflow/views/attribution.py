@@ -196,5 +196,6 @@ def _median(values: NDArray[np.float64]) -> str:
 
 def _numbers(values: NDArray[np.float64]) -> list[Any]:
     """As JSON has them: null for what is not defined."""
-    rounded = np.round(values.astype(float), 4)
-    return np.where(np.isnan(rounded), None, rounded.astype(object)).tolist()
+    rounded = np.round(values.astype(float), 4).astype(object)
+    rounded[np.isnan(values)] = None
+    return rounded.tolist()

@@ -64,8 +64,15 @@ def _method(method: Method) -> SaliencyMethod:
 
 def _strip(one: ExplainedModel, unit: str, notes: dict[str, str]) -> SaliencyModel:
     if one.report is None:
-        nothing: dict[str, list[Any]] = {"text": [], "names": [], "sentence": []}
-        return {"side": one.side, "name": one.name, "about": "", "problem": one.problem, **nothing}
+        return {
+            "side": one.side,
+            "name": one.name,
+            "about": "",
+            "problem": one.problem,
+            "text": [],
+            "names": [],
+            "sentence": [],
+        }
     report = one.report
     common = on_common_units(report.answers, report.answers, unit)
     about = f"score of {report.target}" if report.target else "no score: only where the model looks"

@@ -54,7 +54,7 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
     }
 
 
-def _inverse(place: NDArray[np.int_], n_tokens: int) -> NDArray[np.int_]:
+def _inverse(place: NDArray[np.integer], n_tokens: int) -> NDArray[np.int_]:
     """For each token of a model, its unit."""
     unit = np.zeros(n_tokens, int)
     unit[place[place >= 0]] = np.flatnonzero(place >= 0)

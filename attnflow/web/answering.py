@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
-from gradio.helpers import EventData, special_args
+from gradio.helpers import special_args
 from gradio.route_utils import FnIndexInferError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -74,7 +74,7 @@ class AnsweringBlocks(gr.Blocks):
         block_fn: Any,
         inputs: list[Any],
         *args: Any,
-        event_data: EventData | None = None,
+        event_data: gr.EventData | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Run an event or endpoint: all calls come through here, queued or not."""
@@ -83,7 +83,7 @@ class AnsweringBlocks(gr.Blocks):
             if not function.fn:
                 raise SelectionError("This event runs in the browser alone, so there is nothing to call.")
             if event_data is not None and special_args(function.fn)[2] is not None:
-                event_data = EventData(event_data.target, arguments.plain_event(event_data._data))
+                event_data = gr.EventData(event_data.target, arguments.plain_event(event_data._data))
             inputs = arguments.inputs_of(function.fn, function.inputs, inputs)
             return await super().process_api(block_fn, inputs, *args, event_data=event_data, **kwargs)
 

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 from gradio.components.api_component import Api
 
 from attnflow import limits
@@ -29,18 +29,18 @@ class _Came(reprlib.Repr):
         super().__init__()
         self.maxlevel, self.maxlist, self.maxdict = 3, 4, 3
 
-    def repr_NoneType(self, value: None, level: int) -> str:
+    def repr_NoneType(self, x: None, level: int) -> str:
         return "null"
 
-    def repr_bool(self, value: bool, level: int) -> str:
-        return "true" if value else "false"
+    def repr_bool(self, x: bool, level: int) -> str:
+        return "true" if x else "false"
 
-    def repr_int(self, value: int, level: int) -> str:
+    def repr_int(self, x: int, level: int) -> str:
         # A number of many thousand digits cannot even be written down.
-        return str(value) if abs(value) < 10**30 else f"a number of about {int(value.bit_length() * 0.30103)} digits"
+        return str(x) if abs(x) < 10**30 else f"a number of about {int(x.bit_length() * 0.30103)} digits"
 
-    def repr_str(self, value: str, level: int) -> str:
-        return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}…"
+    def repr_str(self, x: str, level: int) -> str:
+        return repr(x) if len(x) <= _SHOWN else f"{x[:_SHOWN]!r}…"
 
 
 def came(value: Any) -> str:
@@ -113,7 +113,7 @@ def bound(signature: inspect.Signature, hints: Mapping[str, Any], *args: Any, **
     return {name: checked(name, value, hints[name]) for name, value in given.items()}
 
 
-def inputs_of(function: Callable[..., Any], components: Sequence[Component], values: Sequence[Any]) -> list[Any]:
+def inputs_of(function: Callable[..., Any], components: Sequence[Block], values: Sequence[Any]) -> list[Any]:
     """What an event or endpoint was sent, before Gradio reads it: it would fetch the files that are named.
 
     Values of the page's controls are checked by the control. Those of endpoints are only counted and kept from naming
@@ -177,12 +177,12 @@ def _holds_object(value: Any) -> bool:
     return False
 
 
-def _label(component: Component, place: int) -> str:
+def _label(component: Block, place: int) -> str:
     label = getattr(component, "label", None)
     return repr(label) if label else f"number {place + 1}"
 
 
-def _given_by(component: Component) -> Any:
+def _given_by(component: Block) -> Any:
     """What a control of the page can send."""
     if isinstance(component, gr.Textbox):
         return str | None
@@ -195,7 +195,8 @@ def _given_by(component: Component) -> Any:
     if isinstance(component, gr.Dropdown) and component.multiselect:
         return list[str] | None
     if isinstance(component, gr.Radio):
-        return Literal[tuple(value for _, value in component.choices)] | None  # type: ignore[valid-type]
+        # Made while the page runs, for `checked` to read.
+        return Literal[tuple(value for _, value in component.choices)] | None  # pyright: ignore[reportOperatorIssue]
     if isinstance(component, gr.Dropdown):  # what it offers changes, so Gradio itself keeps to its choices
         return str | None if component.allow_custom_value else str | int | None
     if isinstance(component, gr.BrowserState):

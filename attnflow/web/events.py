@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, replace
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
@@ -47,14 +47,15 @@ def analyse(
         with reporting(lambda what, share, side=side, at=number: progress((at + share) / 3, desc=f"{side}: {what}")):
             cases.append(workspace.case(ref, pair.text_a, pair.text_b))
     progress((2, 3), desc="Drawing")
-    return "", _story(pair), *fill(before, *cases, at, settings)
+    a, b = cases
+    return "", _story(pair), *fill(before, a, b, at, settings)
 
 
 def prune(before: Shown | None, pruned: Pruned, at: SelectedHead, settings: Settings) -> tuple[Any, ...]:
     """Switch heads off, and only these, in both models: everything on the page follows."""
     heads = pruned["a"], pruned["b"]
-    cases = [workspace.without(case, off) for case, off in zip(cases_of(before), heads, strict=True)]
-    return fill(before, *cases, at, settings)
+    a, b = (workspace.without(case, off) for case, off in zip(cases_of(before), heads, strict=True))
+    return fill(before, a, b, at, settings)
 
 
 def select(shown: Shown | None, selection: Selection) -> tuple[Any, Any, Any]:
@@ -63,7 +64,8 @@ def select(shown: Shown | None, selection: Selection) -> tuple[Any, Any, Any]:
     if head is not None:
         heads_of(*cases_of(shown), SelectedHead(*head))  # refuses a head that is not there
     lit: Lit | None = None if word is None else {"word": word, "head": head, "at": time.time()}
-    return *(head or (gr.skip(), gr.skip())), gr.skip() if lit is None else gr.update(selected=lit)
+    layer, number = head or (gr.skip(), gr.skip())
+    return layer, number, gr.skip() if lit is None else gr.update(selected=lit)
 
 
 def change_pair(shown: Shown | None, wanted: OtherPair, pair: Pair) -> tuple[str, ...]:
@@ -123,7 +125,7 @@ def find_example(shown: Shown | None, index: int) -> OtherPair:
     examples = load_examples()
     if not 0 <= index < len(examples):
         raise SelectionError(f"There is no example {index}; choose one from the list.")
-    return asdict(examples[index].pair)  # type: ignore[return-value]
+    return cast("OtherPair", asdict(examples[index].pair))
 
 
 def _prediction(case: Case) -> Prediction:

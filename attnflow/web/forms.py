@@ -9,14 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 import gradio as gr
 from gradio.components import Component
 
 from attnflow.views.payloads import LinkedSetting
 
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    class Control(Component):
+        """A component with the events that Gradio gives to its class and `Component` does not tell of."""
+
+        change: Any
+        input: Any
+        submit: Any
+        key_up: Any
+
+
+R = TypeVar("R", bound="DataclassInstance")
 Choices: TypeAlias = Sequence[tuple[str, Any]]
 """What a control offers, as `(label, value)`."""
 
@@ -106,28 +118,29 @@ class Form(Generic[R]):
     def __init__(self, start: R) -> None:
         self._start = start
         self._record = type(start)
-        self._settings: dict[str, Setting] = {one.name: one.metadata[_SETTING] for one in fields(start)}  # type: ignore[arg-type]
-        self._defaults = {one.name: one.default for one in fields(start)}  # type: ignore[arg-type]
-        self._controls: dict[str, Component] = {}
+        self._settings: dict[str, Setting] = {one.name: one.metadata[_SETTING] for one in fields(start)}
+        self._defaults = {one.name: one.default for one in fields(start)}
+        self._controls: dict[str, Control] = {}
 
     def place(self, *, more: bool = False) -> None:
         """Lay out the controls here, or those that stand apart."""
         for name, described in self._settings.items():
             if described.more == more:
                 value = getattr(self._start, name)
-                self._controls[name] = described.control(list(value) if isinstance(value, tuple) else value)
+                control = described.control(list(value) if isinstance(value, tuple) else value)
+                self._controls[name] = cast("Control", control)
 
     @property
     def names(self) -> tuple[str, ...]:
         """All fields."""
         return tuple(self._settings)
 
-    def __getitem__(self, name: str) -> Component:
+    def __getitem__(self, name: str) -> Control:
         """The control of a field."""
         return self._controls[name]
 
     @property
-    def controls(self) -> list[Component]:
+    def controls(self) -> list[Control]:
         """All controls, in the order of the fields."""
         return [self._controls[name] for name in self._settings]
 

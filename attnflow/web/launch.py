@@ -32,6 +32,7 @@ async def guarded(app: App) -> AsyncIterator[None]:
     sessions = compat.Sessions()
     compat.keep_sessions(app, sessions)
     mailboxes = compat.Mailboxes(compat.queue_of(app))
+    assert app.middleware_stack is not None, "Starlette has made it when the lifespan begins"
     gateway = Gateway(
         app.middleware_stack,
         is_private=partial(compat.is_private, app),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
+from gradio.themes import Soft
 
 from attnflow.web import events, model_box, signin
 from attnflow.web.answering import AnsweringBlocks
@@ -21,7 +23,7 @@ from attnflow.web.verbs import connect
 from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
 
 TITLE = "attnflow"
-THEME = gr.themes.Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
+THEME = Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
 """Fonts of the reader's own machine: no request leaves the page's origin."""
 ANALYSE_WITH_ENTER = """() => IMPORTED.then((keys) => keys.analyseWithEnter("analyse"))"""
 """Ctrl and Enter in any box; `IMPORTED` stands for our module of keys."""
@@ -75,7 +77,7 @@ def build() -> gr.Blocks:
         for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
             connect(panel, page)
         for function in ENDPOINTS:
-            gr.api(function, concurrency_id="calls", concurrency_limit=None)
+            api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
 
 

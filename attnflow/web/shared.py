@@ -48,8 +48,8 @@ class Shown:
     @classmethod
     def of(cls, a: Case, b: Case) -> Shown:
         """What is shown of two cases of one pair."""
-        sides = [ShownModel(case.card.pinned, case.key, case.trace.pruned) for case in (a, b)]
-        return cls(*sides, a.encoding.text_a, a.encoding.text_b or "")
+        model_a, model_b = (ShownModel(case.card.pinned, case.key, case.trace.pruned) for case in (a, b))
+        return cls(model_a, model_b, a.encoding.text_a, a.encoding.text_b or "")
 
     @property
     def pair(self) -> tuple[str, str, str, str]:
@@ -160,5 +160,7 @@ class Page:
             def refresh(open_tab: str, shown: Shown | None, *rest: Any) -> Any:
                 return handler(shown, *rest) if open_tab == tab and shown is not None else gr.skip()
 
-        triggers = [self.shown.change, self.open_tab.change, *(component.change for component in inputs)]
+        # Gradio gives each class of component its events when it makes it, so that `Component` itself has none.
+        changes = [component.change for component in inputs]  # pyright: ignore[reportAttributeAccessIssue]
+        triggers = [self.shown.change, self.open_tab.change, *changes]
         gr.on(triggers, refresh, [self.open_tab, self.shown, *inputs], list(outputs), **(options or CLICK))

@@ -6,6 +6,7 @@ A private event still answers direct requests, so what it is sent is checked her
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import gradio as gr
 
@@ -77,4 +78,5 @@ def find_pair(shown: Shown | None, event: gr.EventData) -> OtherPair:
         SelectionError: If something is no text, or too long.
     """
     given = {name: getattr(event, name, None) for name in OtherPair.__annotations__}
-    return {name: arguments.checked(name, text, str) for name, text in given.items() if text is not None}  # type: ignore[return-value]
+    wanted = {name: arguments.checked(name, text, str) for name, text in given.items() if text is not None}
+    return cast("OtherPair", wanted)

@@ -108,7 +108,7 @@ class Verb:
             wanted = find(shown, *others, **event)
             return gr.skip() if wanted is None else self.act(shown, wanted, *own)
 
-        ask.__signature__ = inspect.signature(find)  # type: ignore[attr-defined] # whether it takes the event
+        ask.__signature__ = inspect.signature(find)  # whether it takes the event
         ask.__name__ = self.act.__name__
         return self.follow(on(triggers, ask, [*self.sources, *sources], self.outputs, **CLICK))
 

@@ -140,7 +140,7 @@ def _check(checkpoint: Checkpoint, rows: dict[int, torch.Tensor]) -> None:
     """Each row belongs to one head, or to the group of heads that share a key and value."""
     group = heads_per_key(checkpoint.model.config.get_text_config(), checkpoint.n_heads)
     owners = {int(n) for owned in rows.values() for n in owned.sum(0).unique() if n}
-    sizes = {int(n) for n in sum(owned.sum(1) for owned in rows.values())} if rows else set()
+    sizes = {int(n) for n in torch.stack([owned.sum(1) for owned in rows.values()]).sum(0)} if rows else set()
     if not owners or not owners <= {1, group} or 1 not in owners or len(sizes) != 1:
         raise _refusal(checkpoint, "its queries, keys or values mix the rows of several heads")
 

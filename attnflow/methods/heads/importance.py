@@ -70,7 +70,7 @@ def head_importance(
         >>> head_importance(checkpoint, encode(checkpoint, "Anna met Paul.", "Paul met Anna.")).shape
         (4, 4)
     """
-    return HeadImportance(method).update(checkpoint, encodings, labels, pruned=pruned).result().mean.copy()
+    return HeadImportance(method=method).update(checkpoint, encodings, labels, pruned=pruned).result().mean.copy()
 
 
 @dataclass(eq=False)
@@ -206,10 +206,11 @@ def _total_loss(
     """
     plain = output.detach() if plain is None else plain
     rows = zip(encodings, labels, range(len(encodings)), strict=True)
-    return sum(
+    losses = (
         choose_loss(checkpoint, encoding, label, plain[row]).of(output[row : row + 1])[0]
         for encoding, label, row in rows
     )
+    return sum(losses, start=output.new_zeros(()))
 
 
 def _plain(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], gates: torch.Tensor) -> torch.Tensor | None:

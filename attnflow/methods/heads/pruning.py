@@ -48,7 +48,7 @@ class PruningCurve:
         values = self.score if what == "score" else self.accuracy
         if values is None:
             raise SelectionError("This curve has no accuracy; give labels when it is made.")
-        return np.trapezoid(values, self.fraction, axis=1)
+        return np.asarray(np.trapezoid(values, self.fraction, axis=1))
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _orders(
 def _greedy(checkpoint: Checkpoint, sweeps: list[Sweep], removed: NDArray[np.int64]) -> Iterator[Head]:
     gone: list[Head] = []
     for wanted in removed[1:]:
-        cost = sum(sweep.ablations() for sweep in sweeps)
+        cost: NDArray[np.float64] = np.sum([sweep.ablations() for sweep in sweeps], axis=0)
         cost[tuple(zip(*gone, strict=True)) or (slice(0),)] = np.inf
         now = ranking(cost)[: wanted - len(gone)]
         yield from now
@@ -202,7 +202,7 @@ def _greedy(checkpoint: Checkpoint, sweeps: list[Sweep], removed: NDArray[np.int
 
 
 def _one_measure(losses: list[Loss]) -> Measure:
-    measures = {loss.measure for loss in losses}
+    measures: set[Measure] = {loss.measure for loss in losses}
     if len(measures) > 1:
         raise SelectionError("Some of these texts have a mask and others have none; their curves do not add up.")
     return measures.pop()

@@ -85,6 +85,7 @@ class Sweep:
         if self._base is None:
             for _ in self.outputs(self.gates[None][:0]):
                 pass
+        assert self._base is not None, "outputs runs the plain row first"
         return self._base
 
     @property

@@ -50,7 +50,9 @@ def _token_jacobians(stretch: Stretch, call: Call) -> tuple[torch.Tensor, ...] |
     """Jacobians `[H, n, K, D]` of query, key and value: of each token (`n = T`), or one for all (`n = 1`)."""
 
     def parts(hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        call = stretch.run(hidden, keep_calls=True).calls[-1]
+        calls = stretch.run(hidden, keep_calls=True).calls
+        assert calls is not None, "calls are kept where that is asked for"
+        call = calls[-1]
         return call.query[0], call.key[0], call.value[0], call.output[0].transpose(0, 1)  # each [H, T, K]
 
     def changes(tangents: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -65,8 +67,12 @@ def _token_jacobians(stretch: Stretch, call: Call) -> tuple[torch.Tensor, ...] |
     *trials, output = changes(torch.stack([changed[:, None] * direction, direction.expand(size, -1)]))
     if not all(_negligible(part[0, :, ~changed], part) for part in trials):
         return None
+
+    def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor]:
+        return (_softmax_attention(query, key, value, call),)
+
     own = (call.query[0], call.key[0], call.value[0])
-    (expected,) = push(lambda *qkv: (_softmax_attention(*qkv, call),), own, tuple(part[1:] for part in trials))
+    (expected,) = push(attention, own, tuple(part[1:] for part in trials))
     if not _negligible(expected - output[1:], output):
         return None
     unit = torch.eye(width, device=stretch.hidden.device).to(stretch.hidden)

@@ -70,7 +70,7 @@ def squared_changes(
         `[l, H, T, T]` as `[layer, head, query, source]`, in float64.
     """
     n_directions, size, _ = directions.shape
-    first = second = None
+    moments: list[torch.Tensor] = []
     total = n_directions * size
     for start, stop in _batches(total, size, stretch):
         which = torch.arange(start, stop, device=directions.device)
@@ -79,13 +79,13 @@ def squared_changes(
         tangents[which - start, 0, source] = directions[which // size, source].to(tangents)
         changes = push(stretch.head_outputs, (stretch.hidden,), (tangents,))
         squares = torch.stack([change.double().square().sum(-1) for change in changes], dim=1)  # [n, l, T, H]
-        if first is None:
-            first = squares.new_zeros(size, *squares.shape[1:])
-            second = torch.zeros_like(first)
-        first.index_add_(0, source, squares)
-        second.index_add_(0, source, squares.square())
+        if not moments:
+            moments = [squares.new_zeros(size, *squares.shape[1:]) for _ in range(2)]
+        moments[0].index_add_(0, source, squares)
+        moments[1].index_add_(0, source, squares.square())
         tell(stop / total)
-    return tuple(moment.permute(1, 3, 2, 0) for moment in (first, second))
+    first, second = (moment.permute(1, 3, 2, 0) for moment in moments)
+    return first, second
 
 
 def _batches(total: int, size: int, stretch: Stretch) -> Iterator[tuple[int, int]]:

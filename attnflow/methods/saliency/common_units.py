@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,4 +66,5 @@ def _as_trace(found: Sequence[Saliency]) -> Trace:
     size = len(found[0].tokens)
     paid = np.stack([np.broadcast_to(one.values, (size, size)) for one in found])[None]
     nothing = np.zeros((2, size, 1), np.float32)
-    return Trace(found[0].tokens, paid, nothing, np.zeros((1, size, len(found), 1), np.float32), root=0)
+    attention = cast("NDArray[np.float32]", paid)  # in double precision, as sums of relevance are compared
+    return Trace(found[0].tokens, attention, nothing, np.zeros((1, size, len(found), 1), np.float32), root=0)

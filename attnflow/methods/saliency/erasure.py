@@ -84,8 +84,8 @@ def measure(question: Question, values: Mapping[str, NDArray[np.float64]], seed:
         sufficiency=lost[:m, :, 1],
         random_comprehensiveness=lost[m:, :, 0],
         random_sufficiency=lost[m:, :, 1],
-        target=question.target.name,
-        unit="score" if question.target.problem == "regression" else "probability",
+        target=question.explained.name,
+        unit="score" if question.explained.problem == "regression" else "probability",
         whole=whole,
         baseline=question.baseline,
     )

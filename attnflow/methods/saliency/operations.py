@@ -224,7 +224,7 @@ def _origin(x: Tensor) -> Tensor:
 
 def _made_of(result: Tensor, origin: Tensor) -> Tensor:
     if result is not origin and result.shape == origin.shape:
-        result._attnflow_origin = (origin, version(origin), version(result))  # type: ignore[attr-defined]
+        result._attnflow_origin = (origin, version(origin), version(result))  # pyright: ignore[reportAttributeAccessIssue]  # any tensor takes it
     return result
 
 

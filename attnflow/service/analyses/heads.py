@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from attnflow.methods.heads.pruning import (
 )
 from attnflow.methods.objective import Quantity, has_task
 from attnflow.methods.target import choose_target
-from attnflow.records.trace import Head
+from attnflow.records.trace import Head, is_whole
 from attnflow.service.analyses.common import HEAD, LAYER
 from attnflow.service.analyses.work import backward, forward, removals
 from attnflow.service.case import Case
@@ -78,11 +78,11 @@ def without_task(checkpoint: Checkpoint) -> str:
 
 def _important(case: Case, method: ImportanceMethod) -> ImportanceView:
     checkpoint, encoding = case.checkpoint, case.encoding
-    method = HeadImportance(method).method
+    method = HeadImportance(method=method).method
     task, note = has_task(checkpoint, encoding), ""
     if not task:
         method, note = "ablation", without_task(checkpoint)
-    accumulator = HeadImportance(method)
+    accumulator = HeadImportance(method=method)
     accumulator.update(checkpoint, [encoding], [case.label], pruned=case.pruned)
     target = choose_target(checkpoint, encoding).name if task else None
     assert accumulator.quantity is not None
@@ -96,7 +96,7 @@ def _curve(case: Case, order: Order, steps: int | None, scale: Scale) -> CurveVi
     if order in ("taylor", "gate") and not has_task(checkpoint, encoding):
         wanted, note = "ablation", without_task(checkpoint)
     in_order: Order | tuple[Head, ...] = wanted
-    if scale == "layer" and wanted in get_args(ImportanceMethod):
+    if scale == "layer" and wanted not in ("greedy", "random"):
         in_order = ranking(normalise_importance(head_importance(checkpoint, encoding, method=wanted), scale))
     chosen = replace(pruning_curve(checkpoint, encoding, order=in_order, steps=points), order=wanted)
     random = pruning_curve(checkpoint, encoding, order="random", steps=points, runs=_RANDOM_RUNS)
@@ -106,9 +106,9 @@ def _curve(case: Case, order: Order, steps: int | None, scale: Scale) -> CurveVi
 def _points(case: Case, steps: int | None) -> int:
     most = min(MOST_STEPS, case.card.n_layers * case.card.n_heads)
     points = min(STEPS, most) if steps is None else steps
-    if isinstance(points, bool) or not isinstance(points, int) or not 1 <= points <= most:
+    if not is_whole(points) or not 1 <= points <= most:
         raise SelectionError(f"steps is {points}; give a whole number from 1 to {most}.")
-    return points
+    return int(points)
 
 
 def _interacting(case: Case, layer: int, head: int) -> InteractionView:
@@ -130,7 +130,7 @@ def least_important(importance: NDArray[np.float64], case: Case, count: int) -> 
     Raises:
         SelectionError: If the number is below 1.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    if not is_whole(count) or count < 1:
         raise SelectionError(f"The number of heads is {count!r}; give a whole number from 1.")
     values = importance.copy()
     for head in case.pruned:
@@ -155,6 +155,10 @@ def _curve_work(case: Case, order: str, steps: int | None, scale: str) -> float:
 def _curve_remedy(case: Case, most: float, order: str, steps: int | None, scale: str) -> str:
     fitting = [points for points in range(1, _points(case, steps)) if _curve_work(case, order, points, scale) <= most]
     return f"give steps={fitting[-1]} or fewer" if fitting else "choose another order or shorten the text"
+
+
+def _interaction_work(case: Case, layer: int, head: int) -> float:
+    return 2 * removals(case)
 
 
 IMPORTANCE_TITLES = {"ablation": "Removal", "gate": "Gradient of a gate", "taylor": "Gradient of the weights"}
@@ -209,5 +213,5 @@ INTERACTIONS = Analysis(
     says="What removing a head together with each other head does beyond removing each alone.",
     parameters=(LAYER, HEAD),
     compute=_interacting,
-    work=lambda case, **_: 2 * removals(case),
+    work=_interaction_work,
 )

@@ -79,17 +79,20 @@ def of_traces(
             update(statistic, capture(checkpoint, encoding, pruned=case.pruned))
         return result(statistic)
 
-    return Analysis(name, says, compute, work=lambda case: SET_SIZE * forward(case), of_checkpoint=True)
+    def work(case: Case) -> float:
+        return SET_SIZE * forward(case)
+
+    return Analysis(name, says, compute, work=work, of_checkpoint=True)
 
 
 def _important(case: Case, method: ImportanceMethod) -> ImportanceView:
     checkpoint = case.checkpoint
-    method = HeadImportance(method).method
+    method = HeadImportance(method=method).method
     encodings, labels = bundled(checkpoint, costly=method == "ablation")
     note = ""
     if not all(has_task(checkpoint, encoding) for encoding in encodings):
         method, note = "ablation", without_task(checkpoint)
-    statistic = HeadImportance(method)
+    statistic = HeadImportance(method=method)
     statistic.update(checkpoint, encodings, labels, pruned=case.pruned)
     assert statistic.quantity is not None
     return ImportanceView(np.asarray(statistic.result()), method, statistic.quantity, None, len(encodings), note)

@@ -56,18 +56,20 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
             "oauth_token", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.OAuthToken | None
         )
 
+        run: Callable[..., R] = function  # by name, with what was checked
+
         @wraps(function)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
             token = kwargs.pop("oauth_token", None)
             if len(args) > len(signature.parameters):
-                *args, token = args  # type: ignore[assignment]
+                args, token = args[:-1], args[-1]
             with one_sentence(), serving(current_visitor(token)), visitors.calls.one(visitors.name()):
                 given = arguments.bound(signature, hints, *args, **kwargs)
-                answer = function(**defaults | given)  # type: ignore[call-arg]
-                return answers.keep(answer) if _through_the_gateway() else answer  # type: ignore[return-value]
+                answer = run(**defaults | given)
+                return answers.keep(answer) if _through_the_gateway() else answer
 
         guarded.__doc__ = documentation(function, {**SHARED, **{name: one.says for name, one in known.items()}})
-        guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
+        guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # pyright: ignore[reportAttributeAccessIssue]  # for `inspect`
         guarded.__annotations__ = {**function.__annotations__, **hints, own.name: own.annotation}
         return guarded
 

@@ -182,8 +182,9 @@ def _estimated(shown: Shown, check: Callable[[], None]) -> Iterator[Any]:
                 seconds[index] += time.perf_counter() - start
         if not moved:
             return
-        notes = [_estimate_note(*each) for each in zip("AB", cases, found, seconds, strict=True)]
-        yield " ".join(notes), Reached(shown, tuple(each.probes for each in found))
+        sharpest_a, sharpest_b = (each for each in found if each is not None)
+        notes = [_estimate_note(*each) for each in zip("AB", cases, (sharpest_a, sharpest_b), seconds, strict=True)]
+        yield " ".join(notes), Reached(shown, (sharpest_a.probes, sharpest_b.probes))
 
 
 def _probes(case: Case) -> int:
@@ -220,7 +221,7 @@ def draw_maps(shown: Shown, reached: Reached | None, selected: SelectedHead) -> 
     if reached is None or reached.shown != shown:
         return gr.skip()
     found = reached.attributions()
-    cases = [case for case, _, _ in found]
+    cases = shown.cases()
     own = heads_of(*cases, selected)
     maps = [
         None if at is None else (case.trace.attention[at], local.values[at], wrt_input.values[at])
@@ -269,6 +270,6 @@ def draw_charts(shown: Shown, reached: Reached | None, measure: str, selected: S
 def _model(
     side: Side, selected: Head | None, case: Case, local: Comparison, wrt_input: Comparison, measure: str
 ) -> attribution.Model:
-    correlations = [getattr(found, measure) for found in (local, wrt_input)]
+    of_local, of_input = (getattr(found, measure) for found in (local, wrt_input))
     centres = {"attention": local.attention_centre, "from the input": wrt_input.contribution_centre}
-    return attribution.Model(side, case.card.ref, *correlations, centres, selected)
+    return attribution.Model(side, case.card.ref, of_local, of_input, centres, selected)

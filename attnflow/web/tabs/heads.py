@@ -258,7 +258,7 @@ def _interactions(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]
     )
 
 
-def confirm(shown: Shown | None) -> Any:
+def confirm(shown: Shown) -> Any:
     """What is off, for the matrix."""
     off: Pruned = {"a": sorted(shown.a.pruned), "b": sorted(shown.b.pruned)}
     return gr.update(confirmed=json.dumps(off))
@@ -275,8 +275,10 @@ def draw_effects(shown: Shown | None, settings: Settings) -> list[Effect]:
         before, after, unit = whole.trace.probabilities, case.trace.probabilities, "probability"
         if before is None:
             before, after, unit = whole.trace.scores, case.trace.scores, "score"
-        none = before is None or after is None
-        classes = [] if none else list(zip(case.trace.labels, before.tolist(), after.tolist(), strict=True))
+        if before is None or after is None:
+            classes, note = [], "No classification head, so there is no prediction that could change."
+        else:
+            classes, note = list(zip(case.trace.labels, before.tolist(), after.tolist(), strict=True)), ""
         found.append(
             effect(
                 side,
@@ -287,7 +289,7 @@ def draw_effects(shown: Shown | None, settings: Settings) -> list[Effect]:
                 influence=(was.influence[0], now.influence[0]),
                 removed=len(case.trace.pruned),
                 shift=root_shift(whole, case),
-                note="No classification head, so there is no prediction that could change." if none else "",
+                note=note,
             )
         )
     return found
@@ -313,7 +315,7 @@ def draw_curves(shown: Shown | None, order: str, measured: Measured) -> Any:
                 measure=MEASURES[view.chosen.measure],
             )
         )
-    return (*charts, shown.pair)
+    return (*charts, shown and shown.pair)
 
 
 def clear_outdated(shown: Shown | None, drawn_for: Any) -> Any:

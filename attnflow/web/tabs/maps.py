@@ -29,7 +29,7 @@ def draw(shown: Shown | None, at: SelectedHead) -> Any:
     highest = max((float(values.max()) for values in found if values is not None), default=1.0)
     return tuple(
         None
-        if head is None
+        if head is None or values is None
         else attention_heatmap(
             values,
             case.trace.tokens,

@@ -21,13 +21,21 @@ def _integrated_gradients(question: Question) -> Answer:
     text, blank = question.hidden, question.blank
     start, end = question.scores(np.broadcast_to([[True], [False]], (2, len(text))))
     change = end - start
-    for steps in (question.steps,) if question.steps else STEPS:
-        values = (_mean_gradient(question, blank, text, steps) * (text.astype(np.float64) - blank)).sum(axis=-1)
-        if abs(change - values.sum()) <= TOLERANCE * abs(change):
-            break
+    steps, *finer = (question.steps,) if question.steps else STEPS
+    values = _values(question, blank, text, steps)
+    while finer and abs(change - values.sum()) > TOLERANCE * abs(change):
+        steps = finer.pop(0)
+        values = _values(question, blank, text, steps)
     return Answer(
         values, total=float(change), notes={"steps": steps, "baseline": question.baseline, "baseline_score": start}
     )
+
+
+def _values(
+    question: Question, start: NDArray[np.float32], end: NDArray[np.float32], steps: int
+) -> NDArray[np.float64]:
+    """`[T]`: the mean gradient times the way."""
+    return (_mean_gradient(question, start, end, steps) * (end.astype(np.float64) - start)).sum(axis=-1)
 
 
 def _mean_gradient(
@@ -36,7 +44,7 @@ def _mean_gradient(
     """`[T, D]`: the integral of the gradient along the straight line, by Gauss-Legendre quadrature."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     places = ((nodes + 1) / 2).astype(np.float32)[:, None, None]
-    _, _, gradients = question.gradients(start + places * (end - start))
+    _, _, gradients = question.gradients((start + places * (end - start)).astype(np.float32, copy=False))
     return np.einsum("s,std->td", weights / 2, gradients)
 
 
