@@ -267,7 +267,7 @@ def confirm(shown: Shown) -> Any:
 def draw_effects(shown: Shown | None, settings: Settings) -> list[Effect]:
     """What the pruned heads changed, of the flow as it is drawn: at the thresholds that it had before."""
     cases = cases_of(shown)
-    wholes = [workspace.without(case, []) for case in cases]
+    wholes = workspace.without(cases[0], []), workspace.without(cases[1], [])
     old = flows_at(*wholes, settings)
     new = flows_at(*cases, settings, (old.a.graph.tau, old.b.graph.tau))
     found = []
