@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from attnflow.stats.ring_thresholds import ring_tau
     from attnflow.stats.rollout import attention_rollout
 
+__version__ = "0.1.0"
+
 _HOME = {
     "stats.agreement": ("Agreement",),
     "methods.hta.attribution": ("attribution_estimates", "hidden_token_attribution"),

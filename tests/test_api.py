@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from attnflow import encode, head_importance, head_interactions, load_checkpoint, pruning_curve
 from attnflow import faithfulness as measure_faithfulness
 from attnflow import saliency as explain
-from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.bundled import ASSETS
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.web.endpoints import explanations as api
 from attnflow.web.examples import load_examples

@@ -20,7 +20,7 @@ from attnflow import (
 from attnflow.service.analyses import attribution
 from attnflow.service.analyses.attribution import CONTRIBUTIONS
 from attnflow.service.workspace import workspace
-from attnflow.views import agreement
+from attnflow.views import attribution as charts
 from attnflow.web.examples import load_examples
 from attnflow.web.shared import Shown
 from attnflow.web.tabs import attribution as tab
@@ -139,13 +139,13 @@ def model(side, n_layers=3, n_heads=2, **changes):
         "wrt_input": rng.uniform(-0.35, 1, (n_layers, n_heads)),
         "centres": {"attention": rng.normal(size=n_layers), "from the input": rng.normal(size=n_layers)},
     }
-    return agreement.Model(side, f"model {side}", **{**values, **changes})
+    return charts.Model(side, f"model {side}", **{**values, **changes})
 
 
 def test_the_strip_holds_every_head_and_the_median_of_each_layer():
     a, b = model("a", selected=(1, 0)), model("b", n_layers=4)
     b.wrt_input[2] = np.nan
-    figure = agreement.strip([a, b], "Pearson", local=False)
+    figure = charts.strip([a, b], "Pearson", local=False)
     heads_a, median_a, heads_b, median_b = figure["data"]
     np.testing.assert_allclose(heads_a["y"], a.wrt_input.ravel(), atol=1e-4)
     assert heads_a["customdata"][2] == {"side": "a", "head": (1, 0)}
@@ -159,16 +159,16 @@ def test_the_strip_holds_every_head_and_the_median_of_each_layer():
     assert low < np.nanmin([*a.wrt_input.ravel(), *b.wrt_input.ravel()])
     assert high > 1
     assert "Pascual" in figure["note"]
-    assert agreement.strip([a, b], "Pearson", local=True)["note"] is None
+    assert charts.strip([a, b], "Pearson", local=True)["note"] is None
 
 
 def test_the_overview_and_the_centres_hold_their_numbers():
     a = model("a", selected=(2, 1))
-    figure = agreement.overview(a, "Spearman")
+    figure = charts.overview(a, "Spearman")
     np.testing.assert_allclose(figure["data"][0]["z"], a.wrt_input, atol=1e-4)
     assert figure["data"][0]["customdata"][2][1] == {"side": "a", "head": (2, 1)}
     assert figure["layout"]["shapes"][0]["x0"] == 0.5
-    centres = agreement.centres([a, model("b")])
+    centres = charts.centres([a, model("b")])
     assert [trace["name"] for trace in centres["data"]] == [
         "A attention",
         "A from the input",

@@ -13,10 +13,11 @@ import torch
 
 import attnflow.methods.saliency.methods
 from attnflow import SelectionError, TextError, attention_graph, capture, encode, influence, saliency
-from attnflow.methods.saliency.agreement import agreement, on_common_units, shares
+from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.explain import answer, on_scale
 from attnflow.methods.saliency.method import Answer, Method
 from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.rank_correlation import rank_correlations
 from attnflow.methods.saliency.report import report
 from attnflow.methods.score_function import ask
 from attnflow.runtime import attention_hook, layers
@@ -357,7 +358,7 @@ def test_a_report_tells_what_stands_up_and_what_does_not(checkpoints):
     assert [one.method.name for one in told.answers] == list(METHODS) == list(told.faithfulness.names)
     assert (told.target, told.against, told.missing) == ("yes", "no", "")
     words = ask(checkpoint, encoding, "yes").words
-    np.testing.assert_allclose(told.agreement, agreement(told.answers, words))
+    np.testing.assert_allclose(told.rank_correlation, rank_correlations(told.answers, words))
     best = told.answers[int(np.argmax(told.faithfulness.merit))].method.title
     lost = [o.method.title for o, b in zip(told.answers, told.faithfulness.beats_random, strict=True) if not b]
     assert best in told.verdict or len(lost) == len(METHODS)
@@ -375,7 +376,7 @@ def test_a_report_tells_what_stands_up_and_what_does_not(checkpoints):
         assert line in replace(told, faithfulness=measured).verdict
 
 
-def test_agreement_is_a_spearman():
+def test_the_rank_correlation_of_methods_is_a_spearman():
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 5, size=(2, 12)).astype(float)
     assert spearman(x, y) == pytest.approx(reference.spearman(list(x), list(y)))
@@ -385,7 +386,7 @@ def test_agreement_is_a_spearman():
         return SimpleNamespace(values=np.array(values, float), method=SimpleNamespace(signed=signed))
 
     one, other, size = found([1, -3, 2, 99], True), found([-1, 3, -2, 0], True), found([1, 3, 2, 0], False)
-    table = agreement([one, other, size], np.array([True, True, True, False]))
+    table = rank_correlations([one, other, size], np.array([True, True, True, False]))
     np.testing.assert_allclose(table, [[1, -1, 1], [-1, 1, 1], [1, 1, 1]])
 
 

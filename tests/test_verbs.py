@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from attnflow.errors import SelectionError
 from attnflow.service.workspace import workspace
-from attnflow.views import agreement
+from attnflow.views import attribution
 from attnflow.web import events
 from attnflow.web.examples import load_examples
 from attnflow.web.panels import Chart, Panel
@@ -115,7 +115,7 @@ def test_a_panel_is_connected_with_the_verbs_that_it_has():
 
 
 def test_a_chart_that_names_a_word_lights_it_in_the_rings(open_page, monkeypatch):
-    monkeypatch.setattr(agreement, "_selected", lambda model, head: {"side": model.side, "head": head, "word": 2})
+    monkeypatch.setattr(attribution, "_selected", lambda model, head: {"side": model.side, "head": head, "word": 2})
     page = open_page()
     page.get_by_role("tab", name="Attribution", exact=True).click()
     page.wait_for_selector("#centres .af-figure[data-drawn]:not(.af-empty)", timeout=60_000)

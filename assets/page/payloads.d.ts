@@ -16,21 +16,6 @@ export interface LinkedSetting {
   plain: any;
 }
 
-/** Event `select`: a head, a word, or both, which become the selected ones on the whole page. */
-export interface Selected {
-  head?: Head;
-  /** The model whose layers the head is counted by; the deeper one if left out. */
-  side?: Side;
-  /** Its number among the units of the radial view. */
-  word?: number;
-}
-
-/** Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are. */
-export interface Pruned {
-  a: Head[];
-  b: Head[];
-}
-
 /** Event `analyse`: what is to be another of the pair; what is left out stays. */
 export interface OtherPair {
   model_a?: string;
@@ -39,6 +24,21 @@ export interface OtherPair {
   revision_b?: string;
   text_a?: string;
   text_b?: string;
+}
+
+/** Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are. */
+export interface Pruned {
+  a: Head[];
+  b: Head[];
+}
+
+/** Event `select`: a head, a word, or both, which become the selected ones on the whole page. */
+export interface Selected {
+  head?: Head;
+  /** The model whose layers the head is counted by; the deeper one if left out. */
+  side?: Side;
+  /** Its number among the units of the radial view. */
+  word?: number;
 }
 
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
@@ -148,6 +148,30 @@ export interface Prediction {
   /** Null without a trained classification head. */
   classes: ClassScore[] | null;
   note: string;
+}
+
+/** One thing that differs between two models. */
+export interface DifferenceRow {
+  name: string;
+  a: string;
+  b: string;
+  /** From -1 to 1: more in B than in A; of rings the share that differs. */
+  change: number;
+  /** What it selects on the page. */
+  select: Selected | null;
+}
+
+/** Things of one kind, the largest difference first. */
+export interface DifferenceTable {
+  title: string;
+  /** What the numbers are. */
+  about: string;
+  rows: DifferenceRow[];
+}
+
+/** What two models decide, and what changes between them. */
+export interface Answer {
+  sentence: string;
 }
 
 /** Influence of the words in one model. */

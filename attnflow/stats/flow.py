@@ -83,7 +83,7 @@ def _special(trace: Trace) -> NDArray[np.intp]:
 def compare_flows(
     a: Trace,
     b: Trace,
-    tau: float | None = None,
+    tau: float | tuple[Threshold, Threshold] | None = None,
     alpha: float = 0.5,
     *,
     unit: str = "piece",
@@ -96,7 +96,8 @@ def compare_flows(
     Args:
         a: Trace of model A.
         b: Trace of model B.
-        tau: Threshold of attention in every layer of both; those of `ring_tau`, by layer and model, if None.
+        tau: Threshold of attention in every layer of both, or a pair of those of A and of B; those of `ring_tau`, by
+            layer and model, if None.
         alpha: Decay of influence.
         unit: `piece` or `word`.
         root: Unit of the pair to start from; what each task reads if None.
@@ -108,9 +109,10 @@ def compare_flows(
         SelectionError: If one of them is out of range, or a model has no token that stands for the root.
     """
     pairing, starts = _paired(a, b, unit, root, heads)
+    taus = tau if isinstance(tau, tuple) else (tau, tau)
     flows = [
-        flow(trace, tau, alpha, root=start, heads=allowed, hide_special=hide_special)
-        for trace, start, allowed in starts
+        flow(trace, own, alpha, root=start, heads=allowed, hide_special=hide_special)
+        for own, (trace, start, allowed) in zip(taus, starts, strict=True)
     ]
     return FlowPair(pairing, *flows)
 

@@ -12,56 +12,12 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 from attnflow.records.trace import Head
-
-Side = Literal["a", "b"]
-"""One of the two models."""
-SIDES: tuple[Side, Side] = ("a", "b")
-
-# ---- the address of the page
-
-
-class LinkedSetting(TypedDict):
-    """How the address of the page tells one setting."""
-
-    name: str
-    link: str
-    """Its name in the address; empty if the address does not tell it."""
-    unless: str
-    """Name of the switch that chooses this setting while it is on, and so keeps it out; empty if none does."""
-    plain: Any
-    """The value that is left out."""
-
-
-# ---- what any panel may ask of the page
-
-
-class Selected(TypedDict):
-    """Event `select`: a head, a word, or both, which become the selected ones on the whole page."""
-
-    head: NotRequired[Head]
-    side: NotRequired[Side]
-    """The model whose layers the head is counted by; the deeper one if left out."""
-    word: NotRequired[int]
-    """Its number among the units of the radial view."""
-
-
-class Pruned(TypedDict):
-    """Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are."""
-
-    a: list[Head]
-    b: list[Head]
-
-
-class OtherPair(TypedDict):
-    """Event `analyse`: what is to be another of the pair; what is left out stays."""
-
-    model_a: NotRequired[str]
-    revision_a: NotRequired[str]
-    model_b: NotRequired[str]
-    revision_b: NotRequired[str]
-    text_a: NotRequired[str]
-    text_b: NotRequired[str]
-
+from attnflow.views.asked import SIDES as SIDES
+from attnflow.views.asked import LinkedSetting as LinkedSetting
+from attnflow.views.asked import OtherPair as OtherPair
+from attnflow.views.asked import Pruned as Pruned
+from attnflow.views.asked import Selected as Selected
+from attnflow.views.asked import Side as Side
 
 # ---- the radial view
 
@@ -187,6 +143,33 @@ class Prediction(TypedDict):
     classes: list[ClassScore] | None
     """Null without a trained classification head."""
     note: str
+
+
+class DifferenceRow(TypedDict):
+    """One thing that differs between two models."""
+
+    name: str
+    a: str
+    b: str
+    change: float
+    """From -1 to 1: more in B than in A; of rings the share that differs."""
+    select: Selected | None
+    """What it selects on the page."""
+
+
+class DifferenceTable(TypedDict):
+    """Things of one kind, the largest difference first."""
+
+    title: str
+    about: str
+    """What the numbers are."""
+    rows: list[DifferenceRow]
+
+
+class Answer(TypedDict):
+    """What two models decide, and what changes between them."""
+
+    sentence: str
 
 
 class SentenceModel(TypedDict):
@@ -371,6 +354,8 @@ class Saliency(TypedDict):
 
 
 PAYLOADS: dict[str, Any] = {
+    "AnswerPanel": Answer,
+    "Differences": list[DifferenceTable],
     "Predictions": list[Prediction],
     "SentenceView": SentenceFigure,
     "RadialView": Radial,

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
-from attnflow.checkpoints.checkpoint import ASSETS, BUNDLED
+from attnflow.bundled import ASSETS
+from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.web.settings import Pair
 
 

@@ -13,7 +13,7 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import Panel, Predictions, RadialView, SentenceView, imported
+from attnflow.web.panels import AnswerPanel, Panel, Predictions, SentenceView, imported
 from attnflow.web.settings import Pair, SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page
 from attnflow.web.tabs import TABS, flow
@@ -50,10 +50,10 @@ class Results:
 
     story: gr.Markdown
     predictions: Predictions
+    answer: AnswerPanel
     words: SentenceView
-    status: gr.Markdown
     selected: Form[SelectedHead]
-    switched_off: gr.Markdown
+    pruned: gr.Markdown
     restore: gr.Button
 
 
@@ -69,7 +69,7 @@ def build() -> gr.Blocks:
                 with gr.Tab(module.TITLE) as tab:
                     parts[module] = module.build()
                 tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-        page = _page(demo, controls, results, parts[flow].rings, open_tab)
+        page = _page(demo, controls, results, parts[flow], open_tab)
         for module in TABS:
             module.wire(parts[module], page)
         for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
@@ -112,23 +112,24 @@ def _sidebar() -> Controls:
 
 def _results() -> Results:
     story = gr.Markdown(elem_id="story")
-    predictions = Predictions(elem_id="predictions")
+    with gr.Row(equal_height=True):
+        answer = AnswerPanel(elem_id="answer", min_width=320)
+        predictions = Predictions(elem_id="predictions", min_width=320)
     words = SentenceView(elem_id="sentence")
-    status = gr.Markdown(elem_id="status")
     with gr.Row(equal_height=True, elem_id="selected-head"):
         selected = Form(SelectedHead())
         selected.place()
-        switched_off = gr.Markdown(elem_id="switched-off", visible=False)
+        pruned = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, words, status, selected, switched_off, restore)
+    return Results(story, predictions, answer, words, selected, pruned, restore)
 
 
-def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
+def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.Parts, open_tab: gr.State) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.status, results.words, rings, settings["root"]]
+    drawn = [results.answer, results.words, *drawing.filled, settings["root"]]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [results.switched_off, results.restore]
+    filled += [results.pruned, results.restore]
     remembered = _remembered(pair, settings)
 
     def analyse(happens: Any) -> Any:
@@ -144,7 +145,7 @@ def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialVi
         settings=settings,
         drawn=drawn,
         remembered=remembered,
-        select=Verb(events.select, [shown], [*selected.controls, rings]),
+        select=Verb(events.select, [shown], [*selected.controls, drawing.rings]),
         prune=Verb(events.prune, [shown, selected, settings], filled),
         analyse=Verb(
             events.change_pair,

@@ -49,6 +49,25 @@ class Panel(gr.HTML):
         return None if payload is None else json.loads(payload)
 
 
+class AnswerPanel(Panel):
+    """What both models decide and what changes between them, in a few sentences."""
+
+    module = "answer/answer.js"
+    template = '<div class="af-answer"><p class="af-said" role="status"></p></div>'
+
+
+class Differences(Panel):
+    """Ranked tables of what differs. Events: `select`, of a row."""
+
+    EVENTS = ["select"]  # noqa: RUF012
+    module = "answer/differences.js"
+    template = """
+<div class="af-differences">
+  <h3 class="af-title">What differs between A and B</h3><p class="af-note">Press a row to light it in the rings.</p>
+  <div class="af-tables"></div>
+</div>"""
+
+
 class Predictions(Panel):
     """Both models' predictions."""
 

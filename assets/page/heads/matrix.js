@@ -7,7 +7,7 @@ import { headKey, headName, headOf } from "../shared/head.js";
 import { panel } from "../shared/panel.js";
 /** @import { Head, Matrix, MatrixHalf, Pruned, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
-/** @typedef {Record<"a" | "b", Set<string>>} Off keys of heads */
+/** @typedef {Record<"a" | "b", Set<string>>} PrunedKeys keys of heads */
 
 /** @type {("a" | "b")[]} */
 const MODELS = ["a", "b"];
@@ -36,25 +36,25 @@ function paint(canvas, { side, heads, layers, size = 0, pixels = "" }) {
  */
 export function mount(element, gradio) {
   const stage = part(element, ".af-matrices"), title = part(element, ".af-title"), note = part(element, ".af-matrix-note");
-  /** @type {Off} */
-  const off = { a: new Set(), b: new Set() };
+  /** @type {PrunedKeys} */
+  const pruned = { a: new Set(), b: new Set() };
   /** @type {{ text: string, at: number } | null} */
   let sent = null; // what was asked for and is not answered yet; what is clicked meanwhile is sent after the answer
   /**
    * @param {MatrixHalf["side"]} side
    * @param {string} at
    */
-  const isOff = (side, at) => (side === "difference" ? off.a.has(at) && off.b.has(at) : off[side].has(at));
+  const isPruned = (side, at) => (side === "difference" ? pruned.a.has(at) && pruned.b.has(at) : pruned[side].has(at));
 
-  const state = (sets = off) => MODELS.map((one) => [...sets[one]].sort().join(" ")).join("|");
+  const state = (sets = pruned) => MODELS.map((one) => [...sets[one]].sort().join(" ")).join("|");
 
   /**
    * @param {MatrixHalf["side"]} side
    * @param {string} at
    */
   function toggle(side, at) {
-    const now = !isOff(side, at);
-    for (const one of side === "difference" ? MODELS : [side]) off[one][now ? "add" : "delete"](at);
+    const now = !isPruned(side, at);
+    for (const one of side === "difference" ? MODELS : [side]) pruned[one][now ? "add" : "delete"](at);
     for (const cell of parts(stage, `[data-at="${at}"]`)) mark(cell); // at once; Python's answer follows
     submit();
   }
@@ -63,7 +63,7 @@ export function mount(element, gradio) {
     if (sent && Date.now() - sent.at < PATIENCE) return;
     sent = { text: state(), at: Date.now() };
     /** @type {Pruned} */
-    const wanted = { a: [...off.a].map(headOf), b: [...off.b].map(headOf) };
+    const wanted = { a: [...pruned.a].map(headOf), b: [...pruned.b].map(headOf) };
     gradio.trigger("prune", wanted);
   }
 
@@ -72,13 +72,13 @@ export function mount(element, gradio) {
     if (!gradio.props.confirmed) return;
     /** @type {Pruned} */
     const told = JSON.parse(gradio.props.confirmed);
-    /** @type {Off} */
+    /** @type {PrunedKeys} */
     const now = { a: new Set(told.a.map(headKey)), b: new Set(told.b.map(headKey)) };
     if (sent && sent.text !== state(now) && Date.now() - sent.at < PATIENCE) return; // an older answer
     const more = sent && state() !== sent.text;
     sent = null;
     if (more) { submit(); return; }
-    Object.assign(off, now);
+    Object.assign(pruned, now);
     for (const cell of parts(stage, ".af-cell")) mark(cell);
   }
   gradio.watch("confirmed", confirmed);
@@ -91,7 +91,7 @@ export function mount(element, gradio) {
 
   /** @param {HTMLElement} cell */
   function mark(cell) {
-    const { side, at } = placeOf(cell), gone = isOff(side, at), control = part(cell, ".af-off");
+    const { side, at } = placeOf(cell), gone = isPruned(side, at), control = part(cell, ".af-off");
     cell.classList.toggle("af-gone", gone);
     control.textContent = gone ? "↺" : "×";
     control.title = `Switch ${headName(headOf(at))} ${gone ? "on" : "off"}`;

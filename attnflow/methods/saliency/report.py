@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
-from attnflow.methods.saliency.agreement import agreement
 from attnflow.methods.saliency.erasure import measure
 from attnflow.methods.saliency.explain import answer
 from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.rank_correlation import rank_correlations
 from attnflow.methods.saliency.results import Report, Saliency
 from attnflow.methods.score_function import ask
 from attnflow.records.trace import Encoding, Head
@@ -62,7 +62,7 @@ def report(
     return Report(
         answers=answers,
         faithfulness=measure(question, {one.method.name: one.values for one in answers}) if question.target else None,
-        agreement=agreement(answers, question.words),
+        rank_correlation=rank_correlations(answers, question.words),
         target=question.target.name if question.target else None,
         against=question.against.name if question.against else None,
         missing=missing,

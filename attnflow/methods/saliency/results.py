@@ -66,7 +66,11 @@ class Faithfulness:
 
     @property
     def merit(self) -> NDArray[np.float64]:
-        """`[M]`: mean of comprehensiveness minus sufficiency over fractions and ways of removal; large is good."""
+        """`[M]`: comprehensiveness - sufficiency, mean over fractions and ways of removal; large is good.
+
+        Related to AOPC, the area over the perturbation curve, as which ERASER (DeYoung et al. 2020) averages each of
+        the two over the fractions by itself.
+        """
         return (self.comprehensiveness - self.sufficiency).mean(axis=(1, 2))
 
     @property
@@ -89,8 +93,8 @@ class Report:
     """`[M]`"""
     faithfulness: Faithfulness | None
     """None if there is no score."""
-    agreement: NDArray[np.float64]
-    """`[M, M]`"""
+    rank_correlation: NDArray[np.float64]
+    """`[M, M]`: of every two methods over the tokens, see `rank_correlations`."""
     target: str | None
     against: str | None
     missing: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from attnflow import limits
 from attnflow.methods.saliency.explain import Saliency, find_method, saliency
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.report import Report, report
@@ -40,7 +39,8 @@ def _reported(case: Case, target: str, against: str) -> Report:
 
 def affordable_methods(case: Case) -> tuple[str, ...]:
     """The methods that together are no more work than one request may be: without the costliest, but never none."""
-    most = limits.MAX_TERA_OPERATIONS * 1e12 - _VARIANTS * forward(case)
+    assert case.workspace is not None, "only a workspace knows how much one request may be"
+    most = case.workspace.most_operations - _VARIANTS * forward(case)
     names = sorted(METHODS, key=lambda name: METHODS[name].passes(case.n_tokens))
     while len(names) > 1 and sum(METHODS[name].passes(case.n_tokens) for name in names) * forward(case) > most:
         names.pop()

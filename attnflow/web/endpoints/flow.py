@@ -10,7 +10,7 @@ from attnflow.web.endpoints.checks import checked_heads, endpoint
 from attnflow.web.endpoints.graphs import CompareAnswer, FlowAnswer, comparison_answer, flow_answer
 
 
-@endpoint
+@endpoint()
 def attention_flow(
     model: str,
     sentence_a: str,
@@ -24,13 +24,9 @@ def attention_flow(
     """Return the attention graph of a checkpoint on a sentence pair, built backwards from the token its task reads.
 
     Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
         tau: Attention must be above this threshold to make an edge; from 0 to below 1. One number, one for each layer,
             or "by_layer" for the thresholds that the page starts with, which leave no ring empty and none too full.
         alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
-        pruned: Heads to switch off as [layer, head], both counted from 0.
         root: Position of the token to start from, counted from 0; the one that the task reads if left out.
         heads: Heads that may carry edges as [layer, head]; all if left out.
     """
@@ -40,7 +36,7 @@ def attention_flow(
     return flow_answer(case, flow(case.trace, threshold, alpha, root=root, heads=allowed), alpha)
 
 
-@endpoint
+@endpoint()
 def compare_attention_flow(
     model_a: str,
     model_b: str,
@@ -59,8 +55,6 @@ def compare_attention_flow(
     Args:
         model_a: Hub id of the first checkpoint, with "@revision" if needed, or "demo/pretrained".
         model_b: Hub id of the second checkpoint, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
         tau: Attention must be above this threshold to make an edge; from 0 to below 1; or "by_layer" for the thresholds
             that the page starts with, by layer and model.
         alpha: Decay of influence for each layer further from the decision; above 0, at most 1.

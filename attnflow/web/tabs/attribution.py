@@ -16,7 +16,7 @@ from attnflow.records.trace import Attribution, Head
 from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, PROBES, Comparison, affordable_probes
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
-from attnflow.views import agreement
+from attnflow.views import attribution
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES, Side
 from attnflow.web.forms import Form, choice
@@ -262,13 +262,13 @@ def draw_charts(shown: Shown, reached: Reached | None, measure: str, selected: S
         _model(side, at, *found, measure) for side, at, found in zip(SIDES, own, reached.comparisons(), strict=True)
     ]
     name = MEASURES[measure]
-    strips = [agreement.strip(models, name, local=local) for local in (True, False)]
-    return *(agreement.overview(model, name) for model in models), *strips, agreement.centres(models)
+    strips = [attribution.strip(models, name, local=local) for local in (True, False)]
+    return *(attribution.overview(model, name) for model in models), *strips, attribution.centres(models)
 
 
 def _model(
     side: Side, selected: Head | None, case: Case, local: Comparison, wrt_input: Comparison, measure: str
-) -> agreement.Model:
+) -> attribution.Model:
     correlations = [getattr(found, measure) for found in (local, wrt_input)]
     centres = {"attention": local.attention_centre, "from the input": wrt_input.contribution_centre}
-    return agreement.Model(side, case.card.ref, *correlations, centres, selected)
+    return attribution.Model(side, case.card.ref, *correlations, centres, selected)

@@ -11,9 +11,8 @@ from attnflow.errors import AttnflowError
 from attnflow.service.analyses.saliency import PREDICTED, REPORT
 from attnflow.service.case import Case
 from attnflow.stats.flow import check_unit
-from attnflow.views.explanations import Side, agreement_matrix, faithfulness_chart, strips
-from attnflow.views.payloads import SIDES
-from attnflow.views.payloads import Side as SideName
+from attnflow.views.explanations import ExplainedModel, faithfulness_chart, rank_correlation_matrix, strips
+from attnflow.views.payloads import SIDES, Side
 from attnflow.web.endpoints.explanations import sum_note
 from attnflow.web.panels import Chart, SaliencyStrips
 from attnflow.web.shared import Page, Shown, cases_of
@@ -35,7 +34,7 @@ class Parts:
     against: gr.Dropdown
     strips: SaliencyStrips
     faithful: Chart
-    agreement: list[Chart]
+    rank_correlations: list[Chart]
 
 
 def build() -> Parts:
@@ -47,8 +46,8 @@ def build() -> Parts:
     words = SaliencyStrips(elem_id="saliency")
     faithful = Chart(elem_id="faithfulness")
     with gr.Row():
-        agreement = [Chart(elem_id=f"saliency-agreement-{side}", min_width=320) for side in "ab"]
-    return Parts(target, against, words, faithful, agreement)
+        correlations = [Chart(elem_id=f"saliency-agreement-{side}", min_width=320) for side in "ab"]
+    return Parts(target, against, words, faithful, correlations)
 
 
 def _choice(label: str, none: str, elem_id: str) -> gr.Dropdown:
@@ -65,7 +64,7 @@ def _choice(label: str, none: str, elem_id: str) -> gr.Dropdown:
 
 def wire(parts: Parts, page: Page) -> None:
     """Explain what is shown, and anew when the target or the unit changes."""
-    outputs = [parts.target, parts.against, parts.strips, parts.faithful, *parts.agreement]
+    outputs = [parts.target, parts.against, parts.strips, parts.faithful, *parts.rank_correlations]
     options = {**MODEL, "show_progress_on": parts.strips, "trigger_mode": "always_last"}
     page.when_open(TITLE, draw, [parts.target, parts.against, page.settings["unit"]], outputs, **options)
 
@@ -76,19 +75,19 @@ def draw(shown: Shown | None, target: str, against: str, unit: str) -> Any:
     labels = list(dict.fromkeys(label for case in cases for label in case.card.head.labels))
     lists_all = all(case.card.head.kind.endswith("classification") for case in cases if case.card.head.trained)
     chosen = ["" if lists_all and (one or "") not in labels else (one or "") for one in (target, against)]
-    sides = [_side(side, case, *chosen) for side, case in zip(SIDES, cases, strict=True)]
+    sides = [_explained(side, case, *chosen) for side, case in zip(SIDES, cases, strict=True)]
     notes = [{one.method.name: sum_note(one) for one in side.report.answers} if side.report else {} for side in sides]
     updates = [
         gr.update(choices=[(none, PREDICTED), *((label, label) for label in labels)], value=now)
         for none, now in zip(("What each model predicts", "Nothing"), chosen, strict=True)
     ]
     figure = strips(sides, check_unit(unit), notes)
-    return *updates, figure, faithfulness_chart(sides), *(agreement_matrix(side) for side in sides)
+    return *updates, figure, faithfulness_chart(sides), *(rank_correlation_matrix(side) for side in sides)
 
 
-def _side(side: SideName, case: Case, target: str, against: str) -> Side:
+def _explained(side: Side, case: Case, target: str, against: str) -> ExplainedModel:
     """One model explained; where it cannot be, the reason stands in its place, and the other one is shown."""
     try:
-        return Side(side, case.card.ref, case.ask(REPORT, target=target, against=against))
+        return ExplainedModel(side, case.card.ref, case.ask(REPORT, target=target, against=against))
     except AttnflowError as error:
-        return Side(side, case.card.ref, None, str(error))
+        return ExplainedModel(side, case.card.ref, None, str(error))

@@ -7,28 +7,34 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from attnflow.records.head_names import head_of
 from attnflow.service.case import Case
+from attnflow.stats.attention_graph import Threshold
 from attnflow.stats.flow import FlowPair, compare_flows
 from attnflow.views import thresholds
+from attnflow.views.answer import answer
 from attnflow.views.payloads import Download
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from attnflow.views.tour import tour
 from attnflow.web import export
+from attnflow.web.endpoints.answers import prediction
 from attnflow.web.endpoints.graphs import comparison_note
-from attnflow.web.panels import RadialView
+from attnflow.web.panels import Differences, RadialView
 from attnflow.web.settings import DECISION, READ_BY_TASK, Settings
 from attnflow.web.shared import Page, Shown, cases_of
 from attnflow.web.wiring import CLICK, on
 
 TITLE = "Attention flow"
 HOW_TO_READ = (
-    "The centre is the token that the decision is read from. Each ring outwards is one layer earlier, out to the words "
-    "themselves; the first sentence runs clockwise from the top, the second one the other way, and a black tick marks "
-    "where they meet. The squares at a word are its heads; the spikes under it show from where it is attended to, left "
-    "or right of itself, and by how many heads (up to three)."
+    "The centre is the token that the decision is read from; each ring outwards is one layer earlier, out to the words."
+)
+MORE_TO_READ = (
+    "The first sentence runs clockwise from the top, the second one the other way, and a black tick marks where they "
+    "meet. The squares at a word are its heads; the spikes under it show from where it is attended to, left or right "
+    "of itself, and by how many heads (up to three)."
 )
 
 
@@ -36,13 +42,27 @@ HOW_TO_READ = (
 class Parts:
     """Components of the tab."""
 
+    status: gr.Markdown
+    differences: Differences
     rings: RadialView
+
+    @property
+    def filled(self) -> list[Component]:
+        """What `draw` fills of the tab, in its order."""
+        return [self.status, self.differences, self.rings]
 
 
 def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(HOW_TO_READ)
-    return Parts(RadialView(elem_id="flow", download=None, selected=None))
+    with gr.Row():
+        with gr.Column(scale=2, min_width=480):
+            rings = RadialView(elem_id="flow", download=None, selected=None)
+            status = gr.Markdown(elem_id="status")
+            gr.Markdown(MORE_TO_READ)
+        with gr.Column(scale=1, min_width=270):
+            differences = Differences(elem_id="differences")
+    return Parts(status, differences, rings)
 
 
 def wire(parts: Parts, page: Page) -> None:
@@ -58,20 +78,21 @@ def wire(parts: Parts, page: Page) -> None:
     on(parts.rings.export, export_graphs, sources, parts.rings, **CLICK)
 
 
-def _flows(a: Case, b: Case, settings: Settings) -> FlowPair:
-    """Flows at the settings; a threshold that is left to the page is chosen for the pair."""
+def flows_at(a: Case, b: Case, settings: Settings, taus: tuple[Threshold, Threshold] | None = None) -> FlowPair:
+    """Flows at the settings, or at given thresholds of A and of B."""
     where: dict[str, Any] = {
         "unit": settings.unit,
         "root": None if settings.root == DECISION else settings.root,
         "heads": [head_of(key) for key in settings.heads] or None,
         "hide_special": settings.hide_special,
     }
-    return compare_flows(a.trace, b.trace, None if settings.auto else settings.tau, settings.alpha, **where)
+    tau = taus or (None if settings.auto else settings.tau)
+    return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
 
 
 def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
-    """What the settings change: status, sentence view, radial view, and the tokens to start from."""
-    flows = _flows(a, b, settings)
+    """What the settings change: values of `page.drawn`."""
+    flows = flows_at(a, b, settings)
     names = a.card.ref, b.card.ref
     note = f"{thresholds.told(flows.a.graph, flows.b.graph)}. {comparison_note(flows.pairing.unit)}"
     if settings.hide_special:
@@ -82,7 +103,8 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     root = gr.update(choices=starts, value=settings.root)
     rings = radial(flows, names)
     rings["tour"] = tour(flows)
-    return note, sentence(flows, names), rings, root
+    said, differences = answer(flows, [prediction(case) for case in (a, b)])
+    return said, sentence(flows, names), note, differences, rings, root
 
 
 def redraw(shown: Shown | None, settings: Settings) -> Any:
@@ -103,7 +125,7 @@ def recount(shown: Shown | None, settings: Settings) -> Any:
 def export_graphs(shown: Shown | None, settings: Settings, event: gr.EventData) -> Any:
     """The graphs that are shown, with exact numbers, as a file for the visitor's browser."""
     a, b = cases_of(shown)
-    flows = _flows(a, b, settings)
+    flows = flows_at(a, b, settings)
     kind = "csv" if getattr(event, "kind", None) == "csv" else "json"
     text = export.graph_csv(a, b, flows) if kind == "csv" else export.graph_json(a, b, flows, settings.alpha)
     download: Download = {"name": f"attention-flow.{kind}", "text": text, "at": time.time()}

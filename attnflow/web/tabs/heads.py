@@ -24,7 +24,6 @@ from attnflow.service.analyses.heads import (
 from attnflow.service.analyses.statistics import HEAD_TABLES, HeadTable
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
-from attnflow.stats.flow import flow
 from attnflow.stats.mean_attention import Scale, normalise_importance, places
 from attnflow.views.heads import MatrixSide, head_matrix
 from attnflow.views.payloads import SIDES, Effect, Matrix, Pruned
@@ -32,9 +31,10 @@ from attnflow.views.pruning import curve_chart, effect
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form, choice, setting
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
-from attnflow.web.settings import SelectedHead
+from attnflow.web.settings import SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of, heads_of
 from attnflow.web.tabs import maps
+from attnflow.web.tabs.flow import flows_at
 from attnflow.web.wiring import CLICK, MODEL, on
 
 TITLE = "Heads"
@@ -144,7 +144,7 @@ def build() -> Parts:
 def wire(parts: Parts, page: Page) -> None:
     """Fill the tab, and switch heads off or on."""
     page.when_open(TITLE, confirm, [], [parts.matrix])
-    page.when_open(TITLE, draw_effects, [page.settings["tau"]], [parts.effect])
+    page.when_open(TITLE, draw_effects, [page.settings], [parts.effect])
     page.when_open(TITLE, maps.draw, [page.selected], parts.maps)
     running = {**MODEL, "show_progress": "minimal"}
     page.when_open(TITLE, draw_matrix, [parts.measured, page.selected], [parts.matrix], **running)
@@ -264,29 +264,30 @@ def confirm(shown: Shown | None) -> Any:
     return gr.update(confirmed=json.dumps(off))
 
 
-def draw_effects(shown: Shown | None, tau: float) -> list[Effect]:
-    """What the switched-off heads changed."""
+def draw_effects(shown: Shown | None, settings: Settings) -> list[Effect]:
+    """What the pruned heads changed, of the flow as it is drawn: at the thresholds that it had before."""
+    cases = cases_of(shown)
+    wholes = [workspace.without(case, []) for case in cases]
+    old = flows_at(*wholes, settings)
+    new = flows_at(*cases, settings, (old.a.graph.tau, old.b.graph.tau))
     found = []
-    for side, case in zip(SIDES, cases_of(shown), strict=True):
-        whole = workspace.without(case, [])
-        flows = [flow(one.trace, tau).influence[0] for one in (whole, case)]
+    for side, whole, case, was, now in zip(SIDES, wholes, cases, (old.a, old.b), (new.a, new.b), strict=True):
         before, after, unit = whole.trace.probabilities, case.trace.probabilities, "probability"
         if before is None:
             before, after, unit = whole.trace.scores, case.trace.scores, "score"
         none = before is None or after is None
         classes = [] if none else list(zip(case.trace.labels, before.tolist(), after.tolist(), strict=True))
-        note = "No classification head, so there is no prediction that could change." if none else ""
         found.append(
             effect(
                 side,
                 case.card.ref,
-                case.trace.tokens,
+                was.trace.tokens,
                 classes=classes,
                 unit=unit,
-                influence=(flows[0], flows[1]),
+                influence=(was.influence[0], now.influence[0]),
                 removed=len(case.trace.pruned),
                 shift=root_shift(whole, case),
-                note=note,
+                note="No classification head, so there is no prediction that could change." if none else "",
             )
         )
     return found

@@ -1,4 +1,4 @@
-"""How far explanations agree: methods with each other, and one model with another."""
+"""Explanations of two models of one text, on the units that both share."""
 
 from __future__ import annotations
 
@@ -11,28 +11,6 @@ from numpy.typing import NDArray
 from attnflow.methods.saliency.results import Saliency
 from attnflow.records.trace import Trace
 from attnflow.stats.alignment import pair_traces
-from attnflow.stats.correlation import spearman
-
-
-def agreement(found: Sequence[Saliency], words: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Rank correlation of every two methods over the tokens that stand for text.
-
-    Args:
-        found: `M` answers for one text.
-        words: `[T]`: the tokens that count; special tokens would decide the correlation by themselves.
-
-    Returns:
-        `[M, M]`, symmetric. Two signed methods are compared with their signs; where one of the two has none, by
-        magnitude. NaN where a method gives every token the same.
-    """
-    table = np.ones((len(found), len(found)))
-    for i, one in enumerate(found):
-        for j, other in enumerate(found):
-            x, y = one.values[words], other.values[words]
-            if not (one.method.signed and other.method.signed):
-                x, y = np.abs(x), np.abs(y)
-            table[i, j] = spearman(x, y)
-    return table
 
 
 @dataclass(frozen=True)
