@@ -38,6 +38,7 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point, pan)
    * @param {Place} event
    */
   function name(found, event) {
+    const box = chart.getBoundingClientRect(); // before anything changes
     tip.hidden = !found;
     chart.style.cursor = found ? "pointer" : "";
     if (!found) return;
@@ -46,9 +47,10 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point, pan)
     tip.replaceChildren();
     make("strong", "", `${names[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${whole}`, tip);
     for (const fact of select.facts(found, null, scene())) make("div", "", fact, tip);
-    const box = chart.getBoundingClientRect();
-    const x = event.clientX - box.left, wide = tip.offsetWidth; // right of the pointer, or left of it where there is no room
-    tip.style.left = `${x + 14 + wide <= box.width ? x + 14 : Math.max(0, x - 14 - wide)}px`;
+    // On the side where there is more room; its own size is not asked for, which would cost a layout.
+    const x = event.clientX - box.left, right = x > box.width / 2;
+    tip.style.left = right ? "auto" : `${x + 14}px`;
+    tip.style.right = right ? `${box.width - x + 14}px` : "auto";
     tip.style.top = `${event.clientY - box.top + 16}px`;
   }
 
@@ -56,7 +58,7 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point, pan)
   function hover(event) {
     const found = at(event);
     selected.cursor = null;
-    name(found, event); // before painting: it asks for sizes
+    name(found, event); // before painting: it asks where the chart is
     if (select.encode(found) === select.encode(selected.hover)) return;
     selected.hover = found;
     show();
