@@ -272,6 +272,17 @@ def test_saliency_equals_the_library(client):
         assert (answer["target"], answer["against"], answer["pruned"]) == ("supported", "unsupported", [[0, 1]])
         assert [t["text"] for t in answer["tokens"]] == list(encoding.tokens.text)
     assert answer["total"] is answer["residual"] is None and "promise no sum" in answer["note"]
+    assert answer["standard_error"] is None and answer["relative_error"] == 0
+
+
+def test_saliency_that_is_estimated_tells_its_error(client):
+    method = "hidden_token_attribution"
+    answer = client.predict("demo/finetuned", *TEXTS.values(), method=method, api_name="/saliency")
+    checkpoint = load_checkpoint("demo/finetuned")
+    expected = explain(checkpoint, encode(checkpoint, *TEXTS.values()), method=method)
+    assert answer["standard_error"] == pytest.approx(expected.standard_error.tolist(), rel=1e-3)
+    assert answer["relative_error"] == pytest.approx(expected.relative_error, rel=1e-3) and expected.relative_error > 0
+    assert f"off by {expected.relative_error:.0%} on average" in answer["note"]
 
 
 def test_every_method_is_named_where_one_is_asked_for(client):

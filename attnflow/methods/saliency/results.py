@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.methods.saliency.method import Method
+from attnflow.records.estimates import mean_relative_error
 from attnflow.records.trace import Tokens
 
 
@@ -31,6 +32,13 @@ class Saliency:
     """The part of the total that biases take and no token gets."""
     notes: Mapping[str, str | float] = field(default_factory=dict)
     """How it was computed."""
+    standard_error: NDArray[np.float64] | None = None
+    """`[T]`: of values that are estimated from random probes, without bias; None of all others."""
+
+    @property
+    def relative_error(self) -> float:
+        """Expected mean of `|estimate - exact| / exact` over the tokens; 0 if the values are not estimated."""
+        return 0.0 if self.standard_error is None else mean_relative_error(self.values, self.standard_error)
 
     @property
     def residual(self) -> float | None:

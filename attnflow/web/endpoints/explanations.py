@@ -47,6 +47,8 @@ class SaliencyAnswer(TypedDict):
     against: str | None
     pruned: list[list[int]]
     values: list[float]
+    standard_error: list[float] | None
+    relative_error: float
     total: float | None
     bias_share: float
     residual: float | None
@@ -214,7 +216,7 @@ def reported(case: Case, target: str = "", against: str = "") -> Report:
 
 def saliency_answer(case: Case, found: Saliency) -> SaliencyAnswer:
     """One explanation as plain JSON."""
-    method = found.method
+    method, error = found.method, found.standard_error
     return {
         "model": model_answer(case.card),
         "tokens": tokens_answer(found.tokens),
@@ -230,6 +232,8 @@ def saliency_answer(case: Case, found: Saliency) -> SaliencyAnswer:
         "against": found.against,
         "pruned": pruned_answer(case),
         "values": [rounded(value) for value in found.values],
+        "standard_error": None if error is None else [rounded(value) for value in error],
+        "relative_error": rounded(found.relative_error),
         "total": None if found.total is None else rounded(found.total),
         "bias_share": rounded(found.bias_share),
         "residual": None if found.residual is None else rounded(found.residual),
@@ -239,7 +243,12 @@ def saliency_answer(case: Case, found: Saliency) -> SaliencyAnswer:
 
 
 def sum_note(found: Saliency) -> str:
-    """What the values add up to, and what is missing."""
+    """What the values add up to, what is missing, and how far off they are if they are estimated."""
+    if found.standard_error is not None:
+        return (
+            f"The values add up to 1. They are estimated from {found.notes['probes']} random probes, and off by "
+            f"{found.relative_error:.0%} on average."
+        )
     if found.total is None:
         return "The values of this method promise no sum."
     parts = f"The values add up to {found.values.sum():.3g} of {found.total:.3g}"
