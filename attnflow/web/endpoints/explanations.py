@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -74,6 +74,7 @@ class FaithfulnessAnswer(TypedDict):
     unit: str
     whole: float
     baseline: str
+    ranked: str
     fractions: list[float]
     pruned: list[list[int]]
     methods: list[MeritAnswer]
@@ -107,7 +108,8 @@ class CompareSaliencyAnswer(TypedDict):
 _MERIT = (
     "Comprehensiveness: what the target loses without the top words (large is good). Sufficiency: what it loses with "
     "nothing but them (small is good). Merit: their difference, averaged; random_merit is the same for random "
-    "rankings. A word is removed by a token in its place, or by keeping all others from attending to it."
+    "rankings, and what beats them is above all but 5 % of such. The pieces of a word add up. A word is removed by a "
+    "token in its place, or by keeping all others from attending to it."
 )
 
 
@@ -139,7 +141,12 @@ def saliency(
 
 @endpoint
 def faithfulness(
-    model: str, sentence_a: str, sentence_b: str = "", target: str = "", pruned: list[list[int]] | None = None
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    target: str = "",
+    pruned: list[list[int]] | None = None,
+    unit: Literal["word", "piece"] = "word",
 ) -> FaithfulnessAnswer:
     """Return which explanations of a prediction may be believed on this text, by removing the words they name.
 
@@ -149,9 +156,10 @@ def faithfulness(
         sentence_b: The second sentence; may be empty.
         target: Class, or for language models a token; what the model predicts if empty.
         pruned: Heads to switch off as [layer, head], both counted from 0.
+        unit: "word" ranks and removes words, whose values are the sums over their pieces; "piece" each piece by itself.
     """
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
-    return faithfulness_answer(case, reported(case, target))
+    return faithfulness_answer(case, reported(case, target, unit=unit))
 
 
 @endpoint
@@ -202,13 +210,13 @@ def compare_saliency(
     }
 
 
-def reported(case: Case, target: str = "", against: str = "") -> Report:
+def reported(case: Case, target: str = "", against: str = "", unit: str = "word") -> Report:
     """What all methods say of a case and how faithful they are, where there is a prediction.
 
     Raises:
         SelectionError: If there is none.
     """
-    found = case.ask(REPORT, target=target, against=against)
+    found = case.ask(REPORT, target=target, against=against, unit=unit)
     if found.faithfulness is None:
         raise SelectionError(found.missing)
     return found
@@ -267,6 +275,7 @@ def faithfulness_answer(case: Case, found: Report) -> FaithfulnessAnswer:
         "unit": measured.unit,
         "whole": rounded(measured.whole),
         "baseline": measured.baseline,
+        "ranked": measured.ranked,
         "fractions": list(measured.fractions),
         "pruned": pruned_answer(case),
         "methods": [
