@@ -6,35 +6,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Report = Callable[[str, float], None]
+Listener = Callable[[str, float], None]
 """Is given what is going on, for a reader, and the share of it that is done, from 0 to 1."""
 Check = Callable[[], None]
 """Returns if the work may go on, and raises what ends it."""
 
-_report: ContextVar[Report | None] = ContextVar("attnflow_report", default=None)
+_listener: ContextVar[Listener | None] = ContextVar("attnflow_listener", default=None)
 _check: ContextVar[Check | None] = ContextVar("attnflow_check", default=None)
 
 
 @contextmanager
-def reporting(report: Report) -> Iterator[None]:
+def reporting(listener: Listener) -> Iterator[None]:
     """Let a function know of the progress of what is done in this context."""
-    before = _report.set(report)
+    before = _listener.set(listener)
     try:
         yield
     finally:
-        _report.reset(before)
+        _listener.reset(before)
 
 
 def tell(what: str, share: float) -> None:
     """Report progress, if somebody wants to know."""
-    report = _report.get()
-    if report is not None:
-        report(what, share)
+    listener = _listener.get()
+    if listener is not None:
+        listener(what, share)
 
 
 def wanted() -> bool:
     """Whether somebody wants to know."""
-    return _report.get() is not None
+    return _listener.get() is not None
 
 
 @contextmanager

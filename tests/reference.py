@@ -16,10 +16,11 @@ Edge = tuple[int, int, int]
 
 
 def attention_graph(
-    attention: np.ndarray, tau: float, root: int, allowed: Iterable[tuple[int, int]] | None = None
+    attention: np.ndarray, tau: float | list[float], root: int, allowed: Iterable[tuple[int, int]] | None = None
 ) -> tuple[list[set[int]], dict[Edge, set[int]]]:
-    """Attention Flows 4.1: rings 0 … L, and for each edge the set of its heads."""
+    """Attention Flows 4.1: rings 0 … L, and for each edge the set of its heads; tau for all layers or each."""
     n_layers, n_heads, size, _ = attention.shape
+    taus = tau if isinstance(tau, list) else [tau] * n_layers
     rings: list[set[int]] = [set() for _ in range(n_layers + 1)]
     edges: dict[Edge, set[int]] = {}
     rings[n_layers] = {root}
@@ -27,10 +28,36 @@ def attention_graph(
         for a in rings[layer + 1]:
             for b in range(size):
                 for h in range(n_heads):
-                    if (allowed is None or (layer, h) in allowed) and attention[layer, h, a, b] > tau:
+                    if (allowed is None or (layer, h) in allowed) and attention[layer, h, a, b] > taus[layer]:
                         rings[layer].add(b)
                         edges.setdefault((layer, a, b), set()).add(h)
     return rings, edges
+
+
+def ring_tau(
+    attention: np.ndarray,
+    root: int,
+    heads: Iterable[tuple[int, int]] | None = None,
+    hidden: Iterable[int] = (),
+) -> tuple[list[float], list[set[int]]]:
+    """A threshold for each layer halfway between the n-th and the next strongest; and the rings that it leaves."""
+    n_layers, n_heads, size, _ = attention.shape
+    taus, rings = [0.0] * n_layers, [set() for _ in range(n_layers)] + [{root}]
+    for d in range(n_layers):
+        layer = n_layers - 1 - d
+        paid: dict[int, float] = {}
+        for b in set(range(size)) - set(hidden):
+            for a in rings[layer + 1]:
+                for h in range(n_heads):
+                    if (heads is None or (layer, h) in heads) and attention[layer, h, a, b] > 0:
+                        paid[b] = max(paid.get(b, 0.0), float(attention[layer, h, a, b]))
+        n = min(5 + 5 * d, 24)
+        levels = sorted(set(paid.values()), reverse=True)  # equal ones are one level: they stay together
+        inside = [level for level in levels if sum(value >= level for value in paid.values()) <= n] or levels[:1]
+        outside = [level for level in levels if level not in inside]
+        taus[layer] = (inside[-1] + (outside[0] if outside else 0.0)) / 2
+        rings[layer] = {b for b, value in paid.items() if value in inside}
+    return taus, rings
 
 
 def influence(attention: np.ndarray, tau: float, root: int, alpha: float) -> np.ndarray:
@@ -304,6 +331,20 @@ def spearman(x: list[float], y: list[float]) -> float:
         return [sum(v < w for v in values) + (sum(v == w for v in values) + 1) / 2 for w in values]
 
     return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
+
+
+def thumbnails(attention: np.ndarray) -> np.ndarray:
+    """Pictures of heads: 0 up to a uniform share of what a token can attend to, 255 for all on one token."""
+    pictures = np.zeros(attention.shape, np.uint8)
+    for layer, head, query, key in np.ndindex(attention.shape):
+        reachable = sum(
+            any(attention[layer, h, query, k] > 0 for h in range(attention.shape[1]))
+            for k in range(attention.shape[-1])
+        )
+        if reachable > 1:
+            above = (attention[layer, head, query, key] - 1 / reachable) / (1 - 1 / reachable)
+            pictures[layer, head, query, key] = round(255 * max(0.0, above))
+    return pictures
 
 
 def mean_attention(attentions: list[np.ndarray]) -> np.ndarray:

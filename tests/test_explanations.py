@@ -13,10 +13,11 @@ import torch
 
 import attnflow.methods.saliency.methods
 from attnflow import SelectionError, TextError, attention_graph, capture, encode, influence, saliency
-from attnflow.methods.saliency.agreement import agreement, on_common_units, shares
+from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.explain import answer, on_scale
 from attnflow.methods.saliency.method import Answer, Method
 from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.rank_correlation import rank_correlations
 from attnflow.methods.saliency.ranked import units_of
 from attnflow.methods.saliency.report import report
 from attnflow.methods.score_function import ask
@@ -358,7 +359,7 @@ def test_a_report_tells_what_stands_up_and_what_does_not(checkpoints):
     assert [one.method.name for one in told.answers] == list(METHODS) == list(told.faithfulness.names)
     assert (told.target, told.against, told.missing) == ("yes", "no", "")
     units = units_of(encoding.tokens, ask(checkpoint, encoding, "yes").words, "word")
-    np.testing.assert_allclose(told.agreement, agreement(told.answers, units))
+    np.testing.assert_allclose(told.rank_correlation, rank_correlations(told.answers, units))
     best = told.answers[int(np.argmax(told.faithfulness.merit))].method.title
     lost = [o.method.title for o, b in zip(told.answers, told.faithfulness.beats_random, strict=True) if not b]
     assert best in told.verdict or len(lost) == len(METHODS)
@@ -376,7 +377,7 @@ def test_a_report_tells_what_stands_up_and_what_does_not(checkpoints):
         assert line in replace(told, faithfulness=measured).verdict
 
 
-def test_agreement_is_a_spearman():
+def test_the_rank_correlation_of_methods_is_a_spearman():
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 5, size=(2, 12)).astype(float)
     assert spearman(x, y) == pytest.approx(reference.spearman(list(x), list(y)))
@@ -386,9 +387,9 @@ def test_agreement_is_a_spearman():
         return SimpleNamespace(values=np.array(values, float), method=SimpleNamespace(signed=signed))
 
     one, other, size = found([1, -3, 2, 99], True), found([-1, 3, -2, 0], True), found([1, 3, 2, 0], False)
-    table = agreement([one, other, size], np.array([0, 1, 2, -1]))
+    table = rank_correlations([one, other, size], np.array([0, 1, 2, -1]))
     np.testing.assert_allclose(table, [[1, -1, 1], [-1, 1, 1], [1, 1, 1]])
-    table = agreement([one, other], np.array([0, 1, 0, 2]))  # a word of two pieces: 3, -3, 99 and -3, 3, 0
+    table = rank_correlations([one, other], np.array([0, 1, 0, 2]))  # a word of two pieces: 3, -3, 99 and -3, 3, 0
     np.testing.assert_allclose(table[0, 1], -0.5)
 
 

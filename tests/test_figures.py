@@ -17,6 +17,7 @@ from attnflow.views.pruning import curve_chart
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from attnflow.views.tour import tour
+from tests import reference
 from tests.random_traces import random_trace
 
 
@@ -140,20 +141,37 @@ def test_the_matrix_of_heads_says_what_it_was_given_and_packs_its_pictures():
     size = found["size"]
     image = np.frombuffer(base64.b64decode(found["pixels"]), np.uint8).reshape(2 * size, 3 * size)
     small = thumbnails(attention)
-    assert small.shape == (2, 3, 20, 20) and (small.max(axis=(2, 3)) == 255).all()
+    assert small.shape == (2, 3, 20, 20)
     np.testing.assert_array_equal(image[size:, size : 2 * size], small[1, 1])
 
 
 def test_a_thumbnail_shows_the_strongest_cell_under_each_pixel():
-    attention = np.zeros((1, 1, 50, 50))
-    attention[0, 0, 49, 0] = 0.5
-    attention[0, 0, 10, 26] = 0.25
+    attention = np.full((1, 1, 50, 50), 0.02)
+    attention[0, 0, 49, 0] = 1
+    attention[0, 0, 10, 26] = 0.51
     small = thumbnails(attention)[0, 0]
     assert small[19, 0] == 255
     starts = np.arange(20) * 50 // 20
     row, column = (np.searchsorted(starts, at, side="right") - 1 for at in (10, 26))
     assert small[row, column] == 128 and np.count_nonzero(small) == 2
-    np.testing.assert_array_equal(thumbnails(np.eye(4)[None, None])[0, 0], 255 * np.eye(4))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_pictures_of_heads_are_on_one_scale_with_uniform_attention_as_zero(causal):
+    rng, size = np.random.default_rng(0), 7
+    attention = rng.dirichlet(np.full(size, 0.3), (3, 4, size))
+    if causal:
+        attention = np.tril(attention + 1e-9)
+        attention /= attention.sum(-1, keepdims=True)
+    attention[1, 2] = np.tril(np.ones((size, size))) if causal else 1
+    attention[1, 2] /= attention[1, 2].sum(-1, keepdims=True)
+    found = thumbnails(attention)
+    np.testing.assert_array_equal(found, reference.thumbnails(attention))
+    assert not found[1, 2].any()
+    for other in (attention[:1], attention[1:]):  # whatever heads stand beside it
+        assert {picture.tobytes() for picture in thumbnails(other).reshape(-1, size, size)} <= {
+            picture.tobytes() for picture in found.reshape(-1, size, size)
+        }
 
 
 def test_the_chart_of_a_curve_holds_its_points_and_the_random_mean():

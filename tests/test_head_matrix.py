@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attnflow import MeanAttention, SelectionError, normalise_importance
+from attnflow.stats.mean_attention import places
 from tests import reference
 
 VALUES = np.array([[3.0, -4.0, 0.5], [0.0, 0.0, 0.0], [10.0, 20.0, 30.0]])
@@ -33,6 +34,15 @@ def test_equal_heads_are_zero_and_the_input_is_left_alone():
     values = VALUES.copy()
     normalise_importance(values, "layer")
     np.testing.assert_array_equal(values, VALUES)
+
+
+def test_places_are_the_share_of_heads_that_matter_less():
+    values = np.random.default_rng(3).normal(size=(4, 5)).round(1)
+    others = values.size - 1
+    expected = [[((values < v).sum() + ((values == v).sum() - 1) / 2) / others for v in row] for row in values]
+    np.testing.assert_allclose(places(values), expected)
+    np.testing.assert_array_equal(places(np.exp(9 * values)), places(values), err_msg="only the order counts")
+    assert places([[7.0]]).tolist() == [[0.0]]
 
 
 @pytest.mark.parametrize(("values", "scale"), [([1.0, 2.0], "all"), ([[np.nan]], "all"), ([[1.0]], "rows")])

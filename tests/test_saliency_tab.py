@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from attnflow import encode, load_checkpoint
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.report import report
-from attnflow.views.explanations import Side, agreement_matrix, faithfulness_chart, strips
+from attnflow.views.explanations import ExplainedModel, faithfulness_chart, rank_correlation_matrix, strips
 from attnflow.web.examples import load_examples
 
 EXAMPLE = load_examples()[0]
@@ -24,7 +24,7 @@ def sides():
     made = []
     for side, name in (("a", "demo/pretrained"), ("b", "demo/finetuned")):
         checkpoint = load_checkpoint(name)
-        made.append(Side(side, name, report(checkpoint, encode(checkpoint, EXAMPLE.text_a, EXAMPLE.text_b))))
+        made.append(ExplainedModel(side, name, report(checkpoint, encode(checkpoint, EXAMPLE.text_a, EXAMPLE.text_b))))
     return made
 
 
@@ -47,10 +47,10 @@ def test_strips_carry_every_value_on_a_symmetric_scale(sides):
 
 
 def test_models_with_one_target_are_contrasted_and_a_missing_one_says_why(sides):
-    twice = [Side("a", "x", sides[1].report), Side("b", "y", sides[1].report)]
+    twice = [ExplainedModel("a", "x", sides[1].report), ExplainedModel("b", "y", sides[1].report)]
     difference = strips(twice, "piece", [{}, {}])["models"][2]
     assert difference["side"] == "ab" and not np.any(difference["values"]["lrp"])
-    alone = strips([Side("a", "x", None, "no such class"), sides[1]], "piece", [{}, {}])
+    alone = strips([ExplainedModel("a", "x", None, "no such class"), sides[1]], "piece", [{}, {}])
     assert [model["problem"] for model in alone["models"]] == ["no such class", ""]
 
 
@@ -61,7 +61,7 @@ def test_models_of_which_one_has_no_answer_by_a_method_are_contrasted_by_the_oth
     fewer = [name for name in METHODS if name not in ("influence", "occlusion")]
     some = report(checkpoint, encoding, methods=fewer)
     some = replace(some, left_out=(METHODS["influence"].title,), refused=("Occlusion",))
-    figure = strips([Side("a", "x", whole), Side("b", "y", some)], "piece", [{}, {}])
+    figure = strips([ExplainedModel("a", "x", whole), ExplainedModel("b", "y", some)], "piece", [{}, {}])
     difference = figure["models"][2]
     assert list(difference["values"]) == fewer
     assert all(np.abs(difference["values"][name]).max() < 1e-3 for name in fewer)
@@ -70,7 +70,7 @@ def test_models_of_which_one_has_no_answer_by_a_method_are_contrasted_by_the_oth
         "occlusion": "Occlusion has no rule for one of this model's operations.",
     }
     alone = [report(checkpoint, encoding, methods=[name]) for name in ("lrp", "occlusion")]
-    neither = strips([Side("a", "x", alone[0]), Side("b", "y", alone[1])], "piece", [{}, {}])
+    neither = strips([ExplainedModel("a", "x", alone[0]), ExplainedModel("b", "y", alone[1])], "piece", [{}, {}])
     assert len(neither["models"]) == 2, "no method answers for both, so there is nothing to contrast"
 
 
@@ -85,10 +85,10 @@ def test_the_charts_show_what_was_measured(sides):
     reach = t * chance.std(ddof=1) * (1 + 1 / 8) ** 0.5
     assert [band["x0"], band["x1"]] == pytest.approx([chance.mean() + k * reach for k in (-1, 1)], rel=1e-3)
     assert faithfulness_chart(sides[:1]) is None
-    matrix = agreement_matrix(sides[1])["data"][0]
-    assert np.array(matrix["z"]) == pytest.approx(sides[1].report.agreement, abs=0.006)
+    matrix = rank_correlation_matrix(sides[1])["data"][0]
+    assert np.array(matrix["z"]) == pytest.approx(sides[1].report.rank_correlation, abs=0.006)
     assert (matrix["zmin"], matrix["zmax"]) == (-1, 1)
-    assert agreement_matrix(Side("a", "x", None)) is None
+    assert rank_correlation_matrix(ExplainedModel("a", "x", None)) is None
 
 
 def opened(open_page, **options):

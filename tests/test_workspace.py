@@ -57,7 +57,7 @@ def at_size_of_bert(case, *, n_tokens):
         def n_tokens(self):
             return n_tokens
 
-    return Sized(card, case.encoding, case.trace)
+    return Sized(card, case.encoding, case.trace, workspace=case.workspace)
 
 
 # ---- once, and kept
@@ -161,7 +161,7 @@ def test_a_pass_takes_about_two_operations_for_each_parameter_and_token(case):
 
 
 def test_the_costliest_methods_are_left_out_where_all_would_be_too_much(case, monkeypatch):
-    monkeypatch.setattr("attnflow.limits.MAX_TERA_OPERATIONS", 20)
+    case = replace(case, workspace=make(most_operations=20e12))
     assert saliency.affordable_methods(case) == tuple(METHODS)
     large = at_size_of_bert(case, n_tokens=128)
     large = replace(large, card=replace(large.card, n_parameters=340_000_000, n_layers=24, width=1024))
@@ -177,6 +177,8 @@ def test_the_costliest_methods_are_left_out_where_all_would_be_too_much(case, mo
     monkeypatch.undo()
     huge = replace(large, card=replace(large.card, n_parameters=10**12))
     assert len(saliency.affordable_methods(huge)) == 1, "what is asked for is refused as a whole, not left empty"
+    less = replace(case, workspace=make(most_operations=4 * forward(case)))
+    assert len(saliency.affordable_methods(less)) == 1, "the limit is that of its workspace"
     with pytest.raises(SelectionError, match="million million operations"):
         make().affordable(saliency.REPORT, huge)
 

@@ -5,6 +5,42 @@ export type Head = [number, number];
 /** One of the two models. */
 export type Side = "a" | "b";
 
+/** How the address of the page tells one setting. */
+export interface LinkedSetting {
+  name: string;
+  /** Its name in the address; empty if the address does not tell it. */
+  link: string;
+  /** Name of the switch that chooses this setting while it is on, and so keeps it out; empty if none does. */
+  unless: string;
+  /** The value that is left out. */
+  plain: any;
+}
+
+/** Event `analyse`: what is to be another of the pair; what is left out stays. */
+export interface OtherPair {
+  model_a?: string;
+  revision_a?: string;
+  model_b?: string;
+  revision_b?: string;
+  text_a?: string;
+  text_b?: string;
+}
+
+/** Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are. */
+export interface Pruned {
+  a: Head[];
+  b: Head[];
+}
+
+/** Event `select`: a head, a word, or both, which become the selected ones on the whole page. */
+export interface Selected {
+  head?: Head;
+  /** The model whose layers the head is counted by; the deeper one if left out. */
+  side?: Side;
+  /** Its number among the units of the radial view. */
+  word?: number;
+}
+
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
 export interface Edges {
   /** `[L]`: edges of each layer; they follow each other in this order. */
@@ -27,6 +63,8 @@ export interface RadialModel {
   layers: number;
   heads: number;
   root: number;
+  /** `[L]`: attention above it makes an edge of a layer, to three digits. */
+  tau: number[];
   /** `[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root). */
   rings: number[][];
   edges: Edges;
@@ -61,19 +99,25 @@ export interface Radial {
   unit: "piece" | "word";
   /** `[T]`: what a reader sees of each unit of both models. */
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   /** `[T]`: the entry of the vocabulary. */
   piece: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
-  /** Attention above it makes an edge, 0 to 1. */
-  tau: number;
+  /** What attention must exceed to make an edge, in words. */
+  threshold: string;
   models: RadialModel[];
   tour?: TourStep[];
 }
 
-/** Event `head_select` of the radial view; the layer is counted by the deeper model. */
-export interface HeadOfRings {
-  head: Head;
+/** Property `selected` of the radial view: the word that was selected, and perhaps one of its heads. */
+export interface Lit {
+  word: number;
+  /** By the layers of the deeper model. */
+  head: Head | null;
+  /** When, in seconds: the same can be selected twice. */
+  at: number;
 }
 
 /** Event `export` of the radial view. */
@@ -106,6 +150,30 @@ export interface Prediction {
   note: string;
 }
 
+/** One thing that differs between two models. */
+export interface DifferenceRow {
+  name: string;
+  a: string;
+  b: string;
+  /** From -1 to 1: more in B than in A; of rings the share that differs. */
+  change: number;
+  /** What it selects on the page. */
+  select: Selected | null;
+}
+
+/** Things of one kind, the largest difference first. */
+export interface DifferenceTable {
+  title: string;
+  /** What the numbers are. */
+  about: string;
+  rows: DifferenceRow[];
+}
+
+/** What two models decide, and what changes between them. */
+export interface Answer {
+  sentence: string;
+}
+
 /** Influence of the words in one model. */
 export interface SentenceModel {
   name: string;
@@ -118,9 +186,11 @@ export interface SentenceModel {
 /** The sentence view of one or two models. */
 export interface SentenceFigure {
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
-  tau: number;
+  threshold: string;
   models: SentenceModel[];
 }
 
@@ -137,6 +207,8 @@ export interface MatrixHalf {
   raw: number[][];
   pruned: Head[];
   selected: Head | null;
+  /** What `raw` is, where it is not what the matrix says. */
+  measured?: string;
   /** Pixels along a side of one picture. */
   size?: number;
   /** The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text. */
@@ -151,18 +223,6 @@ export interface Matrix {
   measured: string;
   signed: boolean;
   sides: MatrixHalf[];
-}
-
-/** Event `head_select` of the matrix; the layer is counted by that model, for the difference by B. */
-export interface HeadOfMatrix {
-  side: "a" | "b" | "difference";
-  head: Head;
-}
-
-/** Event `prune` of the matrix, all heads that are to be off; and its property `confirmed`, those that are. */
-export interface Pruned {
-  a: Head[];
-  b: Head[];
 }
 
 /** One class without and with some heads. */
@@ -184,6 +244,8 @@ export interface Effect {
   unit: "probability" | "score";
   classes: ClassChange[];
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   sentence: number[];
   /** `[T]`: influence in heads. */
   before: number[];
@@ -210,6 +272,8 @@ export interface HeatMap {
   title: string;
   /** `[T]`: both axes; as many are written as there is room for. */
   names: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  told: string[];
   model: Side;
   /** What a row says of the token in place of `{}`. */
   row: string;
@@ -217,7 +281,9 @@ export interface HeatMap {
   start: number;
 }
 
-/** A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`. */
+/** A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`.
+
+The `customdata` of a point is a `Selected`, or nothing: it is what a click selects. */
 export interface ChartFigure {
   title: string;
   data: Record<string, any>[];
@@ -226,15 +292,6 @@ export interface ChartFigure {
   note?: string | null;
   /** Pixels. */
   height?: number;
-}
-
-/** Event `point_click` of a chart. */
-export interface PointClicked {
-  curve: number;
-  /** Its number, or row and column. */
-  point: number | number[];
-  /** Its `customdata`; of a head `[side, head]`. */
-  custom: any;
 }
 
 /** What a reader must know of a method. */
@@ -255,6 +312,8 @@ export interface SaliencyModel {
   /** Why there are no strips, or not all; may be empty. */
   problem: string;
   text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
   sentence: number[];
   verdict?: string;
   /** In the method's own unit; null where the model has no such unit. */

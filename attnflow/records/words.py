@@ -145,6 +145,37 @@ def display_entry(piece: str) -> str:
     return piece if piece.strip(_SPACE_MARKS) else SPACE
 
 
+def told_apart(text: Sequence[str], sentence: Sequence[int]) -> list[str]:
+    """How a sentence names each unit of a pair: in quotes, and words that occur more than once with which one is meant.
+
+    Args:
+        text: `[T]`: what a reader sees of each unit.
+        sentence: `[T]`: 0 or 1, -1 for special tokens.
+
+    Example:
+        >>> told_apart(["the", "cook", "the", "cook", "the"], [0, 0, 0, 1, 1])
+        ['“the” (1st)', '“cook” (1st sentence)', '“the” (2nd)', '“cook” (2nd sentence)', '“the” (3rd)']
+    """
+    plain = [one.removeprefix(CONTINUES) or one for one in text]
+    places: dict[str, list[int]] = {}
+    for index, word in enumerate(plain):
+        places.setdefault(word, []).append(index)
+    names = [f"“{word}”" for word in plain]
+    for alike in places.values():
+        if len(alike) == 1:
+            continue
+        one_each = [int(sentence[index]) for index in alike] == [0, 1]
+        for number, index in enumerate(alike, start=1):
+            names[index] += f" ({_ordinal(number)}{' sentence' if one_each else ''})"
+    return names
+
+
+def _ordinal(number: int) -> str:
+    """The number as 1st, 2nd, 3rd, 4th, 11th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def join_words(words: Sequence[Span], *tokenizations: Iterable[Span]) -> list[Span]:
     """Join words until every piece lies in one word and every word has a piece, in each tokenization.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.stats.correlation import ranks
 from attnflow.stats.statistic import MeanResult, Statistic, read_only, running, standard_error
 from attnflow.stats.text_maps import Lengths
 
@@ -41,6 +42,20 @@ def normalise_importance(importance: ArrayLike, scale: Scale = "all") -> NDArray
         values = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
     low, span = values.min(), np.ptp(values)
     return (values - low) / span if span > 0 else np.zeros_like(values)
+
+
+def places(importance: ArrayLike) -> NDArray[np.float64]:
+    """For each head its place in the order of importance, `[L, H]` from 0, the least, to 1; equal heads share theirs.
+
+    Args:
+        importance: `[L, H]`.
+
+    Example:
+        >>> places([[0.0, 4.0], [1.0, 1.0]]).tolist()
+        [[0.0, 1.0], [0.5, 0.5]]
+    """
+    values = np.array(importance, np.float64)
+    return ((ranks(values.ravel()) - 1) / max(values.size - 1, 1)).reshape(values.shape)
 
 
 @dataclass(eq=False)

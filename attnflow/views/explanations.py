@@ -8,30 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from attnflow.methods.saliency.agreement import on_common_units, shares
+from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.results import Faithfulness, Report, on_scale
-from attnflow.views.payloads import ChartFigure, Saliency, SaliencyMethod, SaliencyModel
-from attnflow.views.payloads import Side as SideName
+from attnflow.records.words import told_apart
+from attnflow.views.payloads import ChartFigure, Saliency, SaliencyMethod, SaliencyModel, Side
 from attnflow.views.rounding import rounded
 
-AGAINST, FOR = "#e08214", "#3b7dd8"
-"""Orange and blue: told apart by colour-blind people, too."""
+AGAINST, FOR = "#d6604d", "#3b7dd8"
+"""Red and blue: told apart by colour-blind people, too. Orange is what both models share."""
 
 
 @dataclass(frozen=True)
-class Side:
+class ExplainedModel:
     """One model of the page and what is known of it."""
 
-    side: SideName
+    side: Side
     name: str
     report: Report | None
     problem: str = ""
     """Why there is no report."""
 
 
-def strips(sides: Sequence[Side], unit: str, notes: Sequence[dict[str, str]]) -> Saliency:
+def strips(sides: Sequence[ExplainedModel], unit: str, notes: Sequence[dict[str, str]]) -> Saliency:
     """Describe the token strips.
 
     Args:
@@ -62,9 +62,10 @@ def _method(method: Method) -> SaliencyMethod:
     }
 
 
-def _strip(one: Side, unit: str, notes: dict[str, str]) -> SaliencyModel:
+def _strip(one: ExplainedModel, unit: str, notes: dict[str, str]) -> SaliencyModel:
     if one.report is None:
-        return {"side": one.side, "name": one.name, "about": "", "problem": one.problem, "text": [], "sentence": []}
+        nothing: dict[str, list[Any]] = {"text": [], "names": [], "sentence": []}
+        return {"side": one.side, "name": one.name, "about": "", "problem": one.problem, **nothing}
     report = one.report
     common = on_common_units(report.answers, report.answers, unit)
     about = f"score of {report.target}" if report.target else "no score: only where the model looks"
@@ -77,6 +78,7 @@ def _strip(one: Side, unit: str, notes: dict[str, str]) -> SaliencyModel:
         "problem": report.missing,
         "verdict": report.verdict,
         "text": list(common.text),
+        "names": told_apart(common.text, common.sentence.tolist()),
         "sentence": common.sentence.tolist(),
         "values": _values(names, common.a),
         "scaled": _scaled(names, common.a),
@@ -98,9 +100,10 @@ def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:
     difference: SaliencyModel = {
         "side": "ab",
         "name": "B minus A",
-        "about": "share of the saliency: blue is more in B, orange more in A",
+        "about": "share of the saliency: blue is more in B, red more in A",
         "problem": "",
         "text": list(common.text),
+        "names": told_apart(common.text, common.sentence.tolist()),
         "sentence": common.sentence.tolist(),
         "values": _values(both, more),
         "scaled": _scaled(both, more),
@@ -120,7 +123,7 @@ def _scaled(names: Sequence[str], values: np.ndarray) -> dict[str, list[float]]:
     return {name: np.round(on_scale(np.nan_to_num(row)), 3).tolist() for name, row in zip(names, values, strict=True)}
 
 
-def faithfulness_chart(sides: Sequence[Side]) -> ChartFigure | None:
+def faithfulness_chart(sides: Sequence[ExplainedModel]) -> ChartFigure | None:
     """Merit of every method as a point, and what random rankings reach as a band; None if nothing was measured."""
     measured = [(one, one.report.faithfulness) for one in sides if one.report and one.report.faithfulness]
     if not measured:
@@ -163,7 +166,7 @@ def faithfulness_chart(sides: Sequence[Side]) -> ChartFigure | None:
     }
 
 
-def _points(one: Side, found: Faithfulness, titles: Sequence[str], offset: float) -> dict[str, Any]:
+def _points(one: ExplainedModel, found: Faithfulness, titles: Sequence[str], offset: float) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
@@ -184,7 +187,7 @@ def _points(one: Side, found: Faithfulness, titles: Sequence[str], offset: float
     }
 
 
-def agreement_matrix(one: Side) -> ChartFigure | None:
+def rank_correlation_matrix(one: ExplainedModel) -> ChartFigure | None:
     """How far the methods agree in one model; None if there is nothing to compare."""
     if one.report is None or len(one.report.answers) < 2:
         return None
@@ -199,7 +202,9 @@ def agreement_matrix(one: Side) -> ChartFigure | None:
         "data": [
             {
                 "type": "heatmap",
-                "z": [[None if np.isnan(v) else round(float(v), 2) for v in row] for row in one.report.agreement],
+                "z": [
+                    [None if np.isnan(v) else round(float(v), 2) for v in row] for row in one.report.rank_correlation
+                ],
                 "zmin": -1,
                 "zmax": 1,
                 "colorscale": [[0, AGAINST], [0.5, "@page"], [1, FOR]],

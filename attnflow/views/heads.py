@@ -33,6 +33,8 @@ class MatrixSide:
     """`[L, H]` as measured."""
     attention: NDArray[np.floating] | None = None
     """`[L, H, T, T]`, drawn instead of the values."""
+    measured: str = ""
+    """What the raw numbers of this half are, where it is not what those of the others are."""
 
 
 def head_matrix(sides: list[MatrixSide], *, title: str, note: str, measured: str, signed: bool = False) -> Matrix:
@@ -67,6 +69,8 @@ def _side(side: MatrixSide) -> MatrixHalf:
         "pruned": sorted(side.pruned),
         "selected": side.selected,
     }
+    if side.measured:
+        described["measured"] = side.measured
     if side.attention is not None:
         pictures = thumbnails(side.attention)
         size = pictures.shape[-1]
@@ -77,15 +81,18 @@ def _side(side: MatrixSide) -> MatrixHalf:
 
 
 def thumbnails(attention: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """A small picture of each head: `[L, H, S, S]`, 255 for its strongest attention.
+    """A small picture of each head on one scale for all heads of all models: `[L, H, S, S]`.
 
-    Where a text is longer than a picture, each pixel shows the strongest of the cells under it.
+    0 is attention that is no more than a uniform share of what a token can attend to, 255 all attention on one of
+    several tokens. Where a text is longer than a picture, each pixel shows the strongest of the cells under it.
 
     Args:
         attention: `[L, H, T, T]`.
     """
+    reachable = (attention > 0).any(axis=1, keepdims=True).sum(axis=-1, keepdims=True)  # by any head of the layer
+    uniform = 1 / np.maximum(reachable, 1)
+    above = np.divide(attention - uniform, 1 - uniform, out=np.zeros(attention.shape), where=reachable > 1).clip(0, 1)
     size = min(THUMBNAIL, attention.shape[-1])
     starts = np.arange(size) * attention.shape[-1] // size
-    small = np.maximum.reduceat(np.maximum.reduceat(attention, starts, axis=2), starts, axis=3)
-    highest = small.max(axis=(2, 3), keepdims=True)
-    return np.round(255 * np.divide(small, highest, out=np.zeros_like(small), where=highest > 0)).astype(np.uint8)
+    small = np.maximum.reduceat(np.maximum.reduceat(above, starts, axis=2), starts, axis=3)
+    return np.round(255 * small).astype(np.uint8)

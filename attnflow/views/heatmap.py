@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.trace import Tokens
+from attnflow.records.words import told_apart
 from attnflow.views.payloads import HeatMap, MapTrace, Side
 
 
@@ -58,7 +59,8 @@ def attention_heatmap(
         "layout": layout,
         "title": title,
         "names": list(tokens.text),
+        "told": told_apart(tokens.text, tokens.sentence.tolist()),
         "model": model,
-        "row": "What “{}” attends to" if quantity == "attention" else "What the output at “{}” owes to each token",
+        "row": "What {} attends to" if quantity == "attention" else "What the output at {} owes to each token",
         "start": start,
     }

@@ -12,10 +12,12 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 from attnflow.records.trace import Head
-
-Side = Literal["a", "b"]
-"""One of the two models."""
-SIDES: tuple[Side, Side] = ("a", "b")
+from attnflow.views.asked import SIDES as SIDES
+from attnflow.views.asked import LinkedSetting as LinkedSetting
+from attnflow.views.asked import OtherPair as OtherPair
+from attnflow.views.asked import Pruned as Pruned
+from attnflow.views.asked import Selected as Selected
+from attnflow.views.asked import Side as Side
 
 # ---- the radial view
 
@@ -44,6 +46,8 @@ class RadialModel(TypedDict):
     layers: int
     heads: int
     root: int
+    tau: list[float]
+    """`[L]`: attention above it makes an edge of a layer, to three digits."""
     rings: list[list[int]]
     """`[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root)."""
     edges: Edges
@@ -82,20 +86,26 @@ class Radial(TypedDict):
     unit: Literal["piece", "word"]
     text: list[str]
     """`[T]`: what a reader sees of each unit of both models."""
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     piece: list[str]
     """`[T]`: the entry of the vocabulary."""
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
-    tau: float
-    """Attention above it makes an edge, 0 to 1."""
+    threshold: str
+    """What attention must exceed to make an edge, in words."""
     models: list[RadialModel]
     tour: NotRequired[list[TourStep]]
 
 
-class HeadOfRings(TypedDict):
-    """Event `head_select` of the radial view; the layer is counted by the deeper model."""
+class Lit(TypedDict):
+    """Property `selected` of the radial view: the word that was selected, and perhaps one of its heads."""
 
-    head: Head
+    word: int
+    head: Head | None
+    """By the layers of the deeper model."""
+    at: float
+    """When, in seconds: the same can be selected twice."""
 
 
 class Export(TypedDict):
@@ -135,6 +145,33 @@ class Prediction(TypedDict):
     note: str
 
 
+class DifferenceRow(TypedDict):
+    """One thing that differs between two models."""
+
+    name: str
+    a: str
+    b: str
+    change: float
+    """From -1 to 1: more in B than in A; of rings the share that differs."""
+    select: Selected | None
+    """What it selects on the page."""
+
+
+class DifferenceTable(TypedDict):
+    """Things of one kind, the largest difference first."""
+
+    title: str
+    about: str
+    """What the numbers are."""
+    rows: list[DifferenceRow]
+
+
+class Answer(TypedDict):
+    """What two models decide, and what changes between them."""
+
+    sentence: str
+
+
 class SentenceModel(TypedDict):
     """Influence of the words in one model."""
 
@@ -149,9 +186,11 @@ class SentenceFigure(TypedDict):
     """The sentence view of one or two models."""
 
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
-    tau: float
+    threshold: str
     models: list[SentenceModel]
 
 
@@ -172,6 +211,8 @@ class MatrixHalf(TypedDict):
     """`[L, H]` as measured."""
     pruned: list[Head]
     selected: Head | None
+    measured: NotRequired[str]
+    """What `raw` is, where it is not what the matrix says."""
     size: NotRequired[int]
     """Pixels along a side of one picture."""
     pixels: NotRequired[str]
@@ -187,20 +228,6 @@ class Matrix(TypedDict):
     """What `raw` is."""
     signed: bool
     sides: list[MatrixHalf]
-
-
-class HeadOfMatrix(TypedDict):
-    """Event `head_select` of the matrix; the layer is counted by that model, for the difference by B."""
-
-    side: Literal["a", "b", "difference"]
-    head: Head
-
-
-class Pruned(TypedDict):
-    """Event `prune` of the matrix, all heads that are to be off; and its property `confirmed`, those that are."""
-
-    a: list[Head]
-    b: list[Head]
 
 
 class ClassChange(TypedDict):
@@ -224,6 +251,8 @@ class Effect(TypedDict):
     """Of the classes."""
     classes: list[ClassChange]
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     before: list[float]
     """`[T]`: influence in heads."""
@@ -255,6 +284,8 @@ class HeatMap(TypedDict):
     title: str
     names: list[str]
     """`[T]`: both axes; as many are written as there is room for."""
+    told: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     model: Side
     row: str
     """What a row says of the token in place of `{}`."""
@@ -263,7 +294,10 @@ class HeatMap(TypedDict):
 
 
 class ChartFigure(TypedDict):
-    """A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`."""
+    """A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`.
+
+    The `customdata` of a point is a `Selected`, or nothing: it is what a click selects.
+    """
 
     title: str
     data: list[dict[str, Any]]
@@ -272,16 +306,6 @@ class ChartFigure(TypedDict):
     note: NotRequired[str | None]
     height: NotRequired[int]
     """Pixels."""
-
-
-class PointClicked(TypedDict):
-    """Event `point_click` of a chart."""
-
-    curve: int
-    point: int | list[int]
-    """Its number, or row and column."""
-    custom: Any
-    """Its `customdata`; of a head `[side, head]`."""
 
 
 # ---- saliency
@@ -307,6 +331,8 @@ class SaliencyModel(TypedDict):
     problem: str
     """Why there are no strips, or not all; may be empty."""
     text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
     verdict: NotRequired[str]
     values: NotRequired[dict[str, list[float | None]]]
@@ -328,6 +354,8 @@ class Saliency(TypedDict):
 
 
 PAYLOADS: dict[str, Any] = {
+    "AnswerPanel": Answer,
+    "Differences": list[DifferenceTable],
     "Predictions": list[Prediction],
     "SentenceView": SentenceFigure,
     "RadialView": Radial,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.trace import Tokens
+from attnflow.records.words import told_apart
 from attnflow.views.payloads import ChartFigure, Effect, Side
 from attnflow.views.rounding import rounded
 
@@ -94,6 +95,7 @@ def effect(
         "unit": unit,
         "classes": [{"label": label, "before": rounded(b), "after": rounded(a)} for label, b, a in classes],
         "text": list(tokens.text),
+        "names": told_apart(tokens.text, tokens.sentence.tolist()),
         "sentence": tokens.sentence.tolist(),
         "before": [rounded(value) for value in before],
         "after": [rounded(value) for value in after],

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.words import told_apart
 from attnflow.stats.attention_graph import AttentionGraph
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import Edges, Radial, RadialModel
+from attnflow.views.thresholds import told
 
 
 def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
@@ -41,9 +43,10 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
     return {
         "unit": "word" if unit == "word" else "piece",
         "text": list(text),
+        "names": told_apart(text, sentence.tolist()),
         "piece": pieces,
         "sentence": sentence.tolist(),
-        "tau": sides[0].graph.tau,
+        "threshold": told(*(side.graph for side in sides)),
         "models": [
             _model(name, side.graph, _inverse(place, len(side.trace.tokens)))
             for name, side, place in zip(names, sides, places, strict=True)
@@ -64,6 +67,7 @@ def _model(name: str, graph: AttentionGraph, unit: NDArray[np.int_]) -> RadialMo
         "layers": graph.n_layers,
         "heads": graph.n_heads,
         "root": int(unit[graph.root]),
+        "tau": [float(f"{value:.3g}") for value in graph.tau],
         "rings": [unit[ring].tolist() for ring in graph.rings],
         "edges": pack(graph, unit),
     }

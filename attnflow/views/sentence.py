@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from attnflow.records.words import told_apart
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import SentenceFigure
 from attnflow.views.rounding import rounded
+from attnflow.views.thresholds import told
 
 
 def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> SentenceFigure:
@@ -25,8 +27,9 @@ def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> SentenceFigure:
         text, part = flows.pairing.text, flows.pairing.sentence
     return {
         "text": list(text),
+        "names": told_apart(text, part.tolist()),
         "sentence": part.tolist(),
-        "tau": sides[0].graph.tau,
+        "threshold": told(*(side.graph for side in sides)),
         "models": [
             {
                 "name": name,

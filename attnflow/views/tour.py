@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.trace import SPECIAL
-from attnflow.records.words import CONTINUES
+from attnflow.records.words import told_apart
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import Selection, Side, TourStep
 
@@ -18,18 +18,19 @@ def tour(flows: FlowPair) -> list[TourStep]:
         flows: The flows of two models on common units.
     """
     pairing = flows.pairing
-    steps = [_step("a", flows.a, pairing.in_a, pairing.text), _step("b", flows.b, pairing.in_b, pairing.text)]
-    head = _strongest_head(flows)
+    names = told_apart(pairing.text, pairing.sentence.tolist())
+    steps = [_step("a", flows.a, pairing.in_a, names), _step("b", flows.b, pairing.in_b, names)]
+    head = _strongest_head(flows, names)
     return [*steps, head] if head else steps
 
 
-def _step(side: Side, one: Flow, place: NDArray[np.int32], text: tuple[str, ...]) -> TourStep:
+def _step(side: Side, one: Flow, place: NDArray[np.int32], named: list[str]) -> TourStep:
     """What the root of one model attends to in the last layer."""
     graph = one.graph
     counts = _last_layer(one, place)
     attended = [(int(counts[unit]), unit) for unit in np.flatnonzero(counts)]
     attended.sort(key=lambda entry: (-entry[0], entry[1]))
-    names = ", ".join(f"{_quoted(text[unit])} with {count}" for count, unit in attended[:3])
+    names = ", ".join(f"{named[unit]} with {count}" for count, unit in attended[:3])
     root = int(np.flatnonzero(place == graph.root)[0])
     seen = (
         f"{len(attended)} {'token' if len(attended) == 1 else 'tokens'}: {names} of its {graph.n_heads} heads"
@@ -39,13 +40,13 @@ def _step(side: Side, one: Flow, place: NDArray[np.int32], text: tuple[str, ...]
     )
     return {
         "title": f"What model {side.upper()} looks at",
-        "text": f"In its last layer, {_quoted(text[root])} of model {side.upper()} attends above tau to {seen}.",
+        "text": f"In its last layer, {named[root]} of model {side.upper()} attends above tau to {seen}.",
         "view": side,
         "selection": _at_root(root),
     }
 
 
-def _strongest_head(flows: FlowPair) -> TourStep | None:
+def _strongest_head(flows: FlowPair, named: list[str]) -> TourStep | None:
     """The head of model B that attends most to the word that B, more than A, attends to with many heads."""
     a, b = (_last_layer(one, place) for one, place in ((flows.a, flows.pairing.in_a), (flows.b, flows.pairing.in_b)))
     wanted = np.where((b > 0) & (flows.pairing.sentence != SPECIAL), b - a, -np.inf)
@@ -57,7 +58,7 @@ def _strongest_head(flows: FlowPair) -> TourStep | None:
     row = graph.weights[edge][0]
     head = int(np.argmax(row))
     root = int(np.flatnonzero(flows.pairing.in_b == graph.root)[0])
-    name = _quoted(flows.pairing.text[unit])
+    name = named[unit]
     return {
         "title": "Which head does it",
         "text": (
@@ -77,7 +78,3 @@ def _at_root(unit: int, head: int | None = None) -> Selection:
 def _last_layer(one: Flow, place: NDArray[np.int32]) -> NDArray[np.float64]:
     """For each unit, with how many heads of the last layer the root attends to it."""
     return np.where(place >= 0, one.influence[-1][place], 0)
-
-
-def _quoted(text: str) -> str:
-    return f"“{text.removeprefix(CONTINUES)}”"

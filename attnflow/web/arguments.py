@@ -89,11 +89,11 @@ def checked(name: str, value: Any, kind: Any) -> Any:
     raise SelectionError(f"argument {name} is {came(value)}; give {_wanted(kinds)}.")
 
 
-def bound(function: Callable[..., Any], hints: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+def bound(signature: inspect.Signature, hints: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
     """The arguments of a call by name, each of the kind that its annotation names.
 
     Args:
-        function: What is called.
+        signature: Of what is called.
         hints: Its annotations, evaluated.
         *args: Arguments by position.
         **kwargs: Arguments by name.
@@ -101,7 +101,6 @@ def bound(function: Callable[..., Any], hints: Mapping[str, Any], *args: Any, **
     Raises:
         SelectionError: If one is missing, unknown, or of another kind.
     """
-    signature = inspect.signature(function)
     names = list(signature.parameters)
     unknown = [name for name in kwargs if name not in names]
     if unknown or len(args) > len(names):

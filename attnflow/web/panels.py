@@ -20,6 +20,9 @@ class Panel(gr.HTML):
 
     The template is constant: Gradio runs `${…}` in values as code, so nothing that a person or a tokenizer wrote may be
     put into it. Values travel as JSON text, which Gradio passes on many times faster than a dict.
+
+    A panel that has the event `select` (`payloads.Selected`), `prune` (`payloads.Pruned`) or `analyse`
+    (`payloads.OtherPair`) may ask that of the page, which does it (`verbs.connect`).
     """
 
     EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
@@ -44,6 +47,25 @@ class Panel(gr.HTML):
     def preprocess(self, payload: str | None) -> Any:
         """Read a value back."""
         return None if payload is None else json.loads(payload)
+
+
+class AnswerPanel(Panel):
+    """What both models decide and what changes between them, in a few sentences."""
+
+    module = "answer/answer.js"
+    template = '<div class="af-answer"><p class="af-said" role="status"></p></div>'
+
+
+class Differences(Panel):
+    """Ranked tables of what differs. Events: `select`, of a row."""
+
+    EVENTS = ["select"]  # noqa: RUF012
+    module = "answer/differences.js"
+    template = """
+<div class="af-differences">
+  <h3 class="af-title">What differs between A and B</h3><p class="af-note">Press a row to light it in the rings.</p>
+  <div class="af-tables"></div>
+</div>"""
 
 
 class Predictions(Panel):
@@ -75,11 +97,11 @@ class SentenceView(Panel):
 class RadialView(Panel):
     """The rings of the attention graph.
 
-    Events: `head_select` (`payloads.HeadOfRings`) and `export` (`payloads.Export`). The property `download`
-    (`payloads.Download`) makes the browser save a file.
+    Events: `select` and `export` (`payloads.Export`). The property `selected` (`payloads.Lit`) lights a word, the
+    property `download` (`payloads.Download`) makes the browser save a file.
     """
 
-    EVENTS = ["head_select", "export"]  # noqa: RUF012
+    EVENTS = ["select", "export"]  # noqa: RUF012
     module = "radial/radial.js"
     template = """
 <div class="af-radial">
@@ -90,6 +112,12 @@ class RadialView(Panel):
       <button type="button" data-view="both">A and B</button>
     </span>
     <label class="af-check"><input type="checkbox" class="af-names" checked> names</label>
+    <label class="af-check" hidden><input type="checkbox" class="af-differing"> only what differs</label>
+    <label class="af-check">light <select class="af-most">
+      <option value="1">the strongest line</option><option value="2">the 2 strongest lines</option>
+      <option value="3">the 3 strongest lines</option><option value="5">the 5 strongest lines</option>
+      <option value="10">the 10 strongest lines</option><option value="all">all lines</option>
+    </select> of each word</label>
     <span class="af-views" role="group" aria-label="Save">
       <button type="button" data-save="png">PNG</button><button type="button" data-save="svg">SVG</button>
       <button type="button" data-save="html">HTML</button>
@@ -102,6 +130,11 @@ class RadialView(Panel):
   <p class="af-status" role="status" aria-live="polite"></p>
   <div class="af-stage">
     <div class="af-chart" tabindex="0" role="group"></div>
+    <span class="af-views af-zoom" role="group" aria-label="Zoom">
+      <button type="button" data-zoom="in" aria-label="Larger" title="Larger (Ctrl and the wheel)">+</button>
+      <button type="button" data-zoom="out" aria-label="Smaller" title="Smaller (Ctrl and the wheel)">−</button>
+      <button type="button" data-zoom="whole" aria-label="Whole" title="Whole (Escape, or a double click)">○</button>
+    </span>
     <figure class="af-aside">
       <div class="af-context"></div><figcaption>place in the sentence</figcaption>
     </figure>
@@ -130,11 +163,10 @@ class AttentionMap(Panel):
 class HeadMatrix(Panel):
     """Layers against heads.
 
-    Events: `head_select` (`payloads.HeadOfMatrix`) and `prune` (`payloads.Pruned`), all heads that are to be off. The
-    property `confirmed`, the same as JSON text, tells what is off.
+    Events: `select` and `prune`. The property `confirmed`, `payloads.Pruned` as JSON text, tells what is off.
     """
 
-    EVENTS = ["head_select", "prune"]  # noqa: RUF012
+    EVENTS = ["select", "prune"]  # noqa: RUF012
     module = "heads/matrix.js"
     template = """
 <div class="af-head-matrix">
@@ -170,12 +202,12 @@ class SaliencyStrips(Panel):
 class Chart(Panel):
     """Any Plotly chart; see `assets/page/chart/chart.js` for its colours.
 
-    Events: `point_click` (`payloads.PointClicked`).
+    Events: `select`, of a point that stands for a head or word.
     """
 
-    EVENTS = ["point_click"]  # noqa: RUF012
+    EVENTS = ["select"]  # noqa: RUF012
     module = "chart/chart.js"
     template = """
 <div class="af-figure">
-  <h3 class="af-title"></h3><div class="af-chart" role="img"></div><p class="af-note"></p>
+  <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p>
 </div>"""

@@ -56,3 +56,10 @@ test("a label is cut to its room, whole characters at a time, or left out", () =
   assert.equal(fit("👍👍👍👍👍👍", 29, 10), "👍👍👍👍…");
   assert.equal(fit("relation", 10, 10), "");
 });
+
+test("the top of a ring is left free for its name, and all is still found where it is drawn", () => {
+  const free = layout([[0], [0, 1, 3], [0, 1, 2, 3, 4, 5]], SECOND, 12, 300, 60);
+  assert.equal(free[1].gap.toFixed(6), (30 / free[1].r).toFixed(6));
+  assert.equal(layout([[0], [0, 1]], [false, false], 4, 40, 500)[1].gap, Math.PI / 4, "a quarter of a small ring");
+  for (const ring of free) for (const node of ring.nodes.values()) assert.equal(hit(free, 12, node.x, node.y).token, node.token);
+});

@@ -80,3 +80,35 @@ test("paths to the root are counted along edges", () => {
   for (let depth = 0; depth <= layers; depth++) for (let token = 0; token < size; token++) assert.equal(graph.paths[depth][token], paths(depth, token));
   assert.equal(count(graph.inRing[0]), 1);
 });
+
+test("of one token's reach the strongest edges of each token on the way are kept", () => {
+  for (const [seed, layers, heads, size] of SIZES) {
+    const { edges, model } = random(seed, layers, heads, size), graph = new Graph(model, texts(size));
+    const weight = (carried, head) => Math.max(...carried.filter(([one]) => head === null || one === head).map(([, w]) => w));
+    /** The edges that share an end with one, strongest first; of equal ones that which comes first. */
+    const rivals = (depth, side, token, head = null) => edges
+      .filter(([layer, query, key, carried]) => layers - layer === depth && [query, key][side] === token && (head === null || carried.some(([one]) => one === head)))
+      .sort((p, q) => weight(q[3], head) - weight(p[3], head));
+    for (const most of [1, 2, 3]) {
+      for (let depth = 0; depth <= layers; depth++) {
+        for (let token = 0; token < size; token++) {
+          if (!graph.inRing[depth][token]) continue;
+          for (const head of [null, heads - 1]) {
+            const found = new Set([`${depth} ${token}`]);
+            let ring = new Set([token]);
+            for (let d = depth; d < layers; d++) {
+              ring = new Set([...ring].flatMap((at) => rivals(d + 1, 0, at, d === depth ? head : null).slice(0, most).map(([, , key]) => key)));
+              for (const at of ring) found.add(`${d + 1} ${at}`);
+            }
+            ring = new Set([token]);
+            for (let d = depth; d > 0; d--) {
+              ring = new Set([...ring].flatMap((at) => rivals(d, 1, at).slice(0, most).map(([, query]) => query)));
+              for (const at of ring) found.add(`${d - 1} ${at}`);
+            }
+            assert.deepEqual(nodesOf(graph.reach(depth, [token], head, most).rings), found);
+          }
+        }
+      }
+    }
+  }
+});

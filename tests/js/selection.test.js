@@ -12,7 +12,8 @@ const MODEL = packed({
   layers: 2, heads: 2, rings: [[2, 3], [1, 2], [0]],
   edges: [[0, 1, 2, [[0, 51]]], [0, 1, 3, [[1, 255]]], [0, 2, 3, [[0, 128]]], [1, 0, 1, [[0, 204], [1, 102]]], [1, 0, 2, [[1, 26]]]],
 });
-const DATA = { unit: "piece", text: TEXT, piece: TEXT, sentence: [-1, 0, 0, -1], tau: 0.1, models: [MODEL] };
+const NAMES = ["“[CLS]”", "“Ann”", "“a”", "“[SEP]”"];
+const DATA = { unit: "piece", text: TEXT, names: NAMES, piece: TEXT, sentence: [-1, 0, 0, -1], tau: 0.1, models: [MODEL] };
 const graph = new Graph(MODEL, TEXT), scene = new Scene(DATA, [graph], "a", 600, 600);
 
 test("a link of any age is read, and written as it was", () => {
@@ -55,6 +56,59 @@ test("a selection is said in a sentence", () => {
     say({ ends: [{ depth: 0, tokens: [0] }, { depth: 2, tokens: [2] }], head: null, model: null }),
     "Paths between “[CLS]” at the output and “a” at the input — 1 token on the way, through L1 H1, L2 H1, L2 H2.",
   );
+});
+
+test("of one token the strongest lines alone are lit, in the colours of all that attend there", () => {
+  const other = new Graph(packed({
+    layers: 2, heads: 2, rings: [[2, 3], [1, 2], [0]],
+    edges: [[0, 1, 2, [[0, 200]]], [0, 2, 3, [[1, 90]]], [1, 0, 1, [[0, 30]]], [1, 0, 2, [[1, 220]]]],
+  }), TEXT);
+  const { lines, nodes } = lit(one(0, 0), [graph, other], [0, 1], 3, 4, 2, { most: 1, differing: false });
+  const sets = Object.fromEntries(lines.map(([depth, query, key, models]) => [`${depth} ${query} ${key}`, nameOf(models)]));
+  // A goes by its strongest, 0 1 and 1 3; B by 0 2 and 2 3.  Both attend from 0 to 1 and to 2, but B does not go on from 1.
+  assert.deepEqual(sets, { "1 0 1": "ab", "1 0 2": "ab", "2 1 3": "a", "2 2 3": "ab" });
+  assert.deepEqual([...nodes[1]], [0, 3, 3, 0]);
+  assert.equal(lit({ ends: [{ depth: 1, tokens: [1, 2] }], head: null, model: null }, [graph], [0], 3, 4, 2, { most: 1, differing: false }).count, 4, "of several tokens all that they share");
+});
+
+test("what both models share stays dark where only what differs is asked for", () => {
+  const other = new Graph(packed({ layers: 2, heads: 2, rings: [[2], [1, 2], [0]], edges: [[0, 1, 2, [[0, 51]]], [1, 0, 1, [[0, 204]]], [1, 0, 2, [[1, 26]]]] }), TEXT);
+  const { lines, cells, nodes } = lit(one(0, 0), [graph, other], [0, 1], 3, 4, 2, { most: Infinity, differing: true });
+  assert.deepEqual(lines.map((line) => line.slice(0, 4)).sort(), [[2, 1, 3, 1], [2, 2, 3, 1]]);
+  assert.deepEqual([[...cells[0]].slice(0, 2), [...cells[1]].slice(2, 6)], [[0, 0], [0, 1, 1, 0]], "heads that attend to something in both are shared");
+  assert.deepEqual(nodes.map((ring) => [...ring]), [[3, 0, 0, 0], [0, 3, 3, 0], [0, 0, 0, 1]]);
+});
+
+test("each half of a shared cell has the tokens of its own model", () => {
+  const other = new Graph(packed({ layers: 2, heads: 2, rings: [[2], [1], [0]], edges: [[0, 1, 2, [[0, 51]]], [1, 0, 1, [[1, 204]]]] }), TEXT);
+  const both = new Scene({ ...DATA, models: [MODEL, MODEL] }, [graph, other], "both", 600, 600);
+  assert.deepEqual(both.cells(both.rings[0], { token: 0 }), [[1, 1, 0], [3, 2, 1]]);
+  assert.ok(!both.leavesOut(3));
+  const only = new Scene({ ...DATA, models: [MODEL, MODEL] }, [graph, other], "both", 600, 600, { most: 3, differing: true });
+  assert.ok(only.leavesOut(3) && !only.leavesOut(1) && !only.leavesOut(2));
+  assert.ok(!new Scene(DATA, [graph], "a", 600, 600, { most: 3, differing: true }).lighting.differing, "one model has nothing to differ from");
+});
+
+test("names of rings have room of their own at 24 layers of two models of different depth", () => {
+  const deep = new Graph(packed({ layers: 24, heads: 2, rings: Array(25).fill([0, 1, 2, 3]), edges: [] }), TEXT);
+  const shallow = new Graph(packed({ layers: 12, heads: 2, rings: Array(13).fill([0, 1, 2, 3]), edges: [] }), TEXT);
+  const both = new Scene({ ...DATA, models: [MODEL, MODEL] }, [shallow, deep], "both", 800, 800);
+  assert.deepEqual([both.ringLabel(1), both.ringLabel(12), both.ringLabel(24)], ["A11 B23", "A in B12", "B in"]);
+  for (const ring of both.rings.slice(1)) {
+    const wide = 0.6 * both.ringFont(ring) * both.ringLabel(ring.depth).length;
+    const free = Math.min(...[...ring.nodes.values()].map(({ x, y }) => (y > 0 ? Math.abs(x) : Infinity)));
+    assert.ok(free > Math.min(wide / 2, 0.7 * ring.r), `ring ${ring.depth}`);
+    assert.ok(both.ringFont(ring) <= ring.band);
+  }
+});
+
+test("a word is lit where a head reads for it, or where it stands furthest out", () => {
+  assert.deepEqual(scene.ofWord(2, [0, 1]), one(1, 2, 1));
+  assert.deepEqual(scene.ofWord(0, [1, 0]), one(0, 0, 0));
+  assert.deepEqual(scene.ofWord(3, [1, 0]), one(2, 3), "it is not in the ring that reads with this layer");
+  assert.deepEqual(scene.ofWord(2, [0, 9]), one(2, 2), "there is no such head");
+  assert.deepEqual(scene.ofWord(0, null), one(0, 0));
+  assert.equal(scene.ofWord(9, null), null);
 });
 
 test("the page counts layers by the deeper model, wherever the ring is", () => {

@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 import { headKey, headName, headOf } from "../../assets/page/shared/head.js";
 import * as link from "../../assets/page/shared/link.js";
 import { number, plural, precise, shorten } from "../../assets/page/shared/numbers.js";
-import { escape } from "../../assets/page/shared/plotly.js";
+import { escape } from "../../assets/page/shared/markup.js";
 import { plain } from "../../assets/page/shared/words.js";
 
 test("a head is written for people, as one text, and read back", () => {
@@ -37,6 +37,19 @@ test("the address keeps what is set, leaves out what is empty, and minds nothing
   assert.equal(location.href, "http://localhost/?heads=0.3%2C1.2&root=2&view=b#here");
   assert.equal(link.get("heads"), "0.3,1.2");
   assert.equal(link.get("tau"), "");
+});
+
+test("the address tells settings that are not as they begin, and of a switch and what it chooses one", () => {
+  const plain = { link: "", unless: "" };
+  const settings = [
+    { ...plain, name: "text_a", link: "a", plain: "" }, { ...plain, name: "tau", link: "tau", unless: "auto", plain: 0.05 },
+    { ...plain, name: "auto", plain: true }, { ...plain, name: "heads", link: "heads", plain: [] },
+    { ...plain, name: "hide", link: "hide", plain: false }, { ...plain, name: "root", link: "root", plain: -1 },
+  ];
+  link.remember(settings, ["Anna & Paul", 0.05, true, [], true, 0]);
+  assert.equal(location.search, "?a=Anna+%26+Paul&hide=1&root=0");
+  link.remember(settings, ["", 0.05, false, ["0.3", "1.2"], false, null]);
+  assert.equal(location.search, "?tau=0.05&heads=0.3%2C1.2");
 });
 
 test("a saved page has its state inside, and leaves its address alone", () => {

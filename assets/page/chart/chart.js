@@ -4,9 +4,10 @@
 // "@quiet", "@line" or "@page", with ":40" after it for an opacity of 40 %.  Every other text is shown as it is.
 
 import { colour, part } from "../shared/dom.js";
+import { escape } from "../shared/markup.js";
 import { panel } from "../shared/panel.js";
-import { CONFIG, Plotly, chartLayout, escape } from "../shared/plotly.js";
-/** @import { ChartFigure, PointClicked } from "../payloads.js" */
+import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
+/** @import { ChartFigure, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { ChartElement } from "../shared/plotly.js" */
 
@@ -53,12 +54,14 @@ export function mount(element, gradio) {
     Plotly.purge(chart);
     chart.style.height = "";
     title.textContent = note.textContent = "";
+    chart.removeAttribute("role"); // a group without a name
   }
   /** @param {ChartFigure} figure */
   async function draw(figure) {
     const width = chart.clientWidth;
     title.textContent = figure.title;
     note.textContent = figure.note ?? "";
+    chart.setAttribute("role", "group"); // no image: it holds buttons
     chart.setAttribute("aria-label", figure.alt ?? figure.title);
     chart.style.height = `${figure.height ?? 320}px`;
     const lines = { gridcolor: colour("--border-color-primary"), zerolinecolor: colour("--border-color-primary") };
@@ -69,9 +72,9 @@ export function mount(element, gradio) {
     if (chart.dataset.wired) return;
     chart.dataset.wired = "1";
     chart.on("plotly_click", ({ points: [point] }) => {
-      /** @type {PointClicked} */
-      const clicked = { curve: point.curveNumber, point: point.pointNumber, custom: point.customdata ?? null };
-      gradio.trigger("point_click", clicked);
+      /** @type {Selected | undefined} */
+      const selected = point.customdata;
+      if (selected) gradio.trigger("select", selected);
     });
   }
   panel(gradio, part(element, ".af-figure"), { draw, clear, leave: () => Plotly.purge(chart) });

@@ -33,18 +33,18 @@ export function mount(element, gradio) {
         make("span", "af-value", `${percent(before, model.unit)} → ${percent(after, model.unit)}`, row);
         const points = model.unit === "probability" ? number(Math.abs(100 * change), 1) : number(Math.abs(change), 3);
         const told = points === "0" ? "no change" : `${change < 0 ? "▼ −" : "▲ +"}${points}${model.unit === "probability" ? " points" : ""}`;
-        make("span", `af-delta af-${change < 0 || points === "0" ? "down" : "up"}`, told, row);
+        make("span", `af-delta af-${points === "0" ? "same" : change < 0 ? "down" : "up"}`, told, row);
       }
       if (model.note) make("p", "af-note", model.note, card);
       const strip = make("p", "af-words", undefined, card), most = Math.max(...model.text.map((_, i) => Math.abs(model.after[i] - model.before[i])));
       model.text.forEach((text, index) => {
         const change = model.after[index] - model.before[index];
         const word = make("bdi", `af-chip af-${change < 0 ? "down" : "up"}`, text, strip);
-        word.style.setProperty("--share", `${most ? Math.round((60 * Math.abs(change)) / most) : 0}%`);
-        word.title = `${text}: influence ${number(model.before[index])} → ${number(model.after[index])} heads`;
+        word.style.setProperty("--share", String(most ? Math.abs(change) / most : 0));
+        word.title = `${model.names[index]}: influence ${number(model.before[index])} → ${number(model.after[index])} heads`;
       });
       const changed = model.text.filter((_, index) => model.after[index] !== model.before[index]).length;
-      make("p", "af-note", changed ? "Colour: words with more (▲) or less (▼) influence on the decision than before." : "No word's influence changed.", card);
+      make("p", "af-note", changed ? "Colour: words with more (▲, blue) or less (▼, red) influence on the decision than before." : "No word's influence changed.", card);
     }
   }
   panel(gradio, part(element, ".af-prune-effect"), { draw });

@@ -1,12 +1,13 @@
 // @ts-check
 // The matrix of heads: each can be selected, and switched off and on.
 
-import { colour, make, part, parts, titled } from "../shared/dom.js";
+import { ink, over } from "../shared/contrast.js";
+import { colour, make, part, parts, rgb, titled } from "../shared/dom.js";
 import { headKey, headName, headOf } from "../shared/head.js";
 import { panel } from "../shared/panel.js";
-/** @import { Head, HeadOfMatrix, Matrix, MatrixHalf, Pruned } from "../payloads.js" */
+/** @import { Head, Matrix, MatrixHalf, Pruned, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
-/** @typedef {Record<"a" | "b", Set<string>>} Off keys of heads */
+/** @typedef {Record<"a" | "b", Set<string>>} PrunedKeys keys of heads */
 
 /** @type {("a" | "b")[]} */
 const MODELS = ["a", "b"];
@@ -23,10 +24,7 @@ function paint(canvas, { side, heads, layers, size = 0, pixels = "" }) {
   const bytes = Uint8Array.from(atob(pixels), (letter) => letter.charCodeAt(0));
   canvas.width = heads * size;
   canvas.height = layers * size;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.fillStyle = colour(`--af-${side}`);
-  context.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), [red, green, blue] = rgb(colour(`--af-${side}`));
   const image = context.createImageData(canvas.width, canvas.height);
   bytes.forEach((value, index) => image.data.set([red, green, blue, value], 4 * index));
   context.putImageData(image, 0, 0);
@@ -38,25 +36,25 @@ function paint(canvas, { side, heads, layers, size = 0, pixels = "" }) {
  */
 export function mount(element, gradio) {
   const stage = part(element, ".af-matrices"), title = part(element, ".af-title"), note = part(element, ".af-matrix-note");
-  /** @type {Off} */
-  const off = { a: new Set(), b: new Set() };
+  /** @type {PrunedKeys} */
+  const pruned = { a: new Set(), b: new Set() };
   /** @type {{ text: string, at: number } | null} */
   let sent = null; // what was asked for and is not answered yet; what is clicked meanwhile is sent after the answer
   /**
    * @param {MatrixHalf["side"]} side
    * @param {string} at
    */
-  const isOff = (side, at) => (side === "difference" ? off.a.has(at) && off.b.has(at) : off[side].has(at));
+  const isPruned = (side, at) => (side === "difference" ? pruned.a.has(at) && pruned.b.has(at) : pruned[side].has(at));
 
-  const state = (sets = off) => MODELS.map((one) => [...sets[one]].sort().join(" ")).join("|");
+  const state = (sets = pruned) => MODELS.map((one) => [...sets[one]].sort().join(" ")).join("|");
 
   /**
    * @param {MatrixHalf["side"]} side
    * @param {string} at
    */
   function toggle(side, at) {
-    const now = !isOff(side, at);
-    for (const one of side === "difference" ? MODELS : [side]) off[one][now ? "add" : "delete"](at);
+    const now = !isPruned(side, at);
+    for (const one of side === "difference" ? MODELS : [side]) pruned[one][now ? "add" : "delete"](at);
     for (const cell of parts(stage, `[data-at="${at}"]`)) mark(cell); // at once; Python's answer follows
     submit();
   }
@@ -65,7 +63,7 @@ export function mount(element, gradio) {
     if (sent && Date.now() - sent.at < PATIENCE) return;
     sent = { text: state(), at: Date.now() };
     /** @type {Pruned} */
-    const wanted = { a: [...off.a].map(headOf), b: [...off.b].map(headOf) };
+    const wanted = { a: [...pruned.a].map(headOf), b: [...pruned.b].map(headOf) };
     gradio.trigger("prune", wanted);
   }
 
@@ -74,13 +72,13 @@ export function mount(element, gradio) {
     if (!gradio.props.confirmed) return;
     /** @type {Pruned} */
     const told = JSON.parse(gradio.props.confirmed);
-    /** @type {Off} */
+    /** @type {PrunedKeys} */
     const now = { a: new Set(told.a.map(headKey)), b: new Set(told.b.map(headKey)) };
     if (sent && sent.text !== state(now) && Date.now() - sent.at < PATIENCE) return; // an older answer
     const more = sent && state() !== sent.text;
     sent = null;
     if (more) { submit(); return; }
-    Object.assign(off, now);
+    Object.assign(pruned, now);
     for (const cell of parts(stage, ".af-cell")) mark(cell);
   }
   gradio.watch("confirmed", confirmed);
@@ -93,14 +91,15 @@ export function mount(element, gradio) {
 
   /** @param {HTMLElement} cell */
   function mark(cell) {
-    const { side, at } = placeOf(cell), gone = isOff(side, at), control = part(cell, ".af-off");
+    const { side, at } = placeOf(cell), gone = isPruned(side, at), control = part(cell, ".af-off");
     cell.classList.toggle("af-gone", gone);
     control.textContent = gone ? "↺" : "×";
     control.title = `Switch ${headName(headOf(at))} ${gone ? "on" : "off"}`;
     control.setAttribute("aria-label", control.title);
     const pick = part(cell, ".af-pick");
     pick.textContent = gone && pick.dataset.value ? "off" : (pick.dataset.value ?? "");
-    pick.setAttribute("aria-label", pick.dataset.name + (gone ? ", switched off" : ""));
+    const { name, value } = pick.dataset;
+    pick.setAttribute("aria-label", `${name}${gone ? ", switched off" : value ? `, shown as ${value}` : ""}`);
   }
 
   /**
@@ -119,6 +118,19 @@ export function mount(element, gradio) {
     top.setAttribute("role", "row");
     make("span", "", "", top);
     for (let head = 0; head < side.heads; head++) make("span", "af-axis", `H${head + 1}`, top).setAttribute("role", "columnheader");
+    const theme = getComputedStyle(card), ground = rgb(colour("--block-background-fill"));
+    const shades = { high: rgb(theme.getPropertyValue("--shade")), low: rgb(theme.getPropertyValue("--below")) };
+    /**
+     * Colour a cell by its value, from -1 to 1, and its digits so that they are read.
+     * @param {HTMLElement} box
+     * @param {number} value
+     */
+    const shade = (box, value) => {
+      const sign = value < 0 ? "low" : "high", share = 0.88 * Math.min(1, Math.abs(value));
+      box.classList.add(`af-${sign}`);
+      box.style.setProperty("--share", `${Math.round(100 * share)}%`);
+      if (share > 0.25) box.style.setProperty("--ink", ink(over(shades[sign], ground, share)));
+    };
     const rows = make("div", "af-rows", undefined, frame);
     rows.setAttribute("role", "rowgroup");
     if (side.pixels) {
@@ -131,7 +143,7 @@ export function mount(element, gradio) {
       const row = make("div", "af-row", undefined, rows);
       row.setAttribute("role", "row");
       make("span", "af-axis", `L${layer + 1}`, row).setAttribute("role", "rowheader");
-      for (let head = 0; head < side.heads; head++) cell(side, data, [layer, head], row);
+      for (let head = 0; head < side.heads; head++) cell(side, data, [layer, head], row, shade);
     }
     if (side.note) make("p", "af-note", side.note, card);
   }
@@ -141,8 +153,9 @@ export function mount(element, gradio) {
    * @param {Matrix} data
    * @param {Head} at
    * @param {HTMLElement} row
+   * @param {(box: HTMLElement, value: number) => void} shade
    */
-  function cell(side, data, at, row) {
+  function cell(side, data, at, row, shade) {
     const [layer, head] = at;
     const value = side.values[layer][head], raw = side.raw[layer][head];
     const chosen = side.selected?.[0] === layer && side.selected?.[1] === head;
@@ -154,18 +167,15 @@ export function mount(element, gradio) {
     pick.setAttribute("aria-pressed", String(chosen));
     pick.dataset.value = "";
     if (!side.pixels) {
-      const sign = value < 0 ? "low" : "high";
       pick.dataset.value = value.toFixed(2).replace(/^(-?)0\./, "$1.").replace("-", "−");
-      box.style.setProperty("--share", `${Math.round(88 * Math.min(1, Math.abs(value)))}%`);
-      box.classList.add(`af-${sign}`);
-      box.classList.toggle("af-strong", Math.abs(value) > 0.55);
+      shade(box, value);
     }
-    pick.dataset.name = `${headName(at)}: ${data.measured} ${raw}`;
+    pick.dataset.name = `${headName(at)}: ${side.measured ?? data.measured} ${raw}`;
     pick.title = pick.dataset.name;
     pick.addEventListener("click", () => {
-      /** @type {HeadOfMatrix} */
-      const picked = { side: side.side, head: at };
-      gradio.trigger("head_select", picked);
+      /** @type {Selected} */
+      const selected = { side: side.side === "difference" ? "b" : side.side, head: at }; // they have the same size
+      gradio.trigger("select", selected);
     });
     const control = make("button", "af-off", undefined, box);
     control.type = "button";
@@ -203,6 +213,7 @@ export function mount(element, gradio) {
     note.textContent = data.note;
     stage.replaceChildren();
     stage.classList.toggle("af-signed", data.signed);
+    stage.style.setProperty("--heads", String(Math.max(...data.sides.map((side) => side.heads)))); // cards are as wide as all heads need
     for (const side of data.sides) grid(side, data, stage);
     parts(stage, ".af-scroll").forEach((frame, index) => { frame.scrollLeft = scrolled[index] ?? 0; });
     if (place) parts(stage, place)[0]?.focus({ preventScroll: true });

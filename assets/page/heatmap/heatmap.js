@@ -2,8 +2,9 @@
 // A Plotly heat map of tokens against tokens, and under it the sentence coloured by what one token attends to.
 import { colour, make, part } from "../shared/dom.js";
 import { number, shorten } from "../shared/numbers.js";
+import { escape } from "../shared/markup.js";
 import { panel } from "../shared/panel.js";
-import { CONFIG, Plotly, chartLayout, escape } from "../shared/plotly.js";
+import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
 /** @import { HeatMap } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { ChartElement } from "../shared/plotly.js" */
@@ -26,17 +27,17 @@ export function mount(element, gradio) {
    * @param {HeatMap} figure
    * @param {number} query
    */
-  function words({ data: [trace], names, model, row: say }, query) {
+  function words({ data: [trace], names, told: named, model, row: say }, query) {
     const row = trace.z[query], most = Math.max(...row);
     strip.replaceChildren();
     strip.className = `af-token-row af-model-${model}`;
-    told.textContent = `${say.replace("{}", () => names[query])}, out of 100 %. Click a word, or a row of the map, for another row.`;
+    told.textContent = `${say.replace("{}", () => named[query])}, out of 100 %. Click a word, or a row of the map, for another row.`;
     names.forEach((name, key) => {
       const word = make("button", "", name, strip);
       word.type = "button";
-      word.style.setProperty("--share", `${most ? Math.round((80 * row[key]) / most) : 0}%`);
+      word.style.setProperty("--share", String(most ? row[key] / most : 0));
       word.setAttribute("aria-pressed", String(key === query));
-      word.title = `${names[query]} → ${name}: ${number(100 * row[key], 1)} %`;
+      word.title = `${named[query]} → ${named[key]}: ${number(100 * row[key], 1)} %`;
       word.setAttribute("aria-label", word.title);
       word.addEventListener("click", () => { choose(key); /** @type {HTMLElement} */ (strip.children[key]).focus({ preventScroll: true }); });
     });
@@ -67,7 +68,7 @@ export function mount(element, gradio) {
     const shown = {
       // Weight 0 is the page itself, in light and in dark mode.
       ...trace, colorscale: [[0, `${own}00`], [1, own]], showscale: !narrow, xgap: names.length > 32 ? 0 : 1, ygap: names.length > 32 ? 0 : 1,
-      text: names.map((query) => names.map((key) => `${escape(query)} → ${escape(key)}`)),
+      text: names.map((_, query) => names.map((_, key) => `${escape(figure.told[query])} → ${escape(figure.told[key])}`)),
     };
     await Plotly.react(chart, [shown], chartLayout({
       ...layout, width, height: chart.clientHeight, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",

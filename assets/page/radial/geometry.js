@@ -29,6 +29,7 @@
  * @property {number} columns
  * @property {number} pitch from cell to cell
  * @property {number} cell 0 where cells would be too small
+ * @property {number} gap half the angle that is left free at the top, for the name of the ring
  * @property {number | null} meet the angle where the sentences meet
  * @property {number} font
  */
@@ -51,16 +52,18 @@ export function grid(heads) {
  * @param {boolean[]} second whether a token belongs to the second sentence
  * @param {number} heads
  * @param {number} radius
+ * @param {number} [free] how much of each ring is left free at the top, in pixels along it
  * @returns {Ring[]}
  */
-export function layout(rings, second, heads, radius) {
+export function layout(rings, second, heads, radius, free = 0) {
   const depth = rings.length - 1;
   const inner = Math.min(0.55 * radius / Math.max(depth, 1), 46);
   const band = depth ? (radius - inner) / depth : radius;
   const { rows, columns } = grid(heads);
   return rings.map((tokens, d) => {
     const r = d ? inner + d * band : 0;
-    const step = TURN / Math.max(tokens.length, 1);
+    const gap = d ? Math.min(free / 2 / r, TURN / 8) : 0; // of a small ring a quarter at most
+    const step = (TURN - 2 * gap) / Math.max(tokens.length, 1);
     const left = tokens.filter((token) => second[token]), right = tokens.filter((token) => !second[token]);
     /** @type {Map<number, RingNode>} */
     const nodes = new Map();
@@ -76,15 +79,15 @@ export function layout(rings, second, heads, radius) {
         up: d ? [flip * Math.sin(angle), flip * Math.cos(angle)] : [0, 1],
       });
     };
-    right.forEach((token, i) => place(token, (i + 0.5) * step));
-    left.forEach((token, i) => place(token, -(i + 0.5) * step));
+    right.forEach((token, i) => place(token, gap + (i + 0.5) * step));
+    left.forEach((token, i) => place(token, -gap - (i + 0.5) * step));
     if (!d) tokens.forEach((token, i) => Object.assign(/** @type {RingNode} */ (nodes.get(token)), { angle: 0, x: (i - (tokens.length - 1) / 2) * 1.4 * inner })); // two roots
     const arc = d ? r * step : 2 * inner;
     const pitch = Math.min(6, 0.36 * band / rows, 0.9 * arc / columns);
     return {
       depth: d, r, arc, band: d ? band : 2 * inner, nodes, right, left, rows, columns,
       pitch, cell: pitch < 1.6 ? 0 : 0.78 * pitch, // too small to tell apart: no cells
-      meet: left.length && right.length ? right.length * step : null,
+      gap, meet: left.length && right.length ? gap + right.length * step : null,
       font: Math.max(8, Math.min(12.5, 0.33 * band)),
     };
   });
@@ -201,8 +204,8 @@ export function hit(rings, heads, x, y) {
  * @param {number} angle
  */
 function nodeAt(ring, angle) {
-  const step = TURN / ring.nodes.size;
-  const clockwise = (angle + TURN) % TURN, at = Math.floor(clockwise / step);
+  const step = (TURN - 2 * ring.gap) / ring.nodes.size;
+  const clockwise = (angle + TURN) % TURN, at = Math.min(ring.nodes.size - 1, Math.max(0, Math.floor((clockwise - ring.gap) / step)));
   const token = at < ring.right.length ? ring.right[at] : ring.left[ring.nodes.size - 1 - at];
   const node = /** @type {RingNode} */ (ring.nodes.get(token));
   // In a sparse ring a token's slice is wide; only its middle belongs to it.

@@ -5,6 +5,10 @@
 /** @import { Edges, RadialModel } from "../payloads.js" */
 /** @typedef {{ rings: Uint8Array[], edges: Uint8Array }} Traced masks: rings[depth][token], edges[e] */
 
+/** How many of its strongest edges a token lights at most, if all. */
+export const ALL = Infinity;
+const FAR = 255; // a place in an order that is not counted further
+
 /** @param {string} text */
 function bytes(text) {
   const characters = atob(text), array = new Uint8Array(characters.length);
@@ -22,6 +26,8 @@ const numbers = (text, size) => (size === 1 ? bytes(text) : new Uint16Array(byte
 export class Graph {
   /** @type {Map<number, number[]>[] | undefined} */
   attenders;
+  /** @type {Map<number, number> | undefined} */
+  edgesAt;
 
   /**
    * @param {RadialModel} model
@@ -69,6 +75,31 @@ export class Graph {
     }
     this.paths = this.pathsToRoot();
     this.byStrength = Uint32Array.from(this.strongest.keys()).sort((p, q) => this.strongest[q] - this.strongest[p]);
+    this.placeOfKey = this.places(this.query); // which of the edges by which its token attends each edge is, from 1, by strength
+    this.placeOfQuery = this.places(this.key); // and which of those by which its token is attended to
+  }
+
+  /**
+   * For each edge its place by strength among those of its depth that share an end.
+   * @param {Uint8Array | Uint16Array} ends
+   */
+  places(ends) {
+    const places = new Uint8Array(ends.length), counts = new Uint16Array((this.layers + 1) * this.size);
+    for (const e of this.byStrength) places[e] = Math.min(FAR, ++counts[this.depth[e] * this.size + ends[e]]);
+    return places;
+  }
+
+  /**
+   * The edge between two tokens; undefined if there is none.
+   * @param {number} depth of the token that is attended to
+   * @param {number} query
+   * @param {number} key
+   */
+  edgeAt(depth, query, key) {
+    /** @param {number} e */
+    const number = (e) => (this.depth[e] * this.size + this.query[e]) * this.size + this.key[e];
+    this.edgesAt ??= new Map(Array.from(this.query.keys(), (e) => [number(e), e]));
+    return this.edgesAt.get((depth * this.size + query) * this.size + key);
   }
 
   /** @param {number} edge */
@@ -129,40 +160,66 @@ export class Graph {
 
   /**
    * What tokens of a ring depend on in common, and what depends on all of them; a head restricts only the layer that
-   * the tokens themselves read with.
+   * the tokens themselves read with.  Of one token, `most` keeps to the strongest edges of each token on the way: those by
+   * which it attends, and towards the root those by which it is attended to.
    * @param {number} depth
    * @param {number[]} tokens
    * @param {number | null} head
+   * @param {number} most
    * @returns {Traced}
    */
-  reach(depth, tokens, head = null) {
+  reach(depth, tokens, head = null, most = ALL) {
     const { rings, edges } = this.nothing();
     if (depth > this.layers) return { rings, edges };
     const chosen = this.chosen(depth, tokens), size = count(chosen);
     rings[depth] = chosen;
     for (let d = depth + 1; d <= this.layers; d++) { // away from the root
-      const next = d === depth + 1;
-      rings[d] = this.follow(d, this.query, this.key, rings[d - 1], edges, next ? size : 1, next ? head : null);
+      const next = d === depth + 1, keeps = next && head !== null ? this.ofHead(depth, tokens, head, most) : this.within(this.placeOfKey, most);
+      rings[d] = this.follow(d, this.query, this.key, rings[d - 1], edges, next ? size : 1, keeps);
     }
-    for (let d = depth; d > 0; d--) rings[d - 1] = this.follow(d, this.key, this.query, rings[d], edges, d === depth ? size : 1); // towards it
+    const keeps = this.within(this.placeOfQuery, most);
+    for (let d = depth; d > 0; d--) rings[d - 1] = this.follow(d, this.key, this.query, rings[d], edges, d === depth ? size : 1, keeps); // towards it
     return { rings, edges };
   }
 
   /**
+   * Whether an edge is among the strongest of its token; null if all are.
+   * @param {Uint8Array} places
+   * @param {number} most
+   */
+  within(places, most) { return most < ALL ? (/** @type {number} */ e) => places[e] <= most : null; }
+
+  /**
+   * Whether an edge is carried by a head, and among the strongest that this head carries for its token.
+   * @param {number} depth
+   * @param {number[]} tokens
+   * @param {number} head
+   * @param {number} most
+   */
+  ofHead(depth, tokens, head, most) {
+    const found = tokens.flatMap((token) => {
+      const own = this.attendingOf(depth, token).filter((e) => this.has(e, head));
+      return most < ALL ? own.sort((p, q) => this.weight(q, head) - this.weight(p, head)).slice(0, most) : own;
+    });
+    const kept = new Set(found);
+    return (/** @type {number} */ e) => kept.has(e);
+  }
+
+  /**
    * From the tokens of a mask, at the `near` ends of the edges of a depth, to those at the `far` ends that are joined to at
-   * least so many of them, perhaps by one head; returns their mask and puts the edges into `edges`.
+   * least so many of them, perhaps only by some edges; returns their mask and puts the edges into `edges`.
    * @param {number} depth
    * @param {Uint8Array | Uint16Array} near
    * @param {Uint8Array | Uint16Array} far
    * @param {Uint8Array} mask
    * @param {Uint8Array} edges
    * @param {number} least
-   * @param {number | null} head
+   * @param {((edge: number) => boolean) | null} keeps
    */
-  follow(depth, near, far, mask, edges, least = 1, head = null) {
+  follow(depth, near, far, mask, edges, least = 1, keeps = null) {
     const [from, to] = this.span[depth], reached = new Uint8Array(this.size), joined = new Uint16Array(this.size);
     /** @param {number} e */
-    const crosses = (e) => mask[near[e]] && (head === null || this.has(e, head));
+    const crosses = (e) => mask[near[e]] && (!keeps || keeps(e));
     if (least > 1) for (let e = from; e < to; e++) if (crosses(e)) joined[far[e]]++; // each edge joins one pair
     for (let e = from; e < to; e++) if (crosses(e) && (least < 2 || joined[far[e]] >= least)) edges[e] = reached[far[e]] = 1;
     return reached;

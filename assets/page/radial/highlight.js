@@ -6,25 +6,27 @@ import * as geometry from "./geometry.js";
 import { nameOf } from "./scene.js";
 /** @import { Selection } from "../payloads.js" */
 /** @import { Point, Ring, RingNode } from "./geometry.js" */
-/** @import { Projection } from "./rings.js" */
+/** @import { Projection } from "./zoom.js" */
 /** @import { Scene } from "./scene.js" */
 /** @import { Hit, Line } from "./selection.js" */
 /** @typedef {{ tokens: [depth: number, token: number, models: string][], lines: number, cells: number }} Painted */
 
 const TURN = 2 * Math.PI;
-const FAINT = [0.16, 0.42, 0.85]; // opacity of a line by its strongest attention
-/** @param {number} strength */
-const faint = (strength) => (strength < 51 ? 0 : strength < 128 ? 1 : 2); // below 0.2, below 0.5, above
-
 /**
- * Opacity of a line: those that end at the selection are strong, those further away only hint.
+ * Opacity of a line by its strongest attention: lines that end at the selection are strong, those further away only hint.
  * @param {Line} line
  * @param {Selection} selection
  */
 export function opacityOf([depth, , , , strength], { ends }) {
-  const near = ends.length > 1 || ends.some((end) => depth === end.depth || depth === end.depth + 1);
-  return FAINT[near ? Math.max(1, faint(strength)) : 0];
+  const near = ends.length > 1 || ends.some((end) => depth === end.depth || depth === end.depth + 1), weight = strength / 255;
+  return near ? 0.4 + 0.55 * weight : 0.14 + 0.4 * weight;
 }
+
+/**
+ * Width of a line by its strongest attention, in pixels.  Thin ones all have one pixel, which is many times as fast.
+ * @param {Line} line
+ */
+export const widthOf = ([, , , , strength]) => (strength < 77 ? 1 : 0.5 + (4 * strength) / 255);
 
 /**
  * The models that carry lit edges with each cell of a token, by head; 0 where none does.
@@ -82,16 +84,16 @@ export function painter(canvas) {
   }
 
   /**
-   * Lines of one pixel, stroked one by one: a browser that draws in software takes many times as long for others.
+   * Lines, stroked one by one: one path of many takes a browser that draws in software many times as long.
    * @param {Hit} hit
    * @param {Selection} selection
    */
   function lines(hit, selection) {
-    pen.lineWidth = 1;
     for (const line of hit.lines) {
       const [[x0, y0], [x1, y1]] = scene.lineEnds(line);
       pen.strokeStyle = colours[line[3] - 1];
       pen.globalAlpha = opacityOf(line, selection);
+      pen.lineWidth = widthOf(line);
       pen.beginPath();
       pen.moveTo(project.x(x0), project.y(y0));
       pen.lineTo(project.x(x1), project.y(y1));
@@ -132,7 +134,6 @@ export function painter(canvas) {
   function name(models, ring, node) {
     turn([node.x, node.y], node, 1);
     pen.fillStyle = colours[models - 1];
-    pen.globalAlpha = scene.quiet(ring, node) ? 0.75 : 1;
     if (node.name) pen.fillText(node.name, 0, 0.32 * ring.font);
     else {
       pen.beginPath();
@@ -157,8 +158,10 @@ export function painter(canvas) {
     const bold = lit.flat().length <= 200; // more bold names would run into each other
     scene.rings.forEach((ring, depth) => { for (const node of lit[depth]) cells(hit, ring, node); });
     scene.rings.forEach((ring, depth) => {
-      pen.font = `${bold ? 700 : 500} ${ring.font}px ${family}`;
-      for (const node of lit[depth]) name(hit.nodes[depth][node.token], ring, node);
+      for (const node of lit[depth]) {
+        pen.font = `${scene.quiet(ring, node) ? "italic " : ""}${bold ? 700 : 500} ${ring.font}px ${family}`;
+        name(hit.nodes[depth][node.token], ring, node);
+      }
     });
     pen.globalAlpha = 1;
   }

@@ -1,6 +1,7 @@
 // @ts-check
-// Mouse and touch in the radial view: hover, click, brush along a ring, and the small name beside the pointer.
+// Mouse and touch in the radial view: hover, click, brush along a ring, pan, and what the pointer says of what it is on.
 
+import { make } from "../shared/dom.js";
 import * as select from "./selection.js";
 /** @import { Selection } from "../payloads.js" */
 /** @import { Point } from "./geometry.js" */
@@ -14,14 +15,17 @@ import * as select from "./selection.js";
  * @param {HTMLElement} tip
  * @param {Rings} rings
  * @param {(event: Place) => Point | null} point where an event is in the scene, null before the first drawing
+ * @param {(right: number, down: number) => void} pan
  */
-export function pointer(chart, tip, { selected, scene, show, hold }, point) {
+export function pointer(chart, tip, { selected, scene, show, hold }, point, pan) {
   /** @type {Point | null} */
   let pressed = null;
   /** @type {{ clientX: number, clientY: number } | null} */
   let lastMove = null;
   /** @type {{ depth: number, token: number, base: Selection | null } | null} */
   let stroke = null; // where a brush started
+  /** @type {{ clientX: number, clientY: number } | null} */
+  let panned = null; // where what is shown was moved to last
 
   /** @param {Place} event */
   function at(event) {
@@ -37,11 +41,14 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
     tip.hidden = !found;
     chart.style.cursor = found ? "pointer" : "";
     if (!found) return;
-    const { head, model, ends: [{ tokens: [token] }] } = found, { text, piece } = scene().data;
+    const { head, model, ends: [{ tokens: [token] }] } = found, { text, piece, names } = scene().data;
     const whole = piece[token] !== text[token] ? `  (${piece[token]})` : "";
-    tip.textContent = `${text[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${whole}`;
+    tip.replaceChildren();
+    make("strong", "", `${names[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${whole}`, tip);
+    for (const fact of select.facts(found, null, scene())) make("div", "", fact, tip);
     const box = chart.getBoundingClientRect();
-    tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 4)}px`;
+    const x = event.clientX - box.left, wide = tip.offsetWidth; // right of the pointer, or left of it where there is no room
+    tip.style.left = `${x + 14 + wide <= box.width ? x + 14 : Math.max(0, x - 14 - wide)}px`;
     tip.style.top = `${event.clientY - box.top + 16}px`;
   }
 
@@ -59,7 +66,9 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
   function press(event) {
     pressed = [event.clientX, event.clientY];
     const found = at(event);
-    if (!found || found.head !== null || event.pointerType !== "mouse" || event.button !== 0) return;
+    if (event.pointerType !== "mouse" || event.button !== 0) return;
+    if (!found) panned = { clientX: event.clientX, clientY: event.clientY };
+    if (!found || found.head !== null) return;
     const { depth, tokens: [token] } = found.ends[0];
     stroke = { depth, token, base: event.shiftKey ? selected.frozen : null };
   }
@@ -69,6 +78,15 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
    * @param {Point} from
    */
   const distance = (event, [x, y]) => Math.hypot(event.clientX - x, event.clientY - y);
+
+  /** @param {Place} event */
+  function drag(event) {
+    if (panned) {
+      if (!pressed || distance(event, pressed) <= 4) return;
+      pan(event.clientX - panned.clientX, event.clientY - panned.clientY);
+      panned = { clientX: event.clientX, clientY: event.clientY };
+    } else brush(event);
+  }
 
   /** @param {Place} event */
   function brush(event) {
@@ -85,9 +103,9 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
   function release(event) {
     if (!pressed) return;
     const brushed = selected.brush, dragged = distance(event, pressed) > 4, target = event.target instanceof Element ? event.target : null;
-    pressed = stroke = selected.brush = null;
+    pressed = stroke = panned = selected.brush = null;
     if (brushed) { selected.hover = selected.frozen = null; hold(brushed); return; }
-    if (dragged || target?.closest(".modebar") || !(chart.contains(target) || target?.closest(".dragcover"))) return;
+    if (dragged || !chart.contains(target)) return;
     selected.hover = null;
     chart.focus({ preventScroll: true });
     const found = at(event);
@@ -99,13 +117,13 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
    * @param {KeyboardEvent} event
    */
   function key(event) {
-    if (event.key === "Escape") stroke = null;
+    if (event.key === "Escape") stroke = panned = null;
     if (event.key === "Shift" && lastMove && selected.hover && selected.hover.head !== null) hover({ ...lastMove, shiftKey: event.type === "keydown" });
   }
 
   chart.addEventListener("pointermove", (event) => {
     lastMove = { clientX: event.clientX, clientY: event.clientY };
-    if (event.pointerType !== "touch" && !stroke && !event.buttons) hover(event);
+    if (event.pointerType !== "touch" && !stroke && !panned && !event.buttons) hover(event);
   });
   chart.addEventListener("pointerleave", () => {
     if (stroke) return;
@@ -114,10 +132,9 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
     show();
   });
   chart.addEventListener("pointerdown", press, true);
-  // A press on a word starts a brush; elsewhere Plotly pans.
-  chart.addEventListener("mousedown", (event) => { if (stroke) event.stopPropagation(); }, true);
+  chart.addEventListener("mousedown", (event) => event.preventDefault()); // no text is selected by a drag
   const page = new AbortController(), { signal } = page;
-  window.addEventListener("pointermove", brush, { signal });
+  window.addEventListener("pointermove", drag, { signal });
   window.addEventListener("keydown", key, { signal });
   window.addEventListener("keyup", key, { signal });
   window.addEventListener("pointerup", release, { signal, capture: true });

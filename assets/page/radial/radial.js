@@ -5,10 +5,9 @@
 import { make, makeSvg, part, parts } from "../shared/dom.js";
 import * as link from "../shared/link.js";
 import { panel } from "../shared/panel.js";
-import { CONFIG, Plotly } from "../shared/plotly.js";
 import { context as contextRing } from "./context.js";
 import { cellCentre } from "./geometry.js";
-import { Graph } from "./graph.js";
+import { ALL, Graph } from "./graph.js";
 import { painter as painterOn } from "./highlight.js";
 import { keyboard } from "./keyboard.js";
 import { pointer } from "./pointer.js";
@@ -18,17 +17,15 @@ import { Scene, nameOf } from "./scene.js";
 import * as select from "./selection.js";
 import { table as ringTable } from "./table.js";
 import { tour as guidedTour } from "./tour.js";
-/** @import { Download, Export, HeadOfRings, Radial, Selection } from "../payloads.js" */
+import { zoom as zoomOf } from "./zoom.js";
+/** @import { Download, Export, Lit, Radial, Selected, Selection } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
-/** @import { ChartElement } from "../shared/plotly.js" */
 /** @import { Point } from "./geometry.js" */
-/** @import { Selected } from "./keyboard.js" */
-/** @import { Projection } from "./rings.js" */
+/** @import { Selected as Candidates } from "./keyboard.js" */
 /** @import { View } from "./scene.js" */
 /** @import { Hit } from "./selection.js" */
+/** @import { Projection } from "./zoom.js" */
 
-// No picture by Plotly, which would lack names and highlight, and no box to zoom into, which a brush would fight with.
-const BUTTONS = { ...CONFIG, modeBarButtonsToRemove: [...CONFIG.modeBarButtonsToRemove, "toImage", "zoom2d"], doubleClick: "reset" };
 /** @type {View[]} */
 const VIEWS = ["a", "b", "both"];
 const HELP = "Hover a word, or a square for one head; click to hold, drag along a ring for several, Shift-click a word of another ring for the paths between.";
@@ -38,16 +35,19 @@ const HELP = "Hover a word, or a square for one head; click to hold, drag along 
  * @param {Gradio} gradio
  */
 export function mount(element, { props, trigger, watch }) {
-  /** @type {ChartElement} */
   const chart = part(element, ".af-chart");
   /** @type {HTMLInputElement} */
   const named = part(element, ".af-names");
+  /** @type {HTMLInputElement} */
+  const differing = part(element, ".af-differing");
+  /** @type {HTMLSelectElement} */
+  const most = part(element, ".af-most");
   const box = part(element, ".af-radial"), stage = part(element, ".af-stage");
   const status = part(element, ".af-status"), legend = part(element, ".af-legend"), note = part(element, ".af-warning");
-  // Names rest in one layer, what is lit is painted in another: the page then only fades the first, and paints the second.
+  // What rests is in one layer, what is lit is painted in another: the page then only fades the first, and paints the second.
   const resting = makeSvg("svg", { class: "af-overlay af-resting" }), canvas = make("canvas", "af-overlay");
   chart.after(resting, canvas);
-  const layers = { rings: makeSvg("g", {}, resting), tokens: makeSvg("g", { class: "af-labels" }, resting) };
+  const layers = { drawing: makeSvg("g", {}, resting), rings: makeSvg("g", {}, resting), tokens: makeSvg("g", { class: "af-labels" }, resting) };
   const painter = painterOn(canvas);
   /** @type {Radial | null} */
   let data = null;
@@ -61,7 +61,7 @@ export function mount(element, { props, trigger, watch }) {
   let project = null;
   /** @type {Hit | null} */
   let hit = null;
-  /** @type {Selected} */
+  /** @type {Candidates} */
   const selected = { brush: null, hover: null, cursor: null, frozen: null }; // the first that is set is shown
   const current = () => selected.brush ?? selected.hover ?? selected.cursor ?? selected.frozen;
 
@@ -84,12 +84,13 @@ export function mount(element, { props, trigger, watch }) {
   }
 
   /** @param {Radial} next */
-  async function draw(next) {
+  function draw(next) {
     const fresh = next !== data;
     if (fresh) receive(next);
     const width = box.clientWidth, height = Math.min(width, 860);
     chart.style.height = `${height}px`;
-    scene = new Scene(next, graphs, view, width, height);
+    scene = new Scene(next, graphs, view, width, height, lighting());
+    for (const control of [differing, most]) control.closest("label")?.toggleAttribute("hidden", control === differing && !scene.comparing);
     if (fresh) {
       if (selected.frozen && !scene.fits(selected.frozen)) selected.frozen = null; // it came with a link, or belongs to deeper models
       link.set({ select: select.encode(selected.frozen) });
@@ -97,24 +98,23 @@ export function mount(element, { props, trigger, watch }) {
     explain();
     context.draw(scene);
     table.draw(scene);
-    const { data: traces, layout } = rings.figure(scene);
-    await Plotly.react(chart, traces, layout, BUTTONS);
-    if (!chart.dataset.wired) { wire(); place(); } // from now on plotly_afterplot calls it
+    rings.draw(layers.drawing, scene);
+    place();
     chart.setAttribute("aria-label", `Attention flow of ${next.models.map((model) => model.name).join(" and ")}. Arrow keys move between words and rings, square brackets choose a head, Enter holds, Shift and Enter add, Escape clears. The table below holds the same.`);
   }
 
-  /** Plotly has drawn or zoomed: put names and highlight where the points now are. */
+  /** Put drawing, names and highlight where the points now are: after drawing, and when the view is zoomed or moved. */
   function place() {
-    const plot = chart._fullLayout?._plots?.xy;
-    if (!plot || !scene) return;
-    const { xaxis, yaxis } = plot;
-    /** @type {Projection} */
-    const where = { x: (v) => xaxis.l2p(v), y: (v) => yaxis.l2p(v), xBack: (p) => xaxis.p2l(p), yBack: (p) => yaxis.p2l(p), zoom: Math.abs(xaxis.l2p(1) - xaxis.l2p(0)) };
-    project = where;
-    rings.names(layers, scene, where, named.checked);
-    painter.prepare(scene, where);
+    if (!scene) return;
+    project = zoom.now();
+    layers.drawing.setAttribute("transform", project.transform);
+    rings.names(layers, scene, project, named.checked);
+    painter.prepare(scene, project);
     show();
   }
+
+  /** What a selection lights, as the controls say. */
+  const lighting = () => ({ most: most.value === "all" ? ALL : Number(most.value), differing: differing.checked });
 
   function explain() {
     legend.replaceChildren();
@@ -123,7 +123,7 @@ export function mount(element, { props, trigger, watch }) {
      * @param {string} text
      */
     const entry = (kind, text) => { const item = make("span", "af-key", undefined, legend); make("i", `af-swatch af-${kind}`, undefined, item); item.append(text); };
-    if (scene.comparing) { entry("a", "only A"); entry("b", "only B"); entry("ab", "both (left half of a square A, right half B)"); }
+    if (scene.comparing) { entry("a", "only A"); entry("b", "only B"); entry("ab", "both (left half of a square A, right half B)"); entry("shades", "the darker, the more words a head attends to"); }
     else entry(nameOf(1 << scene.active[0]), "a head that attends to something: the darker, the more tokens");
     entry("none", "a head that attends to nothing above tau");
     note.textContent = scene.endings();
@@ -140,9 +140,20 @@ export function mount(element, { props, trigger, watch }) {
     stage.classList.toggle("af-lit", Boolean(hit));
     painter.paint(hit, selection);
     const held = selection && selection === selected.frozen ? "Held (Escape or a second click lets go): " : "";
-    status.textContent = selection && hit ? held + select.describe(selection, hit, scene) : HELP;
+    status.textContent = selection && hit ? held + select.describe(selection, hit, scene) + kept(selection) : HELP;
     context.light(hit);
     table.light(hit, selected.frozen);
+  }
+
+  /**
+   * What of a selection is lit, in words; nothing if all of it is.
+   * @param {Selection} selection
+   */
+  function kept({ ends }) {
+    const { most: count, differing: only } = scene.lighting, few = count < ALL && ends.length === 1 && ends[0].tokens.length === 1;
+    const lines = few ? (count === 1 ? "the strongest line of each word and model" : `the ${count} strongest lines of each word and model`) : "";
+    const what = [lines, only ? "what differs" : ""].filter(Boolean).join(", and of these ");
+    return what && ` Lit: ${what}.`;
   }
 
   /**
@@ -150,16 +161,24 @@ export function mount(element, { props, trigger, watch }) {
    * @param {Selection | null} selection
    */
   function hold(selection) {
-    selected.frozen = selection && select.encode(selection) !== select.encode(selected.frozen) ? selection : null;
+    keep(selection && select.encode(selection) !== select.encode(selected.frozen) ? selection : null);
     const { frozen } = selected;
-    link.set({ select: select.encode(frozen) });
-    if (frozen && frozen.head !== null) tell("head_select", { head: [scene.layerOf(frozen.ends[0].depth), frozen.head] });
+    if (frozen && frozen.head !== null) tell("select", { head: [scene.layerOf(frozen.ends[0].depth), frozen.head] });
+  }
+
+  /**
+   * Hold a selection, whatever was held before.
+   * @param {Selection | null} selection
+   */
+  function keep(selection) {
+    selected.frozen = selection;
+    link.set({ select: select.encode(selection) });
     show();
   }
 
   /**
    * Tell Python.
-   * @type {((name: "head_select", data: HeadOfRings) => void) & ((name: "export", data: Export) => void)}
+   * @type {((name: "select", data: Selected) => void) & ((name: "export", data: Export) => void)}
    */
   const tell = trigger;
 
@@ -179,24 +198,18 @@ export function mount(element, { props, trigger, watch }) {
   const context = contextRing(part(element, ".af-context"));
   const table = ringTable(part(element, ".af-table"), (depth, token, added) => hold(added ? select.extended(selected.frozen, depth, token) : select.one(depth, token)));
   const tour = guidedTour(part(element, ".af-tour"), { view: () => view, show: present });
-  let leave = () => {};
-
-  function wire() {
-    chart.dataset.wired = "yes";
-    chart.on("plotly_afterplot", place);
-    chart.on("plotly_relayouting", place);
-    const tip = part(element, ".af-tip"), shared = { selected, scene: () => scene, show, hold };
-    leave = pointer(chart, tip, shared, point);
-    keyboard(chart, shared);
-    element.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
-      Object.assign(selected, { brush: null, hover: null, cursor: null });
-      tip.hidden = true;
-      hold(null);
-      tour.end();
-      Plotly.relayout(chart, { "xaxis.range": [-chart.clientWidth / 2, chart.clientWidth / 2], "yaxis.range": [-chart.clientHeight / 2, chart.clientHeight / 2] });
-    });
-  }
+  const zoom = zoomOf(chart, parts(element, "[data-zoom]"), place);
+  const tip = part(element, ".af-tip"), shared = { selected, scene: () => scene, show, hold };
+  const leave = pointer(chart, tip, shared, point, zoom.move);
+  keyboard(chart, shared);
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    Object.assign(selected, { brush: null, hover: null, cursor: null });
+    tip.hidden = true;
+    hold(null);
+    tour.end();
+    zoom.reset();
+  });
 
   /**
    * Where in the scene an event of the pointer is.
@@ -216,14 +229,30 @@ export function mount(element, { props, trigger, watch }) {
   }
   for (const button of views) button.addEventListener("click", () => present(VIEWS.find((name) => name === button.dataset.view) ?? "both", null));
   named.addEventListener("change", place);
+  most.value = [...most.options].find(({ value }) => value === link.get("strongest"))?.value ?? String(select.FEW);
+  differing.checked = link.get("differing") === "1";
+  for (const control of [most, differing]) {
+    control.addEventListener("change", () => {
+      link.set({ strongest: most.value === String(select.FEW) ? "" : most.value, differing: differing.checked ? "1" : "" });
+      if (data) draw(data);
+    });
+  }
   for (const button of parts(element, "[data-save]")) button.addEventListener("click", () => save(button.dataset.save));
   /** @param {string} [kind] */
   function save(kind) {
     if (!data) return;
-    if (kind === "html") savePage(box, data, { view, select: select.encode(selected.frozen) });
+    if (kind === "html") savePage(box, data, { view, select: select.encode(selected.frozen), strongest: most.value, differing: differing.checked ? "1" : "" });
     else if (kind === "json" || kind === "csv") tell("export", { kind }); // exact numbers come from Python
-    else if (kind === "png" || kind === "svg") saveImage(kind, scene, hit, current());
+    else if (kind === "png" || kind === "svg") {
+      const selection = current();
+      saveImage(kind, scene, selection && hit ? { selection, hit, told: select.describe(selection, hit, scene) + kept(selection) } : null).then(place);
+    }
   }
+  watch("selected", () => {
+    /** @type {Lit | null} */
+    const wanted = props.selected;
+    if (wanted && scene) keep(scene.ofWord(wanted.word, wanted.head));
+  });
   watch("download", () => {
     /** @type {Download | null} */
     const file = props.download;
@@ -247,5 +276,5 @@ export function mount(element, { props, trigger, watch }) {
   Object.assign(element, { locate, lit: () => painter.painted }); // what is painted as lit; both for tests
 
   showViews();
-  panel({ props, watch }, box, { draw, leave: () => { leave(); Plotly.purge(chart); } });
+  panel({ props, watch }, box, { draw, leave });
 }

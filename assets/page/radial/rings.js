@@ -1,103 +1,73 @@
 // @ts-check
-// The radial view at rest: Plotly draws rings and head cells and does zoom, the names stand in an SVG layer above it.
+// The radial view at rest, as SVG: rings, head cells and sparklines, and the names above them.  Colours come from the classes.
 
-import { colour, makeSvg } from "../shared/dom.js";
-import { chartLayout } from "../shared/plotly.js";
+import { makeSvg } from "../shared/dom.js";
 import * as geometry from "./geometry.js";
 import { nameOf } from "./scene.js";
 /** @import { Point, Ring, RingNode } from "./geometry.js" */
 /** @import { Scene } from "./scene.js" */
+/** @import { Projection } from "./zoom.js" */
 
+const SHADES = [0, 0.42, 0.6, 0.8, 1];
 /**
- * Where the points of a scene are in the window, in pixels of the chart, and how far it is zoomed in.
- * @typedef {object} Projection
- * @property {(v: number) => number} x
- * @property {(v: number) => number} y
- * @property {(pixel: number) => number} xBack
- * @property {(pixel: number) => number} yBack
- * @property {number} zoom
+ * Shade of a cell by how many tokens its head attends to.
+ * @param {number} tokens
  */
-/** @typedef {{ x: (number | null)[], y: (number | null)[] }} Points null begins another line */
-
-/**
- * Circles, and the ticks where the sentences meet.
- * @param {Scene} scene
- * @returns {Record<string, any>[]}
- */
-function traces({ rings }) {
-  /**
-   * @param {Points} points
-   * @param {object} options
-   */
-  const line = (points, options) => ({ type: "scatter", mode: "lines", hoverinfo: "skip", ...points, ...options });
-  /** @type {Points} */
-  const circles = { x: [], y: [] };
-  /** @type {Points} */
-  const ticks = { x: [], y: [] };
-  for (const { r, band, meet, depth } of rings) {
-    if (!depth) continue;
-    for (let i = 0; i <= 90; i++) { circles.x.push(r * Math.sin((i * Math.PI) / 45)); circles.y.push(r * Math.cos((i * Math.PI) / 45)); }
-    circles.x.push(null); circles.y.push(null);
-    if (meet === null) continue;
-    for (const at of [r - 0.34 * band, r + 0.08 * band]) { ticks.x.push(at * Math.sin(meet)); ticks.y.push(at * Math.cos(meet)); }
-    ticks.x.push(null); ticks.y.push(null);
-  }
-  return [
-    line(circles, { line: { color: colour("--border-color-primary"), width: 1 }, opacity: 0.6 }),
-    line(ticks, { line: { color: colour("--body-text-color"), width: 3 } }),
-  ];
-}
-
-/** @param {number} tokens */
 const shade = (tokens) => (tokens < 2 ? 1 : tokens < 4 ? 2 : tokens < 8 ? 3 : 4);
 
 /**
- * Cells and sparklines, one shape for each colour: as points of a trace they would take Plotly many times as long.
+ * Cells and sparklines, one path for each colour and shade: as elements of their own they would take many times as long.
  * @param {Scene} scene
  */
 function shapes(scene) {
-  /** @type {Map<string, string>} */
+  /** @type {Map<string, string[]>} */
   const paths = new Map();
   /**
-   * @param {string} key
+   * @param {number} models
+   * @param {number} level
    * @param {Point[]} corners
    */
-  const put = (key, corners) => paths.set(key, `${paths.get(key) ?? ""}M${corners.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join("L")}Z`);
+  function put(models, level, corners) {
+    if (scene.leavesOut(models) || (!models && scene.lighting.differing)) return;
+    const key = `${models} ${level}`, path = paths.get(key) ?? [];
+    if (!path.length) paths.set(key, path);
+    path.push(`M${corners.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join("L")}Z`);
+  }
   for (const ring of scene.rings) {
     for (const node of ring.nodes.values()) {
-      scene.cells(ring, node).forEach(([models, most], head) => {
-        const key = models ? `${models} ${scene.comparing ? 4 : shade(most)}` : "none";
-        for (const half of models === 3 ? [0, 1] : [null]) put(key, geometry.cellCorners(ring, node, head, half));
+      scene.cells(ring, node).forEach(([models, a, b], head) => {
+        // What both models share is one cell of two halves, each as dark as its model says.
+        if (models === 3) [a, b].forEach((tokens, half) => put(3, shade(tokens), geometry.cellCorners(ring, node, head, half)));
+        else put(models, models ? shade(a + b) : 0, geometry.cellCorners(ring, node, head));
       });
       for (const [models, spikes] of geometry.sparklineWidth(ring) ? scene.spikes(ring, node) : []) {
         const sparkline = geometry.sparkline(ring, node, spikes);
-        put("none", sparkline.line);
-        for (const corners of sparkline.spikes) put(`${models} 4`, corners);
+        put(0, 0, sparkline.line);
+        for (const corners of sparkline.spikes) put(models, 4, corners);
       }
     }
   }
-  return [...paths].map(([key, path]) => {
-    const [models, level] = key.split(" ").map(Number);
-    return {
-      type: "path", path, line: { width: 0 },
-      fillcolor: colour(key === "none" ? "--border-color-primary" : `--af-${nameOf(models)}`),
-      opacity: key === "none" ? 0.55 : [0, 0.35, 0.55, 0.78, 1][level],
-    };
-  });
+  return paths;
 }
 
 /**
- * Traces and layout of the Plotly chart.
+ * Draw the rings, the ticks where the sentences meet, and the cells, in the coordinates of the scene: y upwards.
+ * @param {SVGElement} group
  * @param {Scene} scene
  */
-export function figure(scene) {
-  const { width, height } = scene, axis = { visible: false, zeroline: false, showgrid: false };
-  const layout = chartLayout({
-    showlegend: false, hovermode: false, dragmode: matchMedia("(pointer: coarse)").matches ? false : "pan",
-    width, height, margin: { l: 0, r: 0, t: 0, b: 0 }, shapes: shapes(scene),
-    xaxis: { ...axis, range: [-width / 2, width / 2] }, yaxis: { ...axis, range: [-height / 2, height / 2], scaleanchor: "x" },
-  });
-  return { data: traces(scene), layout };
+export function draw(group, scene) {
+  group.replaceChildren();
+  for (const { r, band, meet, depth } of scene.rings) {
+    if (!depth) continue;
+    makeSvg("circle", { r: r.toFixed(1), class: "af-circle" }, group);
+    if (meet === null) continue;
+    const [from, to] = [r - 0.34 * band, r + 0.08 * band].map((at) => `${(at * Math.sin(meet)).toFixed(1)},${(at * Math.cos(meet)).toFixed(1)}`);
+    makeSvg("path", { d: `M${from}L${to}`, class: "af-meet" }, group);
+  }
+  for (const [key, path] of shapes(scene)) {
+    const [models, level] = key.split(" ").map(Number);
+    makeSvg("path", { d: path.join(""), class: models ? `af-${nameOf(models)}` : "af-none", "fill-opacity": models ? SHADES[level] : 0.55 }, group);
+  }
 }
 
 /**
@@ -119,15 +89,16 @@ export function names({ rings: ringNames, tokens }, scene, project, named) {
   tokens.replaceChildren();
   for (const ring of scene.rings) {
     if (ring.depth) {
-      const name = makeSvg("text", { class: "af-ring-name", x: project.x(0), y: project.y(ring.r - 0.42 * ring.band), "font-size": Math.max(7, 0.8 * ring.font) }, ringNames);
-      name.textContent = scene.byLayer(ring.depth, (layer) => (layer ? `L${layer}` : "input"));
+      const name = makeSvg("text", { class: "af-ring-name", x: project.x(0), y: project.y(ring.r), "font-size": scene.ringFont(ring), dy: "0.32em" }, ringNames);
+      name.textContent = scene.ringLabel(ring.depth);
     }
     const room = (ring.depth ? ring.arc : 4 * ring.band) * project.zoom - 4;
     const every = Math.ceil((3.2 * 0.56 * ring.font) / Math.max(room, 1)); // in a crowded ring only some are named
     [...ring.nodes.values()].forEach((node, index) => {
-      node.name = named && index % every === 0 ? geometry.fit(scene.text[node.token], room * every, ring.font) : "";
+      const shared = scene.leavesOut(node.models ?? 0); // a dot keeps its place
+      node.name = named && !shared && index % every === 0 ? geometry.fit(scene.text[node.token], room * every, ring.font) : "";
       const shape = makeSvg(node.name ? "text" : "circle", {
-        "data-at": `${ring.depth} ${node.token}`, class: `af-${nameOf(node.models ?? 0)}${scene.quiet(ring, node) ? " af-quiet" : ""}`,
+        "data-at": `${ring.depth} ${node.token}`, class: `af-${shared ? "shared" : nameOf(node.models ?? 0)}${scene.quiet(ring, node) ? " af-quiet" : ""}`,
         transform: `translate(${project.x(node.x).toFixed(1)} ${project.y(node.y).toFixed(1)}) rotate(${degrees(ring, node).toFixed(1)})`,
         ...(node.name ? { "font-size": ring.font, dy: "0.32em" } : { r: 1.6 }),
       }, tokens);

@@ -5,9 +5,10 @@
 import { count } from "./graph.js";
 import * as geometry from "./geometry.js";
 import * as select from "./selection.js";
-/** @import { Radial, Selection } from "../payloads.js" */
+/** @import { Head, Radial, Selection } from "../payloads.js" */
 /** @import { Point, Ring, RingNode } from "./geometry.js" */
 /** @import { Graph } from "./graph.js" */
+/** @import { Lighting } from "./selection.js" */
 /** @typedef {"a" | "b" | "both"} View */
 
 const SETS = ["a", "b", "ab"];
@@ -18,6 +19,9 @@ const SETS = ["a", "b", "ab"];
  */
 export const nameOf = (models) => SETS[models - 1];
 
+const RING_FONT = 9; // of the names of rings
+const SHOWN = { most: select.FEW, differing: false };
+
 export class Scene {
   /**
    * The rings fill the smaller of width and height.
@@ -26,8 +30,9 @@ export class Scene {
    * @param {View} view
    * @param {number} width
    * @param {number} height
+   * @param {Lighting} lighting what both models share stays dark only where both are shown
    */
-  constructor(data, graphs, view, width, height) {
+  constructor(data, graphs, view, width, height, lighting = SHOWN) {
     const shown = view === "a" ? [0] : view === "b" ? [1] : graphs.map((_, i) => i);
     const active = shown.filter((i) => graphs[i]); // numbers of the models that are shown
     const start = data.sentence.indexOf(1);
@@ -37,12 +42,14 @@ export class Scene {
     this.width = width;
     this.height = height;
     this.text = data.text;
+    this.names = data.names;
     this.comparing = active.length > 1;
+    this.lighting = { ...lighting, differing: lighting.differing && this.comparing };
     this.heads = Math.max(...active.map((i) => graphs[i].heads));
     this.last = Math.max(...active.map((i) => graphs[i].layers)); // depth of the outermost ring, the input
     this.second = data.text.map((_, token) => start >= 0 && token >= start); // they run counter-clockwise
     const tokens = Array.from({ length: this.last + 1 }, (_, depth) => data.text.map((_, token) => token).filter((token) => this.modelsAt(depth, token)));
-    this.rings = geometry.layout(tokens, this.second, this.heads, Math.min(width, height) / 2 - 18);
+    this.rings = geometry.layout(tokens, this.second, this.heads, Math.min(width, height) / 2 - 18, this.ringNameWidth());
     for (const ring of this.rings) for (const node of ring.nodes.values()) node.models = this.modelsAt(ring.depth, node.token);
   }
 
@@ -74,17 +81,14 @@ export class Scene {
   cellCount(ring) { return ring.cell && ring.depth < this.last ? this.heads : 0; }
 
   /**
-   * For each cell of a token: [the models in which that head attends to something, to how many tokens at most].
+   * For each cell of a token: the models in which that head attends to something, and to how many tokens in each of the two.
    * @param {Ring} ring
    * @param {{ token: number }} node
-   * @returns {[models: number, tokens: number][]}
+   * @returns {[models: number, a: number, b: number][]}
    */
   cells(ring, { token }) {
-    const counts = this.active.filter((i) => this.graphs[i].inRing[ring.depth]?.[token]).map((i) => /** @type {const} */ ([i, this.graphs[i].attends(ring.depth, token)]));
-    return Array.from({ length: this.cellCount(ring) }, (_, head) => {
-      const reading = counts.filter(([, heads]) => heads[head]);
-      return [reading.reduce((models, [i]) => models | (1 << i), 0), Math.max(0, ...reading.map(([, heads]) => heads[head]))];
-    });
+    const [a, b] = [0, 1].map((i) => (this.active.includes(i) && this.graphs[i].inRing[ring.depth]?.[token] ? this.graphs[i].attends(ring.depth, token) : []));
+    return Array.from({ length: this.cellCount(ring) }, (_, head) => [(a[head] ? 1 : 0) | (b[head] ? 2 : 0), a[head] ?? 0, b[head] ?? 0]);
   }
 
   /**
@@ -144,8 +148,26 @@ export class Scene {
     return select.one(depth, token, head, model);
   }
 
+  /**
+   * A word in the ring in which a head reads for it, or else where it stands furthest out; null if it is in no ring.
+   * @param {number} word
+   * @param {Head | null} head its layer counted by the deeper of all models
+   */
+  ofWord(word, head) {
+    const reading = head ? this.layerOf(head[0]) : -1; // depth and layer are counted from the two ends
+    if (head && head[1] < this.heads && this.node(reading, word)) return select.one(reading, word, head[1]);
+    const depth = this.rings.findLastIndex((ring) => ring.nodes.has(word));
+    return depth < 0 ? null : select.one(depth, word);
+  }
+
   /** @param {Selection} selection */
-  light(selection) { return select.lit(selection, this.graphs, this.active, this.rings.length, this.text.length, this.heads); }
+  light(selection) { return select.lit(selection, this.graphs, this.active, this.rings.length, this.text.length, this.heads, this.lighting); }
+
+  /**
+   * Whether something of these models is left out: where only what differs is shown, what both share is not.
+   * @param {number} models
+   */
+  leavesOut(models) { return this.lighting.differing && models === 3; }
 
   /**
    * Whether a selection is of tokens and heads that there are.
@@ -205,6 +227,18 @@ export class Scene {
     return same ? say(layers[0][1]) : layers.map(([i, layer]) => `${"AB"[i]} ${say(layer)}`).join(" · ");
   }
 
+  /**
+   * The name of a ring as there is room for in the drawing.
+   * @param {number} depth
+   */
+  ringLabel(depth) { return this.byLayer(depth, (layer) => (layer ? `L${layer}` : "input")).replaceAll(" L", "").replace(" input", " in").replace(" · ", " "); }
+
+  /** Room that the names of the rings need. */
+  ringNameWidth() { return 0.6 * RING_FONT * Math.max(...Array.from({ length: this.last }, (_, d) => this.ringLabel(d + 1).length)) + 6; }
+
+  /** @param {Ring} ring */
+  ringFont(ring) { return Math.min(RING_FONT + 1, Math.max(7.5, 0.62 * ring.band)); }
+
   /** @param {number} depth */
   layerName(depth) { return this.byLayer(depth, (layer) => `L${layer}`); }
 
@@ -214,6 +248,6 @@ export class Scene {
   /** Where a graph ends before it has reached the input, in words; empty if none does. */
   endings() {
     const ended = this.active.map((i) => [i, this.graphs[i].inRing.findIndex((ring) => !count(ring))]).filter(([, depth]) => depth > 0);
-    return ended.map(([i, depth]) => `${this.graphs.length > 1 ? `Model ${"AB"[i]}` : "The graph"} ends at L${this.graphs[i].layers - depth + 1}: no head there attends to anything above tau = ${this.data.tau}. Lower tau to see more.`).join(" ");
+    return ended.map(([i, depth]) => `${this.graphs.length > 1 ? `Model ${"AB"[i]}` : "The graph"} ends at L${this.graphs[i].layers - depth + 1}: no head there attends to anything above tau = ${this.data.models[i].tau[this.graphs[i].layers - depth]}. Lower tau to see more.`).join(" ");
   }
 }

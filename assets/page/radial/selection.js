@@ -6,6 +6,7 @@
 // the layer that the tokens read with, `model` (0 or 1) the models; null means all.
 
 import { headName } from "../shared/head.js";
+import { ALL } from "./graph.js";
 import { plural } from "../shared/numbers.js";
 /** @import { Selection } from "../payloads.js" */
 /** @import { Graph } from "./graph.js" */
@@ -23,6 +24,17 @@ import { plural } from "../shared/numbers.js";
  */
 
 const MOST_LINES = 200; // of one model; more are not told apart and take longer than a frame
+
+/**
+ * What of a selection is lit.
+ * @typedef {object} Lighting
+ * @property {number} most strongest lines of each word of one model; `ALL` for all
+ * @property {boolean} differing whether what both models share stays dark
+ */
+/** As many lines of a word as are told apart at first sight. */
+export const FEW = 3;
+/** @type {Lighting} */
+const EVERYTHING = { most: ALL, differing: false };
 
 /**
  * A token of a ring, or one head of it, in both models or one.
@@ -77,16 +89,18 @@ export function decode(text) {
 }
 
 /**
- * Light a selection: each model by itself, then united.
+ * Light a selection: each model by itself, then united.  The strongest lines are those of each model, but what is lit has
+ * the colour of all models that attend there: a line is not of one model alone because it is weaker in the other.
  * @param {Selection} selection
  * @param {Graph[]} graphs
  * @param {number[]} active numbers of the models that are shown
  * @param {number} depths
  * @param {number} size how many tokens there are
  * @param {number} heads
+ * @param {Lighting} [lighting]
  * @returns {Hit}
  */
-export function lit(selection, graphs, active, depths, size, heads) {
+export function lit(selection, graphs, active, depths, size, heads, { most, differing } = EVERYTHING) {
   const nodes = Array.from({ length: depths }, () => new Uint8Array(size));
   const cells = Array.from({ length: depths }, () => new Uint8Array(size * heads));
   /** @type {Map<string, Line>} */
@@ -94,10 +108,11 @@ export function lit(selection, graphs, active, depths, size, heads) {
   /** @type {Map<number, Uint8Array>} */
   const edges = new Map();
   let count = 0;
+  const limit = selection.ends.length === 1 && selection.ends[0].tokens.length === 1 ? most : ALL; // what several have in common is few
   for (const i of active) {
     const graph = graphs[i], { head, model, ends: [end, other] } = selection;
     if ((model !== null && model !== i) || (head !== null && head >= graph.heads)) continue;
-    const reach = other ? graph.between(end.depth, end.tokens, other.depth, other.tokens) : graph.reach(end.depth, end.tokens, head);
+    const reach = other ? graph.between(end.depth, end.tokens, other.depth, other.tokens) : graph.reach(end.depth, end.tokens, head, limit);
     reach.rings.forEach((ring, d) => ring.forEach((on, t) => { if (on) nodes[d][t] |= 1 << i; }));
     for (let e = 0; e < reach.edges.length; e++) {
       if (!reach.edges[e]) continue;
@@ -114,7 +129,39 @@ export function lit(selection, graphs, active, depths, size, heads) {
     }
     edges.set(i, reach.edges);
   }
-  return { nodes, cells, count, edges, lines: [...lines.values()] };
+  const hit = { nodes, cells, count, edges, lines: [...lines.values()] };
+  if (limit < ALL && selection.head === null && edges.size > 1) share(hit, graphs);
+  if (differing) leaveShared(hit, selection);
+  return hit;
+}
+
+/**
+ * Give each line the colour of all models that attend there, if they have reached its attending token.
+ * @param {Hit} hit
+ * @param {Graph[]} graphs
+ */
+function share({ lines, nodes, edges }, graphs) {
+  for (const line of lines.sort((p, q) => p[0] - q[0])) {
+    const [depth, query, key, models] = line;
+    for (const i of edges.keys()) {
+      if (models & (1 << i) || !(nodes[depth - 1][query] & (1 << i)) || graphs[i].edgeAt(depth, query, key) === undefined) continue;
+      line[3] |= 1 << i;
+      nodes[depth][key] |= 1 << i;
+    }
+  }
+}
+
+/**
+ * Darken what both models share: lines, heads, and tokens at which nothing else is lit.
+ * @param {Hit} hit
+ * @param {Selection} selection
+ */
+function leaveShared(hit, { ends }) {
+  const seen = new Set(ends.flatMap(({ depth, tokens }) => tokens.map((token) => `${depth} ${token}`)));
+  hit.lines = hit.lines.filter(([, , , models]) => models !== 3);
+  for (const [depth, query, key] of hit.lines) seen.add(`${depth - 1} ${query}`).add(`${depth} ${key}`);
+  for (const row of hit.cells) row.forEach((models, at) => { if (models === 3) row[at] = 0; });
+  hit.nodes.forEach((row, depth) => row.forEach((models, token) => { if (models === 3 && !seen.has(`${depth} ${token}`)) row[token] = 0; }));
 }
 
 /**
@@ -148,9 +195,6 @@ function headList(graph, mask, most = 8) {
   return names.slice(0, most).join(", ") + (names.length > most ? ` and ${names.length - most} more` : "");
 }
 
-/** @param {string} token */
-const quoted = (token) => `“${token.replace(/^·(?=.)/, "")}”`;
-
 /**
  * One sentence on a selection, with numbers for each model.
  * @param {Selection} selection
@@ -158,35 +202,43 @@ const quoted = (token) => `“${token.replace(/^·(?=.)/, "")}”`;
  * @param {Scene} scene
  */
 export function describe(selection, hit, scene) {
-  const { graphs, active, text, last } = scene;
+  const { active, names, last } = scene;
   const { ends: [end, other], head, model } = selection;
   /** @param {number[]} tokens */
-  const name = (tokens) => tokens.map((token) => quoted(text[token])).join(", ");
+  const name = (tokens) => tokens.map((token) => names[token]).join(", ");
   /** @param {number} depth */
   const where = (depth) => (depth === 0 ? "at the output" : depth === last ? "at the input" : scene.ringName(depth));
-  /** @param {number} i */
-  const tag = (i) => (graphs.length > 1 ? `${"AB"[i]}: ` : "");
-  const shown = active.filter((i) => model === null || model === i);
-  const facts = shown.map((i) => tag(i) + fact(graphs[i], hit.edges.get(i), hit, i, selection)).join("; ");
   const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${scene.layerName(end.depth)}` : "";
   const subject = other ? `Paths between ${name(end.tokens)} ${where(end.depth)} and ${name(other.tokens)} ${where(other.depth)}` : `${name(end.tokens)} ${where(end.depth)}${reader}`;
+  const shown = active.filter((i) => model === null || model === i);
   const cut = hit.count > MOST_LINES * shown.length ? ` Of ${plural(hit.count, "line")} the strongest are drawn.` : "";
-  return `${subject} — ${facts}.${cut}`;
+  return `${subject} — ${facts(selection, hit, scene).join("; ")}.${cut}`;
+}
+
+/**
+ * The numbers of a selection, a text for each model that is shown.
+ * @param {Selection} selection
+ * @param {Hit | null} hit what it lights; needed for several tokens
+ * @param {Scene} scene
+ */
+export function facts(selection, hit, { graphs, active, names }) {
+  const shown = active.filter((i) => selection.model === null || selection.model === i);
+  return shown.map((i) => (graphs.length > 1 ? `${"AB"[i]}: ` : "") + fact(graphs[i], names, hit, i, selection));
 }
 
 /**
  * @param {Graph} graph
- * @param {Uint8Array | undefined} edges
- * @param {Hit} hit
+ * @param {string[]} names
+ * @param {Hit | null} hit
  * @param {number} i
  * @param {Selection} selection
  */
-function fact(graph, edges, hit, i, { ends: [end, other], head }) {
-  const { depth, tokens } = end;
+function fact(graph, names, hit, i, { ends: [end, other], head }) {
+  const { depth, tokens } = end, edges = hit?.edges.get(i), nodes = hit?.nodes ?? [];
   const held = tokens.filter((token) => graph.inRing[depth]?.[token]);
   if (!held.length) return "not reached";
   if (other) {
-    const between = hit.nodes.slice(Math.min(depth, other.depth) + 1, Math.max(depth, other.depth)).reduce((sum, ring) => sum + ring.filter((models) => models & (1 << i)).length, 0);
+    const between = nodes.slice(Math.min(depth, other.depth) + 1, Math.max(depth, other.depth)).reduce((sum, ring) => sum + ring.filter((models) => models & (1 << i)).length, 0);
     return edges?.includes(1) ? `${plural(between, "token")} on the way, through ${headList(graph, edges)}` : "no path";
   }
   const token = held[0];
@@ -194,7 +246,7 @@ function fact(graph, edges, hit, i, { ends: [end, other], head }) {
   const said = [];
   if (held.length > 1) {
     /** @param {number} d */
-    const common = (d) => hit.nodes[d]?.filter((models) => models & (1 << i)).length ?? 0;
+    const common = (d) => nodes[d]?.filter((models) => models & (1 << i)).length ?? 0;
     return `all ${held.length} attend to ${plural(common(depth + 1), "token")} and are attended to by ${plural(depth ? common(depth - 1) : 0, "token")}`;
   }
   const reads = graph.attendingOf(depth, token);
@@ -205,13 +257,13 @@ function fact(graph, edges, hit, i, { ends: [end, other], head }) {
   const most = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
   if (head !== null) {
     const through = reads.filter((e) => graph.has(e, head));
-    const names = most(through, (e) => graph.weight(e, head)).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.weight(e, head))}`);
-    return through.length ? `attends to ${names.join(", ")}${through.length > 3 ? ` and ${through.length - 3} more` : ""}` : "attends to nothing above tau";
+    const named = most(through, (e) => graph.weight(e, head)).map((e) => `${names[graph.key[e]]} ${weightText(graph.weight(e, head))}`);
+    return through.length ? `attends to ${named.join(", ")}${through.length > 3 ? ` and ${through.length - 3} more` : ""}` : "attends to nothing above tau";
   }
   if (depth < graph.layers) {
     const heads = graph.attends(depth, token).filter(Boolean).length;
-    const names = most(reads, (e) => graph.strongest[e]).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.strongest[e] / 255)}`);
-    said.push(heads ? `${heads} of its ${graph.heads} heads attend to ${plural(reads.length, "token")} (most to ${names.join(", ")})` : "its heads attend to nothing above tau");
+    const named = most(reads, (e) => graph.strongest[e]).map((e) => `${names[graph.key[e]]} ${weightText(graph.strongest[e] / 255)}`);
+    said.push(heads ? `${heads} of its ${graph.heads} heads attend to ${plural(reads.length, "token")} (most to ${named.join(", ")})` : "its heads attend to nothing above tau");
   }
   if (depth > 0) {
     const by = graph.attendersOf(depth, token);

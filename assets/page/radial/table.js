@@ -32,7 +32,7 @@ export function table(element, choose) {
         const button = make("button", `af-token-button af-${nameOf(models)}`, scene.text[token], cell);
         button.type = "button";
         button.dataset.row = `${depth} ${token}`;
-        button.title = attention(scene, depth, token, models);
+        button.title = `${scene.names[token]}: ${attention(scene, depth, token, models)}`;
         button.addEventListener("click", (event) => choose(depth, token, event.shiftKey));
       }
     }

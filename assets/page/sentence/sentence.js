@@ -41,7 +41,7 @@ export function mount(element, gradio) {
       for (let i = 0; i < most; i++) make("i", `af-dot af-${i < shared ? "ab" : own}`, undefined, circles);
       make("span", "af-token", name, unit);
       const told = values.map((value, i) => value === null ? null : `${"AB"[i]} ${number(value)}`).filter(Boolean).join(", ");
-      unit.title = `${name}: influence ${told} heads`;
+      unit.title = `${data.names[index]}: influence ${told} heads`;
       unit.setAttribute("role", "img");
       unit.setAttribute("aria-label", unit.title);
     });

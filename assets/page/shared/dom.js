@@ -63,6 +63,17 @@ export const parts = (element, selector) => [...element.querySelectorAll(selecto
 export const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
 /**
+ * Red, green and blue of any colour that CSS knows, from 0 to 255.
+ * @param {string} text
+ */
+export function rgb(text) {
+  const pen = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d", { willReadFrequently: true }));
+  pen.fillStyle = text;
+  pen.fillRect(0, 0, 1, 1);
+  return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+}
+
+/**
  * The head of a card: which model, in its colour, and its name.
  * @param {string} side
  * @param {string} name

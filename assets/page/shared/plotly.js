@@ -1,6 +1,6 @@
 // @ts-check
-// Plotly, and what all charts share.  Plotly reads <s> and </s> as tags and shows nothing: texts are escaped.
-import { colour } from "./dom.js";
+// Plotly, and what all charts share.
+import { colour, make } from "./dom.js";
 
 /**
  * The part of Plotly that is used here.
@@ -19,16 +19,28 @@ import { colour } from "./dom.js";
  */
 /** @typedef {HTMLElement & Drawn} ChartElement */
 
-/** @type {PlotlyApi} */
-export const Plotly = /** @type {any} */ (globalThis).Plotly; // ours: a gr.Plot on the page would later put its own build there
+const ADDRESS = new URL("../plotly.min.js", import.meta.url).href;
+
+/**
+ * Load Plotly when the first chart is made: the page without charts needs none of it.
+ * @returns {Promise<PlotlyApi>}
+ */
+function loaded() {
+  return new Promise((done, failed) => {
+    const script = make("script");
+    script.src = ADDRESS;
+    script.onload = () => done(/** @type {any} */ (globalThis).Plotly); // ours: a gr.Plot on the page would later put its own build there
+    script.onerror = () => failed(new Error(`${ADDRESS} did not load; charts cannot be drawn.`));
+    document.head.append(script);
+  });
+}
+
+export const Plotly = await loaded();
 export const CONFIG = {
   responsive: false, displaylogo: false, // resizing is ours: panels may be drawn while their tab is hidden
   modeBarButtonsToRemove: ["sendChartToCloud", "autoScale2d", "select2d", "lasso2d"],
   toImageButtonOptions: { format: "png", scale: 2, filename: "attnflow" },
 };
-
-/** @param {string} text */
-export const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 /**
  * Layout that every chart shares: the page shows through, and text has the page's colour and font.

@@ -4,7 +4,7 @@
 import { make, part, parts, titled } from "../shared/dom.js";
 import { precise } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
-import { plain, spread } from "../shared/words.js";
+import { spread } from "../shared/words.js";
 /** @import { Saliency, SaliencyMethod, SaliencyModel } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
@@ -39,7 +39,7 @@ export function mount(element, gradio) {
       const token = make("button", `af-heat ${kind}${model.sentence[index] < 0 ? " af-special" : ""}`, name, word);
       token.type = "button";
       token.style.setProperty("--w", String(Math.abs(scaled[index])));
-      token.title = `${name}: ${precise(values[index], signed)}`;
+      token.title = `${model.names[index]}: ${precise(values[index], signed)}`;
       token.setAttribute("aria-label", token.title);
       token.dataset.at = `${model.side} ${index}`;
       token.setAttribute("aria-pressed", "false");
@@ -61,7 +61,7 @@ export function mount(element, gradio) {
     }
     const alike = data.models.filter((one) => one.text.length && one.text.join("\n") === model.text.join("\n"));
     const columns = alike.filter((one) => one.values);
-    make("p", "af-note", undefined, detail).append("What every method says of ", make("strong", "", plain(model.text[index])), ":");
+    make("p", "af-note", undefined, detail).append("What every method says of ", make("strong", "", model.names[index]), ":");
     const table = make("table", "af-values", undefined, detail), head = make("tr", "", undefined, make("thead", "", undefined, table));
     make("th", "", "Method", head).scope = "col";
     for (const one of columns) make("th", "", one.side === "ab" ? "B − A, share" : one.side.toUpperCase(), head).scope = "col";

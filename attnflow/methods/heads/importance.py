@@ -21,7 +21,7 @@ from attnflow.runtime.batch import batches, padded_inputs
 from attnflow.runtime.capabilities import run_model
 from attnflow.stats.statistic import MeanResult, Statistic, read_only, running, shared, standard_error
 
-Method = Literal["taylor", "gate", "ablation"]
+ImportanceMethod = Literal["taylor", "gate", "ablation"]
 _TOKENS_AT_ONCE = 1024
 _NUMBERS_AT_ONCE = 1 << 20
 
@@ -31,7 +31,7 @@ def head_importance(
     encodings: Encoding | Sequence[Encoding],
     labels: Label | Sequence[Label] = None,
     *,
-    method: Method = "taylor",
+    method: ImportanceMethod = "taylor",
     pruned: Iterable[Head] = (),
 ) -> NDArray[np.float64]:
     """How much each head matters for one example or many, `[L, H]`, raw.
@@ -81,7 +81,7 @@ class HeadImportance(Statistic):
     """
 
     missing: ClassVar[str] = "There are no examples; give at least one encoded pair."
-    method: Method = "taylor"
+    method: ImportanceMethod = "taylor"
     quantity: Quantity | None = shared(None)
     """What the importance is of; None before the first example."""
     key: str | None = shared(None)
@@ -92,9 +92,10 @@ class HeadImportance(Statistic):
     """`[L, H]`: the sum of squares over examples."""
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
+        if self.method not in get_args(ImportanceMethod):
             raise SelectionError(
-                f"There is no importance method {str(self.method)[:60]!r}; choose {', '.join(get_args(Method))}."
+                f"There is no importance method {str(self.method)[:60]!r}; "
+                f"choose {', '.join(get_args(ImportanceMethod))}."
             )
 
     @property

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
-from attnflow.methods.heads.importance import Method, head_importance
+from attnflow.methods.heads.importance import ImportanceMethod, head_importance
 from attnflow.methods.heads.sweeps import Sweep, single_removals
 from attnflow.methods.objective import Label, Loss, Measure, examples
 from attnflow.records.trace import Encoding, Head, check_heads
@@ -183,7 +183,7 @@ def _orders(
         return order, [tuple(heads[n] for n in shuffle.permutation(len(heads))) for _ in range(runs)]
     if order == "greedy":
         return order, [tuple(_greedy(checkpoint, sweeps, removed))]
-    if order not in get_args(Method):
+    if order not in get_args(ImportanceMethod):
         raise SelectionError(f"There is no order {order[:60]!r}; choose {', '.join(get_args(Order))}.")
     encodings = [sweep.encoding for sweep in sweeps]
     return order, [ranking(head_importance(checkpoint, encodings, labels, method=order))]

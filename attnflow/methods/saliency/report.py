@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
-from attnflow.methods.saliency.agreement import agreement
 from attnflow.methods.saliency.erasure import measure
 from attnflow.methods.saliency.explain import answer
 from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.rank_correlation import rank_correlations
 from attnflow.methods.saliency.ranked import Unit, units_of
 from attnflow.methods.saliency.results import Report, Saliency
 from attnflow.methods.score_function import ask, words_of
@@ -38,7 +38,7 @@ def report(
         position: As in `saliency`.
         pruned: Heads that are switched off.
         methods: Names of the methods to ask; all if None.
-        unit: What faithfulness and agreement rank: words, or pieces.
+        unit: What faithfulness and rank correlation rank: words, or pieces.
 
     Raises:
         AttnflowError: As `saliency` does.
@@ -67,7 +67,7 @@ def report(
     return Report(
         answers=answers,
         faithfulness=measure(question, values, unit=unit) if question.target else None,
-        agreement=agreement(answers, units),
+        rank_correlation=rank_correlations(answers, units),
         target=question.target.name if question.target else None,
         against=question.against.name if question.against else None,
         missing=missing,

@@ -77,7 +77,11 @@ class Faithfulness:
 
     @property
     def merit(self) -> NDArray[np.float64]:
-        """`[M]`: mean of comprehensiveness minus sufficiency over fractions and ways of removal; large is good."""
+        """`[M]`: comprehensiveness - sufficiency, mean over fractions and ways of removal; large is good.
+
+        Related to AOPC, the area over the perturbation curve, as which ERASER (DeYoung et al. 2020) averages each of
+        the two over the fractions by itself.
+        """
         return (self.comprehensiveness - self.sufficiency).mean(axis=(1, 2))
 
     @property
@@ -109,8 +113,8 @@ class Report:
     """`[M]`"""
     faithfulness: Faithfulness | None
     """None if there is no score."""
-    agreement: NDArray[np.float64]
-    """`[M, M]`: rank correlation over the words."""
+    rank_correlation: NDArray[np.float64]
+    """`[M, M]`: of every two methods over the words, see `rank_correlations`."""
     target: str | None
     against: str | None
     missing: str = ""

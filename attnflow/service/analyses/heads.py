@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
-from attnflow.methods.heads.importance import HeadImportance, Method, head_importance
+from attnflow.methods.heads.importance import HeadImportance, ImportanceMethod, head_importance
 from attnflow.methods.heads.pruning import (
     HeadInteractions,
     Order,
@@ -40,7 +40,7 @@ class ImportanceView:
 
     values: NDArray[np.float64]
     """`[L, H]`, raw."""
-    method: Method
+    method: ImportanceMethod
     """As computed: `ablation` where the wanted one needs a task."""
     quantity: Quantity
     target: str | None
@@ -76,7 +76,7 @@ def without_task(checkpoint: Checkpoint) -> str:
     )
 
 
-def _important(case: Case, method: Method) -> ImportanceView:
+def _important(case: Case, method: ImportanceMethod) -> ImportanceView:
     checkpoint, encoding = case.checkpoint, case.encoding
     method = HeadImportance(method).method
     task, note = has_task(checkpoint, encoding), ""
@@ -96,7 +96,7 @@ def _curve(case: Case, order: Order, steps: int | None, scale: Scale) -> CurveVi
     if order in ("taylor", "gate") and not has_task(checkpoint, encoding):
         wanted, note = "ablation", without_task(checkpoint)
     in_order: Order | tuple[Head, ...] = wanted
-    if scale == "layer" and wanted in get_args(Method):
+    if scale == "layer" and wanted in get_args(ImportanceMethod):
         in_order = ranking(normalise_importance(head_importance(checkpoint, encoding, method=wanted), scale))
     chosen = replace(pruning_curve(checkpoint, encoding, order=in_order, steps=points), order=wanted)
     random = pruning_curve(checkpoint, encoding, order="random", steps=points, runs=_RANDOM_RUNS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from attnflow import limits
 from attnflow.methods.saliency.erasure import passes
 from attnflow.methods.saliency.explain import Saliency, find_method, saliency
 from attnflow.methods.saliency.methods import METHODS
@@ -41,7 +40,8 @@ def _reported(case: Case, target: str, against: str, unit: Unit = "word") -> Rep
 
 def affordable_methods(case: Case) -> tuple[str, ...]:
     """The methods that together are no more work than one request may be: without the costliest, but never none."""
-    most = limits.MAX_TERA_OPERATIONS * 1e12 - passes(len(METHODS)) * forward(case)
+    assert case.workspace is not None, "only a workspace knows how much one request may be"
+    most = case.workspace.most_operations - passes(len(METHODS)) * forward(case)
     names = sorted(METHODS, key=lambda name: METHODS[name].passes(case.n_tokens))
     while len(names) > 1 and sum(METHODS[name].passes(case.n_tokens) for name in names) * forward(case) > most:
         names.pop()
@@ -74,7 +74,7 @@ TARGET = Parameter(
 AGAINST = Parameter("against", str, "", "Second class or token, whose score is subtracted; none if empty.")
 UNIT = Parameter(
     "unit",
-    str,
+    Unit,
     "word",
     "What is ranked and removed: word, whose value is the sum over its pieces, or piece.",
     {"word": "Words", "piece": "Pieces"},

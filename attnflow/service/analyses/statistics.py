@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.checkpoints.checkpoint import ASSETS, Checkpoint
-from attnflow.methods.heads.importance import HeadImportance, Method
+from attnflow.bundled import ASSETS
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.methods.heads.importance import HeadImportance, ImportanceMethod
 from attnflow.methods.objective import has_task
 from attnflow.records.trace import Encoding, Trace
 from attnflow.runtime.capture import capture
@@ -81,7 +82,7 @@ def of_traces(
     return Analysis(name, says, compute, work=lambda case: SET_SIZE * forward(case), of_checkpoint=True)
 
 
-def _important(case: Case, method: Method) -> ImportanceView:
+def _important(case: Case, method: ImportanceMethod) -> ImportanceView:
     checkpoint = case.checkpoint
     method = HeadImportance(method).method
     encodings, labels = bundled(checkpoint, costly=method == "ablation")

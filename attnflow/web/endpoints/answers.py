@@ -22,6 +22,7 @@ class ModelAnswer(TypedDict):
     trained_classifier: bool
     encoder_alone: bool
     license: str | None
+    notes: list[str]
 
 
 class TokenAnswer(TypedDict):
@@ -54,6 +55,7 @@ def model_answer(card: ModelCard) -> ModelAnswer:
         "trained_classifier": card.head.classifies_texts,
         "encoder_alone": card.encoder_alone,
         "license": card.license,
+        "notes": list(card.notes),
     }
 
 
@@ -84,13 +86,20 @@ def case_note(case: Case, *more: str) -> str:
         None: "",
         "": "This tokenizer has no format for pairs and nothing to separate sentences with; they follow each other.",
     }.get(separator, f"This tokenizer has no format for pairs; the sentences are joined by its {separator}.")
-    return " ".join(filter(None, [*more, joined]))
+    one_kind = (
+        "This tokenizer numbers the sentences, and the model has no embeddings for such numbers; it is given 0 for all."
+        if case.encoding.one_kind
+        else ""
+    )
+    return " ".join(filter(None, [*more, joined, one_kind]))
 
 
 def prediction_note(card: ModelCard) -> str:
     """Why there is no prediction, or what its numbers are."""
     if card.encoder_alone:
         return "The encoder alone of an encoder-decoder: it makes embeddings and predicts nothing by itself."
+    if card.head.reason:
+        return card.head.reason
     if card.head.kind != "sequence-classification":
         return "No classification head: this checkpoint was not trained to classify, so it predicts no class."
     if not card.head.trained:

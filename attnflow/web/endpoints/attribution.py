@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, Comparison
-from attnflow.service.analyses.common import check_head
+from attnflow.service.analyses.common import HEAD, LAYER, check_head
 from attnflow.service.workspace import workspace
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
@@ -56,31 +56,22 @@ class AgreementAnswer(TypedDict):
     note: str
 
 
-@endpoint
+@endpoint(*CONTRIBUTIONS.parameters, LAYER, HEAD)
 def hidden_token_attribution(
     model: str,
     sentence_a: str,
     sentence_b: str = "",
-    wrt: Literal["input", "previous_layer"] = "input",
-    layer: int = 0,
-    head: int = 0,
-    probes: int | None = None,
+    *,
+    wrt: Literal["input", "previous_layer"],
+    layer: int,
+    head: int,
+    probes: int | None,
 ) -> AttributionAnswer:
     """Return how much of one head's output at each token (row) comes from each source token (column); rows sum to 1.
 
     The contribution of a source is the Frobenius norm of the Jacobian of the head's output with respect to it, as a
     share of the row (Hidden Token Attribution). Of an estimate, `standard_error` is what it is off by, and `lower` and
     `upper` are bounds that hold the exact value with 95 %: with few probes they are wide.
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        wrt: "input" for what enters the first layer, "previous_layer" for what enters the head's own layer.
-        layer: Layer, counted from 0.
-        head: Head, counted from 0.
-        probes: Random probes per token to estimate from, such as 16; exact if left out, which can take minutes for
-            "input" and is refused where it would take longer.
     """
     case = workspace.case(model, sentence_a, sentence_b)
     check_head(case.trace, layer, head)  # refuses a head that is not there
@@ -104,7 +95,7 @@ def hidden_token_attribution(
     }
 
 
-@endpoint
+@endpoint()
 def attention_vs_attribution(
     model: str, sentence_a: str, sentence_b: str = "", probes: int | None = 16
 ) -> AgreementAnswer:
@@ -115,9 +106,6 @@ def attention_vs_attribution(
     position, in tokens, of attention and of both contributions; below 0 is earlier in the text.
 
     Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
         probes: Random probes per token to estimate the contributions of the input from; exact if null.
     """
     case = workspace.case(model, sentence_a, sentence_b)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
@@ -13,6 +14,7 @@ from gradio.context import LocalContext
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
 from attnflow.service import visitors
+from attnflow.service.registry import Parameter
 from attnflow.service.visitors import serving
 from attnflow.web import arguments
 from attnflow.web.answering import one_sentence
@@ -23,29 +25,87 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def endpoint(function: Callable[P, R]) -> Callable[P, R]:
-    """Check every argument by its annotation, run a function for its visitor, and tell what fails in one sentence.
+SHARED = {
+    "model": 'Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".',
+    "sentence_a": "The first sentence.",
+    "sentence_b": "The second sentence; may be empty.",
+    "pruned": "Heads to switch off as [layer, head], both counted from 0.",
+}
+"""What the arguments are that most endpoints have."""
+
+
+def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Publish a function: check every argument, run it for its visitor, and tell what fails in one sentence.
+
+    What belongs to an analysis is described there alone: a keyword-only parameter without a default takes type, default
+    and description from the parameter of the same name, and can be given by position as all others. Each argument is
+    described in the published documentation: by the docstring, else by its `Parameter`, else by `SHARED`.
 
     The function gets one more parameter at the end, which Gradio fills with the visitor's own Hub token: that of his
     sign-in, or what a program gave as `Client(..., oauth_token=...)`. It is no argument of the endpoint.
+
+    Args:
+        *parameters: Those of the analyses that it asks.
     """
-    signature, hints = inspect.signature(function), get_type_hints(function)
-    own = inspect.Parameter(
-        "oauth_token", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.OAuthToken | None
-    )
+    known = {parameter.name: parameter for parameter in parameters}
 
-    @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        token = kwargs.pop("oauth_token", None)
-        if len(args) > len(signature.parameters):
-            *args, token = args  # type: ignore[assignment]
-        with one_sentence(), serving(current_visitor(token)), visitors.calls.one(visitors.name()):
-            answer = function(**arguments.bound(function, hints, *args, **kwargs))
-            return answers.keep(answer) if _through_the_gateway() else answer  # type: ignore[return-value]
+    def publish(function: Callable[P, R]) -> Callable[P, R]:
+        signature, hints = published(function, known)
+        defaults = {name: one.default for name, one in signature.parameters.items() if one.default is not one.empty}
+        own = inspect.Parameter(
+            "oauth_token", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.OAuthToken | None
+        )
 
-    guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
-    guarded.__annotations__ = {**function.__annotations__, own.name: own.annotation}
-    return guarded
+        @wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            token = kwargs.pop("oauth_token", None)
+            if len(args) > len(signature.parameters):
+                *args, token = args  # type: ignore[assignment]
+            with one_sentence(), serving(current_visitor(token)), visitors.calls.one(visitors.name()):
+                given = arguments.bound(signature, hints, *args, **kwargs)
+                answer = function(**defaults | given)  # type: ignore[call-arg]
+                return answers.keep(answer) if _through_the_gateway() else answer  # type: ignore[return-value]
+
+        guarded.__doc__ = documentation(function, {**SHARED, **{name: one.says for name, one in known.items()}})
+        guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
+        guarded.__annotations__ = {**function.__annotations__, **hints, own.name: own.annotation}
+        return guarded
+
+    return publish
+
+
+def published(function: Callable[..., Any], known: Mapping[str, Parameter]) -> tuple[inspect.Signature, dict[str, Any]]:
+    """Signature and types of an endpoint: those of its function, and of analyses what it leaves to them."""
+    signature, hints, filled = inspect.signature(function), get_type_hints(function), []
+    for one in signature.parameters.values():
+        if one.kind is one.KEYWORD_ONLY:
+            one = one.replace(kind=one.POSITIONAL_OR_KEYWORD)
+            if one.default is one.empty:
+                told = known[one.name]
+                one, hints[one.name] = one.replace(default=told.default, annotation=told.kind), told.kind
+        filled.append(one)
+    return signature.replace(parameters=filled), hints
+
+
+def documentation(function: Callable[..., Any], told: Mapping[str, str]) -> str:
+    """The docstring of a function with a description of each of its parameters.
+
+    Args:
+        function: It describes what nothing else does, as Google's style has it.
+        told: Descriptions of other parameters by name.
+
+    Raises:
+        KeyError: If nothing describes a parameter.
+    """
+    text, _, args = (inspect.getdoc(function) or "").partition("\n\nArgs:\n")
+    own = {name: " ".join(says.split()) for name, says in _DESCRIBED.findall(args)}
+    lines = [
+        f"    {name}: {own[name] if name in own else told[name]}" for name in inspect.signature(function).parameters
+    ]
+    return "\n".join([text, "", "Args:", *lines])
+
+
+_DESCRIBED = re.compile(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def _through_the_gateway() -> bool:

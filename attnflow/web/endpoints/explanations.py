@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from attnflow.errors import SelectionError
-from attnflow.methods.saliency.agreement import on_common_units, shares
+from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.erasure import WAYS
 from attnflow.methods.saliency.results import Report, Saliency
 from attnflow.service.analyses.saliency import REPORT, SALIENCY
@@ -107,81 +107,60 @@ class CompareSaliencyAnswer(TypedDict):
 
 _MERIT = (
     "Comprehensiveness: what the target loses without the top words (large is good). Sufficiency: what it loses with "
-    "nothing but them (small is good). Merit: their difference, averaged; random_merit is the same for random "
-    "rankings, and what beats them is above all but 5 % of such. The pieces of a word add up. A word is removed by a "
-    "token in its place, or by keeping all others from attending to it."
+    "nothing but them (small is good). Merit: comprehensiveness - sufficiency, averaged (related to AOPC); "
+    "random_merit is the same for random rankings, and what beats them is above all but 5 % of such. The pieces of a "
+    "word add up. A word is removed by a token in its place, or by keeping all others from attending to it."
 )
 
 
-@endpoint
+@endpoint(*SALIENCY.parameters)
 def saliency(
     model: str,
     sentence_a: str,
     sentence_b: str = "",
-    method: str = "integrated_gradients",
-    target: str = "",
-    against: str = "",
+    *,
+    method: str,
+    target: str,
+    against: str,
     pruned: list[list[int]] | None = None,
 ) -> SaliencyAnswer:
-    """Return what each token has to do with a score of the model, by one method.
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        method: input_gradient, input_gradient_norm, integrated_gradients, lrp, attn_lrp, occlusion, attention_rollout,
-            influence or hidden_token_attribution.
-        target: Class, or for language models a token, whose score is explained; what the model predicts if empty.
-        against: Second class or token, whose score is subtracted; none if empty.
-        pruned: Heads to switch off as [layer, head], both counted from 0.
-    """
+    """Return what each token has to do with a score of the model, by one method."""
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     return saliency_answer(case, case.ask(SALIENCY, method=method, target=target, against=against))
 
 
-@endpoint
+@endpoint(*REPORT.parameters)
 def faithfulness(
     model: str,
     sentence_a: str,
     sentence_b: str = "",
-    target: str = "",
+    *,
+    target: str,
     pruned: list[list[int]] | None = None,
-    unit: Literal["word", "piece"] = "word",
+    unit: Literal["word", "piece"],
 ) -> FaithfulnessAnswer:
-    """Return which explanations of a prediction may be believed on this text, by removing the words they name.
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        target: Class, or for language models a token; what the model predicts if empty.
-        pruned: Heads to switch off as [layer, head], both counted from 0.
-        unit: "word" ranks and removes words, whose values are the sums over their pieces; "piece" each piece by itself.
-    """
+    """Return which explanations of a prediction may be believed on this text, by removing the words they name."""
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     return faithfulness_answer(case, reported(case, target, unit=unit))
 
 
-@endpoint
+@endpoint(*SALIENCY.parameters)
 def compare_saliency(
     model_a: str,
     model_b: str,
     sentence_a: str,
     sentence_b: str = "",
-    method: str = "integrated_gradients",
+    *,
+    method: str,
     target: str = "",
-    against: str = "",
+    against: str,
 ) -> CompareSaliencyAnswer:
     """Return what each unit of a text has to do with the same class in two models, on units that both share.
 
     Args:
         model_a: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
         model_b: The same for the second model.
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        method: As in saliency.
         target: Class or token that both models have; what the second model predicts if empty.
-        against: Second class or token, whose score is subtracted; none if empty.
     """
     cases = [workspace.case(model, sentence_a, sentence_b) for model in (model_a, model_b)]
     b = cases[1].ask(SALIENCY, method=method, target=target, against=against)
@@ -289,7 +268,7 @@ def faithfulness_answer(case: Case, found: Report) -> FaithfulnessAnswer:
             for row, name in enumerate(measured.names)
         ],
         "random_merit": [rounded(value) for value in measured.random_merit],
-        "agreement": [[_number(value) for value in row] for row in found.agreement],
+        "agreement": [[_number(value) for value in row] for row in found.rank_correlation],
         "verdict": found.verdict,
         "note": case_note(case, _MERIT),
     }

@@ -110,19 +110,9 @@ class InteractionAnswer(TypedDict):
     note: str
 
 
-@endpoint
-def head_importance(model: str, sentence_a: str, sentence_b: str = "", method: str = "taylor") -> ImportanceAnswer:
-    """Return how much each head matters for what a checkpoint predicts of a sentence pair, raw, as [layer][head].
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        method: "taylor" (sum of (gradient x weight) squared over the head's weights), "gate" (size of the gradient of a
-            gate on its output) or "ablation" (change of the loss when it is removed). A checkpoint that predicts
-            nothing of the text is measured by "ablation", of the embedding that a task would read; `method`, `quantity`
-            and `note` say so.
-    """
+@endpoint(*IMPORTANCE.parameters)
+def head_importance(model: str, sentence_a: str, sentence_b: str = "", *, method: str) -> ImportanceAnswer:
+    """Return how much each head matters for what a checkpoint predicts of a sentence pair, raw, as [layer][head]."""
     case = workspace.case(model, sentence_a, sentence_b)
     view = case.ask(IMPORTANCE, method=method)
     return {
@@ -135,7 +125,7 @@ def head_importance(model: str, sentence_a: str, sentence_b: str = "", method: s
     }
 
 
-@endpoint
+@endpoint()
 def head_statistic(
     model: str,
     sentence_a: str,
@@ -147,12 +137,8 @@ def head_statistic(
     """Return one number for each head, as [layer][head]: how widely it spreads its attention.
 
     Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
         statistic: "entropy" (in nats, mean over the tokens of a text).
         over: "text" for these sentences, "bundled" for the mean over 64 pairs that come with attnflow.
-        pruned: Heads to switch off as [layer, head], both counted from 0.
     """
     if statistic not in HEAD_TABLES:
         raise SelectionError(f"There is no statistic {statistic[:60]!r}; choose {', '.join(HEAD_TABLES)}.")
@@ -170,7 +156,7 @@ def head_statistic(
     }
 
 
-@endpoint
+@endpoint()
 def prune_heads(
     model: str, sentence_a: str, sentence_b: str = "", pruned: list[list[int]] | None = None
 ) -> PruneAnswer:
@@ -178,12 +164,6 @@ def prune_heads(
 
     Influence is that of `attention_flow` from the first layer on, at its default tau and alpha; tokens whose influence
     stays are left out.
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        pruned: Heads to switch off as [layer, head], both counted from 0.
     """
     after = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     before = workspace.without(after, [])
@@ -221,20 +201,9 @@ def prune_heads(
     }
 
 
-@endpoint
-def pruning_curve(
-    model: str, sentence_a: str, sentence_b: str = "", order: str = "taylor", steps: int | None = None
-) -> CurveAnswer:
-    """Return how a prediction holds as more and more heads are removed, in one order and at random.
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        order: "taylor", "gate" or "ablation" (the least important head for this pair first), "greedy" (always the head
-            that costs least on top of what is gone) or "random".
-        steps: Points after the first, with as many heads between them; at most 64, and 16 if left out.
-    """
+@endpoint(*CURVE.parameters)
+def pruning_curve(model: str, sentence_a: str, sentence_b: str = "", *, order: str, steps: int | None) -> CurveAnswer:
+    """Return how a prediction holds as more and more heads are removed, in one order and at random."""
     case = workspace.case(model, sentence_a, sentence_b)
     view = case.ask(CURVE, order=order, steps=steps)
     return {
@@ -253,21 +222,12 @@ def pruning_curve(
     }
 
 
-@endpoint
-def head_interactions(
-    model: str, sentence_a: str, sentence_b: str = "", layer: int = 0, head: int = 0
-) -> InteractionAnswer:
+@endpoint(*INTERACTIONS.parameters)
+def head_interactions(model: str, sentence_a: str, sentence_b: str = "", *, layer: int, head: int) -> InteractionAnswer:
     """Return who backs up a head: what removing it together with each other head does beyond removing each alone.
 
     Tables are [layer][head], changes of the loss. `interaction` = `pair` less both entries of `single`; above 0 the
     two back each other up.
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        layer: Layer of the head, counted from 0.
-        head: Head, counted from 0.
     """
     case = workspace.case(model, sentence_a, sentence_b)
     at = (layer, head)

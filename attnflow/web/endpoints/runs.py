@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from attnflow.service.analyses.common import check_head
+from attnflow.service.analyses.common import HEAD, LAYER, check_head
 from attnflow.service.workspace import workspace
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
@@ -37,16 +37,9 @@ class MapAnswer(TypedDict):
 OFF = "This head is switched off: it still attends, but its output is multiplied by 0."
 
 
-@endpoint
+@endpoint()
 def predict(model: str, sentence_a: str, sentence_b: str = "", pruned: list[list[int]] | None = None) -> PredictAnswer:
-    """Return what a checkpoint predicts for a sentence pair, with some of its heads switched off if asked for.
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        pruned: Heads to switch off as [layer, head], both counted from 0.
-    """
+    """Return what a checkpoint predicts for a sentence pair, with some of its heads switched off if asked for."""
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     return {
         "model": answers.model_answer(case.card),
@@ -57,25 +50,17 @@ def predict(model: str, sentence_a: str, sentence_b: str = "", pruned: list[list
     }
 
 
-@endpoint
+@endpoint(LAYER, HEAD)
 def attention_map(
     model: str,
     sentence_a: str,
     sentence_b: str = "",
-    layer: int = 0,
-    head: int = 0,
+    *,
+    layer: int,
+    head: int,
     pruned: list[list[int]] | None = None,
 ) -> MapAnswer:
-    """Return the attention of one head as a table: row attends, column is attended to, each row sums to 1.
-
-    Args:
-        model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
-        sentence_a: The first sentence.
-        sentence_b: The second sentence; may be empty.
-        layer: Layer, counted from 0.
-        head: Head, counted from 0.
-        pruned: Heads to switch off as [layer, head], both counted from 0.
-    """
+    """Return the attention of one head as a table: row attends, column is attended to, each row sums to 1."""
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     values = case.trace.attention[check_head(case.trace, layer, head)]
     off = (layer, head) in case.trace.pruned

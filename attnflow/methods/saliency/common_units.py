@@ -1,4 +1,4 @@
-"""How far explanations agree: methods with each other, and one model with another."""
+"""Explanations of two models of one text, on the units that both share."""
 
 from __future__ import annotations
 
@@ -8,32 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.methods.saliency.ranked import by_unit
 from attnflow.methods.saliency.results import Saliency
 from attnflow.records.trace import Trace
 from attnflow.stats.alignment import pair_traces
-from attnflow.stats.correlation import spearman
-
-
-def agreement(found: Sequence[Saliency], units: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Rank correlation of every two methods over the units of a text.
-
-    Args:
-        found: `M` answers for one text.
-        units: `[T]`: see `units_of`; special tokens are in none, or they would decide the correlation by themselves.
-
-    Returns:
-        `[M, M]`, symmetric. Two signed methods are compared with their signs; where one of the two has none, by
-        magnitude. NaN where a method gives every unit the same.
-    """
-    table = np.ones((len(found), len(found)))
-    values = [by_unit(one.values, units) for one in found]
-    for i, one in enumerate(found):
-        for j, other in enumerate(found):
-            signed = one.method.signed and other.method.signed
-            x, y = (values[k] if signed else np.abs(values[k]) for k in (i, j))
-            table[i, j] = spearman(x, y)
-    return table
 
 
 @dataclass(frozen=True)

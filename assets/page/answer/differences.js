@@ -1,0 +1,66 @@
+// @ts-check
+// What differs between two models, in ranked tables; a row lights its word and head.
+import { make, part } from "../shared/dom.js";
+import { panel } from "../shared/panel.js";
+/** @import { DifferenceRow, DifferenceTable } from "../payloads.js" */
+/** @import { Gradio } from "../shared/panel.js" */
+
+/**
+ * @param {HTMLElement} element
+ * @param {Gradio} gradio
+ */
+export function mount(element, gradio) {
+  const stage = part(element, ".af-tables");
+  /**
+   * A bar to the left for less in B and to the right for more, against the largest of its table.
+   * @param {number} change
+   * @param {number} most
+   * @param {Element} cell
+   */
+  function bar(change, most, cell) {
+    const track = make("span", "af-change-bar", undefined, cell);
+    const fill = make("span", change < 0 ? "af-less" : "af-more", undefined, track);
+    fill.style.setProperty("--share", `${most ? (50 * Math.abs(change)) / most : 0}%`);
+  }
+  /**
+   * @param {DifferenceRow} row
+   * @param {number} most
+   * @param {Element} body
+   */
+  function line({ name, a, b, change, select }, most, body) {
+    const tr = make("tr", "", undefined, body), head = make("th", "", undefined, tr);
+    head.scope = "row";
+    if (select) {
+      const button = make("button", "af-row", name, head);
+      button.type = "button";
+      button.title = `Light ${name} in the rings`;
+      button.addEventListener("click", () => {
+        for (const other of stage.querySelectorAll(".af-row")) other.setAttribute("aria-pressed", String(other === button));
+        gradio.trigger("select", select);
+      });
+    } else make("span", "", name, head);
+    make("td", "", a, tr);
+    make("td", "", b, tr);
+    bar(change, most, make("td", "", undefined, tr));
+  }
+  /** @param {DifferenceTable} table */
+  function ranked({ title, about, rows }) {
+    const section = make("section", "af-ranked", undefined, stage), table = make("table", "", undefined, section);
+    const caption = make("caption", "", undefined, table);
+    make("strong", "", title, caption);
+    make("span", "af-note", ` ${about}`, caption);
+    const top = make("tr", "", undefined, make("thead", "", undefined, table));
+    for (const name of [title === "Words" ? "word" : title === "Heads" ? "head" : "ring", "A", "B", title === "Rings" ? "differs" : "B less A"]) {
+      make("th", "", name, top).scope = "col";
+    }
+    const body = make("tbody", "", undefined, table), most = Math.max(...rows.map((row) => Math.abs(row.change)));
+    for (const row of rows) line(row, most, body);
+    if (!rows.length) make("td", "af-note", "Nothing differs.", make("tr", "", undefined, body)).colSpan = 4;
+  }
+  /** @param {DifferenceTable[]} tables */
+  function draw(tables) {
+    stage.replaceChildren();
+    for (const table of tables) ranked(table);
+  }
+  panel(gradio, part(element, ".af-differences"), { draw });
+}

@@ -1,0 +1,192 @@
+"""The answer to a pair in one sentence and a table: what both models decide, and what differs on the way there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.records.head_names import head_name
+from attnflow.records.trace import SPECIAL, Head
+from attnflow.records.words import told_apart
+from attnflow.stats.differences import FlowDifferences, carrier, flow_differences
+from attnflow.stats.flow import Flow, FlowPair
+from attnflow.views.payloads import Answer, ClassScore, DifferenceRow, DifferenceTable
+
+MOST_ROWS = 6
+"""Of one table."""
+_NAMED = 3
+"""Words that the sentence names at most."""
+_LEAST = 0.005
+"""A change of influence that is nothing in whole per cents."""
+NONE = "–"
+"""Where a model has no such word or head."""
+
+
+Classes = Sequence[ClassScore] | None
+"""What a model predicts: each class with score and probability; None if it predicts none."""
+
+
+def answer(flows: FlowPair, predictions: Sequence[Classes]) -> tuple[Answer, list[DifferenceTable]]:
+    """Say what two models decide on a text, and rank what differs between them.
+
+    Args:
+        flows: The flows of both models on common units, as they are drawn.
+        predictions: What model A and model B predict.
+
+    Returns:
+        A few sentences; and tables of words, heads and rings, the largest difference first. Each row has what it
+        selects on the page.
+    """
+    found = flow_differences(flows)
+    names = told_apart(flows.pairing.text, flows.pairing.sentence.tolist())
+    order = np.argsort(-np.abs(found.change), kind="stable").tolist()
+    words = [unit for unit in order if _is_word(flows, unit)]
+    changed = [unit for unit in words if abs(found.change[unit]) >= _LEAST]
+    parts = [_decisions(predictions), _words_told(found, changed[:_NAMED], names)]
+    tables = [_word_table(found, words[:MOST_ROWS], names)]
+    if changed:
+        parts.append(_carriers_told(flows, changed[0], names))
+        tables.append(_head_table(flows, changed[0], names))
+    return {"sentence": " ".join(filter(None, parts))}, [*tables, _ring_table(flows, found)]
+
+
+def _is_word(flows: FlowPair, unit: int) -> bool:
+    """Whether a unit is a word: no special token, no punctuation."""
+    text = flows.pairing.text[unit]
+    return int(flows.pairing.sentence[unit]) != SPECIAL and any(character.isalnum() for character in text)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _decisions(predictions: Sequence[Classes]) -> str:
+    """What both decide, and how surely."""
+    tops = [_top(one) for one in predictions]
+    a, b = tops
+    if a and b:
+        if a[0] == b[0]:
+            return f"Both decide “{a[0]}”: A with {a[1]}, B with {b[1]}."
+        return f"A decides “{a[0]}” ({a[1]}), B decides “{b[0]}” ({b[1]})."
+    for side, other, top in (("A", "B", a), ("B", "A", b)):
+        if top:
+            return f"{side} decides “{top[0]}” ({top[1]}); {other} predicts no class."
+    return "Neither model predicts a class of this text."
+
+
+def _top(classes: Classes) -> tuple[str, str] | None:
+    """The class that is predicted and how surely; None if there is none."""
+    if not classes:
+        return None
+    best = max(classes, key=lambda entry: entry["score"])
+    probability = best["probability"]
+    return best["label"], f"score {best['score']:.3g}" if probability is None else _percent(probability)
+
+
+def _words_told(found: FlowDifferences, words: Sequence[int], names: Sequence[str]) -> str:
+    """Which words B looks at more or less than A."""
+    told = []
+    for how, units in (
+        ("more", [unit for unit in words if found.change[unit] > 0]),
+        ("less", [unit for unit in words if found.change[unit] < 0]),
+    ):
+        shares = [
+            f"{names[unit]} – {_percent(float(found.share_b[unit]))}, in A {_percent(float(found.share_a[unit]))}"
+            for unit in units
+        ]
+        if shares:
+            told.append(f"{how} from {'; '.join(shares)}")
+    if not told:
+        return "The influence of all words is the same in both."
+    return f"Of the influence on its decision, B has {'. It has '.join(told)}."
+
+
+def _carriers_told(flows: FlowPair, unit: int, names: Sequence[str]) -> str:
+    """Through which head the word that differs most comes closest to the decision."""
+    told = []
+    for side, one, place in (("A", flows.a, flows.pairing.in_a), ("B", flows.b, flows.pairing.in_b)):
+        found = carrier(one, int(place[unit])) if place[unit] >= 0 else None
+        if found:
+            reader = names[int(np.flatnonzero(place == found.query)[0])]
+            told.append(f"in {side} by {head_name(found.head)} ({_percent(found.weight)} of what {reader} attends to)")
+    return f"{names[unit]} comes closest to the decision {', '.join(told)}." if told else ""
+
+
+def _word_table(found: FlowDifferences, words: Sequence[int], names: Sequence[str]) -> DifferenceTable:
+    rows: list[DifferenceRow] = [
+        {
+            "name": names[unit],
+            "a": _percent(float(found.share_a[unit])),
+            "b": _percent(float(found.share_b[unit])),
+            "change": float(found.change[unit]),
+            "select": {"word": unit},
+        }
+        for unit in words
+    ]
+    return {"title": "Words", "about": "share of influence on the decision", "rows": rows}
+
+
+def _head_table(flows: FlowPair, unit: int, names: Sequence[str]) -> DifferenceTable:
+    """Heads by the attention that the ring above pays the word through them; layers by the deeper model."""
+    depth, width = _most(flows, "n_layers"), _most(flows, "n_heads")
+    paid = [
+        _paid(one, int(place[unit]), depth, width)
+        for one, place in ((flows.a, flows.pairing.in_a), (flows.b, flows.pairing.in_b))
+    ]
+    change = np.nan_to_num(paid[1]) - np.nan_to_num(paid[0])
+    order = np.argsort(-np.abs(change), axis=None, kind="stable")[:MOST_ROWS]
+    rows: list[DifferenceRow] = []
+    for flat in order.tolist():
+        head: Head = divmod(flat, width)
+        if change[head] == 0:
+            break
+        a, b = (float(one[head]) for one in paid)
+        rows.append(
+            {
+                "name": head_name(head),
+                "a": NONE if np.isnan(a) else _percent(a),
+                "b": NONE if np.isnan(b) else _percent(b),
+                "change": float(change[head]),
+                "select": {"head": head, "word": unit},
+            }
+        )
+    return {"title": "Heads", "about": f"strongest attention to {names[unit]} from the ring above", "rows": rows}
+
+
+def _most(flows: FlowPair, name: str) -> int:
+    return max(getattr(one.graph, name) for one in (flows.a, flows.b))
+
+
+def _paid(one: Flow, token: int, depth: int, width: int) -> NDArray[np.float64]:
+    """`[L, H]` by the deeper model: the most that a token of the ring above pays a token; NaN for heads not there."""
+    paid = np.full((depth, width), np.nan)
+    graph, attention = one.graph, one.trace.attention
+    off = depth - graph.n_layers
+    for layer in range(graph.n_layers):
+        ring = graph.rings[layer + 1]
+        values = attention[layer][:, ring, token].max(axis=1, initial=0) if token >= 0 else 0.0
+        paid[off + layer, : graph.n_heads] = values
+    return paid
+
+
+def _ring_table(flows: FlowPair, found: FlowDifferences) -> DifferenceTable:
+    """Rings by how many of their words only one model has."""
+    sides = ((flows.a, flows.pairing.in_a), (flows.b, flows.pairing.in_b))
+    rings = [[np.where(place >= 0, ring[place], False) for ring in one.graph.rings[-2::-1]] for one, place in sides]
+    depth = _most(flows, "n_layers")
+    rows: list[DifferenceRow] = []
+    for below in np.argsort(-found.ring_distance, kind="stable")[:MOST_ROWS].tolist():
+        a, b = rings[0][below], rings[1][below]
+        layer = depth - 1 - below
+        rows.append(
+            {
+                "name": f"after L{layer}" if layer else "input",
+                "a": f"{np.count_nonzero(a & ~b)} only",
+                "b": f"{np.count_nonzero(b & ~a)} only",
+                "change": float(found.ring_distance[below]),
+                "select": None,
+            }
+        )
+    return {"title": "Rings", "about": "words that only one model reaches, as a share of all of the ring", "rows": rows}

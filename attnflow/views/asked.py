@@ -1,0 +1,51 @@
+"""What any panel may ask of the page by an event, and how the page's address tells a setting: part of `payloads`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from attnflow.records.trace import Head
+
+Side = Literal["a", "b"]
+"""One of the two models."""
+SIDES: tuple[Side, Side] = ("a", "b")
+
+
+class LinkedSetting(TypedDict):
+    """How the address of the page tells one setting."""
+
+    name: str
+    link: str
+    """Its name in the address; empty if the address does not tell it."""
+    unless: str
+    """Name of the switch that chooses this setting while it is on, and so keeps it out; empty if none does."""
+    plain: Any
+    """The value that is left out."""
+
+
+class Selected(TypedDict):
+    """Event `select`: a head, a word, or both, which become the selected ones on the whole page."""
+
+    head: NotRequired[Head]
+    side: NotRequired[Side]
+    """The model whose layers the head is counted by; the deeper one if left out."""
+    word: NotRequired[int]
+    """Its number among the units of the radial view."""
+
+
+class Pruned(TypedDict):
+    """Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are."""
+
+    a: list[Head]
+    b: list[Head]
+
+
+class OtherPair(TypedDict):
+    """Event `analyse`: what is to be another of the pair; what is left out stays."""
+
+    model_a: NotRequired[str]
+    revision_a: NotRequired[str]
+    model_b: NotRequired[str]
+    revision_b: NotRequired[str]
+    text_a: NotRequired[str]
+    text_b: NotRequired[str]
