@@ -34,7 +34,7 @@ PARAMETERS = {
     "/hidden_token_attribution": ["model", "sentence_a", "sentence_b", "wrt", "layer", "head", "probes"],
     "/attention_vs_attribution": ["model", "sentence_a", "sentence_b", "probes"],
     "/saliency": ["model", "sentence_a", "sentence_b", "method", "target", "against", "pruned"],
-    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned"],
+    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned", "unit"],
     "/compare_saliency": ["model_a", "model_b", "sentence_a", "sentence_b", "method", "target", "against"],
     "/head_importance": ["model", "sentence_a", "sentence_b", "method"],
     "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned"],
@@ -288,6 +288,17 @@ def test_saliency_equals_the_library(client):
         assert (answer["target"], answer["against"], answer["pruned"]) == ("supported", "unsupported", [[0, 1]])
         assert [t["text"] for t in answer["tokens"]] == list(encoding.tokens.text)
     assert answer["total"] is answer["residual"] is None and "promise no sum" in answer["note"]
+    assert answer["standard_error"] is None and answer["relative_error"] == 0
+
+
+def test_saliency_that_is_estimated_tells_its_error(client):
+    method = "hidden_token_attribution"
+    answer = client.predict("demo/finetuned", *TEXTS.values(), method=method, api_name="/saliency")
+    checkpoint = load_checkpoint("demo/finetuned")
+    expected = explain(checkpoint, encode(checkpoint, *TEXTS.values()), method=method)
+    assert answer["standard_error"] == pytest.approx(expected.standard_error.tolist(), rel=1e-3)
+    assert answer["relative_error"] == pytest.approx(expected.relative_error, rel=1e-3) and expected.relative_error > 0
+    assert f"off by {expected.relative_error:.0%} on average" in answer["note"]
 
 
 def test_every_method_is_named_where_one_is_asked_for(client):
@@ -300,11 +311,16 @@ def test_every_method_is_named_where_one_is_asked_for(client):
 
 
 def test_faithfulness_names_what_stands_up(client):
-    answer = client.predict("demo/finetuned", *TEXTS.values(), api_name="/faithfulness")
     checkpoint = load_checkpoint("demo/finetuned")
     encoding = encode(checkpoint, *TEXTS.values())
     found = {m: explain(checkpoint, encoding, method=m) for m in METHODS}
+    pieces = client.predict("demo/finetuned", *TEXTS.values(), unit="piece", api_name="/faithfulness")
+    merit = measure_faithfulness(checkpoint, encoding, found, unit="piece").merit
+    assert [m["merit"] for m in pieces["methods"]] == pytest.approx(merit.tolist(), rel=1e-2, abs=1e-4)
+    assert pieces["ranked"] == "piece"
+    answer = client.predict("demo/finetuned", *TEXTS.values(), api_name="/faithfulness")
     expected = measure_faithfulness(checkpoint, encoding, found)
+    assert answer["ranked"] == "word"
     assert [m["method"] for m in answer["methods"]] == list(METHODS)
     assert [m["merit"] for m in answer["methods"]] == pytest.approx(expected.merit.tolist(), rel=1e-2, abs=1e-4)
     assert answer["random_merit"] == pytest.approx(expected.random_merit.tolist(), rel=1e-2, abs=1e-4)

@@ -48,10 +48,12 @@ def test_the_endpoint_gives_what_the_library_gives(client, tuned, wrt, probes):
     assert (answer["estimated"], answer["probes"], answer["wrt"]) == (probes is not None, probes, wrt)
     assert answer["relative_error"] == pytest.approx(expected.relative_error, rel=1e-3)
     if probes is None:
-        assert answer["standard_error"] is None
+        assert answer["standard_error"] is answer["lower"] is answer["upper"] is None
         assert answer["note"] == "Exact."
     else:
         np.testing.assert_allclose(answer["standard_error"], estimate.standard_error[2, 1], rtol=1e-2, atol=1e-6)
+        for name, bound in zip(("lower", "upper"), estimate.bounds(), strict=True):
+            np.testing.assert_allclose(answer[name], bound[2, 1], rtol=1e-2, atol=1e-6)
         assert "estimated from 16 random probes" in answer["note"]
 
 

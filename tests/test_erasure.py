@@ -10,18 +10,23 @@ import pytest
 import torch
 
 from attnflow import SelectionError, encode, faithfulness, saliency
-from attnflow.methods.saliency.erasure import FRACTIONS, SEEDS, measure
+from attnflow.methods.saliency.erasure import FRACTIONS, RANKINGS, measure
 from attnflow.methods.saliency.report import report
 from attnflow.methods.score_function import ask
 from attnflow.runtime.capture import model_inputs
 from tests.checkpoints import PAIR
 
+SPLIT = PAIR
 
-def slow(checkpoint, encoding, values, target):
+
+def slow(checkpoint, encoding, values, target, unit):
     """Every text by itself, by its ids and its attention mask: `[way, kind, fraction]`."""
-    inputs = model_inputs(encoding)
-    words = [t for t in range(len(values)) if encoding.tokens.sentence[t] >= 0]
-    order = sorted(words, key=lambda t: -values[t])
+    inputs, pieces = model_inputs(encoding), {}
+    for t in range(len(values)):
+        if encoding.tokens.sentence[t] >= 0:
+            pieces.setdefault(encoding.tokens.word[t] if unit == "word" else t, []).append(t)
+    words = list(pieces)
+    order = sorted(words, key=lambda w: -sum(values[t] for t in pieces[w]))
 
     def probability(**changed):
         with torch.inference_mode():
@@ -30,7 +35,8 @@ def slow(checkpoint, encoding, values, target):
     result = np.zeros((2, 2, len(FRACTIONS)))
     for f, fraction in enumerate(FRACTIONS):
         top = int(np.ceil(fraction * len(words)))
-        for kind, removed in enumerate((order[:top], order[top:])):
+        for kind, chosen in enumerate((order[:top], order[top:])):
+            removed = [t for w in chosen for t in pieces[w]]
             ids, mask = inputs["input_ids"].clone(), inputs["attention_mask"].clone()
             ids[0, removed] = checkpoint.tokenizer.facts.mask
             mask[0, removed] = 0
@@ -39,13 +45,17 @@ def slow(checkpoint, encoding, values, target):
     return result
 
 
+@pytest.mark.parametrize("unit", ["word", "piece"])
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "albert", "electra", "modernbert"])
-def test_removal_equals_texts_changed_one_by_one(checkpoints, name):
+def test_removal_equals_texts_changed_one_by_one(checkpoints, name, unit):
     checkpoint = checkpoints[name]
-    encoding = encode(checkpoint, *PAIR)
+    encoding = encode(checkpoint, *SPLIT)
+    split = (np.bincount(encoding.tokens.word) > 1).sum()
+    assert split >= 2, "words of several pieces are what tells the two apart"
     values = np.random.default_rng(3).normal(size=len(encoding.tokens))
-    found = faithfulness(checkpoint, encoding, values, target="yes")
-    expected = slow(checkpoint, encoding, values, 2)
+    found = faithfulness(checkpoint, encoding, values, target="yes", unit=unit)
+    assert found.ranked == unit
+    expected = slow(checkpoint, encoding, values, 2, unit)
     np.testing.assert_allclose(found.comprehensiveness[0], expected[:, 0], atol=1e-5)
     np.testing.assert_allclose(found.sufficiency[0], expected[:, 1], atol=1e-5)
     assert np.abs(expected).min(axis=-1).max() > 1e-4
@@ -72,27 +82,32 @@ def test_several_at_once_are_as_one_by_one(checkpoints):
         np.testing.assert_allclose(alone.random_merit, together.random_merit, atol=1e-5)
     again = faithfulness(checkpoint, encoding, found, target="yes")
     assert np.array_equal(again.merit, together.merit)
-    assert together.random_comprehensiveness.shape == (SEEDS, 2, len(FRACTIONS))
+    assert together.random_comprehensiveness.shape == (RANKINGS, 2, len(FRACTIONS))
 
 
-def test_the_words_that_decide_beat_chance_and_their_opposite_does_not():
-    """A question whose probability is worked out by hand: sigmoid(sum of the weights of the words that are there)."""
-    weights = np.random.default_rng(1).normal(size=20)
-    weights[0] = weights[-1] = 50.0  # special tokens, which are never removed, or they would decide everything
+def worked_out_by_hand(weights):
+    """A question whose probability is the sigmoid of the sum of the weights of the words that are there, less 100."""
 
     def scores(removed, way, *, probability):
         assert probability
         return 1 / (1 + np.exp(100 - ~removed @ weights))
 
-    words = np.ones(20, bool)
+    words = np.ones(len(weights), bool)
     words[[0, -1]] = False
-    question = SimpleNamespace(
+    return SimpleNamespace(
         words=words,
         scores=scores,
         explained=SimpleNamespace(problem="single_label", name="yes"),
         baseline="mask",
+        encoding=SimpleNamespace(tokens=SimpleNamespace(word=np.arange(len(weights)))),
     )
-    found = measure(question, {"truth": weights, "opposite": -weights, "constant": np.zeros(20)})
+
+
+def test_the_words_that_decide_beat_chance_and_their_opposite_does_not():
+    weights = np.random.default_rng(1).normal(size=20)
+    weights[0] = weights[-1] = 50.0  # special tokens, which are never removed, or they would decide everything
+    question = worked_out_by_hand(weights)
+    found = measure(question, {"truth": weights, "opposite": -weights, "constant": np.zeros(20)}, seed=1)
     assert found.beats_random.tolist() == [True, False, False]
     assert found.merit[0] > found.random_merit.max() and found.merit[1] < found.random_merit.min()
     assert found.random_merit.std() > 0
@@ -102,6 +117,22 @@ def test_the_words_that_decide_beat_chance_and_their_opposite_does_not():
     np.testing.assert_allclose(found.comprehensiveness[0, :, 0], expected)
     np.testing.assert_allclose(found.sufficiency[0, :, 0], found.whole - 1 / (1 + np.exp(-weights[top].sum())))
     assert found.unit == "probability"
+
+
+@pytest.mark.parametrize("size", [12, 30])
+def test_a_random_explanation_beats_random_in_five_of_a_hundred_cases(size):
+    rng, beaten = np.random.default_rng(size), []
+    for seed in range(300):
+        weights = np.concatenate(([50.0], rng.normal(size=size), [50.0]))
+        random = {str(n): rng.normal(size=size + 2) for n in range(4)}
+        beaten += measure(worked_out_by_hand(weights), random, seed).beats_random.tolist()
+    assert np.mean(beaten) == pytest.approx(0.05, abs=0.012)
+
+
+def test_a_unit_is_a_word_or_a_piece(checkpoints):
+    encoding = encode(checkpoints["bert"], *PAIR)
+    with pytest.raises(SelectionError, match="unit is 'line'; give 'word' or 'piece'"):
+        faithfulness(checkpoints["bert"], encoding, np.ones(len(encoding.tokens)), target="yes", unit="line")
 
 
 def test_ties_are_not_broken_by_position(checkpoints):

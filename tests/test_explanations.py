@@ -18,6 +18,7 @@ from attnflow.methods.saliency.explain import answer, on_scale
 from attnflow.methods.saliency.method import Answer, Method
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.rank_correlation import rank_correlations
+from attnflow.methods.saliency.ranked import units_of
 from attnflow.methods.saliency.report import report
 from attnflow.methods.score_function import ask
 from attnflow.runtime import attention_hook, layers
@@ -357,8 +358,8 @@ def test_a_report_tells_what_stands_up_and_what_does_not(checkpoints):
     told = report(checkpoint, encoding, target="yes", against="no")
     assert [one.method.name for one in told.answers] == list(METHODS) == list(told.faithfulness.names)
     assert (told.target, told.against, told.missing) == ("yes", "no", "")
-    words = ask(checkpoint, encoding, "yes").words
-    np.testing.assert_allclose(told.rank_correlation, rank_correlations(told.answers, words))
+    units = units_of(encoding.tokens, ask(checkpoint, encoding, "yes").words, "word")
+    np.testing.assert_allclose(told.rank_correlation, rank_correlations(told.answers, units))
     best = told.answers[int(np.argmax(told.faithfulness.merit))].method.title
     lost = [o.method.title for o, b in zip(told.answers, told.faithfulness.beats_random, strict=True) if not b]
     assert best in told.verdict or len(lost) == len(METHODS)
@@ -386,8 +387,10 @@ def test_the_rank_correlation_of_methods_is_a_spearman():
         return SimpleNamespace(values=np.array(values, float), method=SimpleNamespace(signed=signed))
 
     one, other, size = found([1, -3, 2, 99], True), found([-1, 3, -2, 0], True), found([1, 3, 2, 0], False)
-    table = rank_correlations([one, other, size], np.array([True, True, True, False]))
+    table = rank_correlations([one, other, size], np.array([0, 1, 2, -1]))
     np.testing.assert_allclose(table, [[1, -1, 1], [-1, 1, 1], [1, 1, 1]])
+    table = rank_correlations([one, other], np.array([0, 1, 0, 2]))  # a word of two pieces: 3, -3, 99 and -3, 3, 0
+    np.testing.assert_allclose(table[0, 1], -0.5)
 
 
 def test_every_module_of_the_folder_is_a_method_and_says_what_a_reader_must_know(checkpoints, monkeypatch):

@@ -81,8 +81,9 @@ def test_the_charts_show_what_was_measured(sides):
     assert points["x"] == pytest.approx(measured.merit.tolist(), rel=1e-3)
     symbols = ["circle" if beats else "circle-open" for beats in measured.beats_random]
     assert points["marker"]["symbol"] == symbols
-    chance = measured.random_merit
-    assert [band["x0"], band["x1"]] == pytest.approx([chance.mean() + k * chance.std(ddof=1) for k in (-2, 2)])
+    chance, t = measured.random_merit, 1.8946  # 7 degrees, 95 %
+    reach = t * chance.std(ddof=1) * (1 + 1 / 8) ** 0.5
+    assert [band["x0"], band["x1"]] == pytest.approx([chance.mean() + k * reach for k in (-1, 1)], rel=1e-3)
     assert faithfulness_chart(sides[:1]) is None
     matrix = rank_correlation_matrix(sides[1])["data"][0]
     assert np.array(matrix["z"]) == pytest.approx(sides[1].report.rank_correlation, abs=0.006)

@@ -57,6 +57,7 @@ def any_vocabulary():
 @example(text_a="👩‍👩‍👧 👍🏽 🇩🇪🇫🇷", text_b="cafe\u0301 naïve ﬁn")
 @example(text_a="שלום עולם", text_b="مُحَمَّد هنا")
 @example(text_a="我喜欢书。", text_b="한국어 かな")
+@example(text_a="ผมไปโรงเรียนทุกวัน ABCไทย", text_b="ខ្ញុំទៅសាលារៀន។ ကျောင်းသွားတယ်")
 @example(text_a="a\u200b \u200b", text_b="\u0301")
 def test_every_character_belongs_to_exactly_one_word(kind, text_a, text_b, readers):
     encoding = encoded(readers[kind], text_a, text_b)

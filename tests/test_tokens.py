@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,9 @@ from attnflow.records.words import join_words, piece_span, word_of_piece, word_s
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text(
     "ab'’.,3 -_\u200d😀🏽🇩🇪é\u0301中かहिन्ीم\u0651", max_size=30
 )
+
+
+word_spans("ไทย")  # reads Unicode's data, which takes longer than an example may
 
 
 def words(text: str) -> list[str]:
@@ -33,6 +38,13 @@ def words(text: str) -> list[str]:
         ("안녕 세상", ["안녕", "세상"]),
         ("👩‍👩‍👧 👍🏽 🇩🇪🇫🇷", ["👩‍👩‍👧", "👍🏽", "🇩🇪", "🇫🇷"]),
         ("</s> ${x}", ["<", "/", "s", ">", "$", "{", "x", "}"]),
+        ("ผมไปโรงเรียนทุกวัน", ["ผม", "ไป", "โรงเรียน", "ทุก", "วัน"]),
+        ("ABCไทย ๑๒๓.", ["ABC", "ไทย", "๑๒๓", "."]),
+        ("ຂ້ອຍໄປໂຮງຮຽນ", ["ຂ້ອຍ", "ໄປ", "ໂຮງຮຽນ"]),
+        ("ខ្ញុំទៅសាលារៀន។", ["ខ្ញុំ", "ទៅ", "សាលារៀន", "។"]),
+        ("ကျွန်တော်ကျောင်းသွားတယ်။", ["ကျွန်တော်", "ကျောင်း", "သွား", "တယ်", "။"]),
+        ("ᨲ᩠ᩅᩫᩣᨾᩮᩬᩥᨦ", ["ᨲ᩠ᩅᩫᩣ", "ᨾᩮᩬᩥ", "ᨦ"]),  # no dictionary: grapheme clusters
+        ("ꦱꦸꦒꦼꦁ", ["ꦱꦸ", "ꦒꦼꦁ"]),
         ("  \n\t ", []),
     ],
 )
@@ -45,6 +57,12 @@ def test_every_character_but_white_space_belongs_to_exactly_one_word(text):
     covered = [position for start, end in word_spans(text) for position in range(start, end)]
     assert covered == sorted(set(covered))
     assert {i for i, c in enumerate(text) if not c.isspace()} == set(covered)
+
+
+@given(TEXTS)
+def test_no_word_begins_with_a_mark_that_follows_a_letter(text):
+    for start, _ in word_spans(text):
+        assert not (start and text[start - 1].isalnum() and unicodedata.category(text[start]).startswith("M"))
 
 
 @given(TEXTS, st.lists(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), min_size=1, max_size=8), max_size=3))

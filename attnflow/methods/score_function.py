@@ -221,9 +221,9 @@ class Question:
         return np.einsum("td,td->t", leaf[0], gradient[0], dtype=np.float64), bias, float(scores[0])
 
     def dependence_of_root(self, probes: int) -> NDArray[np.float64]:
-        """`[T]`: Frobenius norms of the Jacobian of the last layer's head outputs at the root, by source token.
+        """`[P, T]`: `||v J||^2` of the Jacobian of the last layer's head outputs at the root, by source token.
 
-        They are estimated from Gaussian directions `v` of these outputs: the mean of `||v J||^2` is `||J||_F^2`.
+        `v` are `P` Gaussian directions of these outputs: the mean over them is `||J||_F^2`.
         """
         source = self._tensor(self.hidden).expand(probes, -1, -1).clone().requires_grad_()
         gates, last = head_gates(self.checkpoint, self.pruned), self.checkpoint.n_layers - 1
@@ -232,7 +232,7 @@ class Question:
         root = recording.head_output[-1][:, self.root].flatten(1)
         directions = torch.randn(root.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(root)
         (gradient,) = torch.autograd.grad((root * directions).sum(), source)
-        return _array(gradient.double().square().sum(-1).mean(0).sqrt())
+        return _array(gradient.double().square().sum(-1))
 
     def _backward(
         self, hidden: torch.Tensor | None, rules: Propagation | None = None

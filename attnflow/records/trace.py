@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.records.estimates import mean_relative_error, share_bounds
 
 SPECIAL = -1
 """Value of `Tokens.sentence` for a token that stands for no text: `[CLS]`, `[SEP]`, `<s>`."""
@@ -125,7 +126,7 @@ class Attribution:
     probes: int | None = None
     """Random directions per source token that the values are estimated from; None if they are exact."""
     standard_error: NDArray[np.float32] | None = None
-    """`[L, H, T, T]` of an estimate, measured on its own probes; None if the values are exact."""
+    """`[L, H, T, T]` of an estimate, measured on its own probes, without bias; None if the values are exact."""
     pruned: frozenset[Head] = frozenset()
 
     def __post_init__(self) -> None:
@@ -137,13 +138,19 @@ class Attribution:
     @property
     def relative_error(self) -> float:
         """Expected mean of `|estimate - exact| / exact` over all values; 0 if exact."""
-        if self.standard_error is None:
-            return 0.0
-        depends = self.values > 0
-        if not depends.any():
-            return 0.0
-        # The mean absolute value of a normal variable is this many standard deviations.
-        return float(np.sqrt(2 / np.pi) * (self.standard_error[depends] / self.values[depends]).mean())
+        return 0.0 if self.standard_error is None else mean_relative_error(self.values, self.standard_error)
+
+    def bounds(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Bounds `[L, H, T, T]`, lower and upper, that hold an exact value with a probability.
+
+        Raises:
+            SelectionError: If the level is no probability.
+        """
+        if not 0 < level < 1:
+            raise SelectionError(f"level is {level!r}; give a probability between 0 and 1, such as 0.95.")
+        if self.standard_error is None or self.probes is None:
+            return self.values.astype(np.float64), self.values.astype(np.float64)
+        return share_bounds(self.values, self.standard_error, self.probes, level)
 
     @property
     def nbytes(self) -> int:

@@ -20,6 +20,23 @@ SPACE = "\u2581"
 
 _SPACE_MARKS = "\u2581\u0120"  # SentencePiece, byte-level BPE
 _APOSTROPHES = "'\u2019"
+_DICTIONARY = (
+    ("\u0e00", "\u0eff"),  # Thai, Lao
+    ("\u1000", "\u109f"),  # Burmese and its extensions
+    ("\ua9e0", "\ua9ff"),
+    ("\uaa60", "\uaa7f"),
+    ("\u1780", "\u17ff"),  # Khmer
+)
+"""Scripts without spaces between words whose words Unicode's dictionaries know."""
+_NO_DICTIONARY = (
+    ("\u1950", "\u19df"),  # Tai Le, New Tai Lue
+    ("\u1a20", "\u1aaf"),  # Tai Tham
+    ("\u1b00", "\u1b7f"),  # Balinese
+    ("\ua980", "\ua9df"),  # Javanese
+    ("\uaa80", "\uaadf"),  # Tai Viet
+    ("\U00011700", "\U0001174f"),  # Ahom
+)
+"""Such scripts without a dictionary."""
 _JOINERS = "\u200c\u200d"  # zero-width non-joiner (Persian) and joiner (composed emoji)
 
 
@@ -27,7 +44,9 @@ def word_spans(text: str) -> list[Span]:
     """Cut a text into words.
 
     Letters, digits and their combining marks run together, across apostrophes (`isn't`) and inside numbers (`3.5`);
-    a Chinese or Japanese character is a word of its own, and so is every other sign, a composed emoji included.
+    a Chinese or Japanese character is a word of its own, and so is every other sign, a composed emoji included. Other
+    scripts that write no spaces between words are cut by Unicode's dictionaries (Thai, Lao, Khmer, Burmese) or, where
+    there is none, into grapheme clusters.
 
     Args:
         text: Any text.
@@ -47,7 +66,21 @@ def word_spans(text: str) -> list[Span]:
             spans[-1] = (spans[-1][0], position + 1)
         else:
             spans.append((position, position + 1))
-    return spans
+    return [part for span in spans for part in (_cut(text, *span) if _is_unspaced(text[span[0]]) else [span])]
+
+
+def _cut(text: str, start: int, end: int) -> list[Span]:
+    """Cut a run of letters of a script without spaces into words."""
+    from icu4py.breakers import CharacterBreaker, WordBreaker  # brings Unicode's data, which few texts need
+
+    cut: list[Span] = []
+    for part in (WordBreaker if _in_one_of(_DICTIONARY, text[start]) else CharacterBreaker)(text[start:end], "en"):
+        stop = start + len(part)
+        if cut and _is_mark(text[start]):  # some vowel signs are clusters of their own
+            start = cut.pop()[0]
+        cut.append((start, stop))
+        start = stop
+    return cut
 
 
 def _continues_word(text: str, start: int, position: int) -> bool:
@@ -58,6 +91,8 @@ def _continues_word(text: str, start: int, position: int) -> bool:
     if _is_regional(character):  # two of them are a flag
         return _is_regional(before) and (position - start) % 2 == 1
     if not text[start].isalnum() or _is_ideograph(text[start]) or _is_ideograph(character):
+        return False
+    if _is_unspaced(text[start]) != _is_unspaced(character):
         return False
     if character in _APOSTROPHES:
         return after.isalpha()
@@ -72,6 +107,14 @@ def _is_mark(character: str) -> bool:
 
 def _is_regional(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _is_unspaced(character: str) -> bool:
+    return character >= "\u0e00" and (_in_one_of(_DICTIONARY, character) or _in_one_of(_NO_DICTIONARY, character))
+
+
+def _in_one_of(ranges: Iterable[tuple[str, str]], character: str) -> bool:
+    return any(low <= character <= high for low, high in ranges)
 
 
 def _is_ideograph(character: str) -> bool:

@@ -138,8 +138,8 @@ def faithfulness_chart(sides: Sequence[ExplainedModel]) -> ChartFigure | None:
     titles = [METHODS[name].title for name in measured[0][1].names]
     data, shapes, alone = [], [], len(measured) == 1
     for one, found in measured:
-        middle, spread = found.random_merit.mean(), found.random_merit.std(ddof=1)
-        band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": middle - 2 * spread, "x1": middle + 2 * spread}
+        low, high = found.random_bounds
+        band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": low, "x1": high}
         shapes.append({**band, "line": {"width": 0}, "fillcolor": f"@{one.side}:14", "layer": "below"})
         data.append(_points(one, found, titles, 0 if alone else {"a": -0.12, "b": 0.12}[one.side]))
     return {
@@ -147,8 +147,8 @@ def faithfulness_chart(sides: Sequence[ExplainedModel]) -> ChartFigure | None:
         "alt": " ".join(f"Model {one.side.upper()}: {one.report.verdict}" for one, _ in measured if one.report),
         "note": "Merit: what the prediction loses without the top words, minus what it loses with nothing but them, "
         "averaged over 10, 20 and 50 % of the words and two ways of removing them. Further right is better. "
-        f"{'The band is' if alone else 'The bands are'} what random rankings reach (mean and two standard deviations): "
-        "a point inside or left of it is no better than chance.",
+        f"{'The band is' if alone else 'The bands are'} where nine of ten random rankings lie: a point inside or left "
+        "of it is no better than chance.",
         "height": 90 + 34 * len(titles),
         "data": data,
         "layout": {
@@ -203,8 +203,8 @@ def rank_correlation_matrix(one: ExplainedModel) -> ChartFigure | None:
     axis = {"tickvals": places, "ticktext": titles, "showgrid": False, "zeroline": False, "automargin": True}
     return {
         "title": f"Do the methods agree? Model {one.side.upper()}",
-        "note": "Rank correlation over the words: 1 is the same order, 0 no relation, -1 the opposite order. Methods "
-        "without a sign are compared by magnitude.",
+        "note": "Rank correlation over the words: 1 is the same order, 0 no relation, -1 the opposite order. The "
+        "pieces of a word add up. Methods without a sign are compared by magnitude.",
         "height": 150 + 32 * len(titles),
         "data": [
             {

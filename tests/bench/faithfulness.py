@@ -1,11 +1,12 @@
 """Mean faithfulness of every method over many pairs, beside random rankings.
 
-    python -m tests.bench.faithfulness FOLDER PAIRS [--pairs 200] [--seed 0]
+    python -m tests.bench.faithfulness FOLDER PAIRS [--pairs 200] [--seed 0] [--unit word]
     python -m tests.bench.faithfulness demo/finetuned assets/demo/pairs.jsonl
 
 FOLDER is a checkpoint (a folder or a bundled reference), PAIRS a table with tabs whose last two columns are the
 sentences, or the bundled `pairs.jsonl`. There the generator knows the words that decide, and a last column tells how
-often each method puts one of them on top. Interrupted, it tells what it has.
+often each method puts one of them on top. Last, how much of the score each method that promises a sum leaves out. Words
+are ranked, or with --unit piece the pieces of the tokenizer. Interrupted, it tells what it has.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import random
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from attnflow import Checkpoint, encode, load_checkpoint
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.ranked import Unit, by_unit, units_of
 from attnflow.methods.saliency.report import Report, report
 from attnflow.methods.score_function import words_of
 from attnflow.records.trace import Encoding
@@ -60,20 +63,26 @@ def deciding(row: Row, encoding: Encoding) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Found:
-    """One pair: its report, whether the top token of each method decides `[M]`, and how often a random one does."""
+    """One pair: its report, whether the top unit of each method decides `[M]`, and how often a random one does."""
 
     report: Report
     hits: list[bool]
     chance: float
 
+    def missing(self, row: int) -> float | None:
+        """The residual of a method as a share of the score; None if it promises no sum."""
+        one = self.report.answers[row]
+        return abs(one.residual / one.total) if one.residual is not None and one.total else None
 
-def measured(checkpoint: Checkpoint, row: Row) -> Found:
+
+def measured(checkpoint: Checkpoint, row: Row, unit: Unit) -> Found:
     """Explain one pair by every method."""
     encoding = encode(checkpoint, row.text_a, row.text_b)
-    found = report(checkpoint, encoding)
-    words, right = words_of(checkpoint, encoding), deciding(row, encoding)
-    hits = [bool(right[np.argmax(np.where(words, one.values, -np.inf))]) for one in found.answers]
-    return Found(found, hits, float(right[words].mean()))
+    found = report(checkpoint, encoding, unit=unit)
+    units = units_of(encoding.tokens, words_of(checkpoint, encoding), unit)
+    right = by_unit(deciding(row, encoding).astype(float), units) > 0
+    hits = [bool(right[np.argmax(by_unit(one.values, units))]) for one in found.answers]
+    return Found(found, hits, float(right.mean()))
 
 
 def _ids(checkpoint: Checkpoint, row: Row) -> list[int]:
@@ -86,6 +95,7 @@ def main() -> None:
     parser.add_argument("pairs_file", type=Path)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--unit", choices=get_args(Unit), default="word")
     given = parser.parse_args()
     name = given.checkpoint
     checkpoint = load_checkpoint(name if name in BUNDLED else Path(name))
@@ -95,13 +105,14 @@ def main() -> None:
     all_found: list[Found] = []
     try:
         for row in islice(fitting, given.pairs):
-            all_found.append(measured(checkpoint, row))
+            all_found.append(measured(checkpoint, row, given.unit))
     except KeyboardInterrupt:
         print("Stopped early.")
     known, n = rows[0].deciding is not None, len(all_found)
     all_f = [one.report.faithfulness for one in all_found]
     hits, chance = np.array([one.hits for one in all_found]), np.mean([one.chance for one in all_found])
-    print(f"{checkpoint.name}, {n} pairs of {given.pairs_file.name}, class predicted; mean (standard error)\n")
+    print(f"{checkpoint.name}, {n} pairs of {given.pairs_file.name}, class predicted, by {given.unit}")
+    print("mean (standard error)\n")
     print(f"| method | merit | comprehensiveness | sufficiency | beats random |{' deciding word on top |' * known}")
     print(f"|---|---|---|---|---|{'---|' * known}")
     for row, method in enumerate(METHODS.values()):
@@ -119,6 +130,11 @@ def main() -> None:
     print(
         f"| *random* | {merit.mean():.3f} ({merit.std(ddof=1) / n**0.5:.3f}) | {kinds[0]:.3f} | {kinds[1]:.3f} | |{top}"
     )
+    print()
+    for row, method in enumerate(METHODS.values()):
+        missing = [share for one in all_found if (share := one.missing(row)) is not None]
+        if missing:
+            print(f"{method.title}: |residual| / |score|, median {np.median(missing):.2%}")
 
 
 KINDS = ("comprehensiveness", "sufficiency")

@@ -18,6 +18,7 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.methods.hta.closed_form import plain_jacobian_squares
 from attnflow.methods.hta.pushforward import Stretch, squared_changes
+from attnflow.records.estimates import c4
 from attnflow.records.trace import Attribution, Encoding, Head, check_heads, is_whole
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import head_gates, model_inputs, shared_array
@@ -274,7 +275,8 @@ def _standard_error(first: torch.Tensor, second: torch.Tensor, count: int) -> to
 
     A norm is `n = sqrt(mean y)`, so `var n = mean y * spread / 4 / count` with `spread = var y / (mean y)^2`. A share
     is `c_i = n_i / N`, `N = sum_k n_k`, and the probes of different sources are independent, so
-    `var c_i = ((1 - c_i)^2 var n_i + c_i^2 sum_{k != i} var n_k) / N^2`.
+    `var c_i = ((1 - c_i)^2 var n_i + c_i^2 sum_{k != i} var n_k) / N^2`. The root of an estimated variance is too
+    small on average, by the factor `c4`, and that is divided out.
     """
     mean = first / count
     variance = (second / count - mean.square()).clamp(min=0) * count / (count - 1)
@@ -288,7 +290,7 @@ def _standard_error(first: torch.Tensor, second: torch.Tensor, count: int) -> to
     share = _shares(norms)
     others = of_norm.sum(-1, keepdim=True) - of_norm
     of_share = (1 - share).square() * of_norm + share.square() * others
-    return torch.where(total > 0, of_share.sqrt() / total, 0)
+    return torch.where(total > 0, of_share.sqrt() / total / c4(count), 0)
 
 
 def _shares(norms: torch.Tensor) -> torch.Tensor:

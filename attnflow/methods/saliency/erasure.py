@@ -1,4 +1,4 @@
-"""Faithfulness: whether the tokens that an explanation names are those that the prediction needs."""
+"""Faithfulness: whether the words that an explanation names are those that the prediction needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
+from attnflow.methods.saliency.ranked import Unit, by_unit, units_of
 from attnflow.methods.saliency.results import Faithfulness, Saliency
 from attnflow.methods.score_function import Question, Removal, ask
 from attnflow.records.trace import Encoding, Head
@@ -16,7 +17,13 @@ from attnflow.records.trace import Encoding, Head
 FRACTIONS = (0.1, 0.2, 0.5)
 """Shares of the words that are removed or kept."""
 WAYS: tuple[Removal, ...] = ("token", "attention")
-SEEDS = 5
+RANKINGS = 8
+"""Random ones, to compare with."""
+
+
+def passes(explanations: int) -> float:
+    """About how many forward passes it takes: texts without tokens are half as long, on average over the fractions."""
+    return 2 * len(FRACTIONS) * (1 + 0.5) * (explanations + RANKINGS)
 
 
 def faithfulness(
@@ -29,11 +36,13 @@ def faithfulness(
     baseline: str | None = None,
     pruned: Iterable[Head] = (),
     seed: int = 0,
+    unit: Unit = "word",
 ) -> Faithfulness:
     """Remove, and keep, the top 10 to 50 % of the words of an explanation and see what becomes of the prediction.
 
-    Special tokens stay in any case. The top tokens are those with the largest values: of signed explanations those
-    that speak for the target. Ties are broken by a fixed random order, not by position.
+    Special tokens stay in any case. The value of a word is the sum over its pieces, and the top words are those with
+    the largest: of signed explanations those that speak for the target. Ties are broken by a fixed random order, not by
+    position.
 
     Args:
         checkpoint: A checkpoint with a trained task head.
@@ -44,36 +53,40 @@ def faithfulness(
         baseline: What stands in place of a removed token; as in `saliency`.
         pruned: Heads that are switched off.
         seed: Of the random rankings and the order of ties.
+        unit: `word`, or `piece`: then each piece is ranked and removed by itself.
 
     Raises:
-        SelectionError: If the values do not fit the text or are not finite, or there is no such target.
+        SelectionError: If the values do not fit the text or are not finite, or there is no such target or unit.
         TextError: If the text holds special tokens only.
 
     Reference:
         DeYoung et al. 2020, "ERASER", section 4: comprehensiveness and sufficiency. Departures: of its bins those
-        of 10, 20 and 50 %, because 1 and 5 % of a sentence pair are no token; a removed token is replaced or not
+        of 10, 20 and 50 %, because 1 and 5 % of a sentence pair are no word; a removed word is replaced or not
         attended to, instead of cut out, so that all others keep their positions.
     """
     question = ask(checkpoint, encoding, target, position=position, baseline=baseline, pruned=pruned)
     named = attribution if isinstance(attribution, Mapping) else {"attribution": attribution}
-    return measure(question, {name: check_values(name, values, question) for name, values in named.items()}, seed)
+    return measure(question, {name: check_values(name, values, question) for name, values in named.items()}, seed, unit)
 
 
-def measure(question: Question, values: Mapping[str, NDArray[np.float64]], seed: int = 0) -> Faithfulness:
+def measure(
+    question: Question, values: Mapping[str, NDArray[np.float64]], seed: int = 0, unit: Unit = "word"
+) -> Faithfulness:
     """The same for checked values `[T]` of several explanations by name."""
     rng = np.random.default_rng(seed)
-    words = np.flatnonzero(question.words)
-    shuffled = rng.permutation(words)  # the order of ties
-    rankings = [shuffled[np.argsort(-one[shuffled], kind="stable")] for one in values.values()]
-    rankings += [rng.permutation(words) for _ in range(SEEDS)]
-    removed = np.zeros((len(rankings), 2, len(FRACTIONS), len(question.words)), bool)
-    nothing = np.zeros((1, len(question.words)), bool)
+    units = units_of(question.encoding.tokens, question.words, unit)
+    size = units.max() + 1
+    shuffled = rng.permutation(size)  # the order of ties
+    rankings = [shuffled[np.argsort(-by_unit(one, units)[shuffled], kind="stable")] for one in values.values()]
+    rankings += [rng.permutation(size) for _ in range(RANKINGS)]
+    removed = np.zeros((len(rankings), 2, len(FRACTIONS), len(units)), bool)
+    nothing = np.zeros((1, len(units)), bool)
     for ranking, row in zip(rankings, removed, strict=True):
         for f, fraction in enumerate(FRACTIONS):
-            top = int(np.ceil(round(fraction * len(words), 6)))
-            row[0, f, ranking[:top]] = True
-            row[1, f, ranking[top:]] = True
-    given = _probabilities(question, np.concatenate((nothing, removed.reshape(-1, len(question.words)))))
+            top = int(np.ceil(round(fraction * size, 6)))
+            row[0, f] = np.isin(units, ranking[:top])
+            row[1, f] = np.isin(units, ranking[top:])
+    given = _probabilities(question, np.concatenate((nothing, removed.reshape(-1, len(units)))))
     whole = float(given[0, 0])
     lost = np.moveaxis(whole - given[:, 1:].reshape(len(WAYS), *removed.shape[:-1]), 0, 1)  # [N, W, 2, F]
     m = len(values)
@@ -88,6 +101,7 @@ def measure(question: Question, values: Mapping[str, NDArray[np.float64]], seed:
         unit="score" if question.explained.problem == "regression" else "probability",
         whole=whole,
         baseline=question.baseline,
+        ranked=unit,
     )
 
 

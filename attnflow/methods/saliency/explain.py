@@ -89,6 +89,7 @@ def answer(question: Question, method: Method) -> Saliency:
         total=found.total,
         bias_share=found.elsewhere,
         notes=found.notes,
+        standard_error=found.standard_error,
     )
 
 

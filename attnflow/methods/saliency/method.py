@@ -25,6 +25,8 @@ class Answer:
     """The share of the total that no token gets because biases take it."""
     notes: Mapping[str, str | float] = field(default_factory=dict)
     """How it was computed: steps, baseline, threshold."""
+    standard_error: NDArray[np.float64] | None = None
+    """`[T]` of an estimate from random probes; None if the values are not estimated."""
 
 
 @dataclass(frozen=True)

@@ -195,10 +195,11 @@ def activation(state: Propagation, func: Operation, input: Any, *args: Any, **kw
 
     def compute() -> Tensor:
         constant = input.detach()  # inside an activation's module the rules hold, and are not asked again
+        before = version(constant)
         value = func(constant, *args, **kwargs)
-        if value is constant:
-            state.refuse(f"{resolve_name(func)} in place")
-        return value
+        if version(constant) != before:
+            state.refuse(f"{resolve_name(func) or 'an activation'} in place")
+        return value.clone() if value is constant else value
 
     return _passed(_origin(input), compute)
 
@@ -325,7 +326,7 @@ RULES: dict[Operation, Callable[..., Any]] = {
     **dict.fromkeys((torch.div, Tensor.div, Tensor.__truediv__), _quotient),
     **dict.fromkeys((F.gelu, F.relu, torch.relu, Tensor.relu, F.silu, F.mish, F.elu, F.leaky_relu), activation),
     **dict.fromkeys((F.relu6, F.hardtanh, F.hardswish, F.softplus, torch.tanh, Tensor.tanh, F.tanh), activation),
-    **dict.fromkeys((torch.sigmoid, Tensor.sigmoid, F.sigmoid, torch.erf, Tensor.erf), activation),
+    **dict.fromkeys((F.prelu, torch.sigmoid, Tensor.sigmoid, F.sigmoid, torch.erf, Tensor.erf), activation),
     **dict.fromkeys((torch.sqrt, Tensor.sqrt, torch.square, Tensor.square), activation),
     **dict.fromkeys((torch.clamp, Tensor.clamp), activation),
     **dict.fromkeys((torch.neg, Tensor.neg, Tensor.__neg__, Tensor.to, Tensor.type), _same),

@@ -11,8 +11,9 @@ from attnflow.methods.saliency.erasure import measure
 from attnflow.methods.saliency.explain import answer
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.rank_correlation import rank_correlations
+from attnflow.methods.saliency.ranked import Unit, units_of
 from attnflow.methods.saliency.results import Report, Saliency
-from attnflow.methods.score_function import ask
+from attnflow.methods.score_function import ask, words_of
 from attnflow.records.trace import Encoding, Head
 
 
@@ -25,6 +26,7 @@ def report(
     position: int | None = None,
     pruned: Iterable[Head] = (),
     methods: Iterable[str] | None = None,
+    unit: Unit = "word",
 ) -> Report:
     """Let every method answer, and measure the answers.
 
@@ -36,11 +38,13 @@ def report(
         position: As in `saliency`.
         pruned: Heads that are switched off.
         methods: Names of the methods to ask; all if None.
+        unit: What faithfulness and rank correlation rank: words, or pieces.
 
     Raises:
         AttnflowError: As `saliency` does.
     """
     pruned = tuple(pruned)
+    units = units_of(encoding.tokens, words_of(checkpoint, encoding), unit)
     missing = ""
     try:
         question = ask(checkpoint, encoding, target, against=against, position=position, pruned=pruned)
@@ -59,10 +63,11 @@ def report(
         except UnsupportedArchitectureError:
             refused.append(method.title)
     answers = tuple(given)
+    values = {one.method.name: one.values for one in answers}
     return Report(
         answers=answers,
-        faithfulness=measure(question, {one.method.name: one.values for one in answers}) if question.target else None,
-        rank_correlation=rank_correlations(answers, question.words),
+        faithfulness=measure(question, values, unit=unit) if question.target else None,
+        rank_correlation=rank_correlations(answers, units),
         target=question.target.name if question.target else None,
         against=question.against.name if question.against else None,
         missing=missing,

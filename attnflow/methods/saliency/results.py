@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.methods.saliency.method import Method
+from attnflow.methods.saliency.ranked import Unit
+from attnflow.records.estimates import mean_relative_error, t_quantile
 from attnflow.records.trace import Tokens
 
 
@@ -31,6 +33,13 @@ class Saliency:
     """The part of the total that biases take and no token gets."""
     notes: Mapping[str, str | float] = field(default_factory=dict)
     """How it was computed."""
+    standard_error: NDArray[np.float64] | None = None
+    """`[T]`: of values that are estimated from random probes, without bias; None of all others."""
+
+    @property
+    def relative_error(self) -> float:
+        """Expected mean of `|estimate - exact| / exact` over the tokens; 0 if the values are not estimated."""
+        return 0.0 if self.standard_error is None else mean_relative_error(self.values, self.standard_error)
 
     @property
     def residual(self) -> float | None:
@@ -40,7 +49,7 @@ class Saliency:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """What the target's probability loses without, and with nothing but, the top tokens of each explanation.
+    """What the target's probability loses without, and with nothing but, the top words of each explanation.
 
     Axes: `M` explanations, `W` ways of removal (`WAYS`), `F` fractions, `S` random rankings.
     """
@@ -50,9 +59,9 @@ class Faithfulness:
     fractions: tuple[float, ...]
     """`[F]`"""
     comprehensiveness: NDArray[np.float64]
-    """`[M, W, F]`: p(text) - p(text without the top tokens); large is good."""
+    """`[M, W, F]`: p(text) - p(text without the top words); large is good."""
     sufficiency: NDArray[np.float64]
-    """`[M, W, F]`: p(text) - p(top tokens alone); small is good."""
+    """`[M, W, F]`: p(text) - p(top words alone); small is good."""
     random_comprehensiveness: NDArray[np.float64]
     """`[S, W, F]`: the same for random rankings."""
     random_sufficiency: NDArray[np.float64]
@@ -63,6 +72,8 @@ class Faithfulness:
     """The probability (for a regression the score) with the whole text."""
     baseline: str
     """What stands in place of a removed token."""
+    ranked: Unit
+    """What was ranked and removed: words, or pieces."""
 
     @property
     def merit(self) -> NDArray[np.float64]:
@@ -80,9 +91,18 @@ class Faithfulness:
 
     @property
     def beats_random(self) -> NDArray[np.bool_]:
-        """`[M]`: whether the merit is more than two standard deviations above the mean of random rankings."""
+        """`[M]`: whether the merit is above what all but 5 % of random rankings reach."""
+        return self.merit > self.random_bounds[1]
+
+    @property
+    def random_bounds(self) -> tuple[float, float]:
+        """What 5 % of random rankings stay below, and 5 % exceed.
+
+        These are the bounds for one more normal value after `S`, by Student's t with `S - 1` degrees.
+        """
         chance = self.random_merit
-        return self.merit > chance.mean() + 2 * chance.std(ddof=1)
+        reach = t_quantile(0.95, len(chance) - 1) * chance.std(ddof=1) * np.sqrt(1 + 1 / len(chance))
+        return float(chance.mean() - reach), float(chance.mean() + reach)
 
 
 @dataclass(frozen=True)
@@ -94,7 +114,7 @@ class Report:
     faithfulness: Faithfulness | None
     """None if there is no score."""
     rank_correlation: NDArray[np.float64]
-    """`[M, M]`: of every two methods over the tokens, see `rank_correlations`."""
+    """`[M, M]`: of every two methods over the words, see `rank_correlations`."""
     target: str | None
     against: str | None
     missing: str = ""

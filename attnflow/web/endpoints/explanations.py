@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class SaliencyAnswer(TypedDict):
     against: str | None
     pruned: list[list[int]]
     values: list[float]
+    standard_error: list[float] | None
+    relative_error: float
     total: float | None
     bias_share: float
     residual: float | None
@@ -72,6 +74,7 @@ class FaithfulnessAnswer(TypedDict):
     unit: str
     whole: float
     baseline: str
+    ranked: str
     fractions: list[float]
     pruned: list[list[int]]
     methods: list[MeritAnswer]
@@ -105,8 +108,8 @@ class CompareSaliencyAnswer(TypedDict):
 _MERIT = (
     "Comprehensiveness: what the target loses without the top words (large is good). Sufficiency: what it loses with "
     "nothing but them (small is good). Merit: comprehensiveness - sufficiency, averaged (related to AOPC); "
-    "random_merit is the same for random rankings. A word is removed by a token in its place, or by keeping all others "
-    "from attending to it."
+    "random_merit is the same for random rankings, and what beats them is above all but 5 % of such. The pieces of a "
+    "word add up. A word is removed by a token in its place, or by keeping all others from attending to it."
 )
 
 
@@ -128,11 +131,17 @@ def saliency(
 
 @endpoint(*REPORT.parameters)
 def faithfulness(
-    model: str, sentence_a: str, sentence_b: str = "", *, target: str, pruned: list[list[int]] | None = None
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    *,
+    target: str,
+    pruned: list[list[int]] | None = None,
+    unit: Literal["word", "piece"],
 ) -> FaithfulnessAnswer:
     """Return which explanations of a prediction may be believed on this text, by removing the words they name."""
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
-    return faithfulness_answer(case, reported(case, target))
+    return faithfulness_answer(case, reported(case, target, unit=unit))
 
 
 @endpoint(*SALIENCY.parameters)
@@ -180,13 +189,13 @@ def compare_saliency(
     }
 
 
-def reported(case: Case, target: str = "", against: str = "") -> Report:
+def reported(case: Case, target: str = "", against: str = "", unit: str = "word") -> Report:
     """What all methods say of a case and how faithful they are, where there is a prediction.
 
     Raises:
         SelectionError: If there is none.
     """
-    found = case.ask(REPORT, target=target, against=against)
+    found = case.ask(REPORT, target=target, against=against, unit=unit)
     if found.faithfulness is None:
         raise SelectionError(found.missing)
     return found
@@ -194,7 +203,7 @@ def reported(case: Case, target: str = "", against: str = "") -> Report:
 
 def saliency_answer(case: Case, found: Saliency) -> SaliencyAnswer:
     """One explanation as plain JSON."""
-    method = found.method
+    method, error = found.method, found.standard_error
     return {
         "model": model_answer(case.card),
         "tokens": tokens_answer(found.tokens),
@@ -210,6 +219,8 @@ def saliency_answer(case: Case, found: Saliency) -> SaliencyAnswer:
         "against": found.against,
         "pruned": pruned_answer(case),
         "values": [rounded(value) for value in found.values],
+        "standard_error": None if error is None else [rounded(value) for value in error],
+        "relative_error": rounded(found.relative_error),
         "total": None if found.total is None else rounded(found.total),
         "bias_share": rounded(found.bias_share),
         "residual": None if found.residual is None else rounded(found.residual),
@@ -219,7 +230,12 @@ def saliency_answer(case: Case, found: Saliency) -> SaliencyAnswer:
 
 
 def sum_note(found: Saliency) -> str:
-    """What the values add up to, and what is missing."""
+    """What the values add up to, what is missing, and how far off they are if they are estimated."""
+    if found.standard_error is not None:
+        return (
+            f"The values add up to 1. They are estimated from {found.notes['probes']} random probes, and off by "
+            f"{found.relative_error:.0%} on average."
+        )
     if found.total is None:
         return "The values of this method promise no sum."
     parts = f"The values add up to {found.values.sum():.3g} of {found.total:.3g}"
@@ -238,6 +254,7 @@ def faithfulness_answer(case: Case, found: Report) -> FaithfulnessAnswer:
         "unit": measured.unit,
         "whole": rounded(measured.whole),
         "baseline": measured.baseline,
+        "ranked": measured.ranked,
         "fractions": list(measured.fractions),
         "pruned": pruned_answer(case),
         "methods": [

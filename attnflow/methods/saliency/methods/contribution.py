@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attnflow.methods.saliency.method import Answer, Method
+from attnflow.records.estimates import c4
 
 if TYPE_CHECKING:
     from attnflow.methods.score_function import Question
@@ -18,11 +22,24 @@ def _contribution(question: Question) -> Answer:
     For one row it is cheaper to pull directions of the output back than to push changes of every token forwards:
     `E ||v J||^2` over Gaussian `v` is the squared Frobenius norm of every token's block at once.
     """
-    norms = question.dependence_of_root(PROBES)
+    squares = question.dependence_of_root(PROBES)
+    norms = np.sqrt(squares.mean(axis=0))
     total = norms.sum()
     if total == 0:  # every head of the last layer is switched off
         return Answer(norms)
-    return Answer(norms / total, total=1.0, notes={"probes": PROBES})
+    return Answer(norms / total, total=1.0, notes={"probes": PROBES}, standard_error=standard_error(squares))
+
+
+def standard_error(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`[T]`: of the shares `sqrt(mean y_i) / sum_k sqrt(mean y_k)`, from the `y` of each probe, `[P, T]`.
+
+    All tokens see the same probes, so their errors go together, and most of what they share cancels in a share: the
+    jackknife leaves out one probe after the other and sees how the shares move (Efron, *The Jackknife*, 3.1).
+    """
+    n = len(squares)
+    norms = np.sqrt(squares.sum(axis=0) - squares)
+    without = norms / norms.sum(axis=1, keepdims=True)
+    return np.sqrt(n - 1) * without.std(axis=0) / c4(n)
 
 
 METHODS = (

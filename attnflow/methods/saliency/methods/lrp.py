@@ -33,7 +33,7 @@ METHODS = (
         signed=True,
         about_target=True,
         measures="Which tokens the score was carried from, those included that only steered where the model looked.",
-        ignores="Second-order effects inside the softmax, so its values do not quite add up to the score.",
+        ignores="The constant term of the softmax made linear, so its values do not add up to the score.",
         source="Achtibat et al. 2024, AttnLRP",
         compute=lambda question: _propagated(question, "bilinear"),
     ),
