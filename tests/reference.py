@@ -16,13 +16,13 @@ Edge = tuple[int, int, int]
 
 
 def attention_graph(
-    attention: np.ndarray, tau: float, root: int, allowed: Iterable[tuple[int, int]] | None = None
+    attention: np.ndarray, tau: float, root: int | tuple[int, ...], allowed: Iterable[tuple[int, int]] | None = None
 ) -> tuple[list[set[int]], dict[Edge, set[int]]]:
-    """Attention Flows 4.1: rings 0 … L, and for each edge the set of its heads."""
+    """Attention Flows 4.1: rings 0 … L, and for each edge the set of its heads; the root may be several tokens."""
     n_layers, n_heads, size, _ = attention.shape
     rings: list[set[int]] = [set() for _ in range(n_layers + 1)]
     edges: dict[Edge, set[int]] = {}
-    rings[n_layers] = {root}
+    rings[n_layers] = {root} if isinstance(root, int) else set(root)
     for layer in range(n_layers - 1, -1, -1):
         for a in rings[layer + 1]:
             for b in range(size):
@@ -33,7 +33,7 @@ def attention_graph(
     return rings, edges
 
 
-def influence(attention: np.ndarray, tau: float, root: int, alpha: float) -> np.ndarray:
+def influence(attention: np.ndarray, tau: float, root: int | tuple[int, ...], alpha: float) -> np.ndarray:
     """Attention Flows eq. 3 and 4 with layers counted from 0: `[L, T]`."""
     n_layers, _, size, _ = attention.shape
     _, edges = attention_graph(attention, tau, root)
@@ -49,6 +49,13 @@ def influence(attention: np.ndarray, tau: float, root: int, alpha: float) -> np.
                 total += alpha ** (n_layers - 1 - m) * count[m, w]
             result[layer, w] = total / (n_layers - layer)
     return result
+
+
+def with_centre(
+    rings: list[set[int]], edges: dict[Edge, set[int]], centre: int
+) -> tuple[list[set[int]], dict[Edge, set[int]]]:
+    """The graph of a root of several tokens and, as one more ring, the centre they stand around, joined to each."""
+    return [*rings, {centre}], edges | {(len(rings) - 1, centre, token): {0} for token in rings[-1]}
 
 
 def neighbours(edges: dict[Edge, set[int]], ring: int, token: int, step: int, head: int | None = None) -> set[int]:

@@ -55,7 +55,7 @@ def flow(
         tau: Threshold of attention.
         alpha: Decay of influence.
         unit: `piece`, or `word` to merge the pieces of words.
-        root: Token to start from, counted in these units; the one that the task reads if None.
+        root: Token to start from, counted in these units; what the task reads, one token or several, if None.
         heads: Heads that may carry edges; all if None.
         hide_special: Whether special tokens are kept out of all rings but that of the root.
 
@@ -167,7 +167,7 @@ def first_tau(
             attention_graph(trace, tau, root=start, heads=allowed, hidden=_special(trace) if hide_special else ())
             for trace, start, allowed in starts
         )
-        return all(graph.rings.sum(axis=1).max() <= LARGEST_RING for graph in graphs)
+        return all(graph.rings[:-1].sum(axis=1).max() <= LARGEST_RING for graph in graphs)  # the root is as it is
 
     taus = [round(0.05 * step, 2) for step in range(1, 20)]
     return next((tau for tau in taus if readable(tau)), taus[-1])

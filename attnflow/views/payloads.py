@@ -43,7 +43,10 @@ class RadialModel(TypedDict):
     name: str
     layers: int
     heads: int
-    root: int
+    root: list[int]
+    """The token that the score reads or, where it reads several, all of them: then they stand around a centre."""
+    centre: str
+    """What several tokens that are read together are called; empty for one."""
     rings: list[list[int]]
     """`[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root)."""
     edges: Edges
@@ -140,7 +143,8 @@ class SentenceModel(TypedDict):
 
     name: str
     layers: int
-    root: int
+    root: list[int]
+    """The token that the score reads, or several."""
     influence: list[list[float | None]]
     """`[L, T]`, in heads; null where the model has no such token."""
 

@@ -3,6 +3,7 @@
 
 import { colour } from "../shared/dom.js";
 import * as geometry from "./geometry.js";
+import { centreLines } from "./rings.js";
 import { nameOf } from "./scene.js";
 /** @import { Selection } from "../payloads.js" */
 /** @import { Point, Ring, RingNode } from "./geometry.js" */
@@ -143,6 +144,21 @@ export function painter(canvas) {
   }
 
   /**
+   * What the rings stand around: lit in the models of which a token of the first ring is.
+   * @param {Hit} hit
+   */
+  function centre(hit) {
+    const models = hit.nodes[0].reduce((all, on) => all | on, 0) & scene.pooling;
+    if (!scene.around || !models) return;
+    pen.setTransform(scale, 0, 0, scale, scale * project.x(0), 0);
+    pen.fillStyle = colours[models - 1];
+    for (const { text, y, size } of centreLines(scene)) {
+      pen.font = `700 ${size}px ${family}`;
+      pen.fillText(text, 0, project.y(y) + 0.32 * size);
+    }
+  }
+
+  /**
    * Paint what a selection lights; nothing if there is none.
    * @param {Hit | null} hit
    * @param {Selection | null} selection
@@ -161,6 +177,7 @@ export function painter(canvas) {
       for (const node of lit[depth]) name(hit.nodes[depth][node.token], ring, node);
     });
     pen.globalAlpha = 1;
+    centre(hit);
   }
 
   return { prepare, paint, painted };

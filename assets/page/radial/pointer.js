@@ -37,9 +37,9 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
     tip.hidden = !found;
     chart.style.cursor = found ? "pointer" : "";
     if (!found) return;
-    const { head, model, ends: [{ tokens: [token] }] } = found, { text, piece } = scene().data;
+    const { head, model, ends: [end] } = found, { text, piece } = scene().data, token = end.tokens[0];
     const whole = piece[token] !== text[token] ? `  (${piece[token]})` : "";
-    tip.textContent = `${text[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${whole}`;
+    tip.textContent = scene().isRoot(end) ? scene().rootNames.join(", ") : `${text[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${whole}`;
     const box = chart.getBoundingClientRect();
     tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 4)}px`;
     tip.style.top = `${event.clientY - box.top + 16}px`;
@@ -59,7 +59,7 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
   function press(event) {
     pressed = [event.clientX, event.clientY];
     const found = at(event);
-    if (!found || found.head !== null || event.pointerType !== "mouse" || event.button !== 0) return;
+    if (!found || found.head !== null || scene().isRoot(found.ends[0]) || event.pointerType !== "mouse" || event.button !== 0) return;
     const { depth, tokens: [token] } = found.ends[0];
     stroke = { depth, token, base: event.shiftKey ? selected.frozen : null };
   }
@@ -91,7 +91,7 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point) {
     selected.hover = null;
     chart.focus({ preventScroll: true });
     const found = at(event);
-    hold(found && event.shiftKey && found.head === null ? select.extended(selected.frozen, found.ends[0].depth, found.ends[0].tokens[0]) : found);
+    hold(found && event.shiftKey && found.head === null && !scene().isRoot(found.ends[0]) ? select.extended(selected.frozen, found.ends[0].depth, found.ends[0].tokens[0]) : found);
   }
 
   /**

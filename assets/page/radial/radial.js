@@ -177,7 +177,7 @@ export function mount(element, { props, trigger, watch }) {
   }
 
   const context = contextRing(part(element, ".af-context"));
-  const table = ringTable(part(element, ".af-table"), (depth, token, added) => hold(added ? select.extended(selected.frozen, depth, token) : select.one(depth, token)));
+  const table = ringTable(part(element, ".af-table"), (depth, token, added) => hold(added ? select.extended(selected.frozen, depth, token) : select.one(depth, token)), (root) => hold(root));
   const tour = guidedTour(part(element, ".af-tour"), { view: () => view, show: present });
   let leave = () => {};
 

@@ -34,8 +34,8 @@ function traces({ rings }) {
   const circles = { x: [], y: [] };
   /** @type {Points} */
   const ticks = { x: [], y: [] };
-  for (const { r, band, meet, depth } of rings) {
-    if (!depth) continue;
+  for (const { r, band, meet } of rings) {
+    if (!r) continue;
     for (let i = 0; i <= 90; i++) { circles.x.push(r * Math.sin((i * Math.PI) / 45)); circles.y.push(r * Math.cos((i * Math.PI) / 45)); }
     circles.x.push(null); circles.y.push(null);
     if (meet === null) continue;
@@ -101,11 +101,22 @@ export function figure(scene) {
 }
 
 /**
+ * What the rings stand around, line by line: what the score reads, if it reads several tokens.
+ * @param {Scene} scene
+ * @returns {{ text: string, y: number, size: number }[]}
+ */
+export function centreLines(scene) {
+  const lines = scene.rootNames.flatMap((name) => name.match(/.{1,11}(?:\s|$)|\S+/g) ?? []), room = 2 * geometry.centreRadius(scene.rings);
+  const size = Math.max(7, Math.min(13, room / (lines.length + 1), room / (0.56 * Math.max(...lines.map((line) => line.length)))));
+  return lines.map((text, i) => ({ text: text.trim(), y: ((lines.length - 1) / 2 - i) * 1.2 * size, size }));
+}
+
+/**
  * How far a name is turned.
  * @param {Ring} ring
  * @param {RingNode} node
  */
-export const degrees = (ring, node) => (ring.depth ? (node.angle * 180) / Math.PI + (node.flip < 0 ? 180 : 0) : 0);
+export const degrees = (ring, node) => (ring.r ? (node.angle * 180) / Math.PI + (node.flip < 0 ? 180 : 0) : 0);
 
 /**
  * Write the names of rings and tokens; `node.name` becomes what there is room for, "" where only a dot is drawn.
@@ -117,12 +128,18 @@ export const degrees = (ring, node) => (ring.depth ? (node.angle * 180) / Math.P
 export function names({ rings: ringNames, tokens }, scene, project, named) {
   ringNames.replaceChildren();
   tokens.replaceChildren();
+  if (scene.around) {
+    const lines = centreLines(scene);
+    lines.forEach(({ text, y, size }) => {
+      makeSvg("text", { class: `af-centre af-${nameOf(scene.pooling)}`, x: project.x(0), y: project.y(y), "font-size": size, dy: "0.32em" }, tokens).textContent = text;
+    });
+  }
   for (const ring of scene.rings) {
-    if (ring.depth) {
+    if (ring.r) {
       const name = makeSvg("text", { class: "af-ring-name", x: project.x(0), y: project.y(ring.r - 0.42 * ring.band), "font-size": Math.max(7, 0.8 * ring.font) }, ringNames);
       name.textContent = scene.byLayer(ring.depth, (layer) => (layer ? `L${layer}` : "input"));
     }
-    const room = (ring.depth ? ring.arc : 4 * ring.band) * project.zoom - 4;
+    const room = (ring.r ? ring.arc : 4 * ring.band) * project.zoom - 4;
     const every = Math.ceil((3.2 * 0.56 * ring.font) / Math.max(room, 1)); // in a crowded ring only some are named
     [...ring.nodes.values()].forEach((node, index) => {
       node.name = named && index % every === 0 ? geometry.fit(scene.text[node.token], room * every, ring.font) : "";

@@ -5,7 +5,7 @@ import { colour, make, parts } from "../shared/dom.js";
 import { Plotly, escape } from "../shared/plotly.js";
 import { cellCorners } from "./geometry.js";
 import { carried, opacityOf } from "./highlight.js";
-import { degrees, figure as restingFigure } from "./rings.js";
+import { centreLines, degrees, figure as restingFigure } from "./rings.js";
 import { nameOf } from "./scene.js";
 /** @import { Radial, Selection } from "../payloads.js" */
 /** @import { Scene } from "./scene.js" */
@@ -91,6 +91,9 @@ export async function saveImage(format, scene, hit, selection) {
         font: { size: ring.font, color: colour(`--af-${nameOf(on || (node.models ?? 0))}`) },
       });
     }
+  }
+  for (const { text, y, size } of scene.around ? centreLines(scene) : []) {
+    annotations.push({ x: 0, y, text: escape(text), showarrow: false, opacity: !hit || hit.nodes[0].some(Boolean) ? 1 : 0.2, font: { size, color: colour(`--af-${nameOf(scene.pooling)}`) } });
   }
   const above = heading(scene), top = 17 * above.length + 14, height = layout.height + top;
   annotations.push({ xref: "paper", yref: "paper", x: 0, y: 1, xshift: 8, xanchor: "left", yanchor: "bottom", align: "left", showarrow: false, text: above.join("<br>"), font: { size: 13 } });

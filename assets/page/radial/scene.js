@@ -39,10 +39,12 @@ export class Scene {
     this.text = data.text;
     this.comparing = active.length > 1;
     this.heads = Math.max(...active.map((i) => graphs[i].heads));
+    this.roots = [...new Set(active.flatMap((i) => graphs[i].root))].sort((p, q) => p - q);
+    this.around = active.some((i) => graphs[i].root.length > 1); // several tokens are read: they stand around a centre
     this.last = Math.max(...active.map((i) => graphs[i].layers)); // depth of the outermost ring, the input
     this.second = data.text.map((_, token) => start >= 0 && token >= start); // they run counter-clockwise
     const tokens = Array.from({ length: this.last + 1 }, (_, depth) => data.text.map((_, token) => token).filter((token) => this.modelsAt(depth, token)));
-    this.rings = geometry.layout(tokens, this.second, this.heads, Math.min(width, height) / 2 - 18);
+    this.rings = geometry.layout(tokens, this.second, this.heads, Math.min(width, height) / 2 - 18, this.around);
     for (const ring of this.rings) for (const node of ring.nodes.values()) node.models = this.modelsAt(ring.depth, node.token);
   }
 
@@ -63,7 +65,7 @@ export class Scene {
    * @param {Ring} ring
    * @param {RingNode} node
    */
-  quiet(ring, node) { return Boolean(ring.depth && this.data.sentence[node.token] < 0); }
+  quiet(ring, node) { return Boolean(ring.r && this.data.sentence[node.token] < 0); }
 
   // ---- heads
 
@@ -135,6 +137,7 @@ export class Scene {
    * @param {boolean} both
    */
   at(x, y, both) {
+    if (Math.hypot(x, y) < geometry.centreRadius(this.rings)) return this.root();
     const found = geometry.hit(this.rings, this.heads, x, y);
     if (!found) return null;
     const { depth, token, head, half } = found;
@@ -184,6 +187,30 @@ export class Scene {
     const order = this.clockwise(depth), size = order.length, from = order.indexOf(token);
     const way = (this.nearest(depth, angle) - from + size) % size, back = way > size / 2;
     return Array.from({ length: (back ? size - way : way) + 1 }, (_, i) => order[(from + (back ? size - i : i)) % size]).sort((p, q) => p - q);
+  }
+
+  // ---- the root, where it is several tokens
+
+  /**
+   * All of the root, perhaps by one head.
+   * @param {number | null} head
+   * @returns {Selection}
+   */
+  root(head = null) { return { ends: [{ depth: 0, tokens: this.roots }], head, model: null }; }
+
+  /**
+   * Whether an end of a selection is all of a root that is several.
+   * @param {Selection["ends"][number]} end
+   */
+  isRoot({ depth, tokens }) { return this.around && depth === 0 && this.roots.every((token) => tokens.includes(token)); }
+
+  /** The models, as bits, that read several tokens. */
+  get pooling() { return this.active.reduce((models, i) => models | (this.graphs[i].root.length > 1 ? 1 << i : 0), 0); }
+
+  /** What the score of each model reads, once where all models agree: the name of the centre. */
+  get rootNames() {
+    const names = this.active.map((i) => [i, this.graphs[i].centre || this.text[this.graphs[i].root[0]]]);
+    return new Set(names.map(([, name]) => name)).size === 1 ? [`${names[0][1]}`] : names.map(([i, name]) => `${"AB"[Number(i)]} ${name}`);
   }
 
   // ---- names

@@ -161,7 +161,9 @@ export function describe(selection, hit, scene) {
   const { graphs, active, text, last } = scene;
   const { ends: [end, other], head, model } = selection;
   /** @param {number[]} tokens */
-  const name = (tokens) => tokens.map((token) => quoted(text[token])).join(", ");
+  const words = (tokens) => tokens.map((token) => quoted(text[token])).join(", ");
+  /** @param {Selection["ends"][number]} which */
+  const name = (which) => (scene.isRoot(which) ? scene.rootNames.join(", ") : words(which.tokens));
   /** @param {number} depth */
   const where = (depth) => (depth === 0 ? "at the output" : depth === last ? "at the input" : scene.ringName(depth));
   /** @param {number} i */
@@ -169,9 +171,36 @@ export function describe(selection, hit, scene) {
   const shown = active.filter((i) => model === null || model === i);
   const facts = shown.map((i) => tag(i) + fact(graphs[i], hit.edges.get(i), hit, i, selection)).join("; ");
   const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${scene.layerName(end.depth)}` : "";
-  const subject = other ? `Paths between ${name(end.tokens)} ${where(end.depth)} and ${name(other.tokens)} ${where(other.depth)}` : `${name(end.tokens)} ${where(end.depth)}${reader}`;
+  const subject = other ? `Paths between ${name(end)} ${where(end.depth)} and ${name(other)} ${where(other.depth)}` : `${name(end)} ${where(end.depth)}${reader}`;
   const cut = hit.count > MOST_LINES * shown.length ? ` Of ${plural(hit.count, "line")} the strongest are drawn.` : "";
   return `${subject} — ${facts}.${cut}`;
+}
+
+/**
+ * The three edges of most weight.
+ * @param {number[]} list
+ * @param {(edge: number) => number} weight
+ */
+const most = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
+
+/**
+ * What all tokens of a root attend to, perhaps with one head.
+ * @param {Graph} graph
+ * @param {number | null} head
+ */
+function rootFact(graph, head) {
+  /** @param {number} e */
+  const weight = (e) => (head === null ? graph.strongest[e] / 255 : graph.weight(e, head));
+  /** @type {Map<number, number>} the strongest edge to each token */
+  const best = new Map();
+  for (const token of graph.root) {
+    for (const e of graph.attendingOf(0, token)) {
+      const before = best.get(graph.key[e]);
+      if (weight(e) > 0 && (before === undefined || weight(e) > weight(before))) best.set(graph.key[e], e);
+    }
+  }
+  const names = most([...best.values()], weight).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(weight(e))}`);
+  return best.size ? `its ${graph.root.length} tokens attend to ${plural(best.size, "token")} (most to ${names.join(", ")})` : "its tokens attend to nothing above tau";
 }
 
 /**
@@ -192,17 +221,13 @@ function fact(graph, edges, hit, i, { ends: [end, other], head }) {
   const token = held[0];
   /** @type {string[]} */
   const said = [];
+  if (graph.isRoot(depth, graph.chosen(depth, held))) return rootFact(graph, head);
   if (held.length > 1) {
     /** @param {number} d */
     const common = (d) => hit.nodes[d]?.filter((models) => models & (1 << i)).length ?? 0;
     return `all ${held.length} attend to ${plural(common(depth + 1), "token")} and are attended to by ${plural(depth ? common(depth - 1) : 0, "token")}`;
   }
   const reads = graph.attendingOf(depth, token);
-  /**
-   * @param {number[]} list
-   * @param {(edge: number) => number} weight
-   */
-  const most = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
   if (head !== null) {
     const through = reads.filter((e) => graph.has(e, head));
     const names = most(through, (e) => graph.weight(e, head)).map((e) => `${quoted(graph.text[graph.key[e]])} ${weightText(graph.weight(e, head))}`);

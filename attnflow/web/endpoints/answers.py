@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from attnflow.records.root import pooled_name
 from attnflow.records.trace import SPECIAL, Tokens
 from attnflow.service.case import Case, ModelCard
 from attnflow.views.rounding import rounded
@@ -78,13 +79,20 @@ def prediction(case: Case) -> list[ClassAnswer] | None:
 
 
 def case_note(case: Case, *more: str) -> str:
-    """What a reader must know of a case: how its sentences were joined, what is left out of its model."""
+    """What a reader must know of a case: how its sentences were joined, and what its score reads."""
     separator = case.encoding.separator
     joined = {
         None: "",
         "": "This tokenizer has no format for pairs and nothing to separate sentences with; they follow each other.",
     }.get(separator, f"This tokenizer has no format for pairs; the sentences are joined by its {separator}.")
-    return " ".join(filter(None, [*more, joined]))
+    return " ".join(filter(None, [*more, joined, _reading_note(case)]))
+
+
+def _reading_note(case: Case) -> str:
+    """Says where a score reads several tokens, or where what it reads could not be found."""
+    pooled = pooled_name(case.trace.root, pooling=case.trace.pooling)
+    read = f"Its score reads the last embeddings of several tokens ({pooled}): all of them are the root."
+    return " ".join(filter(None, [read if pooled else "", case.card.reading.note]))
 
 
 def prediction_note(card: ModelCard) -> str:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from attnflow.records.head_names import head_of
+from attnflow.records.root import pooled_name
 from attnflow.service.case import Case
-from attnflow.stats.flow import LARGEST_RING, FlowPair, compare_flows, first_tau
+from attnflow.stats.flow import LARGEST_RING, Flow, FlowPair, compare_flows, first_tau
 from attnflow.views.payloads import Download
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
@@ -26,10 +27,10 @@ UNITS = {"Word pieces": "piece", "Words": "word"}
 DECISION = -1
 """Value of the choice of a root: what each model's task reads."""
 HOW_TO_READ = (
-    "The centre is the token that the decision is read from. Each ring outwards is one layer earlier, out to the words "
-    "themselves; the first sentence runs clockwise from the top, the second one the other way, and a black tick marks "
-    "where they meet. The squares at a word are its heads; the spikes under it show from where it is attended to, left "
-    "or right of itself, and by how many heads (up to three)."
+    "The centre is the token that the decision is read from, or the mean of all those in the ring around it. Each ring "
+    "outwards is one layer earlier, out to the words themselves; the first sentence runs clockwise from the top, the "
+    "second one the other way, and a black tick marks where they meet. The squares at a word are its heads; the spikes "
+    "under it show from where it is attended to, left or right of itself, and by how many heads (up to three)."
 )
 
 
@@ -95,6 +96,7 @@ def drawn(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     names, tau = (a.card.ref, b.card.ref), flows.a.graph.tau
     why = f" (the smallest step at which no ring holds more than {LARGEST_RING} tokens)" if settings.auto else ""
     note = f"tau = {tau:g}{why}. {comparison_note(flows.pairing.unit)}"
+    note += _pooling_note("A", flows.a) + _pooling_note("B", flows.b)
     if settings.hide_special:
         shares = f"{flows.a.hidden_share:.0%} (A) and {flows.b.hidden_share:.0%} (B)"
         note += f" Special tokens are hidden; they take {shares} of the attention of the tokens shown."
@@ -104,6 +106,12 @@ def drawn(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     rings = radial(flows, names)
     rings["tour"] = tour(flows)
     return note, tau, sentence(flows, names), rings, root
+
+
+def _pooling_note(name: str, one: Flow) -> str:
+    """Says that a graph starts from several tokens, if it does."""
+    pooled = pooled_name(one.graph.root, one.trace.tokens.unit, one.trace.pooling)
+    return f" The score of {name} reads the {pooled}: all of them form the first ring." if pooled else ""
 
 
 @told

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from attnflow.records.head_names import head_name
+from attnflow.records.root import tokens_of
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES
 from attnflow.web.endpoints.checks import whole_number
@@ -36,7 +37,7 @@ def drawn(shown: Shown | None, layer: int, head: int) -> Any:
             title=f"{case.card.ref} · {head_name(at)}{' · off' * (at in case.trace.pruned)}",
             model=side,
             highest=highest,
-            start=case.trace.root,
+            start=tokens_of(case.trace.root)[0],
         )
         for side, case, at, values in zip(SIDES, cases, own, found, strict=True)
     )
