@@ -115,7 +115,7 @@ def choose_loss(checkpoint: Checkpoint, encoding: Encoding, label: Label, output
     if checkpoint.head.problem == "regression" and label is not None:
         if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
             raise SelectionError(f"The label is {label!r}; {checkpoint.name} predicts a number, so give a number.")
-        return Loss(None, choose_target(checkpoint, encoding, 0), truth=float(label))
+        return Loss(None, choose_target(checkpoint, encoding, 0, logits=output.detach()), truth=float(label))
     target = choose_target(checkpoint, encoding, label, logits=output.detach())
     return Loss(target.position, target)
 

@@ -83,6 +83,7 @@ def choose_target(
 
     Raises:
         SelectionError: If the checkpoint has no trained task head, or no such target.
+        CheckpointError: If its scores are not finite.
     """
     if not checkpoint.head.trained:
         raise SelectionError(
@@ -91,12 +92,14 @@ def choose_target(
         )
     kind = _KINDS[checkpoint.head.kind]
     position = _position(checkpoint, encoding, kind, position)
-    if target is None or target == "":
-        if logits is None:
-            with torch.inference_mode():
-                logits = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits[0]
+    predicted = target is None or target == ""
+    if predicted and logits is None:
+        with torch.inference_mode():
+            logits = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits[0]
+    if logits is not None:  # whoever has run the model reads its output here, whatever class is meant
         row = logits if position is None else logits[position]
         check_finite(checkpoint, row.max())  # NaN is the largest; a language model may rule words out by -inf
+    if predicted:
         index = int(row.argmax())
     elif kind in ("class", "token-class"):
         index = _class(checkpoint.head.labels, target)

@@ -14,6 +14,7 @@ from gradio.components import Component
 from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
+from attnflow.service.bounds import cutting
 from attnflow.service.case import Case
 from attnflow.service.visitors import serving
 from attnflow.service.workspace import workspace
@@ -48,6 +49,8 @@ class Side:
     key: tuple[object, ...]
     """Under which its case is kept."""
     pruned: frozenset[Head] = frozenset()
+    cut: bool = False
+    """Whether its text was cut to what it takes."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Shown:
     @classmethod
     def of(cls, a: Case, b: Case) -> Shown:
         """What is shown of two cases of one pair."""
-        sides = [Side(case.card.pinned, case.key, case.trace.pruned) for case in (a, b)]
+        sides = [Side(case.card.pinned, case.key, case.trace.pruned, bool(case.encoding.cut)) for case in (a, b)]
         return cls(*sides, a.encoding.text_a, a.encoding.text_b or "")
 
     @property
@@ -75,7 +78,8 @@ class Shown:
         return self._run(self.a), self._run(self.b)
 
     def _run(self, side: Side) -> Case:
-        return workspace.recall(side.key) or workspace.case(side.ref, self.text_a, self.text_b, side.pruned)
+        with cutting(side.cut):
+            return workspace.recall(side.key) or workspace.case(side.ref, self.text_a, self.text_b, side.pruned)
 
 
 def cases_of(shown: Shown | None) -> tuple[Case, Case]:

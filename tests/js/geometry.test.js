@@ -1,7 +1,7 @@
 // Where things lie, and that what is at a point is what was put there.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cellCentre, cellCorners, fit, grid, hit, layout, sparkline, sparklineWidth } from "../../assets/page/radial/geometry.js";
+import { cellCentre, cellCorners, centreRadius, fit, grid, hit, layout, sparkline, sparklineWidth } from "../../assets/page/radial/geometry.js";
 
 const SECOND = [false, false, false, true, true, true];
 const rings = layout([[0], [0, 1, 3], [0, 1, 2, 3, 4, 5]], SECOND, 12, 300);
@@ -55,4 +55,13 @@ test("a label is cut to its room, whole characters at a time, or left out", () =
   assert.equal(fit("relation", 29, 10), "rela…");
   assert.equal(fit("👍👍👍👍👍👍", 29, 10), "👍👍👍👍…");
   assert.equal(fit("relation", 10, 10), "");
+});
+
+test("a root of several tokens is a ring around a centre that has room for its name", () => {
+  const around = layout([[0, 1, 2, 3, 4, 5], [0, 1, 3], [0, 1, 2, 3, 4, 5]], SECOND, 12, 300, true);
+  assert.ok(centreRadius(around) > 30 && centreRadius(rings) === 0);
+  assert.ok(around[0].r < around[1].r && around[1].r < around[2].r && around[2].r === 300);
+  for (const ring of around) for (const node of ring.nodes.values()) assert.equal(hit(around, 12, node.x, node.y).token, node.token);
+  const [inner] = around, deepest = Math.min(...[...inner.nodes.values()].map((node) => Math.hypot(...cellCentre(inner, node, 11))));
+  assert.ok(deepest > centreRadius(around), "cells stay out of the centre");
 });

@@ -79,13 +79,15 @@ def prediction(case: Case) -> list[ClassAnswer] | None:
 
 
 def case_note(case: Case, *more: str) -> str:
-    """What a reader must know of a case: how its sentences were joined, and what its score reads."""
+    """What a reader must know of a case: how its sentences were joined or cut, and what its score reads."""
     separator = case.encoding.separator
     joined = {
         None: "",
         "": "This tokenizer has no format for pairs and nothing to separate sentences with; they follow each other.",
     }.get(separator, f"This tokenizer has no format for pairs; the sentences are joined by its {separator}.")
-    return " ".join(filter(None, [*more, joined, _reading_note(case)]))
+    lost = case.encoding.cut
+    cut = f"The text was cut: {lost} of its {lost + case.n_tokens} tokens are left out at the end." if lost else ""
+    return " ".join(filter(None, [*more, cut, joined, _reading_note(case)]))
 
 
 def _reading_note(case: Case) -> str:

@@ -13,6 +13,7 @@ from gradio.context import LocalContext
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
 from attnflow.service import visitors
+from attnflow.service.bounds import cutting
 from attnflow.service.visitors import serving
 from attnflow.web import arguments
 from attnflow.web.answering import one_sentence
@@ -26,9 +27,11 @@ R = TypeVar("R")
 def endpoint(function: Callable[P, R]) -> Callable[P, R]:
     """Check every argument by its annotation, run a function for its visitor, and tell what fails in one sentence.
 
-    The function gets one more parameter at the end, which Gradio fills with the visitor's own Hub token: that of his
-    sign-in, or what a program gave as `Client(..., oauth_token=...)`. It is no argument of the endpoint.
+    The function gets two more parameters at the end: `truncate`, whether a text that is too long is cut, and one that
+    Gradio fills with the visitor's own Hub token: that of his sign-in, or what a program gave as `Client(...,
+    oauth_token=...)`. That one is no argument of the endpoint.
     """
+    function = _cut_if_asked(function)
     signature, hints = inspect.signature(function), get_type_hints(function)
     own = inspect.Parameter(
         "oauth_token", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.OAuthToken | None
@@ -46,6 +49,28 @@ def endpoint(function: Callable[P, R]) -> Callable[P, R]:
     guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
     guarded.__annotations__ = {**function.__annotations__, own.name: own.annotation}
     return guarded
+
+
+_TRUNCATE = """
+        truncate: Whether a text that is too long is cut, token by token from the end of the longer sentence, instead of
+            refused; the answer says how much is left out.
+    """
+
+
+def _cut_if_asked(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function with an argument `truncate`."""
+    signature = inspect.signature(function)
+    own = inspect.Parameter("truncate", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation="bool")
+
+    @wraps(function)
+    def cut(*args: P.args, **kwargs: P.kwargs) -> R:
+        with cutting(bool(kwargs.pop("truncate", False))):
+            return function(*args, **kwargs)
+
+    cut.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # type: ignore[attr-defined]
+    cut.__annotations__ = {**function.__annotations__, "truncate": bool}
+    cut.__doc__ = (function.__doc__ or "").rstrip() + _TRUNCATE
+    return cut
 
 
 def _through_the_gateway() -> bool:
