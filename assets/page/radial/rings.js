@@ -106,9 +106,9 @@ export function figure(scene) {
  * @returns {{ text: string, y: number, size: number }[]}
  */
 export function centreLines(scene) {
-  const lines = scene.rootNames.flatMap((name) => name.match(/.{1,11}(?:\s|$)|\S+/g) ?? []), room = 2 * geometry.centreRadius(scene.rings);
+  const lines = scene.rootNames.flatMap((name) => name.split(/ (?=\d|together$)/)), room = 2 * geometry.centreRadius(scene.rings);
   const size = Math.max(7, Math.min(13, room / (lines.length + 1), room / (0.56 * Math.max(...lines.map((line) => line.length)))));
-  return lines.map((text, i) => ({ text: text.trim(), y: ((lines.length - 1) / 2 - i) * 1.2 * size, size }));
+  return lines.map((text, i) => ({ text, y: ((lines.length - 1) / 2 - i) * 1.2 * size, size }));
 }
 
 /**
