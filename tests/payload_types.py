@@ -6,13 +6,13 @@ import ast
 import inspect
 import types
 import typing
-from pathlib import Path
 from typing import Any, Literal, Union
 
+from attnflow.bundled import ASSETS
 from attnflow.records.trace import Head
 from attnflow.views import payloads
 
-FILE = Path(__file__).parent.parent / "assets" / "page" / "payloads.d.ts"
+FILE = ASSETS / "page" / "payloads.d.ts"
 PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", Any: "any"}
 NAMED = {Head: "Head", payloads.Side: "Side"}
 

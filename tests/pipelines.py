@@ -1,4 +1,4 @@
-"""What is checked of every architecture, and the table of the README that says what came out.
+"""What is checked of every architecture, and the table of `assets/docs/architectures.md` that says what came out.
 
 `python -m tests.pipelines` checks everything and writes the table anew. A new analysis gets a column by a function in
 `PIPELINES`; it takes a `Case`, raises `AssertionError` if the analysis is wrong, and may return what the cell tells. An
@@ -46,6 +46,7 @@ from attnflow import (
     influence,
     load_checkpoint,
 )
+from attnflow.bundled import ASSETS
 from attnflow.checkpoints.checkpoint import check_supported
 from attnflow.records.trace import SPECIAL
 from attnflow.runtime import attention_hook, layers
@@ -55,7 +56,7 @@ from tests import reference, saliency_columns
 from tests.checkpoints import ARCHITECTURES, MORE_ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, WIDTH, make_checkpoint
 
 ALL = ARCHITECTURES | MORE_ARCHITECTURES
-README = Path(__file__).parent.parent / "README.md"
+PAGE = ASSETS / "docs" / "architectures.md"
 BEGIN, END = "<!-- table of architectures: python -m tests.pipelines -->", "<!-- end of the table -->"
 PRUNED = [(0, 1), (1, 0), (1, 3), (2, 2)]
 TAU = 0.15
@@ -319,7 +320,7 @@ def row(case: Case) -> list[str]:
 
 
 def table(rows: list[list[str]]) -> str:
-    """The section of the README between its marks."""
+    """The section of the page between its marks."""
     head = ["model type", "read as", "root", *PIPELINES]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(map(line_of, lines)) + f"\n\n{refused()}\n"
@@ -358,13 +359,13 @@ def refused() -> str:
 
 
 def main() -> None:
-    """Check everything and write the table into the README."""
+    """Check everything and write the table into its page."""
     with tempfile.TemporaryDirectory() as top:
         bert = make_case("bert", Path(top) / "bert", None).trace  # type: ignore[arg-type]
         rows = [row(make_case(name, Path(top) / name, bert)) for name in ALL]
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n{table(rows)}{END}{rest.split(END)[1]}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{table(rows)}{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

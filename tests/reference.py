@@ -13,13 +13,16 @@ import torch
 
 Edge = tuple[int, int, int]
 """(layer, query, key): token `query` of ring `layer + 1` attends to token `key` of ring `layer`."""
+Root = int | tuple[int, ...]
+"""One token, or several that are read together."""
 
 
 def attention_graph(
-    attention: np.ndarray, tau: float, root: int | tuple[int, ...], allowed: Iterable[tuple[int, int]] | None = None
+    attention: np.ndarray, tau: float | list[float], root: Root, allowed: Iterable[tuple[int, int]] | None = None
 ) -> tuple[list[set[int]], dict[Edge, set[int]]]:
-    """Attention Flows 4.1: rings 0 … L, and for each edge the set of its heads; the root may be several tokens."""
+    """Attention Flows 4.1: rings 0 … L, and for each edge the set of its heads; tau for all layers or each."""
     n_layers, n_heads, size, _ = attention.shape
+    taus = tau if isinstance(tau, list) else [tau] * n_layers
     rings: list[set[int]] = [set() for _ in range(n_layers + 1)]
     edges: dict[Edge, set[int]] = {}
     rings[n_layers] = {root} if isinstance(root, int) else set(root)
@@ -27,13 +30,39 @@ def attention_graph(
         for a in rings[layer + 1]:
             for b in range(size):
                 for h in range(n_heads):
-                    if (allowed is None or (layer, h) in allowed) and attention[layer, h, a, b] > tau:
+                    if (allowed is None or (layer, h) in allowed) and attention[layer, h, a, b] > taus[layer]:
                         rings[layer].add(b)
                         edges.setdefault((layer, a, b), set()).add(h)
     return rings, edges
 
 
-def influence(attention: np.ndarray, tau: float, root: int | tuple[int, ...], alpha: float) -> np.ndarray:
+def ring_tau(
+    attention: np.ndarray,
+    root: Root,
+    heads: Iterable[tuple[int, int]] | None = None,
+    hidden: Iterable[int] = (),
+) -> tuple[list[float], list[set[int]]]:
+    """A threshold for each layer halfway between the n-th and the next strongest; and the rings that it leaves."""
+    n_layers, n_heads, size, _ = attention.shape
+    taus, rings = [0.0] * n_layers, [set() for _ in range(n_layers)] + [{root} if isinstance(root, int) else set(root)]
+    for d in range(n_layers):
+        layer = n_layers - 1 - d
+        paid: dict[int, float] = {}
+        for b in set(range(size)) - set(hidden):
+            for a in rings[layer + 1]:
+                for h in range(n_heads):
+                    if (heads is None or (layer, h) in heads) and attention[layer, h, a, b] > 0:
+                        paid[b] = max(paid.get(b, 0.0), float(attention[layer, h, a, b]))
+        n = min(5 + 5 * d, 24)
+        levels = sorted(set(paid.values()), reverse=True)  # equal ones are one level: they stay together
+        inside = [level for level in levels if sum(value >= level for value in paid.values()) <= n] or levels[:1]
+        outside = [level for level in levels if level not in inside]
+        taus[layer] = (inside[-1] + (outside[0] if outside else 0.0)) / 2
+        rings[layer] = {b for b, value in paid.items() if value in inside}
+    return taus, rings
+
+
+def influence(attention: np.ndarray, tau: float, root: Root, alpha: float) -> np.ndarray:
     """Attention Flows eq. 3 and 4 with layers counted from 0: `[L, T]`."""
     n_layers, _, size, _ = attention.shape
     _, edges = attention_graph(attention, tau, root)

@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from attnflow import encode, head_importance, head_interactions, load_checkpoint, pruning_curve
 from attnflow import faithfulness as measure_faithfulness
 from attnflow import saliency as explain
-from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.bundled import ASSETS
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.web.endpoints import explanations as api
 from attnflow.web.examples import load_examples
@@ -98,6 +98,22 @@ def test_attention_flow_equals_the_definition(tau, alpha, client, eager):
     np.testing.assert_allclose(answer["influence"], expected, rtol=1e-3)
     assert (answer["root"], answer["tau"], answer["alpha"], answer["unit"]) == (0, tau, alpha, "piece")
     json.dumps(answer)
+
+
+def test_attention_flow_takes_a_threshold_for_each_layer(client, eager):
+    arguments = {"model": "demo/finetuned", **TEXTS, "api_name": "/attention_flow"}
+    chosen = client.predict(tau="by_layer", **arguments)
+    taus, rings = reference.ring_tau(attentions(eager), 0)
+    assert chosen["tau"] is None
+    assert chosen["thresholds"] == pytest.approx(taus, rel=1e-4)
+    assert [set(ring) for ring in chosen["rings"]] == rings
+    again = client.predict(tau=chosen["thresholds"], **arguments)
+    assert again["rings"] == chosen["rings"]
+    assert client.predict(tau=0.2, **arguments)["thresholds"] == [0.2] * len(taus)
+    both = client.predict(
+        "demo/finetuned", "demo/finetuned", **TEXTS, tau="by_layer", api_name="/compare_attention_flow"
+    )
+    assert both["a"]["rings"] == chosen["rings"]
 
 
 def test_the_root_and_the_heads_can_be_chosen(client, eager):

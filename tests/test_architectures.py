@@ -1,4 +1,4 @@
-"""Every architecture through every analysis, and the table of the README that says so."""
+"""Every architecture through every analysis, and the table in the documentation that says so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attnflow.runtime import attention_hook
 from attnflow.runtime.batch import capture_batch
 from attnflow.runtime.capture import model_inputs
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR
-from tests.pipelines import ALL, BEGIN, END, PIPELINES, PRUNED, README, line_of, make_case, refused, row
+from tests.pipelines import ALL, BEGIN, END, PAGE, PIPELINES, PRUNED, line_of, make_case, refused, row
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def case(folders, traces, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def told():
-    """The section of the README."""
-    return README.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0].strip()
+    """That section of the page."""
+    return PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0].strip()
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -96,17 +96,17 @@ def test_too_much_work_is_refused_before_it_starts_and_estimated_as_well_as_can_
 def test_something_newer_ends_what_is_under_way():
     shown = Shown.of(*(workspace.case(ref, *TEXTS, [(0, 0)]) for ref in REFS))
     newest = tab.Newest()
-    steps = tab.computed(shown, tab.ESTIMATE, newest)
+    steps = tab.compute(shown, "estimate", newest)
     note, reached = next(steps)
     assert reached.probes == (2, 2)
     assert "estimated from 2 random probes" in note
-    newer = tab.computed(shown, tab.ESTIMATE, newest)
+    newer = tab.compute(shown, "estimate", newest)
     next(newer)
     assert next(steps)[0] == gr.skip(), "the older one says nothing more"
     assert next(steps, None) is None
     *_, (note, reached) = newer
     assert reached.probes == (16, 16)
-    (first, _), (done, exact) = list(tab.computed(shown, tab.EXACT, newest))[-2:]
+    (first, _), (done, exact) = list(tab.compute(shown, "exact", newest))[-2:]
     assert "model B" in first
     assert done.startswith("Exact (")
     assert exact.probes == (None, None)
@@ -116,7 +116,7 @@ def test_an_estimate_that_follows_exact_values_ends_them_without_a_word():
     """No sentence, and above all not that the model cannot be followed."""
     shown = Shown.of(*(workspace.case(ref, "Paul left the house of Anna.", "", [(0, 1)]) for ref in REFS))
     newest = tab.Newest()
-    exact = tab.computed(shown, tab.EXACT, newest)
+    exact = tab.compute(shown, "exact", newest)
     assert "model A" in next(exact)[0]
     check = newest.take  # what a request for an estimate does first, while the exact values are computed
     begun = []
@@ -148,7 +148,7 @@ def test_the_strip_holds_every_head_and_the_median_of_each_layer():
     figure = agreement.strip([a, b], "Pearson", local=False)
     heads_a, median_a, heads_b, median_b = figure["data"]
     np.testing.assert_allclose(heads_a["y"], a.wrt_input.ravel(), atol=1e-4)
-    assert heads_a["customdata"][2] == ["a", (1, 0)]
+    assert heads_a["customdata"][2] == {"side": "a", "head": (1, 0)}
     assert heads_a["text"][2] == "L2 H1"
     assert heads_a["marker"]["line"]["width"] == [0, 0, 2, 0, 0, 0]
     assert np.round(heads_a["x"]).tolist() == [1, 1, 2, 2, 3, 3]
@@ -166,7 +166,7 @@ def test_the_overview_and_the_centres_hold_their_numbers():
     a = model("a", selected=(2, 1))
     figure = agreement.overview(a, "Spearman")
     np.testing.assert_allclose(figure["data"][0]["z"], a.wrt_input, atol=1e-4)
-    assert figure["data"][0]["customdata"][2][1] == ["a", (2, 1)]
+    assert figure["data"][0]["customdata"][2][1] == {"side": "a", "head": (2, 1)}
     assert figure["layout"]["shapes"][0]["x0"] == 0.5
     centres = agreement.centres([a, model("b")])
     assert [trace["name"] for trace in centres["data"]] == [

@@ -21,7 +21,7 @@ FIGURE = {
             "x": [1, 2, 3],
             "y": [0.1, 0.4, 0.2],
             "text": HOSTILE,
-            "customdata": [[0, 1], [1, 2], [2, 3]],
+            "customdata": [{"head": [0, 1], "side": "a"}, {"head": [1, 2], "side": "b"}, None],
             "marker": {"color": "@a:50", "size": 14},
             "hovertemplate": "<b>%{text}</b><extra></extra>",
         }
@@ -31,14 +31,14 @@ FIGURE = {
 
 
 def clicked(event: gr.EventData) -> str:
-    return f"{event.curve} {event.point} {event.custom}"
+    return f"{event.side} {event.head}"
 
 
 @pytest.fixture(scope="module")
 def chart_url():
     with gr.Blocks() as demo:
         chart, told = Chart(FIGURE, elem_id="chart"), gr.Textbox(elem_id="told")
-        chart.point_click(clicked, None, told, queue=False)
+        chart.select(clicked, None, told, queue=False)
     served = launch.queued(demo)
     _, address, _ = served.launch(**launch.options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     yield address
@@ -69,5 +69,9 @@ def test_a_chart_shows_every_text_as_it_is_and_tells_what_is_clicked(browser, ch
     page.mouse.move(x, y)
     expect(page.locator("#chart .hoverlayer")).to_contain_text("${1+1}")
     page.mouse.click(x, y)
-    expect(page.locator("#told textarea")).to_have_value("0 1 [1, 2]")
+    expect(page.locator("#told textarea")).to_have_value("b [1, 2]")
+    box = page.locator("#chart .points path").nth(2).bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(300)
+    expect(page.locator("#told textarea")).to_have_value("b [1, 2]")  # a point that stands for nothing selects nothing
     page.close()

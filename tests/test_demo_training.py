@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer
 
+from attnflow.bundled import ASSETS
 from attnflow.demo import train
 from attnflow.demo.batches import IGNORED, batches, collate, encode_pairs, mask_words, next_sentence_pairs
 from attnflow.demo.examples import LONGEST_FIRST, contrast
@@ -17,7 +18,7 @@ from attnflow.demo.lexicon import SPLIT_WORDS
 from attnflow.demo.measuring import RootReading, bag_of_words_right, encode, root_readings, token_flags
 from attnflow.demo.vocabulary import train_tokenizer
 
-ASSETS = Path(__file__).parent.parent / "assets" / "demo"
+DEMO = ASSETS / "demo"
 TINY = (
     "--pretrain-steps 12 --finetune-steps 12 --texts 600 --held-out 160 --layers 2 --heads 4 --width 32 "
     "--intermediate 64 --seed 7"
@@ -232,11 +233,11 @@ def test_root_readings_are_the_last_layers_first_row_whatever_the_batch(tiny: Pa
 
 @pytest.fixture(scope="module")
 def shipped() -> list[dict]:
-    return [json.loads(line) for line in (ASSETS / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (DEMO / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_shipped_checkpoints_are_small_and_name_no_machine() -> None:
-    folders = [ASSETS / "pretrained", ASSETS / "finetuned"]
+    folders = [DEMO / "pretrained", DEMO / "finetuned"]
     assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) <= 12_000_000
     for folder in folders:
         assert {path.name for path in folder.iterdir()} == FILES
@@ -247,13 +248,13 @@ def test_shipped_checkpoints_are_small_and_name_no_machine() -> None:
 
 
 def test_the_shipped_model_is_as_accurate_as_it_says(shipped: list[dict]) -> None:
-    model = AutoModelForSequenceClassification.from_pretrained(ASSETS / "finetuned")
-    tokenizer = AutoTokenizer.from_pretrained(ASSETS / "finetuned")
+    model = AutoModelForSequenceClassification.from_pretrained(DEMO / "finetuned")
+    tokenizer = AutoTokenizer.from_pretrained(DEMO / "finetuned")
     texts = [[row[key] for row in shipped] for key in ("text_a", "text_b")]
     with torch.inference_mode():
         scores = model(**tokenizer(*texts, padding=True, return_tensors="pt")).logits
     right = scores.argmax(-1).numpy() == np.array([row["label"] for row in shipped])
-    report = read(ASSETS / "accuracy.json")
+    report = read(DEMO / "accuracy.json")
     assert len(shipped) >= 400 and right.mean() >= 0.95
     assert right.mean() == pytest.approx(report["held_out"]["accuracy"], abs=0.03)
     assert report["held_out"]["accuracy"] >= 0.95 and report["bag_of_words"]["accuracy"] < 0.6
@@ -261,26 +262,26 @@ def test_the_shipped_model_is_as_accurate_as_it_says(shipped: list[dict]) -> Non
 
 
 def test_shipped_pairs_are_those_of_the_grammar_and_have_their_trees(shipped: list[dict]) -> None:
-    report = read(ASSETS / "accuracy.json")
+    report = read(DEMO / "accuracy.json")
     again = list(generate(report["seed"], len(shipped), held_out=True))
     assert [pair.record() for pair in again] == shipped
     ids = [
         line.removeprefix("# sent_id = ")
-        for line in (ASSETS / "sentences.conllu").read_text(encoding="utf-8").splitlines()
+        for line in (DEMO / "sentences.conllu").read_text(encoding="utf-8").splitlines()
         if line.startswith("# sent_id")
     ]
     assert {name.split("-")[0] for name in ids} == {str(number) for number in range(len(shipped))}
 
 
 def test_shipped_examples_show_what_they_say() -> None:
-    examples = read(ASSETS / "examples.json")
+    examples = read(DEMO / "examples.json")
     assert 6 <= len(examples) <= 8 and len({e["phenomenon"] for e in examples}) == len(examples)
-    tokenizer = AutoTokenizer.from_pretrained(ASSETS / "finetuned")
+    tokenizer = AutoTokenizer.from_pretrained(DEMO / "finetuned")
     first = examples[0]
     assert len(tokenizer(first["text_a"], first["text_b"])["input_ids"]) <= LONGEST_FIRST
     models = [
-        AutoModelForSequenceClassification.from_pretrained(ASSETS / "finetuned", attn_implementation="eager"),
-        AutoModel.from_pretrained(ASSETS / "pretrained", attn_implementation="eager"),
+        AutoModelForSequenceClassification.from_pretrained(DEMO / "finetuned", attn_implementation="eager"),
+        AutoModel.from_pretrained(DEMO / "pretrained", attn_implementation="eager"),
     ]
     for example in examples:
         inputs = tokenizer(example["text_a"], example["text_b"], return_tensors="pt")

@@ -6,50 +6,9 @@ import numpy as np
 import pytest
 
 from attnflow import SelectionError
-from attnflow.stats.alignment import pair_traces
-from attnflow.stats.flow import LARGEST_RING, compare_flows, first_tau, flow
+from attnflow.stats.flow import compare_flows, flow
 from tests import reference
 from tests.random_traces import random_trace
-
-
-def largest_ring(a, b, tau, **settings):
-    flows = compare_flows(a, b, tau, **settings)
-    return max(one.graph.rings.sum(axis=1).max() for one in (flows.a, flows.b))
-
-
-@pytest.mark.parametrize("settings", [{}, {"root": 7}, {"hide_special": True}, {"heads": [(2, 0), (1, 3), (0, 5)]}])
-def test_the_first_tau_is_the_smallest_step_that_keeps_every_ring_readable(settings):
-    a, b = (random_trace(seed, 3, 8, 60, concentration=0.03) for seed in (0, 1))
-    tau = first_tau(a, b, **settings)
-    assert largest_ring(a, b, tau, **settings) <= LARGEST_RING
-    assert tau == 0.05 or largest_ring(a, b, tau - 0.05, **settings) > LARGEST_RING
-
-
-def test_a_short_pair_starts_with_the_smallest_step():
-    a, b = (random_trace(seed, 3, 4, 20) for seed in (0, 1))
-    assert first_tau(a, b) == 0.05
-
-
-def test_a_pair_that_is_never_readable_starts_with_the_largest_step():
-    sure = np.zeros((1, 30, 30, 30))
-    sure[0, np.arange(30), :, np.arange(30)] = 1  # each head gives all to a token of its own
-    trace = random_trace(0, 1, 30, 30, attention=sure)
-    assert first_tau(trace, trace) == 0.95
-
-
-def test_the_first_tau_pairs_the_traces_once_however_many_steps_it_takes(monkeypatch):
-    times = []
-
-    def counted(*arguments):
-        times.append(arguments)
-        return pair_traces(*arguments)
-
-    monkeypatch.setattr("attnflow.stats.flow.pair_traces", counted)
-    sure = np.zeros((1, 30, 30, 30))
-    sure[0, np.arange(30), :, np.arange(30)] = 1
-    trace = random_trace(0, 1, 30, 30, attention=sure)
-    assert first_tau(trace, trace, unit="word") == 0.95, "all 19 steps were tried"
-    assert len(times) == 1
 
 
 def test_allowed_heads_are_aligned_at_the_root():

@@ -34,8 +34,23 @@ ODD: tuple[Any, ...] = (
 )
 EVENTS: tuple[Any, ...] = (
     *(None, [], [1], "x", 7, 1.5, True, {}, {"depth": 0, "head": 1}, {"side": "b", "layer": 1, "head": 2}),
-    *({"a": [[0, 1]], "b": []}, {"a": "all"}, {"kind": "csv"}, {"custom": ["a", 0, 1]}, {"custom": ["c", 0, 1]}),
-    *({"custom": ["a", 10**400, "x"]}, {"input_value": "bert"}, {"input_value": 5}, {"input_value": "\ud800" * 5}),
+    *(
+        {"a": [[0, 1]], "b": []},
+        {"a": "all"},
+        {"kind": "csv"},
+        {"side": "a", "head": [0, 1]},
+        {"side": "c", "head": [0, 1]},
+    ),
+    *(
+        {"head": [10**400, "x"]},
+        {"word": 3},
+        {"word": "x", "head": [0, 1]},
+        {"text_a": "Anna met Paul."},
+        {"text_b": 7},
+        {"input_value": "bert"},
+        {"input_value": 5},
+        {"input_value": "\ud800" * 5},
+    ),
     *({"depth": None, "head": "x"}, {"depth": -5, "head": 1e308}, {"path": "/etc/hostname"}, {"index": FILE}),
     *({"__proto__": 1}, {"a": [[[0]]], "b": DEEP}, {"layer": 99, "head": 99, "side": {}}, {"side": ["a"]}),
 )
@@ -78,10 +93,10 @@ def events(demo):
 @pytest.fixture(scope="module")
 def session(http, demo, events):
     """A visitor for whom a pair has been analysed, so that events have something to work on."""
-    index = next(index for index, fn in demo.fns.items() if fn.name == "analysed")
+    index = next(index for index, fn in demo.fns.items() if fn.name == "analyse")
     data = [*events[index]]
     data[1:7] = ["demo/pretrained", "", "demo/finetuned", "", *PAIR]
-    answer = http.post("run/analysed", content=body(data, fn_index=index, session_hash="fuzzed"))
+    answer = http.post("run/analyse", content=body(data, fn_index=index, session_hash="fuzzed"))
     assert answer.status_code == 200, answer.text
     return "fuzzed"
 

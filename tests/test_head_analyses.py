@@ -19,7 +19,7 @@ from attnflow import (
     pruning_curve,
     ranking,
 )
-from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.bundled import ASSETS
 from attnflow.service.analyses import statistics
 from attnflow.service.analyses.heads import CURVE, IMPORTANCE, INTERACTIONS, least_important, root_shift
 from attnflow.service.analyses.statistics import HEAD_TABLES

@@ -25,8 +25,9 @@ from transformers import CONFIG_MAPPING, MODEL_MAPPING, PreTrainedConfig, Tokeni
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 
 from attnflow import CheckpointError, TextError, capture, encode, limits, load_checkpoint
+from attnflow.bundled import ASSETS
 from attnflow.checkpoints import tokenizer_process
-from attnflow.checkpoints.checkpoint import ASSETS, check_supported
+from attnflow.checkpoints.checkpoint import check_supported
 from attnflow.checkpoints.config_rules import READ_UNDECLARED, allowed_config
 from attnflow.checkpoints.repository_files import staged
 from attnflow.checkpoints.tokenizer_rules import allowed_settings

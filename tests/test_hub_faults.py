@@ -19,8 +19,8 @@ from huggingface_hub import constants
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 from attnflow import AttnflowError, CheckpointError, UnsupportedArchitectureError, capture, encode, load_checkpoint
+from attnflow.bundled import ASSETS
 from attnflow.checkpoints import hub as hub_module
-from attnflow.checkpoints.checkpoint import ASSETS
 from attnflow.web.endpoints import ENDPOINTS
 from tests.checkpoints import PAIR, copy_without, edited_config, make_checkpoint
 from tests.conftest import forget_models

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
-import gradio as gr
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,17 +15,20 @@ from attnflow.errors import SelectionError
 from attnflow.service.analyses.attribution import CONTRIBUTIONS
 from attnflow.service.workspace import workspace
 from attnflow.stats.attention_graph import paths_between
-from attnflow.stats.flow import compare_flows, first_tau, flow
+from attnflow.stats.flow import compare_flows, flow
+from attnflow.views import thresholds
 from attnflow.views.radial import radial
 from attnflow.views.tour import tour
 from attnflow.web import assets, events
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.gradio_compat import Sessions
-from attnflow.web.shared import Shown
+from attnflow.web.settings import SelectedHead, Settings
+from attnflow.web.shared import NO_HEADS, Shown
 from attnflow.web.tabs import explanations as explanations_tab
 from attnflow.web.tabs import flow as flow_tab
 from attnflow.web.tabs import maps
+from attnflow.web.verbs import find_selection
 from tests.checkpoints import PAIR, make_checkpoint
 from tests.random_traces import random_trace
 
@@ -40,7 +43,7 @@ def flows():
     for ref in ("demo/pretrained", "demo/finetuned"):
         checkpoint = load_checkpoint(ref)
         traces.append(capture(checkpoint, encode(checkpoint, EXAMPLE.text_a, EXAMPLE.text_b)))
-    return compare_flows(*traces, first_tau(*traces))
+    return compare_flows(*traces, unit="word")
 
 
 @pytest.fixture
@@ -149,8 +152,7 @@ def test_the_bundled_pair_is_analysed_at_once(page, flows):
     for label, probability in zip(trace.labels, trace.probabilities, strict=True):
         expect(cards.nth(1)).to_contain_text(label)
         expect(cards.nth(1)).to_contain_text(f"{100 * probability:.1f}".rstrip("0").rstrip(".") + " %")
-    expect(page.locator("#status")).to_contain_text(f"tau = {flows.a.graph.tau:g}")
-    expect(page.locator("#status")).to_contain_text("no ring holds more than 24 tokens")
+    expect(page.locator("#status")).to_contain_text(thresholds.told(flows.a.graph, flows.b.graph))
 
 
 def test_every_ring_shows_its_tokens_in_their_colours(page, flows):
@@ -409,7 +411,7 @@ def test_twelve_layers_of_twelve_heads_are_traced_like_in_python(page, hub, tmp_
     page.get_by_role("button", name="Analyse").click()
     wait_for_redraw(page, before)
     traces = [run.trace for run in runs]
-    flows = compare_flows(*traces, first_tau(*traces))
+    flows = compare_flows(*traces, unit="word")
     cells = carrying_heads(flows.a) | carrying_heads(flows.b)
     for depth in (1, 5, 11):
         token = some_token(flows, depth)
@@ -547,11 +549,12 @@ def test_a_threshold_that_leaves_nothing_says_where_the_graph_ends(page):
     expect(page.locator("#flow .af-warning")).to_contain_text(re.compile(r"Model [AB] ends at L\d"))
 
 
-def test_words_can_be_shown_instead_of_pieces(page, flows):
-    before = drawn(page)
-    page.get_by_label("Words", exact=True).check()
-    wait_for_redraw(page, before)
+def test_pieces_can_be_shown_instead_of_words(page, flows):
     expect(page.locator("#status")).to_contain_text("Compared word by word")
+    before = drawn(page)
+    page.get_by_label("Word pieces", exact=True).check()
+    wait_for_redraw(page, before)
+    expect(page.locator("#status")).to_contain_text("Compared piece by piece")
 
 
 def test_the_sentence_view_shows_influence_of_the_chosen_layer(page, flows):
@@ -600,7 +603,7 @@ def test_the_graph_can_start_from_another_token(page, flows):
         page.get_by_role("option", name=name, exact=True).click()
 
     change(page, act)
-    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, root=token)
+    other = compare_flows(flows.a.trace, flows.b.trace, root=token)
     assert page.locator(f"#flow [data-at='0 {token}']").count() == 1
     hover(page, 1, some_token(other, 1))
     assert lit(page) == expected_lit(other, 1, some_token(other, 1))
@@ -609,7 +612,7 @@ def test_the_graph_can_start_from_another_token(page, flows):
 def test_special_tokens_can_be_hidden(page, flows):
     open_settings(page)
     change(page, lambda: page.get_by_label("Hide special tokens").check())
-    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, hide_special=True)
+    other = compare_flows(flows.a.trace, flows.b.trace, hide_special=True)
     expect(page.locator("#status")).to_contain_text(
         f"{other.a.hidden_share:.0%} (A) and {other.b.hidden_share:.0%} (B)"
     )
@@ -624,7 +627,7 @@ def test_heads_can_be_chosen(page, flows):
         page.get_by_role("option", name=f"L{flows.a.graph.n_layers} H2", exact=True).click()
 
     change(page, act)
-    other = compare_flows(flows.a.trace, flows.b.trace, flows.a.graph.tau, heads=[(flows.a.graph.n_layers - 1, 1)])
+    other = compare_flows(flows.a.trace, flows.b.trace, heads=[(flows.a.graph.n_layers - 1, 1)])
     ring = other.a.graph.rings[-2] | other.b.graph.rings[-2]
     assert page.locator("#flow [data-at^='1 ']").count() == ring.sum()
     assert page.locator("#flow [data-at^='2 ']").count() == 0
@@ -647,7 +650,8 @@ def test_what_is_shown_can_be_saved(page, flows, tmp_path, open_page, url):
     graph = json.loads(files["json"].read_text())
     for name, one in (("a", flows.a), ("b", flows.b)):
         assert len(graph[name]["edges"]) == len(one.graph.layer)
-        assert graph[name]["tau"] == one.graph.tau
+        assert graph[name]["tau"] is None
+        assert graph[name]["thresholds"] == one.graph.tau.tolist()
     rows = files["csv"].read_text().splitlines()
     assert rows[0].startswith("model,sha,layer_index,head_index,query")
     assert len(rows) - 1 == flows.a.graph.heads.sum() + flows.b.graph.heads.sum()
@@ -792,6 +796,16 @@ def test_wrong_input_is_told_and_nothing_is_lost(fields, reason, page, flows):
     assert lit(page) == expected_lit(flows, 1, token)
 
 
+def test_a_text_that_is_too_long_is_cut_on_request(page):
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_label("Cut a text that is too long").check()
+    expect(page.locator("#hint")).to_contain_text("press Analyse")
+    before = analyse(page, First_sentence="word " * 150)
+    wait_for_redraw(page, before)
+    expect(page.locator("#predictions")).to_contain_text("The text was cut:")
+    page.wait_for_function("location.search.includes('cut=1')")
+
+
 def test_what_is_written_but_not_analysed_is_told(page):
     expect(page.locator("#hint")).not_to_contain_text("press Analyse")
     page.get_by_label("First sentence").press_sequentially(" x")
@@ -836,21 +850,23 @@ def test_event_payloads_are_checked(flows):
     """A private event still answers a direct request, so what it is sent is checked like input of the API."""
     runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
     shown = Shown.of(*runs)
-    settings = (0.1, False, "Word pieces", 0.5, -1, [], False)
-    assert flow_tab.head_selected(shown, Sent(head=[3, 1])) == (3, 1)
-    assert maps.drawn(shown, 3, 1)[0]["title"] == "demo/pretrained · L4 H2"
+    settings = Settings(tau=0.1, auto=False)
+    assert events.select(shown, find_selection(shown, Sent(head=[3, 1])))[:2] == (3, 1)
+    assert maps.draw(shown, SelectedHead(3, 1))[0]["title"] == "demo/pretrained · L4 H2"
     for head in ([10**6, 0], ["x", 0], [-1, 0], [0, 99], 99, [0], None):
-        with pytest.raises(gr.Error, match=r"whole number|no head|give \[layer, head\]"):
-            flow_tab.head_selected(shown, Sent(head=head))
+        with pytest.raises(SelectionError, match=r"whole number|no head|give (a head|\[layer, head\])"):
+            events.select(shown, find_selection(shown, Sent(head=head)))
     for layer, head in ((99, 0), (0, -1), (None, 0), ("1", 0)):
         with pytest.raises(SelectionError, match=r"whole number|no head"):
-            maps.drawn(shown, layer, head)
-    for number, value in ((0, "x"), (0, 2), (3, 0), (3, None), (4, 10**6), (4, "x"), (5, ["9.9"]), (5, ["x"])):
-        wrong = [*settings[:number], value, *settings[number + 1 :]]
-        with pytest.raises(gr.Error, match=r"give|choose"):
-            flow_tab.redrawn(shown, *wrong)
-    with pytest.raises(gr.Error, match="press Analyse"):
-        flow_tab.redrawn(None, *settings)
+            maps.draw(shown, SelectedHead(layer, head))
+    for wrong in (
+        *({"tau": "x"}, {"tau": 2}, {"alpha": 0}, {"alpha": None}, {"root": 10**6}, {"root": "x"}, {"unit": "Words"}),
+        *({"heads": ("9.9",)}, {"heads": ("x",)}),
+    ):
+        with pytest.raises(SelectionError, match=r"give|choose"):
+            flow_tab.redraw(shown, replace(settings, **wrong))
+    with pytest.raises(SelectionError, match="press Analyse"):
+        flow_tab.redraw(None, settings)
 
 
 def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
@@ -858,7 +874,7 @@ def test_what_goes_wrong_is_told_in_a_sentence(page, monkeypatch):
         raise SelectionError("There is no such thing; choose another.")
 
     monkeypatch.setattr(flow_tab, "compare_flows", refuse)
-    page.get_by_label("Words", exact=True).check()
+    page.get_by_label("Word pieces", exact=True).check()
     expect(page.get_by_text("There is no such thing; choose another.")).to_be_visible()
 
 
@@ -868,7 +884,7 @@ def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
     assert isinstance(demo.state_holder, Sessions)  # which forgets the one who was idle longest
     for session in list(demo.state_holder.session_data):
         demo.state_holder._forget(session)
-    page.get_by_label("Words", exact=True).check()
+    page.get_by_label("Word pieces", exact=True).check()
     expect(page.get_by_text("the server has forgotten it; press Analyse")).to_be_visible()
     page.get_by_role("button", name="Analyse").click()
     for _ in range(100):
@@ -881,20 +897,20 @@ def test_a_visitor_whom_the_server_has_forgotten_is_told_what_to_do(page):
 
 def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
     runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
-    shown, rest = Shown.of(*runs), (3, 1, 0.1, False, "Word pieces", 0.5, -1, [], False)
+    shown, rest = Shown.of(*runs), (SelectedHead(3, 1), Settings(tau=0.1, auto=False))
     off = [(layer, head) for layer in (0, 1) for head in range(4)]
-    after, predictions, *others = events.pruned(shown, [], off, *rest)
+    after, predictions, *others = events.prune(shown, {"a": [], "b": off}, *rest)
     assert after.b.pruned == frozenset(off) and not after.a.pruned
-    assert predictions[0]["note"] == events.shown(None, *runs, *rest)[1][0]["note"]
+    assert predictions[0]["note"] == events.fill(None, *runs, *rest)[1][0]["note"]
     assert predictions[1]["note"] == "With 8 of 16 heads switched off."
     assert (
         predictions[1]["classes"] == answers.prediction(workspace.without(runs[1], off)) != answers.prediction(runs[1])
     )
     assert others[-2]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-1]["visible"]
-    back, predictions, *others = events.restored_heads(after, *rest)
+    back, predictions, *others = events.prune(after, NO_HEADS, *rest)
     assert back == shown and predictions[1]["note"] == "" and not others[-1]["visible"]
-    with pytest.raises(gr.Error, match="is not a head of this checkpoint"):
-        events.pruned(shown, [(9, 0)], [], *rest)
+    with pytest.raises(SelectionError, match="is not a head of this checkpoint"):
+        events.prune(shown, {"a": [(9, 0)], "b": []}, *rest)
 
 
 def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():
@@ -902,7 +918,7 @@ def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():
     off = workspace.without(run, [(0, 1), (2, 2)])
     here, there = (one.ask(CONTRIBUTIONS, probes=4).values for one in (run, off))
     assert abs(here - there)[3].max() > 1e-3 and not there[2, 2].any()
-    before, after = (explanations_tab.drawn(Shown.of(one, one), "supported", "", "Words") for one in (run, off))
+    before, after = (explanations_tab.draw(Shown.of(one, one), "supported", "", "word") for one in (run, off))
     strips = [values["models"][0]["values"]["lrp"] for values in (before[2], after[2])]
     assert not np.allclose(*strips, atol=1e-3)
 

@@ -1,4 +1,4 @@
-"""The README's examples run, and its front matter fits what is installed."""
+"""The README's examples run, its front matter fits what is installed, and the pages it leads to are true."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from attnflow import limits
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
+DOCS = TOP / "assets" / "docs"
+PAGES = [TOP / "README.md", *sorted(DOCS.glob("*.md"))]
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -81,7 +85,7 @@ def test_the_front_matter_is_that_of_a_space():
 
 def test_the_table_of_limits_is_true():
     """Each limit is told with its default; a limit that is not told fails, and so does one that is none."""
-    told = dict(re.findall(r"\| `(ATTNFLOW_\w+)` \| (\d+) \|", README))
+    told = dict(re.findall(r"\| `(ATTNFLOW_\w+)` \| (\d+) \|", (DOCS / "settings.md").read_text(encoding="utf-8")))
     source = (Path(limits.__file__)).read_text(encoding="utf-8")
     read = re.findall(r"^(\w+) = _whole_number\(\"(ATTNFLOW_\w+)\", ([\d_]+)\)", source, re.MULTILINE)
     assert told == {name: str(int(default)) for _, name, default in read}
@@ -96,14 +100,21 @@ def test_a_limit_can_be_set_and_nonsense_is_told():
         assert expected in done.stdout + done.stderr
 
 
-def test_every_file_it_links_to_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (Path(__file__).parent.parent / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_it_links_to_is_there(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_readme_leads_to_every_page():
+    assert len(PAGES) > 5
+    for page in PAGES[1:]:
+        assert f"]({page.relative_to(TOP).as_posix()})" in README, page
 
 
 def test_the_table_of_endpoints_is_that_of_the_app(client):
     named = client.view_api(return_format="dict")["named_endpoints"]
-    told = dict(re.findall(r"\| `(\w+)\(([^)]*)\)` \|", README))
+    told = dict(re.findall(r"\| `(\w+)\(([^)]*)\)` \|", (DOCS / "endpoints.md").read_text(encoding="utf-8")))
     assert {f"/{name}": parameters.split(", ") for name, parameters in told.items()} == {
         name: [p["parameter_name"] for p in info["parameters"]] for name, info in named.items()
     }

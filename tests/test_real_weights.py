@@ -10,8 +10,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from attnflow import attention_graph, capture, encode, influence, load_checkpoint
-from attnflow.stats.flow import first_tau
+from attnflow import attention_graph, capture, encode, influence, load_checkpoint, ring_tau
 from tests import reference
 
 PAIR = (
@@ -53,8 +52,6 @@ def test_its_graph_and_influence_are_those_of_the_definition(tau, trace):
     np.testing.assert_allclose(influence(graph), reference.influence(trace.attention, tau, 0, 0.5), rtol=1e-12)
 
 
-def test_a_readable_threshold_is_found_for_it(trace):
-    tau = first_tau(trace, trace)
-    assert 0.05 < tau < 0.5
-    assert attention_graph(trace, tau).rings.sum(axis=1).max() <= 24
-    assert attention_graph(trace, tau - 0.05).rings.sum(axis=1).max() > 24
+def test_its_rings_are_readable_at_the_thresholds_that_are_chosen_for_it(trace):
+    sizes = attention_graph(trace, ring_tau(trace)).rings.sum(axis=1).tolist()
+    assert sizes == [min(5 + 5 * below, 24, len(trace.tokens)) for below in reversed(range(trace.n_layers))] + [1]

@@ -21,6 +21,7 @@ from attnflow import (
     load_checkpoint,
     merge_words,
     pair_traces,
+    ring_tau,
     saliency,
 )
 from attnflow.checkpoints import reading
@@ -32,7 +33,7 @@ from attnflow.runtime.capture import model_inputs
 from attnflow.service.analyses.heads import root_shift
 from attnflow.service.case import Case, ModelCard
 from attnflow.stats.attention_graph import paths_between, reach
-from attnflow.stats.flow import compare_flows, first_tau
+from attnflow.stats.flow import compare_flows
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from attnflow.views.tour import tour
@@ -236,9 +237,10 @@ def test_words_stand_for_their_pieces(trace, traces):
     assert isinstance(pairing.b.root, int)
 
 
-def test_the_first_tau_does_not_count_the_ring_of_the_root(trace, traces):
-    assert len(trace.tokens) > 24
-    assert first_tau(trace, traces["bert"]) < 0.9
+def test_thresholds_by_layer_start_from_all_of_them(trace):
+    taus, rings = reference.ring_tau(trace.attention, trace.root)
+    np.testing.assert_allclose(ring_tau(trace), taus, rtol=1e-6)
+    assert [set(np.flatnonzero(ring)) for ring in attention_graph(trace, ring_tau(trace)).rings] == rings
 
 
 def test_rollout_and_entropy_are_means_over_the_root(trace, pooled):

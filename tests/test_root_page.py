@@ -41,7 +41,8 @@ def test_the_answer_holds_all_that_is_read(pooled, client):
 
 @pytest.fixture
 def page(pooled, open_page) -> Page:
-    query = {"model_a": "lab/pooled", "model_b": "lab/pooled", "a": TEXT[0], "b": TEXT[1], "tau": "0.3", "view": "a"}
+    pair = {"model_a": "lab/pooled", "model_b": "lab/pooled", "a": TEXT[0], "b": TEXT[1]}
+    query = {**pair, "tau": "0.3", "unit": "piece", "view": "a"}
     page = open_page(query=urlencode(query))
     expect(page.locator("#status")).to_contain_text("reads the mean of", timeout=60_000)
     return page

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from attnflow import CheckpointError, UnsupportedArchitectureError, load_checkpoint, progress
 from attnflow.checkpoints.hub_search import Listing, look_up, search_models
 from attnflow.service.workspace import workspace
-from attnflow.web import events
+from attnflow.web import events, model_box
 from tests.checkpoints import edited_config
 
 pytestmark = pytest.mark.usefixtures("empty_caches")
@@ -66,13 +66,13 @@ def test_what_cannot_be_loaded_is_told_at_once(found, hub, folders, tmp_path):
 
 
 def test_the_page_says_it_under_the_box(found):
-    assert events.described([], found, "")["info"].startswith("text-classification · 109 M parameters · 0.1")
-    assert "no public checkpoint search/nothing" in events.described([], "search/nothing", "")["info"]
-    assert "not the name of a checkpoint" in events.described([], "../etc", "")["info"]
-    assert "no revision 'v9'" in events.described([], found, "v9")["info"]
-    assert events.described([], "demo/finetuned", "")["info"] == events.MODEL_INFO
+    assert model_box.describe([], found, "")["info"].startswith("text-classification · 109 M parameters · 0.1")
+    assert "no public checkpoint search/nothing" in model_box.describe([], "search/nothing", "")["info"]
+    assert "not the name of a checkpoint" in model_box.describe([], "../etc", "")["info"]
+    assert "no revision 'v9'" in model_box.describe([], found, "v9")["info"]
+    assert model_box.describe([], "demo/finetuned", "")["info"] == model_box.MODEL_INFO
     typed = gr.KeyUpData(None, {"key": "l", "input_value": "findabl"})
-    assert events.suggested(typed)["choices"][2] == (
+    assert model_box.suggest(typed)["choices"][2] == (
         f"{found} · text-classification · 109 M parameters · apache-2.0 · 61.2 M downloads",
         found,
     )
@@ -113,10 +113,10 @@ def test_progress_is_told_in_bytes_while_a_model_is_downloaded(found, monkeypatc
 def test_models_that_were_used_are_offered_again():
     side = SimpleNamespace(ref="lab/one@" + "0" * 40), SimpleNamespace(ref="demo/finetuned")
     shown = SimpleNamespace(a=side[0], b=side[1])
-    recent = events.used(["lab/two", "lab/one"], shown)
+    recent = events.keep_models(["lab/two", "lab/one"], shown)
     assert recent == ["lab/one", "lab/two"]
-    assert events.used([f"lab/{n}" for n in range(20)], shown) == ["lab/one", *(f"lab/{n}" for n in range(7))]
-    assert events.known_models(recent)[:4] == ["demo/pretrained", "demo/finetuned", "lab/one", "lab/two"]
+    assert events.keep_models([f"lab/{n}" for n in range(20)], shown) == ["lab/one", *(f"lab/{n}" for n in range(7))]
+    assert model_box.known_models(recent)[:4] == ["demo/pretrained", "demo/finetuned", "lab/one", "lab/two"]
     for nonsense in (None, 7, {"a": 1}, [7, None, "x" * 500]):  # a browser may send anything
-        assert events.known_models(nonsense)[2:] == list(events.HUB_MODELS)
-    assert events.offered(recent)[0]["choices"] == events.known_models(recent)
+        assert model_box.known_models(nonsense)[2:] == list(model_box.HUB_MODELS)
+    assert model_box.offer(recent)[0]["choices"] == model_box.known_models(recent)

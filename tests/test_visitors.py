@@ -23,11 +23,14 @@ from attnflow.service.visitors import RateLimit, Visitor
 from attnflow.service.workspace import workspace
 from attnflow.web import events, signin
 from attnflow.web.page import build
+from attnflow.web.settings import Pair, SelectedHead, Settings
 from attnflow.web.shared import cases_of
+from attnflow.web.wiring import told
 from tests.checkpoints import PAIR
 from tests.conftest import SERVER_TOKEN, forget_models
 
-SETTINGS = (0.1, True, "Word pieces", 0.5, -1, [], False)
+REST = (SelectedHead(), Settings())
+"""What an event reads beside what is shown and asked for."""
 
 
 @pytest.fixture
@@ -62,7 +65,8 @@ def forget_cases(monkeypatch):
 
 
 def analyse(model, before=None):
-    return events.analysed(before, model, "", "demo/finetuned", "", *PAIR, 0, 0, *SETTINGS)
+    pair = Pair(model_a=model, model_b="demo/finetuned", text_a=PAIR[0], text_b=PAIR[1])
+    return told(events.analyse)(before, pair, *REST)
 
 
 # ---- the page
@@ -86,12 +90,12 @@ def test_what_is_shown_is_run_again_with_the_token_of_its_visitor(private, asked
     asked_by("hf_owner")
     shown = analyse(private)[2]
     forget_cases(monkeypatch)
-    assert events.pruned(shown, [(0, 0)], [], 0, 0, *SETTINGS)[0].a.pruned == {(0, 0)}
+    assert told(events.prune)(shown, {"a": [(0, 0)], "b": []}, *REST)[0].a.pruned == {(0, 0)}
     forget_cases(monkeypatch)
     forget_models(monkeypatch)
     asked_by(None)
     with pytest.raises(gr.Error, match="no public checkpoint"):
-        events.pruned(shown, [(0, 1)], [], 0, 0, *SETTINGS)
+        told(events.prune)(shown, {"a": [(0, 1)], "b": []}, *REST)
 
 
 def test_a_token_is_kept_nowhere(private, asked_by):

@@ -5,6 +5,42 @@ export type Head = [number, number];
 /** One of the two models. */
 export type Side = "a" | "b";
 
+/** How the address of the page tells one setting. */
+export interface LinkedSetting {
+  name: string;
+  /** Its name in the address; empty if the address does not tell it. */
+  link: string;
+  /** Name of the switch that chooses this setting while it is on, and so keeps it out; empty if none does. */
+  unless: string;
+  /** The value that is left out. */
+  plain: any;
+}
+
+/** Event `select`: a head, a word, or both, which become the selected ones on the whole page. */
+export interface Selected {
+  head?: Head;
+  /** The model whose layers the head is counted by; the deeper one if left out. */
+  side?: Side;
+  /** Its number among the units of the radial view. */
+  word?: number;
+}
+
+/** Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are. */
+export interface Pruned {
+  a: Head[];
+  b: Head[];
+}
+
+/** Event `analyse`: what is to be another of the pair; what is left out stays. */
+export interface OtherPair {
+  model_a?: string;
+  revision_a?: string;
+  model_b?: string;
+  revision_b?: string;
+  text_a?: string;
+  text_b?: string;
+}
+
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
 export interface Edges {
   /** `[L]`: edges of each layer; they follow each other in this order. */
@@ -30,6 +66,8 @@ export interface RadialModel {
   root: number[];
   /** What several tokens that are read together are called; empty for one. */
   centre: string;
+  /** `[L]`: attention above it makes an edge of a layer, to three digits. */
+  tau: number[];
   /** `[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root). */
   rings: number[][];
   edges: Edges;
@@ -68,15 +106,19 @@ export interface Radial {
   piece: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
-  /** Attention above it makes an edge, 0 to 1. */
-  tau: number;
+  /** What attention must exceed to make an edge, in words. */
+  threshold: string;
   models: RadialModel[];
   tour?: TourStep[];
 }
 
-/** Event `head_select` of the radial view; the layer is counted by the deeper model. */
-export interface HeadOfRings {
-  head: Head;
+/** Property `selected` of the radial view: the word that was selected, and perhaps one of its heads. */
+export interface Lit {
+  word: number;
+  /** By the layers of the deeper model. */
+  head: Head | null;
+  /** When, in seconds: the same can be selected twice. */
+  at: number;
 }
 
 /** Event `export` of the radial view. */
@@ -124,7 +166,7 @@ export interface SentenceFigure {
   text: string[];
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
-  tau: number;
+  threshold: string;
   models: SentenceModel[];
 }
 
@@ -155,18 +197,6 @@ export interface Matrix {
   measured: string;
   signed: boolean;
   sides: MatrixHalf[];
-}
-
-/** Event `head_select` of the matrix; the layer is counted by that model, for the difference by B. */
-export interface HeadOfMatrix {
-  side: "a" | "b" | "difference";
-  head: Head;
-}
-
-/** Event `prune` of the matrix, all heads that are to be off; and its property `confirmed`, those that are. */
-export interface Pruned {
-  a: Head[];
-  b: Head[];
 }
 
 /** One class without and with some heads. */
@@ -221,7 +251,9 @@ export interface HeatMap {
   start: number;
 }
 
-/** A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`. */
+/** A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`.
+
+The `customdata` of a point is a `Selected`, or nothing: it is what a click selects. */
 export interface ChartFigure {
   title: string;
   data: Record<string, any>[];
@@ -230,15 +262,6 @@ export interface ChartFigure {
   note?: string | null;
   /** Pixels. */
   height?: number;
-}
-
-/** Event `point_click` of a chart. */
-export interface PointClicked {
-  curve: number;
-  /** Its number, or row and column. */
-  point: number | number[];
-  /** Its `customdata`; of a head `[side, head]`. */
-  custom: any;
 }
 
 /** What a reader must know of a method. */

@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from attnflow import limits
+from attnflow.bundled import ASSETS
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, repository_files
 from attnflow.checkpoints.architectures import architecture, encoders, refusal
@@ -37,7 +38,6 @@ from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
 
 BUNDLED = ("demo/pretrained", "demo/finetuned")
 """References of the two small checkpoints that come with attnflow."""
-ASSETS = Path(__file__).parents[2] / "assets"
 
 _UNBOUNDED = 10**9
 """A bound of that many tokens is none, as transformers' own number for a tokenizer without one."""

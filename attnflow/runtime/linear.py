@@ -1,4 +1,4 @@
-"""Linear maps of batched forward passes: only where they are needed, and through PyTorch's faster matrix library."""
+"""Linear maps of batched forward passes, computed only where they are needed."""
 
 from __future__ import annotations
 
@@ -7,24 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 
 from attnflow.runtime.attention_hook import Recording
-
-FEWEST_VECTORS = 8
-"""Vectors of a batch from which on it is worth while to ask oneDNN."""
-
-
-def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """`torch.nn.functional.linear` without a gradient, by oneDNN where that is possible; equal up to rounding.
-
-    PyTorch sends products of float32 to MKL, which is slower on processors of AMD (here by a tenth), and copies the
-    bias into the result beforehand.
-    """
-    suits = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu" and torch.backends.mkldnn.is_available()
-    if not suits or x.numel() < FEWEST_VECTORS * x.shape[-1]:
-        return torch.nn.functional.linear(x, weight, bias)
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
 class SparingLinear(TorchFunctionMode):

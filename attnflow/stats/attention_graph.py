@@ -7,7 +7,7 @@ carries the set of heads whose attention passes the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from attnflow.errors import SelectionError
 from attnflow.records.root import Root, as_root, tokens_of
 from attnflow.records.trace import Head, Trace, check_heads, is_whole
+
+Threshold = float | Sequence[float] | NDArray[np.floating]
+"""What attention must exceed to make an edge: one number, or one for each layer."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class AttentionGraph:
     weights: NDArray[np.float32]
     """`[E, H]`: attention of those heads, 0 elsewhere."""
     root: Root
-    tau: float
+    tau: NDArray[np.float64]
+    """`[L]`: the threshold of each layer."""
 
     @property
     def n_layers(self) -> int:
@@ -69,21 +73,26 @@ class Reach:
     """`[E]`"""
 
 
-def check_tau(tau: float) -> float:
-    """Return a threshold as a float.
+def check_tau(tau: Threshold, n_layers: int) -> NDArray[np.float64]:
+    """Return the threshold of each layer, `[L]`.
 
     Raises:
-        SelectionError: If it is no number from 0 to below 1.
+        SelectionError: If it is neither one number from 0 to below 1, nor one such number for each layer.
     """
-    number = isinstance(tau, int | float | np.number) and not isinstance(tau, bool)
-    if not number or not 0 <= tau < 1:  # also refuses NaN
-        raise SelectionError(f"tau is {tau!r}; give a number from 0 to below 1, such as 0.1.")
-    return float(tau)
+    several = isinstance(tau, np.ndarray | Sequence) and not isinstance(tau, str)
+    values = list(tau) if several else [tau] * n_layers
+    for value in values:
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not number or not 0 <= value < 1:  # also refuses NaN
+            raise SelectionError(f"tau is {value!r}; give a number from 0 to below 1, such as 0.1.")
+    if len(values) != n_layers:
+        raise SelectionError(f"tau has {len(values)} numbers; give one, or one for each of the {n_layers} layers.")
+    return np.asarray(values, np.float64)
 
 
 def attention_graph(
     trace: Trace,
-    tau: float = 0.1,
+    tau: Threshold = 0.1,
     *,
     root: int | Iterable[int] | None = None,
     heads: Iterable[Head] | None = None,
@@ -93,7 +102,8 @@ def attention_graph(
 
     Args:
         trace: A recorded run.
-        tau: An edge needs attention strictly greater than this; from 0 to below 1.
+        tau: An edge needs attention strictly greater than this; from 0 to below 1. One number, or `[L]`, one for the
+            attention of each layer, such as `ring_tau` gives.
         root: Token that ring `L` holds, or several; what the task reads if None.
         heads: Heads `(layer, head)` that may carry edges; all if None. Pruned heads never do.
         hidden: Tokens that join no ring, such as the special ones; the root stays at ring `L`.
@@ -107,12 +117,10 @@ def attention_graph(
     Reference:
         DeRose, Wang and Berger, "Attention Flows", section 4.1. The paper gives no threshold; 0.1 is ours.
     """
-    tau = check_tau(tau)
-    root = trace.root if root is None else check_root(root, len(trace.tokens))
-    above = trace.attention > tau
-    above &= _allowed(trace, heads)[:, :, None, None]
-    for token in hidden:
-        above[..., check_token("a hidden token", token, len(trace.tokens))] = False
+    thresholds = check_tau(tau, trace.n_layers)
+    root = root_of(trace, root)
+    attention = allowed_attention(trace, heads, hidden)
+    above = attention > thresholds.astype(attention.dtype)[:, None, None, None]
     rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
     rings[-1, list(tokens_of(root))] = True
     edges: list[tuple[NDArray[np.int32], ...]] = []
@@ -124,7 +132,28 @@ def attention_graph(
     layers, query, key = (np.concatenate(column).astype(np.int32) for column in zip(*reversed(edges), strict=True))
     carried = above[layers, :, query, key]
     weights = np.where(carried, trace.attention[layers, :, query, key], np.float32(0))
-    return AttentionGraph(rings, layers, query, key, carried, weights, root, tau)
+    return AttentionGraph(rings, layers, query, key, carried, weights, root, thresholds)
+
+
+def root_of(trace: Trace, root: int | Iterable[int] | None) -> Root:
+    """The token to start from, or several: what is asked for, or else what the task reads.
+
+    Raises:
+        SelectionError: If there is no such token.
+    """
+    return trace.root if root is None else check_root(root, len(trace.tokens))
+
+
+def allowed_attention(trace: Trace, heads: Iterable[Head] | None, hidden: Iterable[int]) -> NDArray[np.floating]:
+    """`[L, H, T, T]`: attention, 0 where it may carry no edge, by a head that is not allowed or to a hidden token.
+
+    Raises:
+        SelectionError: If a head or a hidden token is out of range.
+    """
+    attention = np.where(_allowed(trace, heads)[:, :, None, None], trace.attention, trace.attention.dtype.type(0))
+    for token in hidden:
+        attention[..., check_token("a hidden token", token, len(trace.tokens))] = 0
+    return attention
 
 
 def check_token(name: str, token: int, n_tokens: int) -> int:

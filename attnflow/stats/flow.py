@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from attnflow.errors import SelectionError
 from attnflow.records.trace import SPECIAL, Head, Trace, check_heads
 from attnflow.stats.alignment import Pairing, merge_words, pair_traces
-from attnflow.stats.attention_graph import AttentionGraph, attention_graph, check_token, influence
-
-LARGEST_RING = 24
-"""The first tau leaves at most so many tokens in a ring."""
+from attnflow.stats.attention_graph import AttentionGraph, Threshold, attention_graph, check_token, influence
+from attnflow.stats.ring_thresholds import ring_tau
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class FlowPair:
 
 def flow(
     trace: Trace,
-    tau: float,
+    tau: Threshold | None = None,
     alpha: float = 0.5,
     *,
     unit: str = "piece",
@@ -52,7 +50,7 @@ def flow(
 
     Args:
         trace: A recorded run.
-        tau: Threshold of attention.
+        tau: Threshold of attention, or one for each layer; those of `ring_tau` if None.
         alpha: Decay of influence.
         unit: `piece`, or `word` to merge the pieces of words.
         root: Token to start from, counted in these units; what the task reads, one token or several, if None.
@@ -64,7 +62,11 @@ def flow(
     """
     trace = merge_words(trace) if check_unit(unit) == "word" else trace
     special = _special(trace)
-    graph = attention_graph(trace, tau, root=root, heads=heads, hidden=special if hide_special else ())
+    allowed = None if heads is None else list(heads)
+    hidden = special if hide_special else ()
+    if tau is None:
+        tau = ring_tau(trace, root=root, heads=allowed, hidden=hidden)
+    graph = attention_graph(trace, tau, root=root, heads=allowed, hidden=hidden)
     share = None
     if hide_special:
         taken = trace.attention[..., special].sum(axis=-1)  # [L, H, T]
@@ -81,7 +83,7 @@ def _special(trace: Trace) -> NDArray[np.intp]:
 def compare_flows(
     a: Trace,
     b: Trace,
-    tau: float,
+    tau: float | None = None,
     alpha: float = 0.5,
     *,
     unit: str = "piece",
@@ -94,7 +96,7 @@ def compare_flows(
     Args:
         a: Trace of model A.
         b: Trace of model B.
-        tau: Threshold of attention.
+        tau: Threshold of attention in every layer of both; those of `ring_tau`, by layer and model, if None.
         alpha: Decay of influence.
         unit: `piece` or `word`.
         root: Unit of the pair to start from; what each task reads if None.
@@ -139,38 +141,6 @@ def _aligned(heads: Iterable[Head], trace: Trace, n_layers: int) -> list[Head]:
     """Those of some heads that a model of perhaps fewer layers and heads has."""
     own = [(layer - n_layers + trace.n_layers, head) for layer, head in heads]
     return [(layer, head) for layer, head in own if layer >= 0 and head < trace.n_heads]
-
-
-def first_tau(
-    a: Trace,
-    b: Trace,
-    *,
-    unit: str = "piece",
-    root: int | None = None,
-    heads: Iterable[Head] | None = None,
-    hide_special: bool = False,
-) -> float:
-    """The threshold to start with: the smallest multiple of 0.05 with at most `LARGEST_RING` tokens in every ring.
-
-    Args:
-        a: Trace of model A.
-        b: Trace of model B.
-        unit: As in `compare_flows`, and so are the others.
-        root: Unit of the pair to start from.
-        heads: Heads that may carry edges.
-        hide_special: Whether special tokens are kept out.
-    """
-    _, starts = _paired(a, b, unit, root, heads)
-
-    def readable(tau: float) -> bool:
-        graphs = (
-            attention_graph(trace, tau, root=start, heads=allowed, hidden=_special(trace) if hide_special else ())
-            for trace, start, allowed in starts
-        )
-        return all(graph.rings[:-1].sum(axis=1).max() <= LARGEST_RING for graph in graphs)  # the root is as it is
-
-    taus = [round(0.05 * step, 2) for step in range(1, 20)]
-    return next((tau for tau in taus if readable(tau)), taus[-1])
 
 
 def check_unit(unit: str) -> str:

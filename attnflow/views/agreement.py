@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
-from attnflow.views.payloads import ChartFigure, Side
+from attnflow.views.payloads import ChartFigure, Selected, Side
 
 _Part = dict[str, Any]
 _GRID = {"gridcolor": "@line", "zerolinecolor": "@quiet"}
@@ -48,7 +48,7 @@ def overview(model: Model, measure: str) -> ChartFigure:
         "zmin": 0,
         "zmax": 1,
         "colorscale": [[0, f"@{model.side}:0"], [1, f"@{model.side}"]],
-        "customdata": [[[model.side, (layer, head)] for head in range(n_heads)] for layer in range(n_layers)],
+        "customdata": [[_selected(model, (layer, head)) for head in range(n_heads)] for layer in range(n_layers)],
         "xgap": 1,
         "ygap": 1,
         "colorbar": {"thickness": 10, "len": 0.7, "outlinewidth": 0},
@@ -87,7 +87,7 @@ def strip(models: Sequence[Model], measure: str, *, local: bool) -> ChartFigure:
                 "x": np.round(centre[:, None] + spread, 3).ravel().tolist(),
                 "y": _numbers(values.ravel()),
                 "text": [head_name(head) for head in heads],
-                "customdata": [[model.side, head] for head in heads],
+                "customdata": [_selected(model, head) for head in heads],
                 "marker": {
                     "color": f"@{model.side}:55",
                     "size": 7,
@@ -157,6 +157,11 @@ def centres(models: Sequence[Model]) -> ChartFigure:
         },
         "height": 330,
     }
+
+
+def _selected(model: Model, head: Head) -> Selected:
+    """What a click selects."""
+    return {"side": model.side, "head": head}
 
 
 def _layers(count: int) -> _Part:

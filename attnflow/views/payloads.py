@@ -17,6 +17,52 @@ Side = Literal["a", "b"]
 """One of the two models."""
 SIDES: tuple[Side, Side] = ("a", "b")
 
+# ---- the address of the page
+
+
+class LinkedSetting(TypedDict):
+    """How the address of the page tells one setting."""
+
+    name: str
+    link: str
+    """Its name in the address; empty if the address does not tell it."""
+    unless: str
+    """Name of the switch that chooses this setting while it is on, and so keeps it out; empty if none does."""
+    plain: Any
+    """The value that is left out."""
+
+
+# ---- what any panel may ask of the page
+
+
+class Selected(TypedDict):
+    """Event `select`: a head, a word, or both, which become the selected ones on the whole page."""
+
+    head: NotRequired[Head]
+    side: NotRequired[Side]
+    """The model whose layers the head is counted by; the deeper one if left out."""
+    word: NotRequired[int]
+    """Its number among the units of the radial view."""
+
+
+class Pruned(TypedDict):
+    """Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are."""
+
+    a: list[Head]
+    b: list[Head]
+
+
+class OtherPair(TypedDict):
+    """Event `analyse`: what is to be another of the pair; what is left out stays."""
+
+    model_a: NotRequired[str]
+    revision_a: NotRequired[str]
+    model_b: NotRequired[str]
+    revision_b: NotRequired[str]
+    text_a: NotRequired[str]
+    text_b: NotRequired[str]
+
+
 # ---- the radial view
 
 
@@ -47,6 +93,8 @@ class RadialModel(TypedDict):
     """The token that the score reads or, where it reads several, all of them: then they stand around a centre."""
     centre: str
     """What several tokens that are read together are called; empty for one."""
+    tau: list[float]
+    """`[L]`: attention above it makes an edge of a layer, to three digits."""
     rings: list[list[int]]
     """`[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root)."""
     edges: Edges
@@ -89,16 +137,20 @@ class Radial(TypedDict):
     """`[T]`: the entry of the vocabulary."""
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
-    tau: float
-    """Attention above it makes an edge, 0 to 1."""
+    threshold: str
+    """What attention must exceed to make an edge, in words."""
     models: list[RadialModel]
     tour: NotRequired[list[TourStep]]
 
 
-class HeadOfRings(TypedDict):
-    """Event `head_select` of the radial view; the layer is counted by the deeper model."""
+class Lit(TypedDict):
+    """Property `selected` of the radial view: the word that was selected, and perhaps one of its heads."""
 
-    head: Head
+    word: int
+    head: Head | None
+    """By the layers of the deeper model."""
+    at: float
+    """When, in seconds: the same can be selected twice."""
 
 
 class Export(TypedDict):
@@ -155,7 +207,7 @@ class SentenceFigure(TypedDict):
     text: list[str]
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
-    tau: float
+    threshold: str
     models: list[SentenceModel]
 
 
@@ -191,20 +243,6 @@ class Matrix(TypedDict):
     """What `raw` is."""
     signed: bool
     sides: list[MatrixHalf]
-
-
-class HeadOfMatrix(TypedDict):
-    """Event `head_select` of the matrix; the layer is counted by that model, for the difference by B."""
-
-    side: Literal["a", "b", "difference"]
-    head: Head
-
-
-class Pruned(TypedDict):
-    """Event `prune` of the matrix, all heads that are to be off; and its property `confirmed`, those that are."""
-
-    a: list[Head]
-    b: list[Head]
 
 
 class ClassChange(TypedDict):
@@ -267,7 +305,10 @@ class HeatMap(TypedDict):
 
 
 class ChartFigure(TypedDict):
-    """A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`."""
+    """A Plotly chart with colours by name, such as `@a`; see `assets/page/chart/chart.js`.
+
+    The `customdata` of a point is a `Selected`, or nothing: it is what a click selects.
+    """
 
     title: str
     data: list[dict[str, Any]]
@@ -276,16 +317,6 @@ class ChartFigure(TypedDict):
     note: NotRequired[str | None]
     height: NotRequired[int]
     """Pixels."""
-
-
-class PointClicked(TypedDict):
-    """Event `point_click` of a chart."""
-
-    curve: int
-    point: int | list[int]
-    """Its number, or row and column."""
-    custom: Any
-    """Its `customdata`; of a head `[side, head]`."""
 
 
 # ---- saliency

@@ -15,6 +15,7 @@ from attnflow.records.root import pooled_name, tokens_of
 from attnflow.stats.attention_graph import AttentionGraph
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import Edges, Radial, RadialModel
+from attnflow.views.thresholds import told
 
 
 def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
@@ -44,7 +45,7 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
         "text": list(text),
         "piece": pieces,
         "sentence": sentence.tolist(),
-        "tau": sides[0].graph.tau,
+        "threshold": told(*(side.graph for side in sides)),
         "models": [
             _model(name, side, _inverse(place, len(side.trace.tokens)))
             for name, side, place in zip(names, sides, places, strict=True)
@@ -67,6 +68,7 @@ def _model(name: str, side: Flow, unit: NDArray[np.int_]) -> RadialModel:
         "heads": graph.n_heads,
         "root": unit[list(tokens_of(graph.root))].tolist(),
         "centre": pooled_name(graph.root, trace.tokens.unit, trace.pooling),
+        "tau": [float(f"{value:.3g}") for value in graph.tau],
         "rings": [unit[ring].tolist() for ring in graph.rings],
         "edges": pack(graph, unit),
     }

@@ -8,6 +8,7 @@ from attnflow.records.root import tokens_of
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import SentenceFigure
 from attnflow.views.rounding import rounded
+from attnflow.views.thresholds import told
 
 
 def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> SentenceFigure:
@@ -27,7 +28,7 @@ def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> SentenceFigure:
     return {
         "text": list(text),
         "sentence": part.tolist(),
-        "tau": sides[0].graph.tau,
+        "threshold": told(*(side.graph for side in sides)),
         "models": [
             {
                 "name": name,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import plotly
 
-from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.bundled import ASSETS
 from attnflow.web.surface import ASSETS_AT
 
 PAGE = ASSETS / "page"
@@ -39,9 +39,14 @@ def files() -> dict[str, Path]:
 
 @cache
 def version() -> str:
-    """Of all files together: modules import each other by relative addresses, so one version is in the path of all."""
-    told = [f"{name} {path.stat().st_mtime_ns} {path.stat().st_size}" for name, path in files().items()]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+    """Of all files together: modules import each other by relative addresses, so one version is in the path of all.
+
+    It is that of their contents: the times of files that a package brings may be the same in each release.
+    """
+    told = hashlib.sha256()
+    for name, path in files().items():
+        told.update(f"{name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return told.hexdigest()[:12]
 
 
 @cache

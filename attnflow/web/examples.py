@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
-from attnflow.checkpoints.checkpoint import ASSETS, BUNDLED
+from attnflow.bundled import ASSETS
+from attnflow.checkpoints.checkpoint import BUNDLED
+from attnflow.web.settings import Pair
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,11 @@ class Example:
     what_to_see: str
     model_a: str = BUNDLED[0]
     model_b: str = BUNDLED[1]
+
+    @property
+    def pair(self) -> Pair:
+        """What it is of."""
+        return Pair(model_a=self.model_a, model_b=self.model_b, text_a=self.text_a, text_b=self.text_b)
 
 
 HUB_EXAMPLES = (

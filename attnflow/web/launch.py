@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -13,10 +15,12 @@ import gradio as gr
 from gradio.routes import App
 
 from attnflow import limits
+from attnflow.checkpoints import terminal, tokenizer_process
+from attnflow.errors import AttnflowError
 from attnflow.web import gradio_compat as compat
 from attnflow.web.answering import HANDLERS
 from attnflow.web.gateway import Gateway
-from attnflow.web.page import THEME
+from attnflow.web.page import THEME, build
 from attnflow.web.waiting import answers
 
 _SWEEP_SECONDS = 2.0
@@ -52,6 +56,12 @@ async def guarded(app: App) -> AsyncIterator[None]:
             await sweeping
 
 
+def ready() -> gr.Blocks:
+    """The page as it is served, in a process whose terminal is not written to by transformers."""
+    terminal.silence()
+    return queued(build())
+
+
 def queued(page: gr.Blocks) -> gr.Blocks:
     """A page whose events wait in a bounded queue, and cannot be run around it."""
     compat.set_environment()
@@ -73,3 +83,47 @@ def options() -> dict[str, Any]:
         "ssr_mode": False,
         "app_kwargs": {"lifespan": guarded, "openapi_url": None, "exception_handlers": HANDLERS},
     }
+
+
+def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None) -> None:
+    """Serve a page until the process is interrupted.
+
+    Args:
+        page: As `ready` makes it.
+        host: Address to listen on, or a name of this machine, under which the gateway then answers; Gradio's own
+            choice, the machine itself or `GRADIO_SERVER_NAME`, if None.
+        port: Port to listen on; that of the environment variable `PORT`, or the first free one from 7860, if None.
+
+    Raises:
+        AttnflowError: If nothing can listen there, or `PORT` is no port.
+    """
+    port = port_number(os.environ["PORT"]) if port is None and os.environ.get("PORT") else port
+    if host is not None:
+        os.environ["GRADIO_SERVER_NAME"] = host  # one of the names that `origins` answers to
+    tokenizer_process.warm()  # so that the first visitor need not wait for it
+    try:
+        if host is not None:
+            _bind(host, port or 0)
+        page.launch(**options(), server_name=host, server_port=port)
+    except (OSError, UnicodeError) as error:
+        place = f"port {port or 7860} of {host or 'this machine'}"
+        raise AttnflowError(f"Nothing can listen on {place}; choose another port or address.") from error
+
+
+def _bind(host: str, port: int) -> None:
+    """Listen there for a moment: with an address that is none Gradio tries a hundred ports, five seconds each."""
+    family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind(address)
+
+
+def port_number(text: str) -> int:
+    """Read the number of a port.
+
+    Raises:
+        AttnflowError: If it is none.
+    """
+    if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    raise AttnflowError(f"The port is {text!r}; it must be a whole number from 1 to 65535.")

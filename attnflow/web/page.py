@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
-from attnflow.checkpoints.checkpoint import BUNDLED
-from attnflow.web import events, signin
+from attnflow.web import events, model_box, signin
 from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
-from attnflow.web.examples import Example, load_examples
-from attnflow.web.panels import Predictions, SentenceView, imported
-from attnflow.web.shared import CLICK, MODEL, TYPING, Page
-from attnflow.web.tabs import TABS, flow, heads
-from attnflow.web.tabs.flow import DECISION, UNITS
+from attnflow.web.examples import load_examples
+from attnflow.web.forms import Form
+from attnflow.web.panels import Panel, Predictions, RadialView, SentenceView, imported
+from attnflow.web.settings import Pair, SelectedHead, Settings
+from attnflow.web.shared import NO_HEADS, Page
+from attnflow.web.tabs import TABS, flow
+from attnflow.web.verbs import connect
+from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
 
 TITLE = "attnflow"
 THEME = gr.themes.Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
@@ -25,33 +28,17 @@ CLOSE_SIDEBAR_ON_PHONES = """() => {
   if (toggle && window.innerWidth < 768) toggle.click();
 }"""
 """There the sidebar covers the page, and a visitor comes for the results."""
-REMEMBER = """(model_a, revision_a, model_b, revision_b, a, b, tau, auto, unit, alpha, root, heads, hide) =>
-  IMPORTED.then((link) => link.set({ model_a, revision_a, model_b, revision_b, a, b, tau: auto ? "" : tau,
-    unit: unit === "Words" ? "word" : "", alpha: alpha === 0.5 ? "" : alpha, hide: hide ? "1" : "",
-    root: root < 0 ? "" : root, heads: heads.join(",") }))"""
-"""Keeps the address of the page such that it restores what is shown; `IMPORTED` stands for our module of links."""
-
-
-class Slider(gr.Slider):
-    """A slider that takes what its box shows once it is left: the end for a number beyond it, the minimum for none."""
-
-    def preprocess(self, payload: float | None) -> float:
-        """Pass a number within bounds on."""
-        number = self.minimum if payload is None else payload
-        return super().preprocess(min(max(number, self.minimum), self.maximum))
 
 
 @dataclass(frozen=True)
 class Controls:
     """What the visitor sets, in the sidebar."""
 
-    pair: list[Component]
-    """Model A, its revision, model B, its revision, first and second sentence."""
+    pair: Form[Pair]
+    settings: Form[Settings]
     analyse: gr.Button
     hint: gr.Markdown
     """Says that what is written is not yet what is shown."""
-    settings: list[Component]
-    """In the order of `flow.Settings`."""
     examples: gr.Dataset
 
 
@@ -63,58 +50,50 @@ class Results:
     predictions: Predictions
     words: SentenceView
     status: gr.Markdown
-    layer: gr.Dropdown
-    head: gr.Dropdown
+    selected: Form[SelectedHead]
     switched_off: gr.Markdown
     restore: gr.Button
 
 
 def build() -> gr.Blocks:
     """Make the page and the endpoints; the caller launches them."""
-    examples = load_examples()
-    remember = REMEMBER.replace("IMPORTED", imported("shared/link.js"))
     with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
         with gr.Sidebar(width=340):
-            controls = _sidebar(examples)
+            controls = _sidebar()
         results = _results()
-        page = Page(
-            shown=gr.State(None),
-            open_tab=gr.State(TABS[0].TITLE),
-            layer=results.layer,
-            head=results.head,
-            settings=controls.settings,
-            words=results.words,
-            status=results.status,
-            remembered={"fn": None, "inputs": [*controls.pair, *controls.settings], "js": remember, **CLICK},
-        )
-        parts = {}
+        open_tab, parts = gr.State(TABS[0].TITLE), {}
         with gr.Tabs(elem_id="tabs"):
             for module in TABS:
                 with gr.Tab(module.TITLE) as tab:
                     parts[module] = module.build()
-                tab.select(lambda title=module.TITLE: title, None, page.open_tab, **CLICK)
+                tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
+        page = _page(demo, controls, results, parts[flow].rings, open_tab)
         for module in TABS:
             module.wire(parts[module], page)
-        _wire(demo, page, controls, results, parts[flow], parts[heads], examples)
+        for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
+            connect(panel, page)
         for function in ENDPOINTS:
             gr.api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
 
 
-def _sidebar(examples: list[Example]) -> Controls:
+def _remembered(*forms: Form[Any]) -> dict[str, Any]:
+    """The event that keeps the address of the page such that it restores what is set."""
+    linked = json.dumps([one for form in forms for one in form.linked])
+    write = f"(...values) => {imported('shared/link.js')}.then((link) => link.remember({linked}, values))"
+    return {"fn": None, "inputs": components(forms), "js": write, **CLICK}
+
+
+def _sidebar() -> Controls:
     if signin.offered():
         gr.LoginButton("Sign in for your gated and private models", size="sm", elem_id="sign-in")
     gr.Markdown(f"# {TITLE}\nWhat do two Transformer checkpoints attend to before they decide?")
-    model_a, model_b = (_model_box(f"Model {side}", ref) for side, ref in zip("AB", BUNDLED, strict=True))
-    text_a = _text_box("First sentence", examples[0].text_a, "text-a")
-    text_b = _text_box("Second sentence (may be empty)", examples[0].text_b, "text-b")
+    examples = load_examples()
+    pair, settings = Form(examples[0].pair), Form(Settings())
+    pair.place()
     analyse = gr.Button("Analyse", variant="primary", elem_id="analyse")
     hint = gr.Markdown(elem_id="hint")
-    tau = Slider(
-        0, 0.95, 0.05, step=0.01, label="Threshold tau", info="Attention up to tau makes no edge.", elem_id="tau"
-    )
-    auto = gr.Checkbox(True, label="Choose tau for each pair", elem_id="auto-tau")
-    unit = gr.Radio(list(UNITS), value="Word pieces", label="Show", elem_id="unit")
+    settings.place()
     picker = gr.Dataset(
         label="Examples",
         components=["textbox"],
@@ -124,19 +103,9 @@ def _sidebar(examples: list[Example]) -> Controls:
         samples_per_page=20,
     )
     with gr.Accordion("More settings", open=False):
-        root = gr.Dropdown(
-            [("What each task reads", DECISION)], value=DECISION, label="Start from", elem_id="root", interactive=True
-        )
-        heads = gr.Dropdown(
-            [], value=[], multiselect=True, label="Only these heads", info="All if empty.", elem_id="heads"
-        )
-        hide = gr.Checkbox(False, label="Hide special tokens", elem_id="hide-special")
-        alpha = Slider(
-            0.05, 1, 0.5, step=0.05, label="Decay alpha", info="How much each earlier layer counts.", elem_id="alpha"
-        )
-        revision_a, revision_b = _revision_box("A"), _revision_box("B")
-    pair = [model_a, revision_a, model_b, revision_b, text_a, text_b]
-    return Controls(pair, analyse, hint, [tau, auto, unit, alpha, root, heads, hide], picker)
+        settings.place(more=True)
+        pair.place(more=True)
+    return Controls(pair, settings, analyse, hint, picker)
 
 
 def _results() -> Results:
@@ -145,65 +114,60 @@ def _results() -> Results:
     words = SentenceView(elem_id="sentence")
     status = gr.Markdown(elem_id="status")
     with gr.Row(equal_height=True, elem_id="selected-head"):
-        layer = gr.Dropdown([("L1", 0)], value=0, label="Selected layer", elem_id="layer", min_width=120)
-        head = gr.Dropdown([("H1", 0)], value=0, label="Selected head", elem_id="head", min_width=120)
+        selected = Form(SelectedHead())
+        selected.place()
         switched_off = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, words, status, layer, head, switched_off, restore)
+    return Results(story, predictions, words, status, selected, switched_off, restore)
 
 
-def _wire(
-    demo: gr.Blocks,
-    page: Page,
-    controls: Controls,
-    results: Results,
-    rings: flow.Parts,
-    matrix: heads.Parts,
-    examples: list[Example],
-) -> None:
-    pair = controls.pair
-    recent = gr.BrowserState([], storage_key="attnflow-models", secret="attnflow")  # the same after a restart
-    tau, auto, unit, alpha, root, allowed, hide = page.settings
-    chosen = [page.layer, page.head, *page.settings]
-    filled = [page.shown, results.predictions, *flow.filled(rings, page), allowed, page.layer, page.head]
+def _page(demo: gr.Blocks, controls: Controls, results: Results, rings: RadialView, open_tab: gr.State) -> Page:
+    """Connect what stands beside and above the tabs, and make what these share."""
+    shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
+    drawn = [results.status, results.words, rings, settings["root"]]
+    filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
     filled += [results.switched_off, results.restore]
-    inputs, everything = [page.shown, *pair, *chosen], [controls.hint, results.story, *filled]
+    remembered = _remembered(pair, settings)
 
-    opened = demo.load(events.restored, None, [*pair, tau, alpha, auto, unit, hide, root, allowed], **CLICK)
-    # Progress and failure show in one place; what was there stays readable.
-    analysing = {**MODEL, "show_progress_on": results.predictions}
-    opened.then(events.analysed, inputs, everything, **analysing)
-    starts = [controls.analyse.click, pair[-2].submit, pair[-1].submit]
-    gr.on(starts, events.analysed, inputs, everything, **analysing).success(**page.remembered)
-    gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
-    picked = controls.examples.click(lambda index: events.example(examples, index), controls.examples, pair, **CLICK)
-    picked.then(events.analysed, inputs, everything, **analysing).success(**page.remembered)
-    results.restore.click(events.restored_heads, [page.shown, *chosen], filled, **CLICK)
-    for happens, find, own in heads.prunings(matrix):
-        happens(events.pruning(find), [page.shown, *chosen, *own], filled, **CLICK)
-    gr.on([box.input for box in pair], lambda: events.CHANGED, None, controls.hint, **TYPING)
-    for box in (pair[0], pair[2]):
-        box.key_up(events.suggested, None, box, **TYPING)
-    for box, revision in (pair[:2], pair[2:4]):
-        gr.on([box.input, revision.submit], events.described, [recent, box, revision], box, **TYPING)
-    demo.load(events.offered, recent, [pair[0], pair[2]], **TYPING)
-    page.shown.change(events.used, [recent, page.shown], recent, **CLICK)
+    def analyse(happens: Any) -> Any:
+        # Progress and failure show in one place; what was there stays readable.
+        running = {**MODEL, "show_progress_on": results.predictions}
+        outputs = [controls.hint, results.story, *filled]
+        return on(happens, events.analyse, [shown, pair, selected, settings], outputs, **running)
 
-
-def _model_box(label: str, ref: str) -> gr.Dropdown:
-    return gr.Dropdown(
-        events.known_models([]),
-        value=ref,
-        label=label,
-        info=events.MODEL_INFO,
-        allow_custom_value=True,
-        elem_id=label.lower().replace(" ", "-"),
+    page = Page(
+        shown=shown,
+        open_tab=open_tab,
+        selected=selected,
+        settings=settings,
+        drawn=drawn,
+        remembered=remembered,
+        select=Verb(events.select, [shown], [*selected.controls, rings]),
+        prune=Verb(events.prune, [shown, selected, settings], filled),
+        analyse=Verb(
+            events.change_pair,
+            [shown, pair],
+            pair.controls,
+            follow=lambda changed: analyse(changed.success).success(**remembered),
+        ),
     )
+    opened = demo.load(events.restore([pair, settings]), None, components([pair, settings]), **CLICK)
+    analyse(opened.then)
+    analyse([controls.analyse.click, pair["text_a"].submit, pair["text_b"].submit]).success(**remembered)
+    gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
+    page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
+    page.prune.on(results.restore.click, lambda shown: NO_HEADS)
+    _wire_boxes(demo, pair, controls.hint, shown)
+    return page
 
 
-def _revision_box(side: str) -> gr.Textbox:
-    return gr.Textbox(label=f"Revision of {side}", placeholder="newest", elem_id=f"revision-{side.lower()}")
-
-
-def _text_box(label: str, value: str, elem_id: str) -> gr.Textbox:
-    return gr.Textbox(value, label=label, elem_id=elem_id, lines=2, max_lines=6)
+def _wire_boxes(demo: gr.Blocks, pair: Form[Pair], hint: gr.Markdown, shown: gr.State) -> None:
+    """Say what a visitor must know while he names models and writes sentences."""
+    recent = gr.BrowserState([], storage_key="attnflow-models", secret="attnflow")  # the same after a restart
+    gr.on([box.input for box in pair.controls], lambda: events.CHANGED, None, hint, **TYPING)
+    for side in "ab":
+        box, revision = pair[f"model_{side}"], pair[f"revision_{side}"]
+        box.key_up(model_box.suggest, None, box, **TYPING)
+        gr.on([box.input, revision.submit], model_box.describe, [recent, box, revision], box, **TYPING)
+    demo.load(model_box.offer, recent, [pair["model_a"], pair["model_b"]], **TYPING)
+    shown.change(events.keep_models, [recent, shown], recent, **CLICK)

@@ -20,6 +20,9 @@ class Panel(gr.HTML):
 
     The template is constant: Gradio runs `${…}` in values as code, so nothing that a person or a tokenizer wrote may be
     put into it. Values travel as JSON text, which Gradio passes on many times faster than a dict.
+
+    A panel that has the event `select` (`payloads.Selected`), `prune` (`payloads.Pruned`) or `analyse`
+    (`payloads.OtherPair`) may ask that of the page, which does it (`verbs.connect`).
     """
 
     EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
@@ -75,11 +78,11 @@ class SentenceView(Panel):
 class RadialView(Panel):
     """The rings of the attention graph.
 
-    Events: `head_select` (`payloads.HeadOfRings`) and `export` (`payloads.Export`). The property `download`
-    (`payloads.Download`) makes the browser save a file.
+    Events: `select` and `export` (`payloads.Export`). The property `selected` (`payloads.Lit`) lights a word, the
+    property `download` (`payloads.Download`) makes the browser save a file.
     """
 
-    EVENTS = ["head_select", "export"]  # noqa: RUF012
+    EVENTS = ["select", "export"]  # noqa: RUF012
     module = "radial/radial.js"
     template = """
 <div class="af-radial">
@@ -130,11 +133,10 @@ class AttentionMap(Panel):
 class HeadMatrix(Panel):
     """Layers against heads.
 
-    Events: `head_select` (`payloads.HeadOfMatrix`) and `prune` (`payloads.Pruned`), all heads that are to be off. The
-    property `confirmed`, the same as JSON text, tells what is off.
+    Events: `select` and `prune`. The property `confirmed`, `payloads.Pruned` as JSON text, tells what is off.
     """
 
-    EVENTS = ["head_select", "prune"]  # noqa: RUF012
+    EVENTS = ["select", "prune"]  # noqa: RUF012
     module = "heads/matrix.js"
     template = """
 <div class="af-head-matrix">
@@ -170,10 +172,10 @@ class SaliencyStrips(Panel):
 class Chart(Panel):
     """Any Plotly chart; see `assets/page/chart/chart.js` for its colours.
 
-    Events: `point_click` (`payloads.PointClicked`).
+    Events: `select`, of a point that stands for a head or word.
     """
 
-    EVENTS = ["point_click"]  # noqa: RUF012
+    EVENTS = ["select"]  # noqa: RUF012
     module = "chart/chart.js"
     template = """
 <div class="af-figure">

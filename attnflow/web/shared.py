@@ -1,11 +1,10 @@
-"""What the parts of the page share: the visitor's state, the components above the tabs, and how events are wired."""
+"""What the parts of the page share: the visitor's state, the components above the tabs, and when a tab is filled."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any
 
 import gradio as gr
@@ -16,32 +15,19 @@ from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
 from attnflow.service.bounds import cutting
 from attnflow.service.case import Case
-from attnflow.service.visitors import serving
 from attnflow.service.workspace import workspace
-from attnflow.web.answering import one_sentence
-from attnflow.web.panels import SentenceView
-from attnflow.web.signin import current_visitor
+from attnflow.views.payloads import Pruned
+from attnflow.web.endpoints.checks import whole_number
+from attnflow.web.forms import Form
+from attnflow.web.settings import SelectedHead, Settings
+from attnflow.web.wiring import CLICK, Source, Verb, components, positional, told
 
-# What a person does with the page: answered at once, however many do so, and no endpoint of the API. It goes through
-# the queue all the same: outside of it Gradio shows no sentence of an error, and does not tell that a State changed.
-CLICK: dict[str, Any] = {
-    "queue": True,
-    "concurrency_limit": None,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "trigger_mode": "always_last",
-}
-# What answers while a visitor types, and has no error to tell.
-TYPING: dict[str, Any] = {**CLICK, "queue": False, "concurrency_limit": "default"}
-# What runs a model, perhaps for long; whose turn it is the workspace says (`service.places`).
-MODEL: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private"}
-
-FAILED = "That did not work"
-"""What the page shows above a sentence that tells of a failure."""
+NO_HEADS: Pruned = {"a": [], "b": []}
+"""To switch all heads on again."""
 
 
 @dataclass(frozen=True)
-class Side:
+class ShownModel:
     """One of the two models as the page shows it."""
 
     ref: str
@@ -57,15 +43,15 @@ class Side:
 class Shown:
     """What the page shows, kept on the server for one visitor; traces themselves stay in the bounded cache."""
 
-    a: Side
-    b: Side
+    a: ShownModel
+    b: ShownModel
     text_a: str
     text_b: str
 
     @classmethod
     def of(cls, a: Case, b: Case) -> Shown:
         """What is shown of two cases of one pair."""
-        sides = [Side(case.card.pinned, case.key, case.trace.pruned, bool(case.encoding.cut)) for case in (a, b)]
+        sides = [ShownModel(case.card.pinned, case.key, case.trace.pruned, bool(case.encoding.cut)) for case in (a, b)]
         return cls(*sides, a.encoding.text_a, a.encoding.text_b or "")
 
     @property
@@ -77,9 +63,9 @@ class Shown:
         """Both cases, from memory if they are still there."""
         return self._run(self.a), self._run(self.b)
 
-    def _run(self, side: Side) -> Case:
-        with cutting(side.cut):
-            return workspace.recall(side.key) or workspace.case(side.ref, self.text_a, self.text_b, side.pruned)
+    def _run(self, model: ShownModel) -> Case:
+        with cutting(model.cut):
+            return workspace.recall(model.key) or workspace.case(model.ref, self.text_a, self.text_b, model.pruned)
 
 
 def cases_of(shown: Shown | None) -> tuple[Case, Case]:
@@ -93,30 +79,6 @@ def cases_of(shown: Shown | None) -> tuple[Case, Case]:
             "Nothing has been analysed yet, or so long ago that the server has forgotten it; press Analyse."
         )
     return shown.cases()
-
-
-def told(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Run an event for its visitor, and tell what fails in one sentence; what is on the page stays."""
-    if inspect.isgeneratorfunction(function):
-
-        @wraps(function)
-        def guarded_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            steps, over = function(*args, **kwargs), object()
-            while True:
-                with one_sentence(FAILED), serving(current_visitor()):  # anew: each step cases in a context of its own
-                    values = next(steps, over)
-                if values is over:
-                    return
-                yield values
-
-        return guarded_steps
-
-    @wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        with one_sentence(FAILED), serving(current_visitor()):
-            return function(*args, **kwargs)
-
-    return guarded
 
 
 def missing_layers(case: Case, cases: Sequence[Case]) -> int:
@@ -135,12 +97,13 @@ def layer_choices(a: Case, b: Case) -> list[tuple[str, int]]:
     return names
 
 
-def heads_of(a: Case, b: Case, layer: int, head: int) -> tuple[Head | None, Head | None]:
-    """The head of each model that is meant by a layer and head of the page; None for a model that has no such head.
+def heads_of(a: Case, b: Case, at: SelectedHead) -> tuple[Head | None, Head | None]:
+    """The head of each model that is meant by the one that is selected; None for a model that has no such head.
 
     Raises:
         SelectionError: If neither model has it.
     """
+    layer, head = whole_number("layer", at.layer), whole_number("head", at.head)
     most = max(a.card.n_layers, b.card.n_layers)
     if not 0 <= layer < most or not 0 <= head < max(a.card.n_heads, b.card.n_heads):
         raise SelectionError(f"There is no head {head_name((layer, head))} on this page; choose one from the list.")
@@ -157,34 +120,38 @@ class Page:
     """`Shown`, or None before the first analysis."""
     open_tab: gr.State
     """Title of the tab that is open."""
-    layer: gr.Dropdown
-    """Layer of the selected head, counted by the deeper model (`layer_choices`, `heads_of`)."""
-    head: gr.Dropdown
-    settings: list[Component]
-    """In the order of `flow.Settings`."""
-    words: SentenceView
-    status: gr.Markdown
+    selected: Form[SelectedHead]
+    settings: Form[Settings]
+    drawn: list[Component]
+    """What the settings of the flow draw, in the order of `flow.draw`."""
     remembered: dict[str, Any]
     """The event that keeps the address of the page up to date."""
+    select: Verb
+    """Asked for with a `verbs.Selection`; panels send `payloads.Selected`."""
+    prune: Verb
+    """Asked for with `payloads.Pruned`."""
+    analyse: Verb
+    """Asked for with `payloads.OtherPair`."""
 
     def when_open(
         self,
         tab: str,
         function: Callable[..., Any],
-        inputs: Sequence[Component],
+        sources: Sequence[Source],
         outputs: Sequence[Component],
         **options: Any,
     ) -> None:
-        """Fill a tab when it is opened, and while it is open whenever what is shown or one of its inputs changes.
+        """Fill a tab when it is opened, and while it is open whenever what is shown or what it reads changes.
 
         Args:
             tab: Title of the tab.
-            function: Called with `Shown` and the values of the inputs; returns or yields values of the outputs.
-            inputs: Components of the page.
+            function: Called with `Shown` and a value or record for each source; returns or yields values for the
+                outputs.
+            sources: What it reads of the page.
             outputs: Components of the tab.
-            **options: How the event cases; as a click if empty.
+            **options: How the event runs; as a click if empty.
         """
-        handler = told(function)
+        handler, inputs = positional(told(function), [self.shown, *sources]), components(sources)
         if inspect.isgeneratorfunction(handler):
 
             def refresh(open_tab: str, shown: Shown | None, *rest: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from attnflow import Checkpoint, Encoding, encode, head_importance, load_checkpoint
-from attnflow.checkpoints.checkpoint import ASSETS
+from attnflow.bundled import ASSETS
 from attnflow.methods.heads.sweeps import Sweep, single_removals
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import model_inputs

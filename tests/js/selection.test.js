@@ -57,6 +57,15 @@ test("a selection is said in a sentence", () => {
   );
 });
 
+test("a word is lit where a head reads for it, or where it stands furthest out", () => {
+  assert.deepEqual(scene.ofWord(2, [0, 1]), one(1, 2, 1));
+  assert.deepEqual(scene.ofWord(0, [1, 0]), one(0, 0, 0));
+  assert.deepEqual(scene.ofWord(3, [1, 0]), one(2, 3), "it is not in the ring that reads with this layer");
+  assert.deepEqual(scene.ofWord(2, [0, 9]), one(2, 2), "there is no such head");
+  assert.deepEqual(scene.ofWord(0, null), one(0, 0));
+  assert.equal(scene.ofWord(9, null), null);
+});
+
 test("the page counts layers by the deeper model, wherever the ring is", () => {
   const shallow = new Graph(packed({ layers: 1, heads: 2, rings: [[1], [0]], edges: [[0, 0, 1, [[0, 9]]]] }), TEXT);
   const both = new Scene({ ...DATA, models: [MODEL, MODEL] }, [graph, shallow], "b", 600, 600);

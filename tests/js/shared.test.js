@@ -39,6 +39,19 @@ test("the address keeps what is set, leaves out what is empty, and minds nothing
   assert.equal(link.get("tau"), "");
 });
 
+test("the address tells settings that are not as they begin, and of a switch and what it chooses one", () => {
+  const plain = { link: "", unless: "" };
+  const settings = [
+    { ...plain, name: "text_a", link: "a", plain: "" }, { ...plain, name: "tau", link: "tau", unless: "auto", plain: 0.05 },
+    { ...plain, name: "auto", plain: true }, { ...plain, name: "heads", link: "heads", plain: [] },
+    { ...plain, name: "hide", link: "hide", plain: false }, { ...plain, name: "root", link: "root", plain: -1 },
+  ];
+  link.remember(settings, ["Anna & Paul", 0.05, true, [], true, 0]);
+  assert.equal(location.search, "?a=Anna+%26+Paul&hide=1&root=0");
+  link.remember(settings, ["", 0.05, false, ["0.3", "1.2"], false, null]);
+  assert.equal(location.search, "?tau=0.05&heads=0.3%2C1.2");
+});
+
 test("a saved page has its state inside, and leaves its address alone", () => {
   globalThis.location = new URL("file:///tmp/flow.html");
   link.restore({ select: "1:2" });

@@ -6,7 +6,7 @@
 import { colour, part } from "../shared/dom.js";
 import { panel } from "../shared/panel.js";
 import { CONFIG, Plotly, chartLayout, escape } from "../shared/plotly.js";
-/** @import { ChartFigure, PointClicked } from "../payloads.js" */
+/** @import { ChartFigure, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { ChartElement } from "../shared/plotly.js" */
 
@@ -69,9 +69,9 @@ export function mount(element, gradio) {
     if (chart.dataset.wired) return;
     chart.dataset.wired = "1";
     chart.on("plotly_click", ({ points: [point] }) => {
-      /** @type {PointClicked} */
-      const clicked = { curve: point.curveNumber, point: point.pointNumber, custom: point.customdata ?? null };
-      gradio.trigger("point_click", clicked);
+      /** @type {Selected | undefined} */
+      const selected = point.customdata;
+      if (selected) gradio.trigger("select", selected);
     });
   }
   panel(gradio, part(element, ".af-figure"), { draw, clear, leave: () => Plotly.purge(chart) });

@@ -4,7 +4,7 @@
 import { colour, make, part, parts, titled } from "../shared/dom.js";
 import { headKey, headName, headOf } from "../shared/head.js";
 import { panel } from "../shared/panel.js";
-/** @import { Head, HeadOfMatrix, Matrix, MatrixHalf, Pruned } from "../payloads.js" */
+/** @import { Head, Matrix, MatrixHalf, Pruned, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @typedef {Record<"a" | "b", Set<string>>} Off keys of heads */
 
@@ -163,9 +163,9 @@ export function mount(element, gradio) {
     pick.dataset.name = `${headName(at)}: ${data.measured} ${raw}`;
     pick.title = pick.dataset.name;
     pick.addEventListener("click", () => {
-      /** @type {HeadOfMatrix} */
-      const picked = { side: side.side, head: at };
-      gradio.trigger("head_select", picked);
+      /** @type {Selected} */
+      const selected = { side: side.side === "difference" ? "b" : side.side, head: at }; // they have the same size
+      gradio.trigger("select", selected);
     });
     const control = make("button", "af-off", undefined, box);
     control.type = "button";

@@ -18,11 +18,11 @@ import { Scene, nameOf } from "./scene.js";
 import * as select from "./selection.js";
 import { table as ringTable } from "./table.js";
 import { tour as guidedTour } from "./tour.js";
-/** @import { Download, Export, HeadOfRings, Radial, Selection } from "../payloads.js" */
+/** @import { Download, Export, Lit, Radial, Selected, Selection } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { ChartElement } from "../shared/plotly.js" */
 /** @import { Point } from "./geometry.js" */
-/** @import { Selected } from "./keyboard.js" */
+/** @import { Selected as Candidates } from "./keyboard.js" */
 /** @import { Projection } from "./rings.js" */
 /** @import { View } from "./scene.js" */
 /** @import { Hit } from "./selection.js" */
@@ -61,7 +61,7 @@ export function mount(element, { props, trigger, watch }) {
   let project = null;
   /** @type {Hit | null} */
   let hit = null;
-  /** @type {Selected} */
+  /** @type {Candidates} */
   const selected = { brush: null, hover: null, cursor: null, frozen: null }; // the first that is set is shown
   const current = () => selected.brush ?? selected.hover ?? selected.cursor ?? selected.frozen;
 
@@ -150,16 +150,24 @@ export function mount(element, { props, trigger, watch }) {
    * @param {Selection | null} selection
    */
   function hold(selection) {
-    selected.frozen = selection && select.encode(selection) !== select.encode(selected.frozen) ? selection : null;
+    keep(selection && select.encode(selection) !== select.encode(selected.frozen) ? selection : null);
     const { frozen } = selected;
-    link.set({ select: select.encode(frozen) });
-    if (frozen && frozen.head !== null) tell("head_select", { head: [scene.layerOf(frozen.ends[0].depth), frozen.head] });
+    if (frozen && frozen.head !== null) tell("select", { head: [scene.layerOf(frozen.ends[0].depth), frozen.head] });
+  }
+
+  /**
+   * Hold a selection, whatever was held before.
+   * @param {Selection | null} selection
+   */
+  function keep(selection) {
+    selected.frozen = selection;
+    link.set({ select: select.encode(selection) });
     show();
   }
 
   /**
    * Tell Python.
-   * @type {((name: "head_select", data: HeadOfRings) => void) & ((name: "export", data: Export) => void)}
+   * @type {((name: "select", data: Selected) => void) & ((name: "export", data: Export) => void)}
    */
   const tell = trigger;
 
@@ -224,6 +232,11 @@ export function mount(element, { props, trigger, watch }) {
     else if (kind === "json" || kind === "csv") tell("export", { kind }); // exact numbers come from Python
     else if (kind === "png" || kind === "svg") saveImage(kind, scene, hit, current());
   }
+  watch("selected", () => {
+    /** @type {Lit | null} */
+    const wanted = props.selected;
+    if (wanted && scene) keep(scene.ofWord(wanted.word, wanted.head));
+  });
   watch("download", () => {
     /** @type {Download | null} */
     const file = props.download;

@@ -58,7 +58,7 @@ function heading({ data, width, comparing, active }) {
   /** @param {string} text */
   const fit = (text) => lines(text, Math.floor(width / 7.5)).map(escape);
   const key = ["a", "b", "ab"].map((name, i) => `<span style="color:${colour(`--af-${name}`)}">■ ${["only A", "only B", "both"][i]}</span>`).join("  ");
-  return [...fit(`${names.join(", ")}, tau\u00a0=\u00a0${data.tau}`).map((line) => `<b>${line}</b>`), ...sentences(data).flatMap(fit), ...(comparing ? [key] : [])];
+  return [...fit(`${names.join(", ")}, ${data.threshold}`).map((line) => `<b>${line}</b>`), ...sentences(data).flatMap(fit), ...(comparing ? [key] : [])];
 }
 
 /**
@@ -161,7 +161,7 @@ mount(document.querySelector("main"), { props: { value: ${json(JSON.stringify(da
   download("attention-flow.html", `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Attention flow of ${escape(models)}</title><style>:root { ${theme} } body { max-width: 960px; margin: 1rem auto; padding: 0 1rem; font-family: var(--font); color: var(--body-text-color); background: var(--block-background-fill); } ${styles}</style>
 ${inline(json({ imports }), "importmap")}</head>
-<body class="${document.body.classList.contains("dark") ? "dark" : ""}"><main class="gradio-container"><p>${escape(models)}, tau = ${data.tau}</p>${sentences(data).map((text) => `<p>${escape(text)}</p>`).join("")}${body.outerHTML}</main>
+<body class="${document.body.classList.contains("dark") ? "dark" : ""}"><main class="gradio-container"><p>${escape(models)}, ${data.threshold}</p>${sentences(data).map((text) => `<p>${escape(text)}</p>`).join("")}${body.outerHTML}</main>
 ${inline(library)}
 ${inline(start, "module")}</body></html>`);
 }

@@ -5,7 +5,7 @@
 import { count } from "./graph.js";
 import * as geometry from "./geometry.js";
 import * as select from "./selection.js";
-/** @import { Radial, Selection } from "../payloads.js" */
+/** @import { Head, Radial, Selection } from "../payloads.js" */
 /** @import { Point, Ring, RingNode } from "./geometry.js" */
 /** @import { Graph } from "./graph.js" */
 /** @typedef {"a" | "b" | "both"} View */
@@ -147,6 +147,18 @@ export class Scene {
     return select.one(depth, token, head, model);
   }
 
+  /**
+   * A word in the ring in which a head reads for it, or else where it stands furthest out; null if it is in no ring.
+   * @param {number} word
+   * @param {Head | null} head its layer counted by the deeper of all models
+   */
+  ofWord(word, head) {
+    const reading = head ? this.layerOf(head[0]) : -1; // depth and layer are counted from the two ends
+    if (head && head[1] < this.heads && this.node(reading, word)) return select.one(reading, word, head[1]);
+    const depth = this.rings.findLastIndex((ring) => ring.nodes.has(word));
+    return depth < 0 ? null : select.one(depth, word);
+  }
+
   /** @param {Selection} selection */
   light(selection) { return select.lit(selection, this.graphs, this.active, this.rings.length, this.text.length, this.heads); }
 
@@ -241,6 +253,6 @@ export class Scene {
   /** Where a graph ends before it has reached the input, in words; empty if none does. */
   endings() {
     const ended = this.active.map((i) => [i, this.graphs[i].inRing.findIndex((ring) => !count(ring))]).filter(([, depth]) => depth > 0);
-    return ended.map(([i, depth]) => `${this.graphs.length > 1 ? `Model ${"AB"[i]}` : "The graph"} ends at L${this.graphs[i].layers - depth + 1}: no head there attends to anything above tau = ${this.data.tau}. Lower tau to see more.`).join(" ");
+    return ended.map(([i, depth]) => `${this.graphs.length > 1 ? `Model ${"AB"[i]}` : "The graph"} ends at L${this.graphs[i].layers - depth + 1}: no head there attends to anything above tau = ${this.data.models[i].tau[this.graphs[i].layers - depth]}. Lower tau to see more.`).join(" ");
   }
 }

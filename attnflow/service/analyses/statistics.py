@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.checkpoints.checkpoint import ASSETS, Checkpoint
+from attnflow.bundled import ASSETS
+from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.methods.heads.importance import HeadImportance, Method
 from attnflow.methods.objective import has_task
 from attnflow.records.trace import Encoding, Trace

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attnflow.service.workspace import workspace
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.web.endpoints.checks import checked_heads, endpoint
@@ -13,7 +15,7 @@ def attention_flow(
     model: str,
     sentence_a: str,
     sentence_b: str = "",
-    tau: float = 0.1,
+    tau: float | list[float] | Literal["by_layer"] = 0.1,
     alpha: float = 0.5,
     pruned: list[list[int]] | None = None,
     root: int | None = None,
@@ -25,7 +27,8 @@ def attention_flow(
         model: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
         sentence_a: The first sentence.
         sentence_b: The second sentence; may be empty.
-        tau: Attention must be above this threshold to make an edge; from 0 to below 1.
+        tau: Attention must be above this threshold to make an edge; from 0 to below 1. One number, one for each layer,
+            or "by_layer" for the thresholds that the page starts with, which leave no ring empty and none too full.
         alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
         pruned: Heads to switch off as [layer, head], both counted from 0.
         root: Position of the token to start from, counted from 0; what the task reads, one token or several, if left
@@ -34,7 +37,8 @@ def attention_flow(
     """
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     allowed = None if heads is None else checked_heads("heads", heads)
-    return flow_answer(case, flow(case.trace, tau, alpha, root=root, heads=allowed), alpha)
+    threshold = None if tau == "by_layer" else tau
+    return flow_answer(case, flow(case.trace, threshold, alpha, root=root, heads=allowed), alpha)
 
 
 @endpoint
@@ -43,7 +47,7 @@ def compare_attention_flow(
     model_b: str,
     sentence_a: str,
     sentence_b: str = "",
-    tau: float = 0.1,
+    tau: float | Literal["by_layer"] = 0.1,
     alpha: float = 0.5,
     root: int | None = None,
     heads: list[list[int]] | None = None,
@@ -58,11 +62,13 @@ def compare_attention_flow(
         model_b: Hub id of the second checkpoint, or "demo/finetuned".
         sentence_a: The first sentence.
         sentence_b: The second sentence; may be empty.
-        tau: Attention must be above this threshold to make an edge; from 0 to below 1.
+        tau: Attention must be above this threshold to make an edge; from 0 to below 1; or "by_layer" for the thresholds
+            that the page starts with, by layer and model.
         alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
         root: Number of the unit to start from, counted from 0; what each task reads, one or several, if left out.
         heads: Heads that may carry edges as [layer, head], by the layers of the deeper model; all if left out.
     """
     a, b = (workspace.case(model, sentence_a, sentence_b) for model in (model_a, model_b))
     allowed = None if heads is None else checked_heads("heads", heads)
-    return comparison_answer(a, b, compare_flows(a.trace, b.trace, tau, alpha, root=root, heads=allowed), alpha)
+    threshold = None if tau == "by_layer" else tau
+    return comparison_answer(a, b, compare_flows(a.trace, b.trace, threshold, alpha, root=root, heads=allowed), alpha)

@@ -11,6 +11,7 @@ from attnflow.records.root import tokens_of
 from attnflow.service.case import Case
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.rounding import rounded
+from attnflow.views.thresholds import end_note, single
 from attnflow.web.endpoints.answers import (
     ModelAnswer,
     TokenAnswer,
@@ -43,7 +44,8 @@ class FlowAnswer(TypedDict):
     unit: str
     root: int | None
     roots: list[int]
-    tau: float
+    tau: float | None
+    thresholds: list[float]
     alpha: float
     pruned: list[list[int]]
     rings: list[list[int]]
@@ -137,18 +139,12 @@ def flow_answer(case: Case, one: Flow, alpha: float) -> FlowAnswer:
         "unit": one.trace.tokens.unit,
         "root": graph.root if isinstance(graph.root, int) else None,
         "roots": list(tokens_of(graph.root)),
-        "tau": graph.tau,
+        "tau": single(graph.tau),
+        "thresholds": graph.tau.tolist(),
         "alpha": float(alpha),
         "pruned": pruned_answer(case),
         "rings": [np.flatnonzero(ring).tolist() for ring in graph.rings],
         "edges": edges,
         "influence": [[rounded(value) for value in layer] for layer in one.influence],
-        "note": case_note(case, end_note(graph.ends_at, graph.tau)),
+        "note": case_note(case, end_note(graph)),
     }
-
-
-def end_note(ends_at: int | None, tau: float) -> str:
-    """Says where a graph ends early."""
-    if ends_at is None:
-        return ""
-    return f"The graph ends at L{ends_at + 1}: no head there attends to anything above tau = {tau:g}."

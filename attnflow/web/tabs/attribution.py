@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -14,27 +14,47 @@ from attnflow.errors import SupersededError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Attribution, Head
 from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, PROBES, Comparison, affordable_probes
-from attnflow.service.analyses.common import check_head
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
 from attnflow.views import agreement
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES, Side
-from attnflow.web.endpoints.checks import checked_head, whole_number
+from attnflow.web.forms import Form, choice
 from attnflow.web.panels import AttentionMap, Chart
-from attnflow.web.shared import CLICK, MODEL, Page, Shown, cases_of, heads_of, missing_layers, told
+from attnflow.web.settings import SelectedHead
+from attnflow.web.shared import Page, Shown, heads_of
+from attnflow.web.wiring import CLICK, MODEL
 
 TITLE = "Attribution"
-ESTIMATE, EXACT = "Estimate", "Exact"
 HOW_TO_READ = (
     "What a head **attends to** tells where it looks; its **contributions** tell how much its output would change with "
     "each token. Each row of a map is a token, each column what it takes from; rows sum to 1, and all maps share one "
     "colour scale. *Previous layer* counts what enters the head's own layer, where every position already holds a "
     "mixture of tokens; *input* goes all the way back to the words."
 )
+MEASURES = {"pearson": "Pearson", "spearman": "Spearman"}
+"""Names of the correlations, by their fields in `Comparison`."""
 
 
-MEASURES = {"Pearson": "pearson", "Spearman (ranks)": "spearman"}
+@dataclass(frozen=True)
+class Compared:
+    """What the visitor compares attention with, and how."""
+
+    method: Literal["estimate", "exact"] = choice(
+        "estimate",
+        [("Estimate", "estimate"), ("Exact", "exact")],
+        label="Contributions of the input",
+        info="An estimate comes first and tells what exact values cost.",
+        elem_id="attribution-method",
+        min_width=260,
+    )
+    measure: Literal["pearson", "spearman"] = choice(
+        "pearson",
+        [("Pearson", "pearson"), ("Spearman (ranks)", "spearman")],
+        label="Correlation",
+        elem_id="attribution-measure",
+        min_width=220,
+    )
 
 
 class Newest:
@@ -82,8 +102,7 @@ class Reached:
 class Parts:
     """Components of the tab."""
 
-    method: gr.Radio
-    measure: gr.Radio
+    compared: Form[Compared]
     told: gr.Markdown
     newest: gr.State
     reached: gr.State
@@ -98,17 +117,8 @@ def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(HOW_TO_READ)
     with gr.Row(equal_height=True):
-        method = gr.Radio(
-            [ESTIMATE, EXACT],
-            value=ESTIMATE,
-            label="Contributions of the input",
-            info="An estimate comes first and tells what exact values cost.",
-            elem_id="attribution-method",
-            min_width=260,
-        )
-        measure = gr.Radio(
-            list(MEASURES), value="Pearson", label="Correlation", elem_id="attribution-measure", min_width=220
-        )
+        compared = Form(Compared())
+        compared.place()
     note = gr.Markdown(elem_id="attribution-note")
     maps = []
     for side in "ab":
@@ -122,8 +132,7 @@ def build() -> Parts:
     with gr.Row(elem_classes="af-stack"):
         overviews = [Chart(elem_id=f"attribution-agreement-{side}", min_width=340) for side in "ab"]
     return Parts(
-        method,
-        measure,
+        compared,
         note,
         gr.State(Newest()),
         gr.State(None),
@@ -135,25 +144,24 @@ def build() -> Parts:
 
 
 def wire(parts: Parts, page: Page) -> None:
-    """Compute when the tab is open; draw what is there; a head that is clicked becomes the selected one."""
+    """Compute when the tab is open, and draw what is there."""
     # A newer request starts at once and ends the older one.
     computing = {**MODEL, "trigger_mode": "multiple", "show_progress": "hidden"}
-    page.when_open(TITLE, computed, [parts.method, parts.newest], [parts.told, parts.reached], **computing)
-    page.when_open(TITLE, drawn_maps, [parts.reached, page.layer, page.head], parts.maps, **CLICK)
+    method, measure = parts.compared["method"], parts.compared["measure"]
+    page.when_open(TITLE, compute, [method, parts.newest], [parts.told, parts.reached], **computing)
+    page.when_open(TITLE, draw_maps, [parts.reached, page.selected], parts.maps, **CLICK)
     charts = [*parts.overviews, *parts.strips, parts.centres]
-    page.when_open(TITLE, drawn_charts, [parts.reached, parts.measure, page.layer, page.head], charts, **CLICK)
-    for chart in (*parts.overviews, *parts.strips):
-        chart.point_click(head_selected, page.shown, [page.layer, page.head], **CLICK)
+    page.when_open(TITLE, draw_charts, [parts.reached, measure, page.selected], charts, **CLICK)
 
 
-def computed(shown: Shown, method: str, newest: Newest) -> Iterator[Any]:
+def compute(shown: Shown, method: str, newest: Newest) -> Iterator[Any]:
     """Contributions of both models, sharper and sharper, with what they are told to be."""
     check = newest.take()
     try:
         for case in shown.cases():
             check()
             case.ask(CONTRIBUTIONS, wrt="previous_layer")
-        yield from _exact(shown, check) if method == EXACT else _estimated(shown, check)
+        yield from _exact(shown, check) if method == "exact" else _estimated(shown, check)
     except SupersededError:
         yield gr.skip(), gr.skip()
 
@@ -207,13 +215,13 @@ def _duration(seconds: float) -> str:
     return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} minutes"
 
 
-def drawn_maps(shown: Shown, reached: Reached | None, layer: int, head: int) -> Any:
+def draw_maps(shown: Shown, reached: Reached | None, selected: SelectedHead) -> Any:
     """Attention and both contributions of the selected head of both models, on one colour scale."""
     if reached is None or reached.shown != shown:
         return gr.skip()
     found = reached.attributions()
     cases = [case for case, _, _ in found]
-    own = heads_of(*cases, whole_number("layer", layer), whole_number("head", head))
+    own = heads_of(*cases, selected)
     maps = [
         None if at is None else (case.trace.attention[at], local.values[at], wrt_input.values[at])
         for (case, local, wrt_input), at in zip(found, own, strict=True)
@@ -245,16 +253,15 @@ def drawn_maps(shown: Shown, reached: Reached | None, layer: int, head: int) -> 
     return tuple(figures)
 
 
-def drawn_charts(shown: Shown, reached: Reached | None, measure: str, layer: int, head: int) -> Any:
+def draw_charts(shown: Shown, reached: Reached | None, measure: str, selected: SelectedHead) -> Any:
     """Correlations of every head, and where attention and contribution lie."""
     if reached is None or reached.shown != shown:
         return gr.skip()
-    own = heads_of(*shown.cases(), whole_number("layer", layer), whole_number("head", head))
+    own = heads_of(*shown.cases(), selected)
     models = [
-        _model(side, at, *found, MEASURES.get(measure, "pearson"))
-        for side, at, found in zip(SIDES, own, reached.comparisons(), strict=True)
+        _model(side, at, *found, measure) for side, at, found in zip(SIDES, own, reached.comparisons(), strict=True)
     ]
-    name = str(measure).split(" ")[0]
+    name = MEASURES[measure]
     strips = [agreement.strip(models, name, local=local) for local in (True, False)]
     return *(agreement.overview(model, name) for model in models), *strips, agreement.centres(models)
 
@@ -265,16 +272,3 @@ def _model(
     correlations = [getattr(found, measure) for found in (local, wrt_input)]
     centres = {"attention": local.attention_centre, "from the input": wrt_input.contribution_centre}
     return agreement.Model(side, case.card.ref, *correlations, centres, selected)
-
-
-@told
-def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
-    """A head was clicked in a chart: it is selected everywhere."""
-    cases = cases_of(shown)
-    custom = getattr(event, "custom", None)
-    if not isinstance(custom, list) or len(custom) != 2 or custom[0] not in ("a", "b"):
-        return gr.skip()  # a median, not a head
-    case = cases["ab".index(custom[0])]
-    layer, head = checked_head("head", custom[1])
-    check_head(case.trace, layer, head)  # refuses a head that is not there
-    return layer + missing_layers(case, cases), head

@@ -16,8 +16,8 @@ from attnflow.views.payloads import SIDES
 from attnflow.views.payloads import Side as SideName
 from attnflow.web.endpoints.explanations import sum_note
 from attnflow.web.panels import Chart, SaliencyStrips
-from attnflow.web.shared import MODEL, Page, Shown, cases_of
-from attnflow.web.tabs.flow import UNITS
+from attnflow.web.shared import Page, Shown, cases_of
+from attnflow.web.wiring import MODEL
 
 TITLE = "Saliency"
 HOW_TO_READ = (
@@ -65,13 +65,12 @@ def _choice(label: str, none: str, elem_id: str) -> gr.Dropdown:
 
 def wire(parts: Parts, page: Page) -> None:
     """Explain what is shown, and anew when the target or the unit changes."""
-    unit = page.settings[2]
     outputs = [parts.target, parts.against, parts.strips, parts.faithful, *parts.agreement]
     options = {**MODEL, "show_progress_on": parts.strips, "trigger_mode": "always_last"}
-    page.when_open(TITLE, drawn, [parts.target, parts.against, unit], outputs, **options)
+    page.when_open(TITLE, draw, [parts.target, parts.against, page.settings["unit"]], outputs, **options)
 
 
-def drawn(shown: Shown | None, target: str, against: str, unit: str) -> Any:
+def draw(shown: Shown | None, target: str, against: str, unit: str) -> Any:
     """Values of the tab's components."""
     cases = cases_of(shown)
     labels = list(dict.fromkeys(label for case in cases for label in case.card.head.labels))
@@ -83,7 +82,7 @@ def drawn(shown: Shown | None, target: str, against: str, unit: str) -> Any:
         gr.update(choices=[(none, PREDICTED), *((label, label) for label in labels)], value=now)
         for none, now in zip(("What each model predicts", "Nothing"), chosen, strict=True)
     ]
-    figure = strips(sides, check_unit(UNITS.get(unit, "piece")), notes)
+    figure = strips(sides, check_unit(unit), notes)
     return *updates, figure, faithfulness_chart(sides), *(agreement_matrix(side) for side in sides)
 
 

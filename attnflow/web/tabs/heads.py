@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 import numpy as np
-from gradio.components import Component
 
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
 from attnflow.service.analyses import statistics
-from attnflow.service.analyses.heads import CURVE, IMPORTANCE, INTERACTIONS, least_important, root_shift
+from attnflow.service.analyses.heads import (
+    CURVE,
+    IMPORTANCE,
+    IMPORTANCE_TITLES,
+    INTERACTIONS,
+    least_important,
+    root_shift,
+)
 from attnflow.service.analyses.statistics import HEAD_TABLES, HeadTable
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
 from attnflow.stats.flow import flow
-from attnflow.stats.mean_attention import normalise_importance
+from attnflow.stats.mean_attention import Scale, normalise_importance
 from attnflow.views.heads import MatrixSide, head_matrix
 from attnflow.views.payloads import SIDES, Effect, Matrix, Pruned
 from attnflow.views.pruning import curve_chart, effect
-from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_number
+from attnflow.web.endpoints.checks import whole_number
+from attnflow.web.forms import Form, choice, setting
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
-from attnflow.web.shared import CLICK, MODEL, Page, Shown, cases_of, heads_of, missing_layers, told
+from attnflow.web.settings import SelectedHead
+from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of, heads_of
 from attnflow.web.tabs import maps
+from attnflow.web.wiring import CLICK, MODEL, on
 
 TITLE = "Heads"
-SHOW = {
-    "Importance": "importance",
-    "Attention pattern": "pattern",
-    **{table.title: table.name for table in HEAD_TABLES.values()},
-    "Works with the selected head": "interaction",
-}
-OVER = {"This pair": "pair", "Bundled pairs": "set"}
+SHOW = [
+    ("Importance", "importance"),
+    ("Attention pattern", "pattern"),
+    *((table.title, table.name) for table in HEAD_TABLES.values()),
+    ("Works with the selected head", "interaction"),
+]
+OVER = {"pair": "This pair", "set": "Bundled pairs"}
 IMPORTANCES = {"pair": IMPORTANCE, "set": statistics.IMPORTANCE}
-METHODS = dict(IMPORTANCE.parameter("method").choices)
-SCALES = dict(CURVE.parameter("scale").choices)
-ORDERS = dict(CURVE.parameter("order").choices)
 MEASURES = {"probability": "probability of the prediction", "value": "score", "root-shift": "shift of the embedding"}
 _MOST_UNDONE = 50
 _NOTHING_TO_UNDO = "There is nothing to undo: no head was switched off or on since this pair was analysed."
@@ -59,19 +64,41 @@ SCALE_NOTE = {
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What the matrix shows of each head."""
+
+    show: str = choice("importance", SHOW, label="Show", elem_id="heads-show")
+    over: str = choice("pair", [(title, over) for over, title in OVER.items()], label="Over", elem_id="heads-over")
+    method: str = choice(
+        "ablation", IMPORTANCE.parameter("method").choices, label="Importance by", elem_id="heads-method"
+    )
+    scale: Scale = choice("all", CURVE.parameter("scale").choices, label="Compare", elem_id="heads-scale")
+
+
+@dataclass(frozen=True)
+class Fewer:
+    """How many more heads are to be off, and in which model."""
+
+    count: int = setting(
+        4, lambda count: gr.Number(count, label="How many", minimum=1, precision=0, min_width=80, elem_id="prune-count")
+    )
+    models: Literal["a", "b", "ab"] = choice(
+        "b", [("A", "a"), ("B", "b"), ("A and B", "ab")], label="In model", min_width=160, elem_id="prune-side"
+    )
+
+
+@dataclass(frozen=True)
 class Parts:
     """Components of the tab."""
 
-    settings: list[Component]
-    """Show, over, method, scale."""
+    measured: Form[Measured]
     matrix: HeadMatrix
     effect: PruneEffect
     maps: list[AttentionMap]
     curves: list[Chart]
     order: gr.Dropdown
     draw: gr.Button
-    count: gr.Number
-    side: gr.Radio
+    fewer: Form[Fewer]
     least: gr.Button
     undo: gr.Button
     reset: gr.Button
@@ -81,31 +108,16 @@ class Parts:
     """The pair that the curves are of."""
 
 
-def prunings(parts: Parts) -> list[tuple[Callable[..., Any], Callable[..., Any], list[Component]]]:
-    """Events that switch heads off or on, how to find which, and from what: the page does it."""
-    back = parts.undo.click(stepped_back, parts.history, parts.history, **CLICK)
-    return [
-        (parts.matrix.prune, wanted, []),
-        (parts.least.click, least, [parts.side, parts.count, *parts.settings[1:]]),
-        (back.success, undone, [parts.history]),
-        (parts.reset.click, lambda shown: ([], []), []),
-    ]
-
-
 def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(INTRO)
     with gr.Row():
-        settings = [
-            gr.Radio(list(SHOW), value="Importance", label="Show", elem_id="heads-show"),
-            gr.Radio(list(OVER), value="This pair", label="Over", elem_id="heads-over"),
-            gr.Radio(list(METHODS), value="Removal", label="Importance by", elem_id="heads-method"),
-            gr.Radio(list(SCALES), value="All heads", label="Compare", elem_id="heads-scale"),
-        ]
+        measured = Form(Measured())
+        measured.place()
     matrix = HeadMatrix(elem_id="head-matrix", confirmed=None)
     with gr.Row(elem_id="prune-controls"):
-        count = gr.Number(4, label="How many", minimum=1, precision=0, min_width=80, elem_id="prune-count")
-        side = gr.Radio(["A", "B", "A and B"], value="B", label="In model", min_width=160, elem_id="prune-side")
+        fewer = Form(Fewer())
+        fewer.place()
         least = gr.Button("Switch off the least important", size="sm", elem_id="prune-least")
         undo = gr.Button("Undo", size="sm", min_width=80, elem_id="prune-undo")
         reset = gr.Button("Switch all on", size="sm", min_width=80, elem_id="prune-reset")
@@ -116,54 +128,51 @@ def build() -> Parts:
         "beside random order (dotted; the band is one standard deviation)."
     )
     with gr.Row():
-        order = gr.Dropdown(list(ORDERS), value="Removal", label="Order by", elem_id="curve-order", min_width=160)
+        order = gr.Dropdown(
+            CURVE.parameter("order").choices, value="ablation", label="Order by", elem_id="curve-order", min_width=160
+        )
         draw = gr.Button("Draw the curve", size="sm", elem_id="draw-curve")
     with gr.Row():
         curves = [Chart(elem_id=f"curve-{name}", min_width=320) for name in "ab"]
     return Parts(
-        settings, matrix, changed, both, curves, order, draw, count, side, least, undo, reset,
+        measured, matrix, changed, both, curves, order, draw, fewer, least, undo, reset,
         history=gr.State([]), drawn_for=gr.State(None),
     )  # fmt: skip
 
 
 def wire(parts: Parts, page: Page) -> None:
-    """Fill the tab; what switches heads off is wired by the page (`prunings`)."""
-    page.when_open(TITLE, confirmed, [], [parts.matrix])
-    page.when_open(TITLE, effects, [page.settings[0]], [parts.effect])
-    page.when_open(TITLE, maps.drawn, [page.layer, page.head], parts.maps)
-    inputs = [*parts.settings, page.layer, page.head]
-    page.when_open(TITLE, matrix, inputs, [parts.matrix], **{**MODEL, "show_progress": "minimal"})
-    parts.matrix.head_select(head_selected, page.shown, [page.layer, page.head], **CLICK)
-    page.shown.change(remembered, [page.shown, parts.history], parts.history, **CLICK)
-    page.shown.change(outdated, [page.shown, parts.drawn_for], [*parts.curves, parts.drawn_for], **CLICK)
-    parts.draw.click(curves, [page.shown, parts.order, parts.settings[3]], [*parts.curves, parts.drawn_for], **MODEL)
+    """Fill the tab, and switch heads off or on."""
+    page.when_open(TITLE, confirm, [], [parts.matrix])
+    page.when_open(TITLE, draw_effects, [page.settings["tau"]], [parts.effect])
+    page.when_open(TITLE, maps.draw, [page.selected], parts.maps)
+    running = {**MODEL, "show_progress": "minimal"}
+    page.when_open(TITLE, draw_matrix, [parts.measured, page.selected], [parts.matrix], **running)
+    page.prune.on(parts.least.click, find_least, [parts.measured, parts.fewer])
+    undone = on(parts.undo.click, step_back, [parts.history], parts.history, **CLICK)
+    page.prune.on(undone.success, find_undone, [parts.history])
+    page.prune.on(parts.reset.click, lambda shown: NO_HEADS)
+    on(page.shown.change, remember, [page.shown, parts.history], parts.history, **CLICK)
+    drawn = [*parts.curves, parts.drawn_for]
+    on(page.shown.change, clear_outdated, [page.shown, parts.drawn_for], drawn, **CLICK)
+    on(parts.draw.click, draw_curves, [page.shown, parts.order, parts.measured], drawn, **MODEL)
 
 
-def chosen(names: dict[str, str], name: str) -> str:
-    """The value of a choice of the page.
-
-    Raises:
-        SelectionError: If there is no such choice.
-    """
-    if name not in names:
-        raise SelectionError(f"There is no choice {str(name)[:40]!r}; choose {', '.join(names)}.")
-    return names[name]
-
-
-def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, layer: int, head: int) -> Any:
+def draw_matrix(shown: Shown | None, measured: Measured, selected: SelectedHead) -> Any:
     """The matrix of both models and, where their sizes agree, their difference."""
     cases = cases_of(shown)
-    own = heads_of(*cases, whole_number("layer", layer), whole_number("head", head))
-    mode, source = chosen(SHOW, show), chosen(OVER, over)
-    by, among = chosen(METHODS, method), chosen(SCALES, scale)
-    if mode == "pattern":
-        return _patterns(cases, own, source)
-    if mode == "interaction":
+    own = heads_of(*cases, selected)
+    if measured.show == "pattern":
+        return _patterns(cases, own, measured.over)
+    if measured.show == "interaction":
         return _interactions(cases, own)
-    if mode in HEAD_TABLES:
-        return _table(HEAD_TABLES[mode], cases, own, source)
-    views = [case.ask(IMPORTANCES[source], method=by) for case in cases]
-    values = [normalise_importance(view.values, among) for view in views]
+    if measured.show in HEAD_TABLES:
+        return _table(HEAD_TABLES[measured.show], cases, own, measured.over)
+    return _importance(cases, own, measured)
+
+
+def _importance(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], measured: Measured) -> Matrix:
+    views = [case.ask(IMPORTANCES[measured.over], method=measured.method) for case in cases]
+    values = [normalise_importance(view.values, measured.scale) for view in views]
     sides = []
     for side, case, at, view, value in zip(SIDES, cases, own, views, values, strict=True):
         of = f"Loss of “{view.target}”. " if view.target else ""
@@ -175,11 +184,12 @@ def matrix(shown: Shown | None, show: str, over: str, method: str, scale: str, l
         if views[0].quantity != views[1].quantity:
             note += " The two are measured differently (see above): compare their order, not their size."
         sides.append(MatrixSide("difference", "B less A", pruned, own[1], note, change, change))
-    note = f"{READING[by]} {SCALE_NOTE[among]}"
-    if source == "set":
+    note = f"{READING[measured.method]} {SCALE_NOTE[measured.scale]}"
+    if measured.over == "set":
         counts = " and ".join(f"{view.n_examples} ({side})" for side, view in zip("AB", views, strict=True))
         note += f" Averaged over bundled pairs: {counts}."
-    return head_matrix(sides, title=f"Importance of each head, {over.lower()}", note=note, measured="importance")
+    title = f"Importance of each head, {OVER[measured.over].lower()}"
+    return head_matrix(sides, title=title, note=note, measured="importance")
 
 
 def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
@@ -234,13 +244,13 @@ def _interactions(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]
     )
 
 
-def confirmed(shown: Shown | None) -> Any:
+def confirm(shown: Shown | None) -> Any:
     """What is off, for the matrix."""
     off: Pruned = {"a": sorted(shown.a.pruned), "b": sorted(shown.b.pruned)}
     return gr.update(confirmed=json.dumps(off))
 
 
-def effects(shown: Shown | None, tau: float) -> list[Effect]:
+def draw_effects(shown: Shown | None, tau: float) -> list[Effect]:
     """What the switched-off heads changed."""
     found = []
     for side, case in zip(SIDES, cases_of(shown), strict=True):
@@ -268,14 +278,13 @@ def effects(shown: Shown | None, tau: float) -> list[Effect]:
     return found
 
 
-@told
-def curves(shown: Shown | None, order: str, scale: str) -> Any:
+def draw_curves(shown: Shown | None, order: str, measured: Measured) -> Any:
     """The pruning curves of both models."""
-    charts = []
+    charts, titles = [], CURVE.parameter("order").titles
     for side, case in zip(SIDES, cases_of(shown), strict=True):
         size = case.card.n_layers * case.card.n_heads
         whole = workspace.without(case, [])
-        view = whole.ask(CURVE, order=chosen(ORDERS, order), scale=chosen(SCALES, scale))
+        view = whole.ask(CURVE, order=order, scale=measured.scale)
         charts.append(
             curve_chart(
                 view.chosen.fraction,
@@ -285,68 +294,47 @@ def curves(shown: Shown | None, order: str, scale: str) -> Any:
                 n_heads=size,
                 note=view.note,
                 title=f"{case.card.ref} with fewer and fewer heads",
-                order=f"{order}, by layer" if scale == "Each layer" and order in METHODS else order,
+                order=titles[order] + ", by layer" * (measured.scale == "layer" and order in IMPORTANCE_TITLES),
                 measure=MEASURES[view.chosen.measure],
             )
         )
     return (*charts, shown.pair)
 
 
-def outdated(shown: Shown | None, drawn_for: Any) -> Any:
+def clear_outdated(shown: Shown | None, drawn_for: Any) -> Any:
     """Take the curves away when another pair is analysed: they are those of the whole models."""
     return (gr.skip(), gr.skip(), gr.skip()) if drawn_for in (None, shown and shown.pair) else (None, None, None)
 
 
-@told
-def head_selected(shown: Shown | None, event: gr.EventData) -> Any:
-    """A cell was chosen; the page counts layers by the deeper model."""
-    cases = cases_of(shown)
-    layer, head = checked_head("head", getattr(event, "head", None))
-    case = cases[0] if getattr(event, "side", None) == "a" else cases[1]
-    layer += missing_layers(case, cases)
-    heads_of(*cases, layer, head)  # refuses a head that is not there
-    return layer, head
-
-
-def wanted(shown: Shown | None, event: gr.EventData) -> tuple[list[Head], list[Head]]:
-    """The heads that the matrix asks to be off."""
-    return checked_heads("a", getattr(event, "a", None)), checked_heads("b", getattr(event, "b", None))
-
-
-def least(
-    shown: Shown | None, side: str, count: float, over: str, method: str, scale: str
-) -> tuple[list[Head], list[Head]]:
+def find_least(shown: Shown | None, measured: Measured, fewer: Fewer) -> Pruned:
     """So many more heads off, of those that matter least on the scale that is shown."""
-    cases, sides = cases_of(shown), chosen({"A": "a", "B": "b", "A and B": "ab"}, side)
-    analysis = IMPORTANCES[chosen(OVER, over)]
-    pruned = []
-    for name, case in zip(SIDES, cases, strict=True):
+    pruned: Pruned = {"a": [], "b": []}
+    for side, case in zip(SIDES, cases_of(shown), strict=True):
         heads = case.trace.pruned
-        if name in sides:
-            view = case.ask(analysis, method=chosen(METHODS, method))
-            values = normalise_importance(view.values, chosen(SCALES, scale))
-            heads = least_important(values, case, whole_number("the number of heads", count))
-        pruned.append(sorted(heads))
-    return pruned[0], pruned[1]
+        if side in fewer.models:
+            view = case.ask(IMPORTANCES[measured.over], method=measured.method)
+            values = normalise_importance(view.values, measured.scale)
+            heads = least_important(values, case, whole_number("the number of heads", fewer.count))
+        pruned[side] = sorted(heads)
+    return pruned
 
 
-@told
-def stepped_back(history: list[Any]) -> list[Any]:
+def step_back(history: list[Any]) -> list[Any]:
     """Forget the last change."""
     if len(history) < 2:
         raise SelectionError(_NOTHING_TO_UNDO)
     return history[:-1]
 
 
-def undone(shown: Shown | None, history: list[Any]) -> tuple[list[Head], list[Head]]:
+def find_undone(shown: Shown | None, history: list[Any]) -> Pruned:
     """What was off before the change that is forgotten."""
     if not history:
         raise SelectionError(_NOTHING_TO_UNDO)
     _, a, b = history[-1]
-    return sorted(a), sorted(b)
+    return {"a": sorted(a), "b": sorted(b)}
 
 
-def remembered(shown: Shown | None, history: list[Any]) -> list[Any]:
+def remember(shown: Shown | None, history: list[Any]) -> list[Any]:
     """Keep what is off, so that the next change can be taken back; another pair begins anew."""
     if shown is None:
         return []

@@ -10,8 +10,8 @@ from attnflow.records.head_names import head_name
 from attnflow.records.root import tokens_of
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES
-from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.panels import AttentionMap
+from attnflow.web.settings import SelectedHead
 from attnflow.web.shared import Shown, cases_of, heads_of
 
 
@@ -22,22 +22,22 @@ def build() -> list[AttentionMap]:
         return [AttentionMap(elem_id=f"map-{side}", min_width=340) for side in "ab"]
 
 
-def drawn(shown: Shown | None, layer: int, head: int) -> Any:
+def draw(shown: Shown | None, at: SelectedHead) -> Any:
     """Both models' maps of a head, on one colour scale; None for a model that has no such head."""
     cases = cases_of(shown)
-    own = heads_of(*cases, whole_number("layer", layer), whole_number("head", head))
-    found = [None if at is None else case.trace.attention[at] for case, at in zip(cases, own, strict=True)]
+    own = heads_of(*cases, at)
+    found = [None if head is None else case.trace.attention[head] for case, head in zip(cases, own, strict=True)]
     highest = max((float(values.max()) for values in found if values is not None), default=1.0)
     return tuple(
         None
-        if at is None
+        if head is None
         else attention_heatmap(
             values,
             case.trace.tokens,
-            title=f"{case.card.ref} · {head_name(at)}{' · off' * (at in case.trace.pruned)}",
+            title=f"{case.card.ref} · {head_name(head)}{' · off' * (head in case.trace.pruned)}",
             model=side,
             highest=highest,
             start=tokens_of(case.trace.root)[0],
         )
-        for side, case, at, values in zip(SIDES, cases, own, found, strict=True)
+        for side, case, head, values in zip(SIDES, cases, own, found, strict=True)
     )

@@ -1,0 +1,105 @@
+"""What a visitor sets on the page, each described once: the pair, how the flow is drawn, and which head is selected.
+
+A field is all there is of a setting: its control stands in the sidebar, events read it by its name, and the address of
+the page keeps it, from what is written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import gradio as gr
+
+from attnflow.records.head_names import head_name, head_of, is_head_key
+from attnflow.web.forms import choice, number, setting, switch
+from attnflow.web.model_box import full_ref, model_box, revision_box
+
+Unit = Literal["piece", "word"]
+DECISION = -1
+"""Value of the choice of a root: what each model's task reads."""
+READ_BY_TASK = ("What each task reads", DECISION)
+"""That choice."""
+
+
+def _text_box(value: str, label: str, elem_id: str) -> gr.Textbox:
+    return gr.Textbox(value, label=label, elem_id=elem_id, lines=2, max_lines=6)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models and the sentences that both read."""
+
+    model_a: str = setting("", partial(model_box, label="Model A"), link="model_a")
+    revision_a: str = setting("", partial(revision_box, label="Revision of A"), link="revision_a", more=True)
+    model_b: str = setting("", partial(model_box, label="Model B"), link="model_b")
+    revision_b: str = setting("", partial(revision_box, label="Revision of B"), link="revision_b", more=True)
+    text_a: str = setting("", partial(_text_box, label="First sentence", elem_id="text-a"), link="a")
+    text_b: str = setting("", partial(_text_box, label="Second sentence (may be empty)", elem_id="text-b"), link="b")
+    truncate: bool = switch(False, link="cut", label="Cut a text that is too long", elem_id="truncate", more=True)
+
+    @property
+    def refs(self) -> tuple[str, str]:
+        """References to both checkpoints."""
+        return full_ref(self.model_a, self.revision_a), full_ref(self.model_b, self.revision_b)
+
+
+def _root_box(value: int) -> gr.Dropdown:
+    return gr.Dropdown([READ_BY_TASK], value=value, label="Start from", elem_id="root", interactive=True)
+
+
+def _heads_box(value: list[str]) -> gr.Dropdown:
+    return gr.Dropdown(
+        [], value=value, multiselect=True, label="Only these heads", info="All if empty.", elem_id="heads"
+    )
+
+
+def _linked_root(text: str) -> int | None:
+    """Whether there is such a token is seen once the pair is analysed."""
+    return int(text) if text.isdecimal() and len(text) < 5 else None
+
+
+def _named(keys: list[str]) -> list[tuple[str, str]]:
+    return [(head_name(head_of(key)), key) for key in keys]
+
+
+def _linked_heads(text: str) -> list[str] | None:
+    return [key for key in text.split(",") if is_head_key(key)] or None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the attention flow is drawn."""
+
+    tau: float = number(
+        0.1, 0, 0.95, 0.01, link="tau", unless="auto",
+        label="One threshold tau", info="Attention up to tau makes no edge.", elem_id="tau",
+    )  # fmt: skip
+    auto: bool = switch(True, label="Choose thresholds by layer", elem_id="auto-tau")
+    unit: Unit = choice(
+        "word", [("Words", "word"), ("Word pieces", "piece")], link="unit", label="Show", elem_id="unit"
+    )
+    root: int = setting(
+        DECISION, _root_box, link="root", read=_linked_root, offers=lambda root: [(str(root), root)], more=True
+    )
+    """Unit to start from, or `DECISION`."""
+    heads: tuple[str, ...] = setting((), _heads_box, link="heads", read=_linked_heads, offers=_named, more=True)
+    """Keys of the heads that may carry edges (`head_key`), by the layers of the page; all if empty."""
+    hide_special: bool = switch(False, link="hide", label="Hide special tokens", elem_id="hide-special", more=True)
+    alpha: float = number(
+        0.5, 0.05, 1, 0.05, link="alpha", more=True,
+        label="Decay alpha", info="How much each earlier layer counts.", elem_id="alpha",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SelectedHead:
+    """The head that is selected on the whole page; its layer is counted by the deeper model."""
+
+    layer: int = setting(
+        0, lambda at: gr.Dropdown([("L1", 0)], value=at, label="Selected layer", elem_id="layer", min_width=120)
+    )
+    head: int = setting(
+        0, lambda at: gr.Dropdown([("H1", 0)], value=at, label="Selected head", elem_id="head", min_width=120)
+    )

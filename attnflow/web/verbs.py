@@ -1,0 +1,80 @@
+"""What any panel may ask of the page by an event: to select a head or word, to switch heads off, to open another pair.
+
+A private event still answers direct requests, so what it is sent is checked here like input of the API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from attnflow.errors import SelectionError
+from attnflow.records.trace import Head
+from attnflow.service.analyses.common import check_head
+from attnflow.views.payloads import SIDES, OtherPair, Pruned
+from attnflow.web import arguments
+from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_number
+from attnflow.web.panels import Panel
+from attnflow.web.shared import Page, Shown, cases_of, missing_layers
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What becomes the selected head and word; None for what stays."""
+
+    head: Head | None = None
+    """Its layer is counted by the deeper model, as on the whole page."""
+    word: int | None = None
+    """Its number among the units of the radial view."""
+
+
+def connect(panel: Panel, page: Page) -> None:
+    """Do what a panel asks for by those of its events that are verbs."""
+    for name, verb, find in (
+        ("select", page.select, find_selection),
+        ("prune", page.prune, find_pruned),
+        ("analyse", page.analyse, find_pair),
+    ):
+        if name in panel.EVENTS:
+            verb.on(getattr(panel, name), find)
+
+
+def find_selection(shown: Shown | None, event: gr.EventData) -> Selection:
+    """What an event of the kind `payloads.Selected` selects.
+
+    Raises:
+        SelectionError: If it names no head or word, or a head that its model has not.
+    """
+    cases = cases_of(shown)
+    head, word, side = (getattr(event, name, None) for name in ("head", "word", "side"))
+    if head is None and word is None:
+        raise SelectionError("Nothing was selected; give a head, a word, or both.")
+    if head is not None:
+        head = checked_head("head", head)
+        if side is not None:
+            if side not in SIDES:
+                raise SelectionError(f"side is {arguments.came(side)}; give 'a' or 'b'.")
+            case = cases[SIDES.index(side)]
+            layer, number = check_head(case.trace, *head)
+            head = layer + missing_layers(case, cases), number
+    return Selection(head, None if word is None else whole_number("word", word))
+
+
+def find_pruned(shown: Shown | None, event: gr.EventData) -> Pruned:
+    """The heads that an event of the kind `payloads.Pruned` wants to be off; whether they exist is checked by the run.
+
+    Raises:
+        SelectionError: If they are no heads.
+    """
+    return {"a": checked_heads("a", getattr(event, "a", None)), "b": checked_heads("b", getattr(event, "b", None))}
+
+
+def find_pair(shown: Shown | None, event: gr.EventData) -> OtherPair:
+    """What an event of the kind `payloads.OtherPair` changes of the pair.
+
+    Raises:
+        SelectionError: If something is no text, or too long.
+    """
+    given = {name: getattr(event, name, None) for name in OtherPair.__annotations__}
+    return {name: arguments.checked(name, text, str) for name, text in given.items() if text is not None}  # type: ignore[return-value]
