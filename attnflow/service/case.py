@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
 from attnflow.checkpoints.hub import check_repo_id
+from attnflow.checkpoints.reading import Reading
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.records.trace import Encoding, Head, Trace
 from attnflow.service import visitors
@@ -34,6 +35,7 @@ class ModelCard:
     n_embedded: int
     """Of the parameters, those of embeddings, which a pass looks up instead of multiplying."""
     head: TaskHead
+    reading: Reading
     encoder_alone: bool = False
     """Whether it is the encoder of an encoder-decoder, without its decoder."""
     license: str | None = None
@@ -52,6 +54,7 @@ class ModelCard:
             n_parameters=checkpoint.n_parameters,
             n_embedded=checkpoint.n_parameters - checkpoint.model.num_parameters(exclude_embeddings=True),
             head=checkpoint.head,
+            reading=checkpoint.reading,
             encoder_alone=checkpoint.encoder_alone,
             license=checkpoint.license,
         )
