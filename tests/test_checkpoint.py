@@ -15,8 +15,8 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from attnflow import CheckpointError, UnsupportedArchitectureError, capture, encode, limits, load_checkpoint
-from attnflow.checkpoints import hub as hub_module
 from attnflow.checkpoints.checkpoint import check_supported
+from attnflow.checkpoints.references import check_repo_id
 from attnflow.checkpoints.task_head import head_kind
 from attnflow.service.workspace import workspace
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, WIDTH, copy_without, edited_config, make_checkpoint
@@ -417,7 +417,7 @@ def test_without_a_network_a_private_checkpoint_is_not_found(hub, folders):
 )
 def test_a_name_that_is_no_repository_is_refused(name, hub):
     with pytest.raises(CheckpointError, match="not the name of a checkpoint"):
-        hub_module.check_repo_id(name)
+        check_repo_id(name)
     if isinstance(name, str) and not name.startswith(("/", "~", "./", "../")):
         with pytest.raises(CheckpointError):
             load_checkpoint(name)

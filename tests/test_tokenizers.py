@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
-from attnflow import TextError, encode, merge_words, pair_traces
-from attnflow.checkpoints.tokenizer_reader import LocalReader
+from attnflow import CheckpointError, TextError, encode, load_checkpoint, merge_words, pair_traces
+from attnflow.checkpoints import tokenizer_files
+from attnflow.checkpoints.tokenizer_reader import LocalReader, read_here
 from attnflow.records.trace import SPECIAL
 from attnflow.records.words import join_words, word_spans
 from tests.checkpoints import make_tokenizer
@@ -98,3 +102,122 @@ def test_rows_keep_their_sum_when_words_are_merged_and_compared(kind, text_a, te
         assert merged.tokens.unit == "word"
     for place, trace in ((pairing.in_a, pairing.a), (pairing.in_b, pairing.b)):
         assert sorted(i for i in place if i >= 0) == list(range(len(trace.tokens)))
+
+
+# ---- what tokenizer.json says decides
+
+CUT = ("STRASSE isn't  well-known, café № 12345\t👩🏽 中文", "Über naïve ﬁnd x=1;")
+BUILT_ANEW = {
+    "wordpiece": ("BertTokenizer", "DistilBertTokenizer", "RobertaTokenizer", "XLNetTokenizer"),
+    "roberta": ("RobertaTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer"),
+    "causal": ("GPT2Tokenizer", "Qwen2Tokenizer", "LlamaTokenizer"),
+    "unigram": ("T5Tokenizer", "XLMRobertaTokenizer", "AlbertTokenizer"),
+    "fallback": ("LlamaTokenizer", "GemmaTokenizer"),
+    "xlnet": ("XLNetTokenizer", "BertTokenizer"),
+}
+"""Classes of transformers that may be named beside a file of each kind, rightly or not."""
+
+
+def named(folder, kind, tokenizer_class, change=None, **settings):
+    """Write a tokenizer whose settings name a class; what `tokenizer.json` holds may be changed."""
+    make_tokenizer(kind).save_pretrained(folder)
+    for name, edit in (("tokenizer.json", change), ("tokenizer_config.json", None)):
+        found = json.loads((folder / name).read_text())
+        if edit is not None:
+            edit(found)
+        if name == "tokenizer_config.json":
+            found |= {"tokenizer_class": tokenizer_class, **settings}
+        (folder / name).write_text(json.dumps(found))
+    return folder
+
+
+def as_written(folder, reader):
+    """Compare a reader with the library `tokenizers` alone, on a text and a pair."""
+    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    raw.no_truncation()
+    raw.no_padding()
+    assert reader.ids(CUT[0]) == raw.encode(CUT[0], add_special_tokens=False).ids
+    assert reader.pair(CUT[0], None, None).inputs["input_ids"] == raw.encode(CUT[0]).ids
+    pair = reader.pair(*CUT, None)
+    if pair.separator is None:
+        assert pair.inputs["input_ids"] == raw.encode(*CUT).ids
+        assert pair.inputs.get("token_type_ids", raw.encode(*CUT).type_ids) == raw.encode(*CUT).type_ids
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in BUILT_ANEW.items() for name in names])
+def test_a_tokenizer_cuts_as_its_file_says_whatever_its_class_does(kind, name, tmp_path):
+    as_written(tmp_path, read_here(named(tmp_path, kind, name), "x"))
+
+
+CHANGES = {
+    "a sequence of normalisers": lambda made: made.update(
+        normalizer={"type": "Sequence", "normalizers": [made["normalizer"], {"type": "NFKC"}, {"type": "Lowercase"}]}
+    ),
+    "accents stay": lambda made: made["normalizer"].update(strip_accents=False),
+    "capitals stay": lambda made: made["normalizer"].update(lowercase=False),
+    "spaces alone divide": lambda made: made.update(pre_tokenizer={"type": "WhitespaceSplit"}),
+    "digits by themselves": lambda made: made.update(
+        pre_tokenizer={
+            "type": "Sequence",
+            "pretokenizers": [made["pre_tokenizer"], {"type": "Digits", "individual_digits": True}],
+        }
+    ),
+    "no mark at the end": lambda made: made["post_processor"].update(
+        single=[{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    ),
+    "one kind of sentence": lambda made: made["post_processor"].update(
+        pair=[{"Sequence": {"id": part, "type_id": 0}} for part in ("A", "B")]
+    ),
+    "shorter words": lambda made: made["model"].update(max_input_chars_per_word=4),
+    "cut and filled up": lambda made: made.update(
+        truncation={"max_length": 8, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        padding={
+            "strategy": {"Fixed": 128},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "[PAD]",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_part_of_the_file_is_followed(change, tmp_path):
+    folder = named(tmp_path, "wordpiece", "BertTokenizer", CHANGES[change])
+    reader = read_here(folder, "x")
+    as_written(folder, reader)
+    assert (reader.facts.mask_token, reader.facts.unknown) == ("[MASK]", 1)
+
+
+def test_special_tokens_that_only_the_class_names_are_kept(tmp_path):
+    folder = named(tmp_path, "wordpiece", "BertTokenizer", CHANGES["spaces alone divide"])
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
+    facts = read_here(folder, "x").facts
+    assert (facts.mask_token, facts.pad, facts.special) == ("[MASK]", 0, {0, 1, 2, 3, 4})
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_marks_of_the_file_are_written_whatever_the_settings_ask_for(marked, tmp_path):
+    template = None if marked else {"post_processor": None}
+    folder = named(
+        tmp_path, "fallback", "LlamaTokenizer", template and (lambda made: made.update(template)), add_bos_token=True
+    )
+    reader = read_here(folder, "x")
+    assert (reader.pair("a", None, None).pieces[-1] == "</s>") == marked
+    as_written(folder, reader)
+
+
+def test_a_tokenizer_of_the_hub_cuts_as_its_file_says_too(hub, folders, tmp_path, empty_caches):
+    folder = shutil.copytree(folders["bert"], tmp_path / "odd")
+    named(folder, "wordpiece", "BertTokenizer", CHANGES["a sequence of normalisers"])
+    hub.add("lab/odd-normaliser", folder)
+    as_written(folder, load_checkpoint("lab/odd-normaliser").tokenizer)
+
+
+def test_a_tokenizer_that_cannot_be_made_to_cut_as_its_file_is_refused(tmp_path, monkeypatch):
+    folder = named(tmp_path, "wordpiece", "BertTokenizer")
+    monkeypatch.setattr(tokenizer_files, "_cuts", lambda *_: False)
+    with pytest.raises(CheckpointError, match=r"cuts texts otherwise than its tokenizer\.json"):
+        read_here(folder, "x")

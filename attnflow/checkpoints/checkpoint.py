@@ -24,17 +24,20 @@ from transformers import (
 from attnflow import limits
 from attnflow.bundled import ASSETS
 from attnflow.cache import BoundedCache
-from attnflow.checkpoints import config_rules, hub, repository_files
+from attnflow.checkpoints import config_rules, hub, repository_files, sentence_transformer
 from attnflow.checkpoints.architectures import architecture, encoders, refusal
 from attnflow.checkpoints.compat import supports_attention_interface
+from attnflow.checkpoints.hub_find import find
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
-from attnflow.checkpoints.model_files import check_parameters, read_model
+from attnflow.checkpoints.model_files import check_parameters, read_config, read_model
 from attnflow.checkpoints.reading import Reading, Tokens, find_reading
+from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.checkpoints.tokenizer_process import read_apart
 from attnflow.checkpoints.tokenizer_reader import TokenizerReader, read_here
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
+from attnflow.records.trace import Head
 
 BUNDLED = ("demo/pretrained", "demo/finetuned")
 """References of the two small checkpoints that come with attnflow."""
@@ -70,6 +73,12 @@ class Checkpoint:
     """Whether a forward pass can begin at a later layer."""
     encoder_alone: bool = False
     """Whether the model is the encoder of an encoder-decoder, whose decoder is left out."""
+    n_token_types: int | None = None
+    """How many kinds of sentences it has embeddings for; None if it does not tell sentences apart by them."""
+    pruned: frozenset[Head] = frozenset()
+    """Heads that its file was saved without; they are switched off in every run."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of how its files were read, in sentences, such as which weights are left aside."""
     license: str | None = None
     """As the model card on the Hub names it."""
     left_out: tuple[str, ...] = ()
@@ -127,7 +136,7 @@ def open_checkpoint(
     """Load a checkpoint, or return it from memory if it was loaded before.
 
     Args:
-        ref: A Hub id, a bundled reference, or a local folder.
+        ref: A Hub id or an address of its pages, a bundled reference, or a local folder.
         how: Device, precision, bounds, and what makes the model ready.
         revision: Branch, tag or commit on the Hub.
         token: Hub access token for gated and private repositories. The process's own token is never used.
@@ -136,17 +145,18 @@ def open_checkpoint(
         CheckpointError: If it cannot be found, reached, or read safely, or is too large.
         UnsupportedArchitectureError: If it is found but cannot be analysed; before its weights are downloaded.
     """
-    if isinstance(ref, str) and ref in BUNDLED:
+    if isinstance(ref, str) and ref.strip().rstrip("/") in BUNDLED:
+        ref = ref.strip().rstrip("/")
         return _load_folder(ASSETS / ref, ref, how, ref)
     if isinstance(ref, os.PathLike) or (isinstance(ref, str) and ref.startswith(("/", "./", "../", "~"))):
         folder = Path(ref).expanduser()
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is not a folder; give the folder that holds config.json and the weights.")
         return _load_folder(folder.resolve(), folder.resolve().name, how, folder.resolve())
-    location = hub.locate(ref, revision, token)
+    location, note = find(parse_reference(ref, revision), token)
     # The private part of the key keeps what one token opened away from every other request.
-    key = (location.repo_id, location.sha, location.cache_dir, how.place(), how.precision())
-    return _loaded.get(key, lambda: _load_location(location, how))
+    key = (location.name, location.sha, location.cache_dir, how.place(), how.precision())
+    return _loaded.get(key, lambda: _load_location(location, note, how))
 
 
 def reopen_checkpoint(ref: str | Path, sha: str, how: Loading) -> Checkpoint:
@@ -169,39 +179,51 @@ def _with_origin(checkpoint: Checkpoint, ref: str | Path, how: Loading) -> Check
     return checkpoint
 
 
-def _load_location(location: hub.Location, how: Loading) -> Checkpoint:
+def _load_location(location: hub.Location, note: str, how: Loading) -> Checkpoint:
     if location.files and "config.json" not in location.files:
         lack = "no config.json, so it is no Transformer checkpoint; choose another repository"
         if "adapter_config.json" in location.files:
             lack = "an adapter (LoRA) without the model it adapts; choose a repository with merged weights"
-        raise UnsupportedArchitectureError(f"{location.repo_id} has {lack}.")
+        raise UnsupportedArchitectureError(f"{location.name} has {lack}.")
     config = hub.read_config(location)
-    check_supported(config, location.repo_id)
+    check_supported(config, location.name)
     if location.files and not location.weight_files:
         raise CheckpointError(
-            f"{location.repo_id} has no weights as safetensors or PyTorch .bin; choose a repository that has."
+            f"{location.name} has no weights as safetensors or PyTorch .bin; choose a repository that has."
         )
     if how.max_download_bytes is not None and location.wanted_bytes > how.max_download_bytes:
         raise CheckpointError(
-            f"{location.repo_id} takes {location.wanted_bytes / 1e6:,.0f} MB to download; this machine takes at most "
+            f"{location.name} takes {location.wanted_bytes / 1e6:,.0f} MB to download; this machine takes at most "
             f"{how.max_download_bytes / 1e6:,.0f} MB. Choose a smaller checkpoint."
         )
-    check_parameters(location.parameters or 0, location.repo_id, how)
-    repository_files.check_sizes(location.files, location.repo_id)
+    check_parameters(location.parameters or 0, location.name, how)
+    repository_files.check_sizes(location.files, location.name)
     with hub.downloaded(location) as folder:
-        reading = partial(read_apart, folder, location.repo_id)
-        found = replace(_read(folder, location.repo_id, location.sha, reading, how), license=location.license)
-        return _with_origin(found, location.repo_id, how)
+        reading = partial(read_apart, folder, location.name)
+        found = _noted(_read(folder, location.name, location.sha, reading, how), note)
+        found = replace(found, license=location.license)
+        return _with_origin(found, location.name, how)
 
 
 def _load_folder(folder: Path, name: str, how: Loading, ref: str | Path) -> Checkpoint:
     repository_files.check_links(folder, name)
+    note = ""
+    if (folder / sentence_transformer.FILE).exists():
+        parts = sentence_transformer.read_parts(folder / sentence_transformer.FILE, name)
+        folder, note = folder / parts.folder, parts.note
+        if not folder.is_dir():
+            raise CheckpointError(f"{name} lacks the folder {parts.folder} in which its modules.json places the model.")
+        repository_files.check_links(folder, name)
     config = hub.parse_config(folder / "config.json", name)
     check_supported(config, name)
     sha = _content_hash(folder)
     key = (str(folder), sha, how.place(), how.precision())
     reading = partial(read_here, name=name)
-    return _loaded.get(key, lambda: _with_origin(_read(folder, name, sha, reading, how), ref, how))
+    return _loaded.get(key, lambda: _with_origin(_noted(_read(folder, name, sha, reading, how), note), ref, how))
+
+
+def _noted(checkpoint: Checkpoint, note: str) -> Checkpoint:
+    return replace(checkpoint, notes=(*checkpoint.notes, note)) if note else checkpoint
 
 
 def _content_hash(folder: Path) -> str:
@@ -258,7 +280,7 @@ def _read(folder: Path, name: str, sha: str, reading: Callable[[Path], Tokenizer
     """
     try:
         with repository_files.staged(folder, name) as files:
-            found = _read_files(files.folder, name, sha, reading(files.folder), how)
+            found = _read_files(files.folder, name, sha, reading, how)
             return replace(found, left_out=files.left_out)
     except (CheckpointError, KeyboardInterrupt, SystemExit):
         raise
@@ -266,17 +288,22 @@ def _read(folder: Path, name: str, sha: str, reading: Callable[[Path], Tokenizer
         raise CheckpointError(f"{name} cannot be loaded ({brief(error)}); choose another checkpoint.") from error
 
 
-def _read_files(folder: Path, name: str, sha: str, tokenizer: TokenizerReader, how: Loading) -> Checkpoint:
-    model, head = read_model(folder, name, how)
+def _read_files(
+    folder: Path, name: str, sha: str, reading: Callable[[Path], TokenizerReader], how: Loading
+) -> Checkpoint:
+    described = read_config(folder, name)  # first, as the tokenizer's code reads it, too, and would be blamed for it
+    tokenizer = reading(folder)
+    read = read_model(folder, described, name, how)
+    model = read.model
     config, encoder_alone = model.config.get_text_config(), architecture(model.config.model_type).encoder_alone
     sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
     steerable, facts = how.prepare(model, sizes[0]), tokenizer.facts
-    reading = Reading(_usual(model, tokenizer))
-    if head.classifies_texts:
+    found = Reading(_usual(model, tokenizer))
+    if read.head.classifies_texts:
         apart = {facts.mask, facts.unknown, facts.pad, config.pad_token_id} - {None}
-        reading = find_reading(model, reading.tokens, sorted(facts.special), apart)
+        found = find_reading(model, found.tokens, sorted(facts.special), apart)
     return Checkpoint(
         name=name,
         sha=sha,
@@ -287,12 +314,20 @@ def _read_files(folder: Path, name: str, sha: str, tokenizer: TokenizerReader, h
         n_heads=sizes[1],
         width=sizes[2],
         n_parameters=model.num_parameters(),
-        head=head,
-        reading=reading,
+        head=read.head,
+        reading=found,
         max_tokens=_longest_input(model, tokenizer),
         steerable=steerable,
         encoder_alone=encoder_alone,
+        n_token_types=_token_types(model),
+        pruned=read.pruned,
+        notes=read.notes,
     )
+
+
+def _token_types(model: PreTrainedModel) -> int | None:
+    tables = (module for name, module in model.named_modules() if name.endswith("token_type_embeddings"))
+    return next((table.num_embeddings for table in tables if isinstance(table, torch.nn.Embedding)), None)
 
 
 def _usual(model: PreTrainedModel, tokenizer: TokenizerReader) -> Tokens:

@@ -21,6 +21,7 @@ from transformers.models.auto.tokenization_auto import (
 )
 
 from attnflow import limits
+from attnflow.checkpoints.ignored_settings import ignored_setting
 from attnflow.checkpoints.plain_json import kind_of, shown
 from attnflow.errors import UnsupportedArchitectureError
 
@@ -50,8 +51,13 @@ READ_UNDECLARED = frozenset(
     "unpadded_vocab_size logits_mup_width_multiplier mlp_layer_types".split()
 )
 """Keys that transformers' classes do not declare and yet understand; a test compares them with its source."""
-_OURS = frozenset("dtype torch_dtype return_dict output_attentions output_hidden_states".split())
-"""Declared keys that are left out, because whoever runs the model decides them."""
+_OURS = frozenset(
+    "dtype torch_dtype return_dict use_return_dict output_attentions output_hidden_states output_router_logits "
+    "torchscript use_cache chunk_size_feed_forward gradient_checkpointing low_cpu_mem_usage".split()
+)
+"""Keys that are left out, because whoever runs the model decides them: what it returns, and how memory is saved."""
+_READ_HERE = frozenset({"pruned_heads"})
+"""Keys that only older versions of transformers read, and that `pruned_heads` follows in their place."""
 _CHANGE_THE_MODEL = {
     "quantization_config": "its weights are quantised; the analyses need them in full",
     "skip": "its config.json leaves out parts of single layers (per_layer_config)",
@@ -95,7 +101,11 @@ def allowed_config(config: Mapping[str, Any], name: str) -> tuple[dict[str, Any]
     """
     try:
         left_out: list[str] = []
-        kept = _allowed(config, CONFIG_MAPPING[config["model_type"]], "", left_out)
+        config_class = CONFIG_MAPPING[config["model_type"]]
+        ignored = ignored_setting(config, _declared(config_class))
+        if ignored:
+            raise _RefusedError(ignored)
+        kept = _allowed(config, config_class, "", left_out)
     except _RefusedError as error:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: {error}. Choose another checkpoint.") from None
     return kept, tuple(left_out)
@@ -126,7 +136,12 @@ def _allowed(
             }
         elif _tells_the_tokenizer(key, value):
             kept[key] = value
-        elif key in _OURS or (key not in kinds and key not in READ_UNDECLARED):
+        elif key in _OURS or (key not in kinds and key not in READ_UNDECLARED | _READ_HERE):
+            left_out.append(told)
+        elif key == "id2label" and isinstance(value, list):  # names in the order of their numbers
+            _check_value(told, key, value)
+            kept[key] = {str(number): label for number, label in enumerate(value)}
+        elif key == "label2id" and isinstance(value, list):  # says what id2label says, and is not read here
             left_out.append(told)
         else:
             _check_kind(told, value, kinds.get(key) or ("number" if key == "num_labels" else _ANY_KIND))

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,11 +35,10 @@ from huggingface_hub.file_download import repo_folder_name
 from attnflow import limits, progress
 from attnflow.checkpoints import hub_storage, model_info, refusals
 from attnflow.checkpoints.plain_json import read_object
+from attnflow.checkpoints.references import check_repo_id, check_revision
 from attnflow.checkpoints.repository_files import TEXT_FILES, WEIGHTS
 from attnflow.errors import CheckpointError
 
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
-_REVISION = re.compile(r"[\w][\w./-]{0,127}")
 _LARGEST_CONFIG = 10**6
 _TIMEOUT = 15.0
 _TOLD_EVERY = 0.3
@@ -74,6 +73,35 @@ class Location:
     """Such as `text-classification`."""
     downloads: int | None = None
     """In the last 30 days."""
+    subfolder: str = ""
+    """Where in the repository the checkpoint is; names of files are those inside of it."""
+
+    @property
+    def name(self) -> str:
+        """The repository, and the folder in it if there is one."""
+        return f"{self.repo_id}/{self.subfolder}" if self.subfolder else self.repo_id
+
+    def inside(self, subfolder: str) -> Location:
+        """The same commit, but of the checkpoint in a folder of the repository.
+
+        Raises:
+            CheckpointError: If there is no such folder.
+        """
+        if not subfolder:
+            return self
+        start = subfolder + "/"
+        within = {
+            which: {name.removeprefix(start): value for name, value in known.items() if name.startswith(start)}
+            for which, known in (("files", self.files), ("hashes", self.hashes))
+        }
+        if self.files and not within["files"]:
+            raise CheckpointError(f"{self.name} has no folder {subfolder} at this revision; check the address.")
+        whole = f"{self.subfolder}/{subfolder}" if self.subfolder else subfolder
+        return replace(self, subfolder=whole, parameters=None, **within)
+
+    def path(self, file: str) -> str:
+        """What a file is called in the repository."""
+        return f"{self.subfolder}/{file}" if self.subfolder else file
 
     @property
     def cache(self) -> Path:
@@ -105,20 +133,6 @@ class Location:
         return sum(self.files.get(name, 0) for name in self.wanted)
 
 
-def check_repo_id(name: str) -> str:
-    """Return a valid repository id, stripped.
-
-    Raises:
-        CheckpointError: If the text is no id such as `google-bert/bert-base-uncased`; a path never is.
-    """
-    name = name.strip() if isinstance(name, str) else ""
-    if not _REPO_ID.fullmatch(name) or ".." in name or "--" in name:
-        raise CheckpointError(
-            f"{name[:100]!r} is not the name of a checkpoint; give a Hub id such as google-bert/bert-base-uncased."
-        )
-    return name
-
-
 def locate(repo_id: str, revision: str | None = None, token: str | None = None) -> Location:
     """Ask the Hub for a commit and its list of files.
 
@@ -134,8 +148,7 @@ def locate(repo_id: str, revision: str | None = None, token: str | None = None) 
         CheckpointError: With one sentence for every refusal and failure.
     """
     repo_id = check_repo_id(repo_id)
-    if revision is not None and (not isinstance(revision, str) or not _REVISION.fullmatch(revision)):
-        raise CheckpointError(f"{str(revision)[:100]!r} is not a revision; give a branch, a tag or a commit.")
+    check_revision(revision)
     try:
         info = model_info.ask(repo_id, revision, token, _TIMEOUT)
         if info.gated:  # anyone may see what is in it, and the cache would answer those who may no longer read it
@@ -171,25 +184,32 @@ def _public_folder(repo_id: str) -> Path:
 
 
 def read_config(location: Location) -> dict[str, Any]:
-    """Download and parse `config.json`, so that a checkpoint can be refused before its weights are fetched.
+    """Download and parse `config.json`, so that a checkpoint can be refused before its weights are fetched."""
+    with fetched(location, "config.json") as path:
+        return parse_config(path, location.name)
+
+
+@contextmanager
+def fetched(location: Location, file: str) -> Iterator[Path]:
+    """Download one small file; it stays on disk at least while this context lasts.
 
     It is asked for by the name of its revision, because only then does the cache learn which commit that name stands
     for, and can answer without a network.
     """
-    if location.files.get("config.json", 0) > _LARGEST_CONFIG:
-        raise CheckpointError(f"The config.json of {location.repo_id} is larger than a configuration can be.")
+    if location.files.get(file, 0) > _LARGEST_CONFIG:
+        raise CheckpointError(f"The {file} of {location.name} is larger than a configuration can be.")
     with hub_storage.holding(location.folder):
         path = _guarded(
             location,
             lambda: huggingface_hub.hf_hub_download(
                 location.repo_id,
-                "config.json",
+                location.path(file),
                 revision=location.revision,
                 token=location.token or False,
                 cache_dir=location.cache_dir,
             ),
         )
-        return parse_config(Path(path), location.repo_id)
+        yield Path(path)
 
 
 def parse_config(path: Path, name: str) -> dict[str, Any]:
@@ -221,11 +241,12 @@ def downloaded(location: Location) -> Iterator[Path]:
                         revision=location.sha,
                         token=location.token or False,
                         cache_dir=location.cache_dir,
-                        allow_patterns=location.wanted,
+                        allow_patterns=[location.path(name) for name in location.wanted],
                         local_files_only=not location.files,
                     ),
                 )
             )
+            folder = folder / location.subfolder
         _check_contents(folder, location)
         progress.tell(f"Loading {location.repo_id} into memory", 1)
         yield folder
@@ -234,7 +255,7 @@ def downloaded(location: Location) -> Iterator[Path]:
 @contextmanager
 def _told(location: Location) -> Iterator[None]:
     """Report, while a download lasts, how many bytes of it have arrived."""
-    snapshot = location.folder / "snapshots" / location.sha
+    snapshot = location.folder / "snapshots" / location.sha / location.subfolder
     total = sum(location.files.get(name, 0) for name in location.wanted if not (snapshot / name).exists())
     if not total or not progress.wanted():
         yield

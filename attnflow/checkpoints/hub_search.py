@@ -10,6 +10,8 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from attnflow.checkpoints import hub, model_info
 from attnflow.checkpoints.checkpoint import check_supported
+from attnflow.checkpoints.hub_find import find
+from attnflow.checkpoints.references import parse_reference
 
 _ASKED_FOR: Any = ["downloads", "pipeline_tag", "safetensors", "tags"]
 
@@ -82,11 +84,11 @@ def look_up(repo_id: str, revision: str | None = None, token: str | None = None)
         CheckpointError: If there is none that this token may read.
         UnsupportedArchitectureError: If it cannot be analysed.
     """
-    location = hub.locate(repo_id, revision, token)
+    location = find(parse_reference(repo_id, revision), token)[0]
     if not location.files or "config.json" in location.files:
-        check_supported(hub.read_config(location), location.repo_id)
+        check_supported(hub.read_config(location), location.name)
     return Listing(
-        repo_id=location.repo_id,
+        repo_id=location.name,
         task=location.task,
         parameters=location.parameters,
         nbytes=location.wanted_bytes or None,

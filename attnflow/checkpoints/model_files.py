@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,14 @@ from transformers import (
 
 from attnflow import limits
 from attnflow.checkpoints.architectures import ATTENTION, architecture
+from attnflow.checkpoints.direction import sees_what_follows
 from attnflow.checkpoints.loading import Loading
-from attnflow.checkpoints.task_head import HeadKind, TaskHead, head_kind
+from attnflow.checkpoints.plain_json import shown
+from attnflow.checkpoints.pruned_heads import refilled, removed_heads
+from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, head_kind, told_apart
+from attnflow.checkpoints.weights import of_base, read_weights, renamed, summarised
 from attnflow.errors import CheckpointError, brief
+from attnflow.records.trace import Head
 
 _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
     "sequence-classification": (MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification),
@@ -38,58 +44,109 @@ _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
     "causal-lm": (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
     "token-classification": (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoModelForTokenClassification),
 }
+_PROBLEMS: dict[str | None, Problem | None] = {
+    None: None,
+    "single_label_classification": None,
+    "multi_label_classification": "multi_label",
+    "regression": "regression",
+}
+"""For what `problem_type` says, the kind of problem; by the number of classes where it says nothing more."""
 _ONE_AT_A_TIME = threading.Lock()
 """Held while a model is read: transformers then replaces functions of its own for the whole process, and a second
 thread that reads at the same time misses weights that are tied to others, so that a trained head looks untrained."""
 
 
-def read_model(folder: Path, name: str, how: Loading) -> tuple[PreTrainedModel, TaskHead]:
-    """Return the model of a checkpoint, in evaluation mode and without gradients, and its head.
+@dataclass(frozen=True)
+class ReadModel:
+    """A model as its files give it."""
+
+    model: PreTrainedModel
+    """In evaluation mode and without gradients."""
+    head: TaskHead
+    pruned: frozenset[Head] = frozenset()
+    """Heads that are not in the file: their weights are zero."""
+    notes: tuple[str, ...] = ()
+    """What of its files is left aside or was brought into another form, in sentences."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which class of transformers reads a configuration, and what it is asked for."""
+
+    model_class: type[PreTrainedModel]
+    implementation: str
+    kind: HeadKind
+    has_head: bool
+    empty: PreTrainedModel
+    """The model without memory for its weights."""
+
+
+def read_config(folder: Path, name: str) -> PreTrainedConfig:
+    """Return the configuration of a checkpoint.
 
     Args:
         folder: Where its files are, of which nothing can be wrong but what they hold.
         name: What the checkpoint is called, for errors.
+
+    Raises:
+        CheckpointError: If transformers refuses it.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a configuration may hold anything
+        raise _no_model(name, error) from error
+    if config.problem_type not in _PROBLEMS:
+        raise CheckpointError(
+            f"The config.json of {name} gives problem_type as {shown(config.problem_type)}; known are "
+            f"{', '.join(filter(None, _PROBLEMS))}. Choose another checkpoint."
+        )
+    if hasattr(config, "use_cache"):
+        config.use_cache = False  # a cache of keys and values serves generation only
+    return config
+
+
+def read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading) -> ReadModel:
+    """Return the model of a checkpoint and its head.
+
+    Args:
+        folder: Where its files are, of which nothing can be wrong but what they hold.
+        config: Its configuration.
+        name: What the checkpoint is called, for errors.
         how: Device, precision and bounds.
 
     Raises:
-        CheckpointError: If the files do not hold what its architecture needs, or it is larger than allowed.
+        CheckpointError: If the files do not hold what its architecture needs, hold more of the model than it has a
+            place for, or if it is larger than allowed.
     """
     with _ONE_AT_A_TIME:
-        return _read_model(folder, name, how)
+        return _read_model(folder, config, name, how)
 
 
-def _read_model(folder: Path, name: str, how: Loading) -> tuple[PreTrainedModel, TaskHead]:
+def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading) -> ReadModel:
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if hasattr(config, "use_cache"):
-            config.use_cache = False  # a cache of keys and values serves generation only
-        kind = head_kind(config.architectures or [])
-        known, loader = _LOADERS.get(kind, ({}, AutoModel))
-        if type(config) not in known:
-            loader = AutoModel
-        known = architecture(config.model_type)
-        if known.encoder_alone:
-            kind, loader = "none", AutoModelForTextEncoding if _has_encoder_class(config) else AutoModel
-        implementation = "eager" if known.watched else ATTENTION
-        # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
-        with torch.device("meta"):
-            empty = loader.from_config(config, attn_implementation=implementation)
-    except Exception as error:  # a configuration may hold anything
-        raise CheckpointError(f"The config.json of {name} describes no model ({brief(error)}).") from error
-    check_parameters(empty.num_parameters(), name, how)
-    _check_tables(empty, name, how)
+        plan = _plan(config)
+        pruned = removed_heads(config.get_text_config(), name)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise _no_model(name, error) from error
+    check_parameters(plan.empty.num_parameters(), name, how)
+    _check_tables(plan.empty, name, how)
     device = how.place()
     try:
-        model, report = loader.from_pretrained(
-            folder,
+        found = renamed(read_weights(folder), plan.empty, name)
+        tensors = refilled(found.tensors, pruned, plan.empty, name) if pruned else found.tensors
+        model, report = plan.model_class.from_pretrained(
+            None,
             config=config,
+            state_dict=tensors,
             dtype=how.precision(),
-            attn_implementation=implementation,
-            local_files_only=True,
-            trust_remote_code=False,
-            weights_only=True,
+            attn_implementation=plan.implementation,
+            ignore_mismatched_sizes=True,  # they are refused below, with their sizes
             output_loading_info=True,
         )
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"The weights of {name} are a pickle that holds more than tensors; it was refused and nothing in it was "
@@ -97,24 +154,110 @@ def _read_model(folder: Path, name: str, how: Loading) -> tuple[PreTrainedModel,
         ) from error
     except Exception as error:
         raise CheckpointError(f"The weights of {name} cannot be read ({brief(error)}).") from error
+    headless = _check_fit(model, report, plan, name)
+    model.to(device).eval().requires_grad_(False)
+    head = _head(model, plan, headless)
+    left = summarised([*report["unexpected_keys"], *found.besides])
+    notes = [
+        f"Of its weights, {_listed(left)} {'are' if len(left) > 1 else 'is'} not part of this model and not read."
+        if left
+        else "",
+        f"All names of its weights begin with {found.prefix}, which was taken away." if found.prefix else "",
+        f"It was saved without {len(pruned)} of its heads (pruned_heads), which stay switched off." if pruned else "",
+    ]
+    if architecture(config.model_type).encoder_alone and not _has_encoder_class(config):
+        model = model.get_encoder()
+    return ReadModel(model, head, pruned, tuple(filter(None, notes)))
+
+
+def _no_model(name: str, error: Exception) -> CheckpointError:
+    return CheckpointError(f"The config.json of {name} describes no model ({brief(error)}); choose another checkpoint.")
+
+
+def _plan(config: PreTrainedConfig) -> _Plan:
+    kind = head_kind(config.architectures or [])
+    classes, loader = _LOADERS.get(kind, ({}, AutoModel))
+    if type(config) not in classes:
+        loader = AutoModel
+    known = architecture(config.model_type)
+    if known.encoder_alone:
+        kind, loader = "none", AutoModelForTextEncoding if _has_encoder_class(config) else AutoModel
+    implementation = "eager" if known.watched else ATTENTION
+    # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
+    with torch.device("meta"):
+        empty = loader.from_config(config, attn_implementation=implementation)
+    has_head = loader not in (AutoModel, AutoModelForTextEncoding)
+    return _Plan(type(empty), implementation, kind, has_head, empty)
+
+
+def _check_fit(model: PreTrainedModel, report: Mapping[str, Any], plan: _Plan, name: str) -> bool:
+    """Compare what a file holds with what its model needs; whether a head's weights are missing.
+
+    Raises:
+        CheckpointError: If sizes differ, or if weights of the model itself are missing or have no place in it.
+    """
+    for key, found, expected in sorted(report["mismatched_keys"]):
+        raise CheckpointError(
+            f"The weights of {name} do not fit its config.json: {key} has the shape {_shape(found)}, and the model "
+            f"that is described has {_shape(expected)} there. Choose another checkpoint."
+        )
     missing = set(report["missing_keys"])
     prefix = model.base_model_prefix + "."
-    has_head = loader not in (AutoModel, AutoModelForTextEncoding)
-    of_head = {key for key in missing if "pooler" in key or (has_head and not key.startswith(prefix))}
+    of_head = {key for key in missing if "pooler" in key or (plan.has_head and not key.startswith(prefix))}
+    extra = sorted(key for key in report["unexpected_keys"] if of_base(key, model))
     if missing - of_head:
-        raise CheckpointError(f"{name} lacks weights of its own model, {min(missing - of_head)} among them.")
-    model.to(device).eval().requires_grad_(False)
-    if known.encoder_alone:
-        return model if _has_encoder_class(config) else model.get_encoder(), TaskHead("none", trained=False)
-    if not has_head or of_head:
-        return model, TaskHead(kind, trained=False)
+        instead = f"; its file has {extra[0]}, for which there is no place" if extra else ""
+        raise CheckpointError(
+            f"{name} lacks weights of its own model, {min(missing - of_head)} among them{instead}. Choose another "
+            "checkpoint."
+        )
+    if extra:
+        raise CheckpointError(
+            f"{name} cannot be analysed: its file holds {extra[0]}{_more(len(extra) - 1)}, for which transformers' "
+            f"{type(model).__name__}, made as config.json says, has no place, so another model would be computed. "
+            "Choose another checkpoint."
+        )
+    return bool(of_head)
+
+
+def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
+    """What sits on top of a model, and why it is asked for nothing if its class says otherwise."""
+    config, kind = model.config, plan.kind
+    if architecture(config.model_type).encoder_alone:
+        return TaskHead("none", trained=False)
+    if not plan.has_head:
+        lack = f"transformers has no such head for {config.model_type}, so what the file holds of one is not read."
+        return TaskHead(kind, trained=False, reason="" if kind == "none" else f"A {kind} head is named, but {lack}")
+    named = next((one for one in config.architectures or [] if str(one).endswith("ForPreTraining")), None)
+    if headless and named:  # such as Electra's, which tells replaced words from others
+        reason = f"{named} was trained for another task than masked words, whose head is not read."
+        return TaskHead("none", trained=False, reason=reason)
+    if headless:
+        return TaskHead(kind, trained=False)
+    if kind == "causal-lm" and sees_what_follows(model):
+        reason = (
+            f"{type(model).__name__} is made to predict the next word, but as config.json sets it up (is_decoder) its "
+            "tokens also see the words that follow, so it is asked for no word."
+        )
+        return TaskHead("none", trained=False, reason=reason)
     if not kind.endswith("classification"):
-        return model, TaskHead(kind, trained=True)
-    labels = tuple(str(config.id2label.get(index, index)) for index in range(config.num_labels))
-    problem = {"regression": "regression", "multi_label_classification": "multi_label"}.get(
-        config.problem_type or "", "single_label" if len(labels) > 1 else "regression"
-    )
-    return model, TaskHead(kind, trained=True, labels=labels, problem=problem)
+        return TaskHead(kind, trained=True)
+    labels = told_apart([str(config.id2label.get(index, index)) for index in range(config.num_labels)])
+    problem = _PROBLEMS[config.problem_type] or ("single_label" if len(labels) > 1 else "regression")
+    return TaskHead(kind, trained=True, labels=labels, problem=problem)
+
+
+def _shape(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size)) or "of a single number"
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    most = 4
+    return ", ".join(names[:most]) + _more(len(names) - most if len(names) > most else 0)
 
 
 def _has_encoder_class(config: PreTrainedConfig) -> bool:

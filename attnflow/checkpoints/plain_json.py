@@ -11,7 +11,15 @@ _DEEPEST = 12
 
 
 def read_object(path: Path, *, most_bytes: int, most_values: int = 200_000) -> dict[str, Any]:
-    """Parse a file that must hold a JSON object.
+    """Parse a file that must hold a JSON object; see `read_json`."""
+    found = read_json(path, most_bytes=most_bytes, most_values=most_values)
+    if not isinstance(found, dict):
+        raise ValueError(f"holds {kind_of(found)} where an object is due")
+    return found
+
+
+def read_json(path: Path, *, most_bytes: int, most_values: int = 200_000) -> Any:
+    """Parse a file of JSON.
 
     Args:
         path: The file.
@@ -33,8 +41,6 @@ def read_object(path: Path, *, most_bytes: int, most_values: int = 200_000) -> d
         found = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise ValueError("is no JSON") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"holds {kind_of(found)} where an object is due")
     if _deeper(found, _DEEPEST):
         raise ValueError(f"is nested more than {_DEEPEST} deep")
     return found

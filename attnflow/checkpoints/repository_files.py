@@ -115,8 +115,9 @@ def staged(folder: Path, name: str, *, weights: bool = True) -> Iterator[ReadFil
 def _own(path: Path, folder: Path, name: str) -> Path:
     """The plain file behind a path; in the cache of the Hub that is a link to the blobs of the same repository."""
     target, homes = path.resolve(), [folder.resolve()]
-    if folder.parent.name == "snapshots":
-        homes.append((folder.parent.parent / "blobs").resolve())
+    snapshots = next((place for place in folder.parents if place.name == "snapshots"), None)
+    if snapshots is not None:
+        homes.append((snapshots.parent / "blobs").resolve())
     if not target.is_file() or not any(target.is_relative_to(home) for home in homes):
         raise CheckpointError(
             f"{path.name} of {name} is no file of its own folder but leads elsewhere; put the file itself there."

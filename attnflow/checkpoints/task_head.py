@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
+Problem = Literal["single_label", "multi_label", "regression"]
 _KIND_BY_SUFFIX: dict[str, HeadKind] = {
     "ForSequenceClassification": "sequence-classification",
     "ForMaskedLM": "masked-lm",
@@ -25,12 +27,39 @@ class TaskHead:
     """False if there is no head, or the file lacks weights of it: then there is no prediction."""
     labels: tuple[str, ...] = ()
     """Names of the classes of a trained head that classifies the text or its tokens."""
-    problem: Literal["single_label", "multi_label", "regression"] = "single_label"
+    problem: Problem = "single_label"
+    reason: str = ""
+    """Why there is no prediction although the file names a task, as a sentence; empty where nothing is to be said."""
 
     @property
     def classifies_texts(self) -> bool:
         """Whether it has been trained to score the whole text."""
         return self.trained and self.kind == "sequence-classification"
+
+
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes, with their numbers where a name alone would not tell which is meant.
+
+    That is so if several have one name, or if a name is the number of another class.
+
+    Example:
+        >>> told_apart(["yes", "no", "yes"])
+        ('yes (class 0)', 'no', 'yes (class 2)')
+        >>> told_apart(["1", "2"])
+        ('1 (class 0)', '2 (class 1)')
+    """
+    folded = [name.strip().casefold() for name in names]
+    taken = {str(number) for number in range(len(names))}
+    mixed = any(name in taken and name != str(number) for number, name in enumerate(folded))
+    return tuple(
+        with_number(name, number) if folded.count(key) > 1 or (mixed and key.isdecimal()) else name
+        for number, (name, key) in enumerate(zip(names, folded, strict=True))
+    )
+
+
+def with_number(name: str, number: int) -> str:
+    """The name of a class that its number must tell from others."""
+    return f"{name} (class {number})"
 
 
 def head_kind(architectures: list[str]) -> HeadKind:

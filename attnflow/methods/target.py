@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.checkpoints.task_head import with_number
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Encoding
 from attnflow.runtime.capture import model_inputs
@@ -131,12 +132,22 @@ def _position(checkpoint: Checkpoint, encoding: Encoding, kind: TargetKind, posi
 
 def _class(labels: tuple[str, ...], target: str | int) -> int:
     if isinstance(target, str):
+        text = target.strip()
         for fold in (str, str.casefold):
-            found = [index for index, label in enumerate(labels) if fold(label) == fold(target.strip())]
+            found = [index for index, label in enumerate(labels) if fold(label) == fold(text)]
             if found:
                 return found[0]
-        if target.strip().isdecimal():
-            target = int(target)
+        number = int(text) if text.isdecimal() and len(text) < 10 else None
+        for fold in (str, str.casefold):  # a name that its number must tell from others
+            found = [index for index, label in enumerate(labels) if fold(label) == fold(with_number(text, index))]
+            if len(found) == 1 and (number is None or number >= len(labels)):
+                return found[0]
+            if found:
+                raise SelectionError(
+                    f"{text[:60]!r} may mean several classes; give one of {_listed(labels)}, or in a program its "
+                    "number as a number."
+                )
+        target = target if number is None else number
     if isinstance(target, int) and not isinstance(target, bool) and 0 <= target < len(labels):
         return target
     raise SelectionError(f"There is no target {str(target)[:60]!r}; the classes are {_listed(labels)}.")

@@ -63,6 +63,9 @@ class Encoding:
     empty where it has nothing to separate them with."""
     cut: int = 0
     """How many tokens were left out at the end of the sentences because there was no room for them."""
+    one_kind: bool = False
+    """Whether the tokenizer numbers the sentences beyond what the model has embeddings for, so that all tokens are
+    given as of the first kind."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def capture_batch(checkpoint: Checkpoint, encodings: Sequence[Encoding], *, prun
     encodings = tuple(encodings)
     if not encodings:
         raise SelectionError("There are no texts; give at least one encoded pair.")
-    heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
+    heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
     lengths = np.array([len(encoding.tokens) for encoding in encodings])
     if len(set(lengths.tolist())) > 1 and not padding_allowed(checkpoint):
         raise SelectionError(

@@ -37,7 +37,7 @@ def capture(
         encoding: A pair encoded for this checkpoint, or a list of them. Those of a list run several at once, sorted by
             length and filled up, where the architecture allows it, and one by one where not.
         pruned: Heads `(layer, head)` whose output is multiplied by 0 before the output projection, which equals
-            zeroing their columns of that projection.
+            zeroing their columns of that projection. Those that the checkpoint was saved without always belong to them.
 
     Returns:
         A trace whose arrays equal those of transformers' own eager attention; of a list, a list in the same order,
@@ -50,7 +50,7 @@ def capture(
     """
     if not isinstance(encoding, Encoding):
         return _capture_all(checkpoint, list(encoding), pruned)
-    heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
+    heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
     inputs = model_inputs(encoding, device=checkpoint.device)
     run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads))
     parts = (torch.cat(part) for part in (run.attention, run.hidden, run.head_output))
@@ -58,7 +58,7 @@ def capture(
 
 
 def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iterable[Head]) -> list[Trace]:
-    heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
+    heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
     traces: dict[int, Trace] = {}
     for rows in batches(checkpoint, encodings):
         try:

@@ -25,6 +25,9 @@ def encode(
     A tokenizer without a format for pairs (GPT-2's) would run the sentences together; between them is put its
     separator, else its end-of-text token, else a line break, and `Encoding.separator` tells which.
 
+    A model that has not as many kinds of sentences (token types) as its tokenizer tells apart is given one kind, and
+    `Encoding.one_kind` says so.
+
     Args:
         checkpoint: Whose tokenizer reads it.
         text_a: The first sentence.
@@ -66,7 +69,12 @@ def encode(
     tokens = _place(pieces, sentence, offsets, (text_a, text_b or ""))
     inputs = {name: np.asarray([values[i] for i in kept], np.int64) for name, values in made.inputs.items()}
     _check_vocabulary(checkpoint, inputs["input_ids"])
-    return Encoding(text_a, text_b, tokens, inputs, made.separator, cut)
+    one_kind = checkpoint.n_token_types is not None and bool(
+        inputs.get("token_type_ids", np.zeros(1)).max() >= checkpoint.n_token_types
+    )
+    if one_kind:
+        inputs["token_type_ids"] = np.zeros_like(inputs["token_type_ids"])
+    return Encoding(text_a, text_b, tokens, inputs, made.separator, cut, one_kind)
 
 
 def _bound(checkpoint: Checkpoint, max_tokens: int | None) -> int | None:

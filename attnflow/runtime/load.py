@@ -27,7 +27,8 @@ def load_checkpoint(
     weights-only loader, and `trust_remote_code` is off. The model is in evaluation mode.
 
     Args:
-        ref: A Hub id (`google-bert/bert-base-uncased`), a bundled reference (`demo/pretrained`, `demo/finetuned`),
+        ref: A Hub id (`google-bert/bert-base-uncased`, perhaps with `@revision` or a folder in the repository), an
+            address that was copied from the Hub's pages, a bundled reference (`demo/pretrained`, `demo/finetuned`),
             or a local folder, given as a `Path` or as a text that begins with `/`, `./`, `../` or `~`.
         revision: Branch, tag or commit on the Hub.
         token: Hub access token for gated and private repositories. The process's own token is never used.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
-from attnflow.checkpoints.hub import check_repo_id
 from attnflow.checkpoints.reading import Reading
+from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.records.trace import Encoding, Head, Trace
 from attnflow.service import visitors
@@ -40,6 +40,10 @@ class ModelCard:
     """Whether it is the encoder of an encoder-decoder, without its decoder."""
     license: str | None = None
     """As its page on the Hub names it."""
+    pruned: frozenset[Head] = frozenset()
+    """Heads that it was saved without."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of how its files were read, in sentences."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> ModelCard:
@@ -57,6 +61,8 @@ class ModelCard:
             reading=checkpoint.reading,
             encoder_alone=checkpoint.encoder_alone,
             license=checkpoint.license,
+            pruned=checkpoint.pruned,
+            notes=checkpoint.notes,
         )
 
     @property
@@ -139,10 +145,13 @@ def parted(ref: str) -> tuple[str, str | None]:
     """Name and revision of a reference.
 
     Raises:
-        CheckpointError: If it is neither bundled nor the name of a repository.
+        CheckpointError: If it is neither bundled nor the name or the address of a repository.
     """
-    name, _, revision = ref.strip().partition("@") if isinstance(ref, str) else (ref, "", "")
-    return name if name in BUNDLED else check_repo_id(name), revision or None
+    bundled = ref.strip().rstrip("/").partition("@")[0] if isinstance(ref, str) else ""
+    if bundled in BUNDLED:
+        return bundled, None
+    found = parse_reference(ref)
+    return found.name, found.revision
 
 
 def key_of(

@@ -82,9 +82,9 @@ class Workspace:
             return self._run(checkpoint, encode_bounded(checkpoint, text_a, text_b), pruned)
 
     def without(self, case: Case, pruned: Iterable[Head]) -> Case:
-        """The same checkpoint and text with these heads, and only these, switched off."""
+        """The same checkpoint and text with these heads switched off, and only these and those that it never had."""
         pruned = list(pruned)
-        if frozenset(map(tuple, pruned)) == case.pruned:
+        if frozenset(map(tuple, pruned)) | case.card.pruned == case.pruned:
             return case
         visitors.admit()
         checkpoint = case.checkpoint
@@ -184,7 +184,7 @@ class Workspace:
         return work
 
     def _run(self, checkpoint: Checkpoint, encoding: Encoding, pruned: Iterable[Head]) -> Case:
-        heads = frozenset(map(tuple, pruned)) if pruned else frozenset()
+        heads = frozenset(map(tuple, pruned)) | checkpoint.pruned
 
         def compute() -> Case:
             check_trace(checkpoint, len(encoding.tokens))

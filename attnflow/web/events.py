@@ -138,7 +138,7 @@ def _prediction(case: Case) -> Prediction:
         f"licence {card.license}" if card.license else "",
         f"commit {card.sha[:7]}",
     ]
-    notes = [answers.prediction_note(card)]
+    notes = [answers.prediction_note(card), *card.notes]
     if case.trace.pruned:
         notes.append(f"With {len(case.trace.pruned)} of {card.n_layers * card.n_heads} heads switched off.")
     note = answers.case_note(case, *notes)

@@ -52,7 +52,6 @@ class Results:
     predictions: Predictions
     answer: AnswerPanel
     words: SentenceView
-    status: gr.Markdown
     selected: Form[SelectedHead]
     pruned: gr.Markdown
     restore: gr.Button
@@ -113,22 +112,22 @@ def _sidebar() -> Controls:
 
 def _results() -> Results:
     story = gr.Markdown(elem_id="story")
-    answer = AnswerPanel(elem_id="answer")
-    predictions = Predictions(elem_id="predictions")
+    with gr.Row(equal_height=True):
+        answer = AnswerPanel(elem_id="answer", min_width=320)
+        predictions = Predictions(elem_id="predictions", min_width=320)
     words = SentenceView(elem_id="sentence")
-    status = gr.Markdown(elem_id="status")
     with gr.Row(equal_height=True, elem_id="selected-head"):
         selected = Form(SelectedHead())
         selected.place()
         pruned = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, answer, words, status, selected, pruned, restore)
+    return Results(story, predictions, answer, words, selected, pruned, restore)
 
 
 def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.Parts, open_tab: gr.State) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.status, results.answer, results.words, *drawing.filled, settings["root"]]
+    drawn = [results.answer, results.words, *drawing.filled, settings["root"]]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
     filled += [results.pruned, results.restore]
     remembered = _remembered(pair, settings)

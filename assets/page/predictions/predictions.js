@@ -20,7 +20,7 @@ export function mount(element, gradio) {
     models.forEach((model, index) => {
       const card = make("section", `af-card af-model-${"ab"[index]}`, undefined, box);
       titled("ab"[index], model.name, card);
-      make("p", "af-facts", model.facts, card);
+      make("p", "af-facts", model.facts, card).title = model.facts;
       for (const { label, probability, score } of model.classes ?? []) {
         const row = make("div", "af-class", undefined, card);
         make("span", "af-class-name", label, row).title = label;

@@ -23,6 +23,7 @@ class ModelAnswer(TypedDict):
     trained_classifier: bool
     encoder_alone: bool
     license: str | None
+    notes: list[str]
 
 
 class TokenAnswer(TypedDict):
@@ -55,6 +56,7 @@ def model_answer(card: ModelCard) -> ModelAnswer:
         "trained_classifier": card.head.classifies_texts,
         "encoder_alone": card.encoder_alone,
         "license": card.license,
+        "notes": list(card.notes),
     }
 
 
@@ -85,9 +87,14 @@ def case_note(case: Case, *more: str) -> str:
         None: "",
         "": "This tokenizer has no format for pairs and nothing to separate sentences with; they follow each other.",
     }.get(separator, f"This tokenizer has no format for pairs; the sentences are joined by its {separator}.")
+    one_kind = (
+        "This tokenizer numbers the sentences, and the model has no embeddings for such numbers; it is given 0 for all."
+        if case.encoding.one_kind
+        else ""
+    )
     lost = case.encoding.cut
     cut = f"The text was cut: {lost} of its {lost + case.n_tokens} tokens are left out at the end." if lost else ""
-    return " ".join(filter(None, [*more, cut, joined, _reading_note(case)]))
+    return " ".join(filter(None, [*more, cut, joined, one_kind, _reading_note(case)]))
 
 
 def _reading_note(case: Case) -> str:
@@ -101,6 +108,8 @@ def prediction_note(card: ModelCard) -> str:
     """Why there is no prediction, or what its numbers are."""
     if card.encoder_alone:
         return "The encoder alone of an encoder-decoder: it makes embeddings and predicts nothing by itself."
+    if card.head.reason:
+        return card.head.reason
     if card.head.kind != "sequence-classification":
         return "No classification head: this checkpoint was not trained to classify, so it predicts no class."
     if not card.head.trained:

@@ -29,10 +29,13 @@ from attnflow.web.wiring import CLICK, on
 
 TITLE = "Attention flow"
 HOW_TO_READ = (
-    "The centre is the token that the decision is read from, or the mean of all those in the ring around it. Each ring "
-    "outwards is one layer earlier, out to the words themselves; the first sentence runs clockwise from the top, the "
-    "second one the other way, and a black tick marks where they meet. The squares at a word are its heads; the spikes "
-    "under it show from where it is attended to, left or right of itself, and by how many heads (up to three)."
+    "The centre is the token that the decision is read from, or the mean of all those in the ring around it; each ring "
+    "outwards is one layer earlier, out to the words."
+)
+MORE_TO_READ = (
+    "The first sentence runs clockwise from the top, the second one the other way, and a black tick marks where they "
+    "meet. The squares at a word are its heads; the spikes under it show from where it is attended to, left or right "
+    "of itself, and by how many heads (up to three)."
 )
 
 
@@ -40,13 +43,14 @@ HOW_TO_READ = (
 class Parts:
     """Components of the tab."""
 
-    rings: RadialView
+    status: gr.Markdown
     differences: Differences
+    rings: RadialView
 
     @property
     def filled(self) -> list[Component]:
         """What `draw` fills of the tab, in its order."""
-        return [self.differences, self.rings]
+        return [self.status, self.differences, self.rings]
 
 
 def build() -> Parts:
@@ -55,9 +59,11 @@ def build() -> Parts:
     with gr.Row():
         with gr.Column(scale=5, min_width=480):
             rings = RadialView(elem_id="flow", download=None, selected=None)
+            status = gr.Markdown(elem_id="status")
+            gr.Markdown(MORE_TO_READ)
         with gr.Column(scale=3, min_width=280):
             differences = Differences(elem_id="differences")
-    return Parts(rings, differences)
+    return Parts(status, differences, rings)
 
 
 def wire(parts: Parts, page: Page) -> None:
@@ -99,7 +105,7 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     rings = radial(flows, names)
     rings["tour"] = tour(flows)
     said, differences = answer(flows, [prediction(case) for case in (a, b)])
-    return note, said, sentence(flows, names), differences, rings, root
+    return said, sentence(flows, names), note, differences, rings, root
 
 
 def _pooling_note(name: str, one: Flow) -> str:

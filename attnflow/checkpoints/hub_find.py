@@ -1,0 +1,29 @@
+"""Finds the checkpoint in a repository of the Hub: in the folder that was named, or where its `modules.json` says."""
+
+from __future__ import annotations
+
+from attnflow.checkpoints import hub, sentence_transformer
+from attnflow.checkpoints.references import Reference
+
+
+def find(reference: Reference, token: str | None = None) -> tuple[hub.Location, str]:
+    """Look up a checkpoint; nothing is downloaded but its `modules.json`, if it has one.
+
+    Args:
+        reference: What was asked for.
+        token: Access token of the person who asks.
+
+    Returns:
+        Where it is, and a note of what follows it in its repository and is not run here.
+
+    Raises:
+        CheckpointError: If it cannot be found or reached.
+        UnsupportedArchitectureError: If the repository holds a pipeline that does not begin with a Transformer.
+    """
+    location = hub.locate(reference.repo_id, reference.revision, token).inside(reference.subfolder)
+    cached = location.folder / "snapshots" / location.sha / location.path(sentence_transformer.FILE)
+    if sentence_transformer.FILE not in location.files and (location.files or not cached.exists()):
+        return location, ""
+    with hub.fetched(location, sentence_transformer.FILE) as path:
+        parts = sentence_transformer.read_parts(path, location.name)
+    return location.inside(parts.folder), parts.note

@@ -1,0 +1,57 @@
+"""Finds the Transformer in a checkpoint of the sentence-transformers library, whose `modules.json` lists its parts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnflow.checkpoints.plain_json import read_json, shown
+from attnflow.errors import CheckpointError, UnsupportedArchitectureError
+
+FILE = "modules.json"
+_LARGEST = 100_000
+_FOLDER = re.compile(r"\w[\w.-]{0,95}")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What `modules.json` tells."""
+
+    folder: str
+    """Where the Transformer is; empty for the top."""
+    note: str
+    """What follows it and is not run here, as a sentence; empty if nothing does."""
+
+
+def read_parts(path: Path, name: str) -> Parts:
+    """Read the list of parts of a checkpoint.
+
+    Args:
+        path: Its `modules.json`.
+        name: What it is called, for errors.
+
+    Raises:
+        CheckpointError: If it is no such list.
+        UnsupportedArchitectureError: If it does not begin with a Transformer.
+    """
+    try:
+        listed = read_json(path, most_bytes=_LARGEST)
+        kinds = [str(part["type"]).rpartition(".")[2] for part in listed]
+        folder = listed[0]["path"]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise CheckpointError(
+            f"The {FILE} of {name} is no list of parts of a sentence-transformers model; choose another checkpoint."
+        ) from error
+    if kinds[0] != "Transformer":
+        raise UnsupportedArchitectureError(
+            f"{name} cannot be analysed: by its {FILE} it begins with {shown(kinds[0])}, which is no Transformer. "
+            "Choose another checkpoint."
+        )
+    if not isinstance(folder, str) or (folder and (not _FOLDER.fullmatch(folder) or ".." in folder)):
+        raise CheckpointError(f"The {FILE} of {name} gives {shown(folder)} as the place of its Transformer, no folder.")
+    follows = ", ".join(kind if kind.isalnum() else "a part of its own" for kind in kinds[1:5])
+    note = (
+        f"This is the Transformer of a sentence-transformers model; what follows it there ({follows}) is not run here."
+    )
+    return Parts(folder, note if follows else "")
