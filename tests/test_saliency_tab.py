@@ -125,7 +125,7 @@ def test_a_person_reads_chooses_and_clicks(open_page):
     page.get_by_label("Explain the score of").click()
     page.get_by_role("option", name="supported", exact=True).click()
     expect(page.locator("#saliency .af-model-b header")).to_contain_text("score of supported")
-    expect(page.locator("ul[role=listbox]:visible")).to_have_count(0)  # it fades out, and the next one has the same names
+    expect(page.locator("ul[role=listbox]:visible")).to_have_count(0)  # it fades out; the next one has its names
     page.get_by_label("Contrast with").click()
     page.get_by_role("option", name="unsupported", exact=True).click()
     expect(page.locator("#saliency .af-model-b header")).to_contain_text("score of supported, against unsupported")

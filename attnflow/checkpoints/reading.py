@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import torch
 from torch.overrides import TorchFunctionMode
-from transformers import PreTrainedModel
+from transformers.modeling_utils import PreTrainedModel
 
+from attnflow.checkpoints.compat import n_entries
 from attnflow.errors import AttnflowError
 from attnflow.records.root import Pooling, Root, as_root
 
@@ -50,7 +51,7 @@ def find_reading(model: PreTrainedModel, usual: Tokens, special: list[int], avoi
     Returns:
         What it reads; where that cannot be found, or is nothing that there is a name for, the usual with a note.
     """
-    ids, words = _sample(model.get_input_embeddings().num_embeddings, special, avoided)
+    ids, words = _sample(n_entries(model), special, avoided)
     try:
         slopes = _slopes(model, torch.tensor([ids], device=model.device))
     except AttnflowError:  # such as that nobody waits for it any more
@@ -66,7 +67,7 @@ def find_reading(model: PreTrainedModel, usual: Tokens, special: list[int], avoi
         "all": tuple(range(size)),
         "words": as_root(words),
     }
-    found = next((name for name, tokens in ways.items() if tokens == read), None)
+    found: Tokens | None = next((name for name, tokens in ways.items() if tokens == read), None)
     if found is None:
         which = ", ".join(str(token + 1) for token in (read if isinstance(read, tuple) else (read,)))
         return Reading(usual, note=_UNKNOWN.format(which, size, _NAMES[usual]))

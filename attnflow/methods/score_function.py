@@ -141,7 +141,7 @@ class Question:
         Returns:
             `[B]`
         """
-        root = self.root if reads_one_position(self.checkpoint, self.encoding) else None
+        root = self.root if isinstance(self.root, int) and reads_one_position(self.checkpoint, self.encoding) else None
         here = np.broadcast_to(np.arange(removed.shape[1]), removed.shape)
         if way == "token":
             return self._scores(here + removed.shape[1] * removed, None, root, probability)

@@ -93,15 +93,14 @@ def choose_target(
         )
     kind = _KINDS[checkpoint.head.kind]
     position = _position(checkpoint, encoding, kind, position)
-    predicted = target is None or target == ""
-    if predicted and logits is None:
-        with torch.inference_mode():
-            logits = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits[0]
-    if logits is not None:  # whoever has run the model reads its output here, whatever class is meant
-        row = logits if position is None else logits[position]
-        check_finite(checkpoint, row.max())  # NaN is the largest; a language model may rule words out by -inf
-    if predicted:
-        index = int(row.argmax())
+    if logits is not None:  # whoever has run the model has its output read here, whatever class is meant
+        _checked(checkpoint, logits, position)
+    if target is None or target == "":
+        if logits is None:
+            with torch.inference_mode():
+                output: torch.Tensor = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits
+            logits = output[0]
+        index = int(_checked(checkpoint, logits, position).argmax())
     elif kind in ("class", "token-class"):
         index = _class(checkpoint.head.labels, target)
     else:
@@ -128,6 +127,13 @@ def _position(checkpoint: Checkpoint, encoding: Encoding, kind: TargetKind, posi
             "the sentence in place of the word to predict."
         )
     return usual
+
+
+def _checked(checkpoint: Checkpoint, logits: torch.Tensor, position: int | None) -> torch.Tensor:
+    """The scores of the classes or of the vocabulary, which are numbers."""
+    row = logits if position is None else logits[position]
+    check_finite(checkpoint, row.max())  # NaN is the largest; a language model may rule words out by -inf
+    return row
 
 
 def _class(labels: tuple[str, ...], target: str | int | float) -> int:

@@ -47,7 +47,7 @@ def scored_position(checkpoint: Checkpoint, encoding: Encoding) -> int | None:
             return int((encoding.tokens.sentence != SPECIAL).argmax())
         case "masked-lm":
             mask = checkpoint.tokenizer.facts.mask
-            masked = np.flatnonzero(encoding.inputs["input_ids"] == mask) if mask is not None else ()
+            masked = np.flatnonzero(encoding.inputs["input_ids"] == mask)  # none where there is no mask
             return int(masked[0]) if len(masked) else None
     return None
 

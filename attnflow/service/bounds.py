@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -18,7 +18,7 @@ _cuts: ContextVar[bool] = ContextVar("attnflow_cuts", default=False)
 
 
 @contextmanager
-def cutting(wanted: bool = True) -> Iterator[None]:
+def cutting(wanted: bool = True) -> Generator[None]:
     """Within this context, a text that is too long is cut instead of refused, if that is wanted."""
     token = _cuts.set(wanted)
     try:

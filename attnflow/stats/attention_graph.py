@@ -178,7 +178,7 @@ def check_root(root: int | Iterable[int], n_tokens: int) -> Root:
     Raises:
         SelectionError: If there is no such token, or none is given.
     """
-    if not isinstance(root, Iterable) or isinstance(root, str):
+    if isinstance(root, int | str):
         return check_token("root", root, n_tokens)
     found = [check_token("root", token, n_tokens) for token in root]
     if not found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,9 +101,8 @@ def row_entropy(shares: NDArray[np.floating]) -> NDArray[np.float64]:
 def _roots(root: Root | Sequence[Root], texts: list[NDArray[np.floating]], *, batch: bool) -> list[Root]:
     """The root of each text."""
     sizes = [text.shape[-1] for text in texts]
-    one_each = batch and isinstance(root, Sequence | np.ndarray)
-    given = list(root) if one_each else [root] * len(texts)
-    several = [one if isinstance(one, tuple) else (one,) for one in given]
+    given = cast("list[Root]", list(root) if batch and isinstance(root, Sequence | np.ndarray) else [root] * len(texts))
+    several = [tokens_of(one) for one in given]
     fits = len(given) == len(sizes) and all(
         len(tokens) > 0 and all(is_whole(token) and 0 <= token < size for token in tokens)
         for tokens, size in zip(several, sizes, strict=True)

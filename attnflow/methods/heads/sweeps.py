@@ -73,8 +73,8 @@ class Sweep:
         """Whether rows may join the batch at any layer."""
         self._batches = self._grows or batches_allowed(checkpoint)
         """Whether several rows may run at once."""
-        one = reads_one_position(checkpoint, encoding)
-        self._read = root_of(checkpoint, encoding) if one else None
+        root = root_of(checkpoint, encoding)
+        self._read = root if isinstance(root, int) and reads_one_position(checkpoint, encoding) else None
         if loss is None and bool((self.gates == 0).any()):
             loss = Sweep(checkpoint, encoding, label).loss
         self._label, self._loss = label, loss

@@ -42,4 +42,4 @@ def by_unit(values: NDArray[np.float64], units: NDArray[np.intp]) -> NDArray[np.
         >>> by_unit(np.array([9.0, 1.0, 2.0, 4.0]), np.array([-1, 0, 0, 1])).tolist()
         [3.0, 4.0]
     """
-    return np.bincount(units[units >= 0], weights=values[units >= 0])
+    return np.bincount(units[units >= 0], weights=values[units >= 0]).astype(np.float64, copy=False)
