@@ -105,6 +105,13 @@ def test_it_is_shown_as_it_is_read(chats):
     )
 
 
+def test_an_answer_that_is_there_is_not_asked_for(folders, tmp_path):
+    folder = shutil.copytree(folders["chatml"], tmp_path / "it")
+    asked = "{% if add_generation_prompt and messages[-1].role != 'user' %}{{ raise_exception('asked') }}{% endif %}"
+    (folder / "chat_template.jinja").write_text(asked + CHATML)
+    assert encode(load_checkpoint(folder), *PAIR, chat=True).tokens.sentence[-1] == 1
+
+
 def test_two_models_are_compared_word_by_word(chats):
     for texts in (PAIR[:1], PAIR):
         a, b = (capture(chats[name], encode(chats[name], *texts, chat=True)) for name in ("chatml", "instruction"))
