@@ -246,14 +246,15 @@ def _div(step: Step, values: list[Any], z: Tensor, relevance: Tensor) -> dict[in
     return {0: relevance}
 
 
-def _mean(step: Step, values: list[Any], z: Tensor, relevance: Tensor) -> dict[int, Tensor]:
-    x = values[0]
+def _reduced(step: Step, values: list[Any], z: Tensor, relevance: Tensor) -> dict[int, Tensor]:
+    """Each summand of a sum, or of a mean, has its share of it."""
+    x, of_each = values[0], z.numel() / values[0].numel() if step.name == "mean" else 1
     dims, keep = step.args[1], len(step.args) > 2 and step.args[2]
     unit = _per_unit(relevance, z)
     if not keep:
         for dim in sorted(d % x.dim() for d in dims):
             unit = unit.unsqueeze(dim)
-    return {0: x * unit * z.numel() / x.numel()}
+    return {0: x * unit * of_each}
 
 
 def _softmax(step: Step, values: list[Any], s: Tensor, relevance: Tensor) -> dict[int, Tensor]:
@@ -282,7 +283,8 @@ EQUATIONS: dict[str, Callable[..., dict[int, Tensor]]] = {
     "sub": _sum(-1),
     "mul": _mul,
     "div": _div,
-    "mean": _mean,
+    "mean": _reduced,
+    "sum": _reduced,
     "_softmax": _softmax,
     "native_layer_norm": _layer_norm,
 }

@@ -13,17 +13,19 @@ import torch
 
 Edge = tuple[int, int, int]
 """(layer, query, key): token `query` of ring `layer + 1` attends to token `key` of ring `layer`."""
+Root = int | tuple[int, ...]
+"""One token, or several that are read together."""
 
 
 def attention_graph(
-    attention: np.ndarray, tau: float | list[float], root: int, allowed: Iterable[tuple[int, int]] | None = None
+    attention: np.ndarray, tau: float | list[float], root: Root, allowed: Iterable[tuple[int, int]] | None = None
 ) -> tuple[list[set[int]], dict[Edge, set[int]]]:
     """Attention Flows 4.1: rings 0 … L, and for each edge the set of its heads; tau for all layers or each."""
     n_layers, n_heads, size, _ = attention.shape
     taus = tau if isinstance(tau, list) else [tau] * n_layers
     rings: list[set[int]] = [set() for _ in range(n_layers + 1)]
     edges: dict[Edge, set[int]] = {}
-    rings[n_layers] = {root}
+    rings[n_layers] = {root} if isinstance(root, int) else set(root)
     for layer in range(n_layers - 1, -1, -1):
         for a in rings[layer + 1]:
             for b in range(size):
@@ -36,13 +38,13 @@ def attention_graph(
 
 def ring_tau(
     attention: np.ndarray,
-    root: int,
+    root: Root,
     heads: Iterable[tuple[int, int]] | None = None,
     hidden: Iterable[int] = (),
 ) -> tuple[list[float], list[set[int]]]:
     """A threshold for each layer halfway between the n-th and the next strongest; and the rings that it leaves."""
     n_layers, n_heads, size, _ = attention.shape
-    taus, rings = [0.0] * n_layers, [set() for _ in range(n_layers)] + [{root}]
+    taus, rings = [0.0] * n_layers, [set() for _ in range(n_layers)] + [{root} if isinstance(root, int) else set(root)]
     for d in range(n_layers):
         layer = n_layers - 1 - d
         paid: dict[int, float] = {}
@@ -60,7 +62,7 @@ def ring_tau(
     return taus, rings
 
 
-def influence(attention: np.ndarray, tau: float, root: int, alpha: float) -> np.ndarray:
+def influence(attention: np.ndarray, tau: float, root: Root, alpha: float) -> np.ndarray:
     """Attention Flows eq. 3 and 4 with layers counted from 0: `[L, T]`."""
     n_layers, _, size, _ = attention.shape
     _, edges = attention_graph(attention, tau, root)
@@ -76,6 +78,13 @@ def influence(attention: np.ndarray, tau: float, root: int, alpha: float) -> np.
                 total += alpha ** (n_layers - 1 - m) * count[m, w]
             result[layer, w] = total / (n_layers - layer)
     return result
+
+
+def with_centre(
+    rings: list[set[int]], edges: dict[Edge, set[int]], centre: int
+) -> tuple[list[set[int]], dict[Edge, set[int]]]:
+    """The graph of a root of several tokens and, as one more ring, the centre they stand around, joined to each."""
+    return [*rings, {centre}], edges | {(len(rings) - 1, centre, token): {0} for token in rings[-1]}
 
 
 def neighbours(edges: dict[Edge, set[int]], ring: int, token: int, step: int, head: int | None = None) -> set[int]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from attnflow import saliency
 from attnflow.methods.saliency.explain import Saliency
 from attnflow.methods.saliency.methods.contribution import PROBES
+from attnflow.records.root import tokens_of
 from attnflow.records.trace import SPECIAL
 from tests import reference
 from tests.explicit_relevance import explicit_relevance
@@ -158,7 +159,7 @@ def attn_lrp(case: Case) -> str:
 def attention_rollout(case: Case) -> None:
     found = ask(case, "attention_rollout").values
     attention = torch.cat(case.run(case.exact_eager).attentions).numpy()
-    close(found, reference.attention_rollout(attention)[case.trace.root])
+    close(found, reference.attention_rollout(attention)[list(tokens_of(case.trace.root))].mean(0))
 
 
 def influence(case: Case) -> None:
@@ -174,13 +175,14 @@ def hidden_token_attribution(case: Case) -> None:
     projection = case.projections(model)[-1]
     seen: list[Tensor] = []
     handle = projection.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    outputs = case.checkpoint.n_heads * (case.trace.head_output.shape[-1])
+    roots, width = list(tokens_of(case.trace.root)), case.checkpoint.n_heads * case.trace.head_output.shape[-1]
+    outputs = len(roots) * width
     leaf = hidden_of(case).repeat(outputs, 1, 1).requires_grad_()
     with entering(case.first_layer(model), leaf):
         model(**inputs_of(case, outputs))
     handle.remove()
-    last = seen[-1].reshape(outputs, len(case.encoding.tokens), outputs)
-    (jacobian,) = torch.autograd.grad(last[:, case.trace.root].diagonal().sum(), leaf)  # [H * K, T, D]
+    last = seen[-1].reshape(outputs, len(case.encoding.tokens), width)[:, roots].flatten(1)
+    (jacobian,) = torch.autograd.grad(last.diagonal().sum(), leaf)  # [roots * H * K, T, D]
     directions = torch.randn(PROBES, outputs, generator=torch.Generator().manual_seed(0)).double()
     squares = torch.einsum("po,otd->ptd", directions, jacobian).square().sum(-1)  # [P, T]
     norms = squares.mean(0).sqrt().numpy()

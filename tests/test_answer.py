@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,21 @@ def test_it_names_the_head_that_carries_the_first_of_them(flows):
             layer, head = found.head
             wanted = f"in {side} by L{layer + 1} H{head + 1} ({100 * found.weight:.0f} % of what"
             assert wanted in said["sentence"]
+
+
+def test_a_root_of_several_tokens_attends_as_their_mean(flows):
+    several = replace(flows.b.trace, root=(0, 3, 4))
+    pair = compare_flows(flows.a.trace, several, 0.01)  # so low that the first ring has the word in question
+    said, tables = answer(pair, [None, None])
+    for unit in np.flatnonzero(pair.b.graph.rings[-2]):
+        found = carrier(pair.b, unit)
+        edges = pair.b.graph.heads[(pair.b.graph.layer == 3) & (pair.b.graph.key == unit)]
+        paid = {head: np.mean([several.attention[3, head, query, unit] for query in (0, 3, 4)]) for head in range(3)}
+        best = max((head for head in range(3) if any(edge[head] for edge in edges)), key=lambda head: paid[head])
+        assert (found.head, found.query) == ((3, best), (0, 3, 4))
+        assert found.weight == pytest.approx(paid[best])
+    assert tables[0]["rows"][0]["select"]["word"] in np.flatnonzero(pair.b.graph.rings[-2])
+    assert "% of what the mean of 3 tokens attends to)" in said["sentence"]
 
 
 def test_heads_are_ranked_by_what_they_pay_that_word(flows):

@@ -24,23 +24,23 @@ from tests import reference
 from tests.checkpoints import PAIR
 
 PARAMETERS = {
-    "/predict": ["model", "sentence_a", "sentence_b", "pruned"],
-    "/attention_flow": ["model", "sentence_a", "sentence_b", "tau", "alpha", "pruned", "root", "heads"],
+    "/predict": ["model", "sentence_a", "sentence_b", "pruned", "truncate"],
+    "/attention_flow": ["model", "sentence_a", "sentence_b", "tau", "alpha", "pruned", "root", "heads", "truncate"],
     "/compare_attention_flow": [
         *("model_a", "model_b", "sentence_a", "sentence_b"),
-        *("tau", "alpha", "root", "heads"),
+        *("tau", "alpha", "root", "heads", "truncate"),
     ],
-    "/attention_map": ["model", "sentence_a", "sentence_b", "layer", "head", "pruned"],
-    "/hidden_token_attribution": ["model", "sentence_a", "sentence_b", "wrt", "layer", "head", "probes"],
-    "/attention_vs_attribution": ["model", "sentence_a", "sentence_b", "probes"],
-    "/saliency": ["model", "sentence_a", "sentence_b", "method", "target", "against", "pruned"],
-    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned"],
-    "/compare_saliency": ["model_a", "model_b", "sentence_a", "sentence_b", "method", "target", "against"],
-    "/head_importance": ["model", "sentence_a", "sentence_b", "method"],
-    "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned"],
-    "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned"],
-    "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps"],
-    "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head"],
+    "/attention_map": ["model", "sentence_a", "sentence_b", "layer", "head", "pruned", "truncate"],
+    "/hidden_token_attribution": ["model", "sentence_a", "sentence_b", "wrt", "layer", "head", "probes", "truncate"],
+    "/attention_vs_attribution": ["model", "sentence_a", "sentence_b", "probes", "truncate"],
+    "/saliency": ["model", "sentence_a", "sentence_b", "method", "target", "against", "pruned", "truncate"],
+    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned", "truncate"],
+    "/compare_saliency": ["model_a", "model_b", "sentence_a", "sentence_b", "method", "target", "against", "truncate"],
+    "/head_importance": ["model", "sentence_a", "sentence_b", "method", "truncate"],
+    "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned", "truncate"],
+    "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned", "truncate"],
+    "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps", "truncate"],
+    "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head", "truncate"],
 }
 EXAMPLE = load_examples()[0]
 TEXTS = {"sentence_a": EXAMPLE.text_a, "sentence_b": EXAMPLE.text_b}
@@ -429,3 +429,20 @@ def test_one_number_for_each_head_of_a_text_or_over_the_bundled_pairs(client):
     assert one["values"] != many["values"]
     with pytest.raises(AppError, match="There is no statistic 'colour'; choose entropy"):
         client.predict(**call, statistic="colour")
+
+
+def test_a_text_that_is_too_long_is_cut_on_request(client, hub, folders):
+    hub.add("lab/cut", folders["gpt2"])
+    long = {"sentence_a": "Anna gave the book to a friend. " * 30, "sentence_b": "He read it."}
+    with pytest.raises(AppError, match=r"the limit is 128\. Shorten it by about \d+ tokens, or ask for it to be cut"):
+        client.predict("lab/cut", **long, api_name="/predict")
+    for endpoint in ("/predict", "/attention_flow", "/saliency"):
+        answer = client.predict(model="lab/cut", **long, truncate=True, api_name=endpoint)
+        checkpoint = load_checkpoint(folders["gpt2"])
+        encoding = encode(checkpoint, *long.values(), truncate=True, max_tokens=128)
+        assert [token["piece"] for token in answer["tokens"]] == list(encoding.tokens.piece)
+        assert f"The text was cut: {encoding.cut} of its {128 + encoding.cut} tokens" in answer["note"]
+    with pytest.raises(AppError, match="argument truncate is 'yes'; give true or false"):
+        client.predict("lab/cut", **long, truncate="yes", api_name="/predict")
+    with pytest.raises(AppError, match="the limit is 128"):  # and the next call cuts nothing unless asked
+        client.predict("lab/cut", **long, truncate=False, api_name="/predict")

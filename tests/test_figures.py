@@ -55,7 +55,7 @@ def test_the_radial_view_holds_the_graph(n_heads, tau):
     for place, weights in expected.items():
         assert edges[place] == pytest.approx(weights, abs=0.5 / 255 + 1e-6)
     assert figure["models"][0]["rings"] == [np.flatnonzero(ring).tolist() for ring in graph.rings]
-    assert (figure["text"], figure["models"][0]["root"]) == (list(trace.tokens.text), 0)
+    assert (figure["text"], figure["models"][0]["root"]) == (list(trace.tokens.text), [0])
 
 
 def test_more_than_256_tokens_need_two_bytes_each():
@@ -74,12 +74,12 @@ def test_two_models_speak_of_the_same_units(traces):
     for model, side, place in zip(figure["models"], (flows.a, flows.b), (pairing.in_a, pairing.in_b), strict=True):
         for ring, tokens in zip(model["rings"], side.graph.rings, strict=True):
             assert ring == [u for u, token in enumerate(place) if token >= 0 and tokens[token]]
-        assert place[model["root"]] == side.graph.root
+        assert place[model["root"]].tolist() == [side.graph.root]
         for layer, query, key in unpacked(model):
             hit = (side.graph.layer == layer) & (side.graph.query == place[query]) & (side.graph.key == place[key])
             assert hit.sum() == 1
     assert figure["unit"] == "word"
-    assert figure["models"][1]["root"] == len(figure["text"]) - 2  # GPT-2 reads its last token, "."; then comes [SEP]
+    assert figure["models"][1]["root"] == [len(figure["text"]) - 2]  # GPT-2 reads its last token, "."; then comes [SEP]
 
 
 def test_the_sentence_view_holds_influence(traces):

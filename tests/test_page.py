@@ -796,6 +796,16 @@ def test_wrong_input_is_told_and_nothing_is_lost(fields, reason, page, flows):
     assert lit(page) == expected_lit(flows, 1, token)
 
 
+def test_a_text_that_is_too_long_is_cut_on_request(page):
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_label("Cut a text that is too long").check()
+    expect(page.locator("#hint")).to_contain_text("press Analyse")
+    before = analyse(page, First_sentence="word " * 150)
+    wait_for_redraw(page, before)
+    expect(page.locator("#predictions")).to_contain_text("The text was cut:")
+    page.wait_for_function("location.search.includes('cut=1')")
+
+
 def test_what_is_written_but_not_analysed_is_told(page):
     expect(page.locator("#hint")).not_to_contain_text("press Analyse")
     page.get_by_label("First sentence").press_sequentially(" x")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
-from attnflow import SelectionError, encode
+from attnflow import CheckpointError, SelectionError, encode, head_importance
 from attnflow.methods.target import Target, choose_target
 from attnflow.runtime.capture import model_inputs
 from tests.checkpoints import PAIR
@@ -92,3 +94,18 @@ def test_the_probability_is_that_of_the_problem():
     for problem, chances in expected.items():
         target = Target("class", 1, "no", None, problem)
         torch.testing.assert_close(target.log_probability(scores).exp(), chances[:, 1])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["masked-lm", "regression", "token-classification"])
+def test_scores_that_are_not_finite_are_told_whatever_is_asked_for(tasks, name, bad):
+    """With a label, too, which needs no prediction to be read off."""
+    broken = copy.deepcopy(tasks[name])
+    head = broken.model.cls.predictions if name == "masked-lm" else broken.model.classifier
+    torch.nn.init.constant_(head.bias, bad)
+    encoding = encode(broken, "Anna gave [MASK] a book.")
+    label = {"masked-lm": 7, "regression": 0.5, "token-classification": 1}[name]
+    for method in ("gate", "ablation"):
+        for one in (None, label):
+            with pytest.raises(CheckpointError, match="not finite"):
+                head_importance(broken, encoding, [one], method=method)

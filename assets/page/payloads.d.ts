@@ -62,7 +62,10 @@ export interface RadialModel {
   name: string;
   layers: number;
   heads: number;
-  root: number;
+  /** The token that the score reads or, where it reads several, all of them: then they stand around a centre. */
+  root: number[];
+  /** What several tokens that are read together are called; empty for one. */
+  centre: string;
   /** `[L]`: attention above it makes an edge of a layer, to three digits. */
   tau: number[];
   /** `[L + 1]`: the tokens of rings 0 (what enters the first layer) to L (the root). */
@@ -178,7 +181,8 @@ export interface Answer {
 export interface SentenceModel {
   name: string;
   layers: number;
-  root: number;
+  /** The token that the score reads, or several. */
+  root: number[];
   /** `[L, T]`, in heads; null where the model has no such token. */
   influence: ((number | null)[])[];
 }

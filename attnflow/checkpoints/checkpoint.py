@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import (
@@ -31,6 +31,7 @@ from attnflow.checkpoints.hub_find import find
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.model_files import check_parameters, read_config, read_model
+from attnflow.checkpoints.reading import Reading, Tokens, find_reading
 from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.checkpoints.tokenizer_process import read_apart
@@ -63,8 +64,9 @@ class Checkpoint:
     width: int
     n_parameters: int
     head: TaskHead
-    root: Literal["first", "last"]
-    """The token whose last embedding the task reads: the first (`[CLS]`) or, in causal models, the last."""
+    reading: Reading
+    """The tokens whose last embeddings the score of a whole text reads, found by its gradient; without such a head,
+    what a task would read: the first (`[CLS]`) or, in causal models, the last."""
     max_tokens: int | None
     """Most pieces of one pair, by the model's position embeddings and its tokenizer; None if neither has a bound."""
     steerable: bool
@@ -103,6 +105,11 @@ class Checkpoint:
     def key(self) -> tuple[str, str]:
         """What tells this checkpoint from every other."""
         return self.name, self.sha
+
+    @property
+    def root(self) -> Tokens:
+        """The tokens whose last embeddings the task reads."""
+        return self.reading.tokens
 
     @property
     def device(self) -> torch.device:
@@ -292,6 +299,11 @@ def _read_files(
     sizes = [getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
+    steerable, facts = how.prepare(model, sizes[0]), tokenizer.facts
+    found = Reading(_usual(model, tokenizer))
+    if read.head.classifies_texts:
+        apart = {facts.mask, facts.unknown, facts.pad, config.pad_token_id} - {None}
+        found = find_reading(model, found.tokens, sorted(facts.special), apart)
     return Checkpoint(
         name=name,
         sha=sha,
@@ -303,9 +315,9 @@ def _read_files(
         width=sizes[2],
         n_parameters=model.num_parameters(),
         head=read.head,
-        root=_root(model, tokenizer),
+        reading=found,
         max_tokens=_longest_input(model, tokenizer),
-        steerable=how.prepare(model, sizes[0]),
+        steerable=steerable,
         encoder_alone=encoder_alone,
         n_token_types=_token_types(model),
         pruned=read.pruned,
@@ -318,8 +330,8 @@ def _token_types(model: PreTrainedModel) -> int | None:
     return next((table.num_embeddings for table in tables if isinstance(table, torch.nn.Embedding)), None)
 
 
-def _root(model: PreTrainedModel, tokenizer: TokenizerReader) -> Literal["first", "last"]:
-    """Where the task reads: in T5's encoder, which has no token for it, the token that ends the text stands in."""
+def _usual(model: PreTrainedModel, tokenizer: TokenizerReader) -> Tokens:
+    """Where a task usually reads: in T5's encoder, which has no token for it, the one that ends the text stands in."""
     known = architecture(model.config.model_type)
     if known.encoder_alone:
         return "first" if tokenizer.facts.marks_start else "last"

@@ -14,7 +14,7 @@ from attnflow.errors import SelectionError
 from attnflow.methods.target import Target, choose_target
 from attnflow.records.trace import Encoding
 from attnflow.runtime import capabilities
-from attnflow.runtime.capture import root_position
+from attnflow.runtime.root import root_of, scored_position
 
 Label = str | int | float | None
 """A class by name or number, a token of a language model, the true value of a regression; None: the prediction."""
@@ -26,21 +26,14 @@ def has_task(checkpoint: Checkpoint, encoding: Encoding) -> bool:
     """Whether the checkpoint predicts something of this text: a trained head, and a mask where one is needed."""
     if not checkpoint.head.trained:
         return False
-    mask = checkpoint.tokenizer.facts.mask
-    return checkpoint.head.kind != "masked-lm" or bool((encoding.inputs["input_ids"] == mask).any())
-
-
-def read_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
-    """The token whose last embedding decides: that of the target, or the root where the whole text is scored."""
-    position = choose_target(checkpoint, encoding, 0).position if has_task(checkpoint, encoding) else None
-    if position is not None:
-        return position
-    return root_position(checkpoint, encoding)
+    return checkpoint.head.kind != "masked-lm" or scored_position(checkpoint, encoding) is not None
 
 
 def reads_one_position(checkpoint: Checkpoint, encoding: Encoding) -> bool:
-    """Whether after the last attention only `read_position` matters; not so if all positions are pooled."""
-    return capabilities.reads_one_position(checkpoint, task=has_task(checkpoint, encoding))
+    """Whether after the last attention only the root matters; not so if several positions are pooled."""
+    return isinstance(root_of(checkpoint, encoding), int) and capabilities.reads_one_position(
+        checkpoint, task=has_task(checkpoint, encoding)
+    )
 
 
 @dataclass(frozen=True)
@@ -116,12 +109,13 @@ def choose_loss(checkpoint: Checkpoint, encoding: Encoding, label: Label, output
             raise SelectionError(
                 f"{checkpoint.name} has {lack}, so it cannot be asked for {label!r}; leave labels out."
             )
-        position = read_position(checkpoint, encoding)
+        position = root_of(checkpoint, encoding)
+        assert isinstance(position, int), "several tokens are read only by a trained head"
         return Loss(position, None, root=output.detach()[position])
     if checkpoint.head.problem == "regression" and label is not None:
         if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
             raise SelectionError(f"The label is {label!r}; {checkpoint.name} predicts a number, so give a number.")
-        return Loss(None, choose_target(checkpoint, encoding, 0), truth=float(label))
+        return Loss(None, choose_target(checkpoint, encoding, 0, logits=output.detach()), truth=float(label))
     target = choose_target(checkpoint, encoding, label, logits=output.detach())
     return Loss(target.position, target)
 

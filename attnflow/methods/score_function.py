@@ -23,12 +23,14 @@ from attnflow.methods.objective import reads_one_position
 from attnflow.methods.saliency import relevance
 from attnflow.methods.saliency.operations import Propagation
 from attnflow.methods.target import Target, choose_target
+from attnflow.records.root import Root, tokens_of
 from attnflow.records.trace import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capabilities import batches_allowed, nearly_equal
-from attnflow.runtime.capture import capture, head_gates, model_inputs, root_position
+from attnflow.runtime.capture import capture, head_gates, model_inputs
 from attnflow.runtime.linear import SparingLinear
 from attnflow.runtime.recorded import check_finite
+from attnflow.runtime.root import root_of
 
 Baseline = Literal["mask", "mean", "pad", "zero"]
 """What stands for a word that is not there: the mask token, the mean of all word embeddings, padding, nothing."""
@@ -63,11 +65,11 @@ class Question:
         return capture(self.checkpoint, self.encoding, pruned=self.pruned)
 
     @property
-    def root(self) -> int:
-        """The token whose last vector the score is read from."""
+    def root(self) -> Root:
+        """The token whose last vector the score is read from; where it reads several, all of them."""
         if self.target and self.target.position is not None:
             return self.target.position
-        return root_position(self.checkpoint, self.encoding)
+        return root_of(self.checkpoint, self.encoding)
 
     @cached_property
     def words(self) -> NDArray[np.bool_]:
@@ -217,13 +219,14 @@ class Question:
     def dependence_of_root(self, probes: int) -> NDArray[np.float64]:
         """`[T]`: Frobenius norms of the Jacobian of the last layer's head outputs at the root, by source token.
 
-        They are estimated from Gaussian directions `v` of these outputs: the mean of `||v J||^2` is `||J||_F^2`.
+        The outputs at several tokens count together, squares added, as those of several heads do. They
+        are estimated from Gaussian directions `v` of these outputs: the mean of `||v J||^2` is `||J||_F^2`.
         """
         source = self._tensor(self.hidden).expand(probes, -1, -1).clone().requires_grad_()
         gates, last = head_gates(self.checkpoint, self.pruned), self.checkpoint.n_layers - 1
         with torch.enable_grad(), attention_hook.record(gates, last=last) as recording, layers.steer(hidden=source):
             self.checkpoint.model.base_model(**model_inputs(self.encoding, probes, device=self.checkpoint.device))
-        root = recording.head_output[-1][:, self.root].flatten(1)
+        root = recording.head_output[-1][:, list(tokens_of(self.root))].flatten(1)
         directions = torch.randn(root.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(root)
         (gradient,) = torch.autograd.grad((root * directions).sum(), source)
         return _array(gradient.double().square().sum(-1).mean(0).sqrt())

@@ -10,9 +10,10 @@ import torch
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.task_head import with_number
 from attnflow.errors import SelectionError
-from attnflow.records.trace import SPECIAL, Encoding
+from attnflow.records.trace import Encoding
 from attnflow.runtime.capture import model_inputs
 from attnflow.runtime.recorded import check_finite
+from attnflow.runtime.root import scored_position
 
 TargetKind = Literal["class", "token-class", "masked-token", "next-token"]
 
@@ -83,6 +84,7 @@ def choose_target(
 
     Raises:
         SelectionError: If the checkpoint has no trained task head, or no such target.
+        CheckpointError: If its scores are not finite.
     """
     if not checkpoint.head.trained:
         raise SelectionError(
@@ -91,12 +93,14 @@ def choose_target(
         )
     kind = _KINDS[checkpoint.head.kind]
     position = _position(checkpoint, encoding, kind, position)
-    if target is None or target == "":
-        if logits is None:
-            with torch.inference_mode():
-                logits = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits[0]
+    predicted = target is None or target == ""
+    if predicted and logits is None:
+        with torch.inference_mode():
+            logits = checkpoint.model(**model_inputs(encoding, device=checkpoint.device)).logits[0]
+    if logits is not None:  # whoever has run the model reads its output here, whatever class is meant
         row = logits if position is None else logits[position]
         check_finite(checkpoint, row.max())  # NaN is the largest; a language model may rule words out by -inf
+    if predicted:
         index = int(row.argmax())
     elif kind in ("class", "token-class"):
         index = _class(checkpoint.head.labels, target)
@@ -117,20 +121,13 @@ def _position(checkpoint: Checkpoint, encoding: Encoding, kind: TargetKind, posi
         if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < size:
             raise SelectionError(f"position is {position!r}; this text has {size} tokens, so give 0 to {size - 1}.")
         return position
-    if kind == "class":
-        return None
-    if kind == "next-token":
-        return size - 1
-    if kind == "token-class":
-        return int((encoding.tokens.sentence != SPECIAL).argmax())
-    facts = checkpoint.tokenizer.facts
-    masked = (encoding.inputs["input_ids"] == facts.mask).nonzero()[0]
-    if facts.mask is None or not len(masked):
+    usual = scored_position(checkpoint, encoding)
+    if usual is None and kind == "masked-token":
         raise SelectionError(
-            f"{checkpoint.name} predicts masked words; write {facts.mask_token or '[MASK]'} in the sentence in place "
-            "of the word to predict."
+            f"{checkpoint.name} predicts masked words; write {checkpoint.tokenizer.facts.mask_token or '[MASK]'} in "
+            "the sentence in place of the word to predict."
         )
-    return int(masked[0])
+    return usual
 
 
 def _class(labels: tuple[str, ...], target: str | int) -> int:

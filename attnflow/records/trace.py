@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.records.root import Pooling, Root, tokens_of
 
 SPECIAL = -1
 """Value of `Tokens.sentence` for a token that stands for no text: `[CLS]`, `[SEP]`, `<s>`."""
@@ -80,8 +81,8 @@ class Trace:
     """`[L + 1, T, D]`: what enters each layer, and last what leaves the model."""
     head_output: NDArray[np.float32]
     """`[L, T, H, K]`: the heads' outputs before the output projection; zero for pruned heads."""
-    root: int
-    """Position whose last embedding the task reads."""
+    root: Root
+    """The position whose last embedding the task reads; where it reads several, as a mean does, all of them."""
     scores: NDArray[np.float32] | None = None
     """`[C]` logits, or None without a trained classification head."""
     probabilities: NDArray[np.float64] | None = None
@@ -89,6 +90,8 @@ class Trace:
     labels: tuple[str, ...] = ()
     """Names of the classes."""
     pruned: frozenset[Head] = frozenset()
+    pooling: Pooling = "mean"
+    """How several tokens of the root are put together."""
 
     def __post_init__(self) -> None:
         layers, heads, size, keys = self.attention.shape
@@ -96,6 +99,8 @@ class Trace:
             raise ValueError(f"token axes of Trace do not agree: {len(self.tokens)} tokens, {self.attention.shape}")
         if self.hidden.shape[0] != layers + 1 or self.head_output.shape[::2] != (layers, heads):
             raise ValueError(f"layer or head axes of Trace do not agree: {self.hidden.shape}, {self.head_output.shape}")
+        if not all(0 <= token < size for token in tokens_of(self.root)) or self.root == ():
+            raise ValueError(f"the root of a Trace of {size} tokens is {self.root}")
         if (self.scores is None) != (not self.labels):
             raise ValueError("scores and labels of a Trace come together")
 

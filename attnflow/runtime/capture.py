@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import CheckpointError
 from attnflow.records.trace import Encoding, Head, Trace, check_heads
 from attnflow.runtime.batch import batches, capture_batch
 from attnflow.runtime.recorded import head_gates, recorded_run
+from attnflow.runtime.root import root_of
 
 
 @overload
@@ -97,11 +97,12 @@ def _trace(
         attention=shared_array(attention),
         hidden=shared_array(hidden),
         head_output=shared_array(head_output),
-        root=root_position(checkpoint, encoding),
+        root=root_of(checkpoint, encoding),
         scores=None if scores is None else shared_array(scores),
         probabilities=None if scores is None else _probabilities(scores, checkpoint.head.problem),
         labels=() if scores is None else checkpoint.head.labels,
         pruned=pruned,
+        pooling=checkpoint.reading.pooling,
     )
 
 
@@ -115,21 +116,6 @@ def trace_bytes(checkpoint: Checkpoint, size: int) -> int:
     outputs = checkpoint.n_heads * wide if isinstance(wide, int) else checkpoint.width
     of_layer = checkpoint.n_heads * size**2 + checkpoint.width * size + outputs * size
     return 4 * (checkpoint.n_layers * of_layer + checkpoint.width * size)
-
-
-def root_position(checkpoint: Checkpoint, encoding: Encoding) -> int:
-    """The token whose last embedding a task reads that scores the whole text.
-
-    A causal classifier finds the end of the text by its padding, also where someone wrote a padding token.
-    """
-    if checkpoint.root == "first":
-        return 0
-    ids, padding = encoding.inputs["input_ids"], checkpoint.padding
-    ends_anyway = architecture(checkpoint.model.config.model_type).ends_with_root
-    if not checkpoint.head.classifies_texts or padding is None or ends_anyway:
-        return len(ids) - 1
-    written = np.flatnonzero(ids != padding)
-    return int(written[-1]) if len(written) else 0
 
 
 def model_inputs(encoding: Encoding, copies: int = 1, *, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:

@@ -64,7 +64,7 @@ def encode(
     if cut and not truncate:
         raise TextError(
             f"This text is {made.count} tokens long for {checkpoint.name}; the limit is {bound}. "
-            f"Shorten it by about {cut} tokens."
+            f"Shorten it by about {cut} tokens, or ask for it to be cut (truncate)."
         )
     if made.count and not made.pieces:
         raise TextError(

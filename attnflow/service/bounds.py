@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import TextError
@@ -9,6 +13,18 @@ from attnflow.records.trace import Encoding
 from attnflow.runtime.capture import trace_bytes
 from attnflow.runtime.encode import encode
 from attnflow.runtime.load import load_checkpoint
+
+_cuts: ContextVar[bool] = ContextVar("attnflow_cuts", default=False)
+
+
+@contextmanager
+def cutting(wanted: bool = True) -> Iterator[None]:
+    """Within this context, a text that is too long is cut instead of refused, if that is wanted."""
+    token = _cuts.set(wanted)
+    try:
+        yield
+    finally:
+        _cuts.reset(token)
 
 
 def load_bounded(name: str, revision: str | None, token: str | None) -> Checkpoint:
@@ -32,7 +48,7 @@ def load_bounded(name: str, revision: str | None, token: str | None) -> Checkpoi
 
 
 def encode_bounded(checkpoint: Checkpoint, text_a: str, text_b: str | None) -> Encoding:
-    """Tokenize a sentence pair that is no longer than this machine allows.
+    """Tokenize a sentence pair that is no longer than this machine allows, or as much of it (`cutting`).
 
     Raises:
         TextError: If it is longer, or cannot be tokenized.
@@ -42,7 +58,7 @@ def encode_bounded(checkpoint: Checkpoint, text_a: str, text_b: str | None) -> E
             raise TextError(
                 f"The {name} sentence has {len(text):,} characters; the limit is {limits.MAX_CHARACTERS:,}. Shorten it."
             )
-    return encode(checkpoint, text_a, text_b, max_tokens=limits.MAX_TOKENS)
+    return encode(checkpoint, text_a, text_b, truncate=_cuts.get(), max_tokens=limits.MAX_TOKENS)
 
 
 def check_trace(checkpoint: Checkpoint, size: int) -> None:

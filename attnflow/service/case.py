@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
+from attnflow.checkpoints.reading import Reading
 from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.records.trace import Encoding, Head, Trace
@@ -34,6 +35,7 @@ class ModelCard:
     n_embedded: int
     """Of the parameters, those of embeddings, which a pass looks up instead of multiplying."""
     head: TaskHead
+    reading: Reading
     encoder_alone: bool = False
     """Whether it is the encoder of an encoder-decoder, without its decoder."""
     license: str | None = None
@@ -56,6 +58,7 @@ class ModelCard:
             n_parameters=checkpoint.n_parameters,
             n_embedded=checkpoint.n_parameters - checkpoint.model.num_parameters(exclude_embeddings=True),
             head=checkpoint.head,
+            reading=checkpoint.reading,
             encoder_alone=checkpoint.encoder_alone,
             license=checkpoint.license,
             pruned=checkpoint.pruned,

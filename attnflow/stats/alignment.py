@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.root import as_root, tokens_of
 from attnflow.records.trace import SPECIAL, Tokens, Trace
 from attnflow.records.words import CONTINUES, Span, join_words, word_of_piece
 
@@ -54,7 +55,7 @@ def merge_words(trace: Trace, word: NDArray[np.int32] | None = None) -> Trace:
         attention=mean @ trace.attention @ member.T,
         hidden=mean @ trace.hidden,
         head_output=np.einsum("wt,lthk->lwhk", mean, trace.head_output),
-        root=int(word[trace.root]),
+        root=as_root(word[list(tokens_of(trace.root))]),
     )
 
 

@@ -1,7 +1,8 @@
 """The attention graph of one trace, classification influence, and what depends on what in it.
 
-Ring `l` of a graph holds tokens as they enter layer `l`; ring `L` holds only the root. An edge of layer `l` joins token
-`key` of ring `l` to token `query` of ring `l + 1` and carries the set of heads whose attention passes the threshold.
+Ring `l` of a graph holds tokens as they enter layer `l`; ring `L` holds only the root: one token or, where a score
+reads several, all of these. An edge of layer `l` joins token `key` of ring `l` to token `query` of ring `l + 1` and
+carries the set of heads whose attention passes the threshold.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.records.root import Root, as_root, tokens_of
 from attnflow.records.trace import Head, Trace, check_heads, is_whole
 
 Threshold = float | Sequence[float] | NDArray[np.floating]
@@ -35,7 +37,7 @@ class AttentionGraph:
     """`[E, H]`: the heads whose attention is above the threshold; at least one for each edge."""
     weights: NDArray[np.float32]
     """`[E, H]`: attention of those heads, 0 elsewhere."""
-    root: int
+    root: Root
     tau: NDArray[np.float64]
     """`[L]`: the threshold of each layer."""
 
@@ -92,7 +94,7 @@ def attention_graph(
     trace: Trace,
     tau: Threshold = 0.1,
     *,
-    root: int | None = None,
+    root: int | Iterable[int] | None = None,
     heads: Iterable[Head] | None = None,
     hidden: Iterable[int] = (),
 ) -> AttentionGraph:
@@ -102,7 +104,7 @@ def attention_graph(
         trace: A recorded run.
         tau: An edge needs attention strictly greater than this; from 0 to below 1. One number, or `[L]`, one for the
             attention of each layer, such as `ring_tau` gives.
-        root: Token that ring `L` holds; the position the task reads if None.
+        root: Token that ring `L` holds, or several; what the task reads if None.
         heads: Heads `(layer, head)` that may carry edges; all if None. Pruned heads never do.
         hidden: Tokens that join no ring, such as the special ones; the root stays at ring `L`.
 
@@ -120,7 +122,7 @@ def attention_graph(
     attention = allowed_attention(trace, heads, hidden)
     above = attention > thresholds.astype(attention.dtype)[:, None, None, None]
     rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
-    rings[-1, root] = True
+    rings[-1, list(tokens_of(root))] = True
     edges: list[tuple[NDArray[np.int32], ...]] = []
     for layer in reversed(range(trace.n_layers)):
         joined = above[layer].any(axis=0) & rings[layer + 1][:, None]
@@ -133,13 +135,13 @@ def attention_graph(
     return AttentionGraph(rings, layers, query, key, carried, weights, root, thresholds)
 
 
-def root_of(trace: Trace, root: int | None) -> int:
-    """The token to start from: the one that is asked for, or else the one that the task reads.
+def root_of(trace: Trace, root: int | Iterable[int] | None) -> Root:
+    """The token to start from, or several: what is asked for, or else what the task reads.
 
     Raises:
         SelectionError: If there is no such token.
     """
-    return trace.root if root is None else check_token("root", root, len(trace.tokens))
+    return trace.root if root is None else check_root(root, len(trace.tokens))
 
 
 def allowed_attention(trace: Trace, heads: Iterable[Head] | None, hidden: Iterable[int]) -> NDArray[np.floating]:
@@ -163,6 +165,20 @@ def check_token(name: str, token: int, n_tokens: int) -> int:
     if not is_whole(token) or not 0 <= token < n_tokens:
         raise SelectionError(f"{name} is {token!r}; give the position of a token, from 0 to {n_tokens - 1}.")
     return int(token)
+
+
+def check_root(root: int | Iterable[int], n_tokens: int) -> Root:
+    """Return the token, or the tokens, that a graph starts from.
+
+    Raises:
+        SelectionError: If there is no such token, or none is given.
+    """
+    if not isinstance(root, Iterable) or isinstance(root, str):
+        return check_token("root", root, n_tokens)
+    found = [check_token("root", token, n_tokens) for token in root]
+    if not found:
+        raise SelectionError(f"root is empty; give the position of a token, from 0 to {n_tokens - 1}, or several.")
+    return as_root(found)
 
 
 def _allowed(trace: Trace, heads: Iterable[Head] | None) -> NDArray[np.bool_]:
@@ -223,7 +239,8 @@ def reach(graph: AttentionGraph, ring: int, tokens: int | Iterable[int], *, head
         graph: An attention graph.
         ring: Ring of the tokens, from 0 (what enters the first layer) to `L` (the root).
         tokens: A position, or several. Those that are not in the ring do not count; if none is, nothing is reached.
-            Of several, the next ring each way holds what is joined to *each* of them, and goes on from there.
+            Of several, the next ring each way holds what is joined to *each* of them, and goes on from there. All
+            tokens of the root, where it is several, stand for one thing: what is joined to any of them.
         head: If given, only this head joins the tokens to the ring below them, as when a head glyph is chosen, and
             what depends on them is left as it is. All other layers use all heads.
 
@@ -242,18 +259,19 @@ def reach(graph: AttentionGraph, ring: int, tokens: int | Iterable[int], *, head
         raise SelectionError(f"head is {head!r}; give a number from 0 to {graph.n_heads - 1}.")
     rings = np.zeros_like(graph.rings)
     edges = np.zeros(len(graph.layer), bool)
+    least = 1 if _is_root(graph, ring, chosen) else chosen.sum()
     rings[ring] = chosen
     for layer in reversed(range(ring)):  # away from the root: what they depend on
         hit = (graph.layer == layer) & rings[layer + 1][graph.query]
         if layer == ring - 1:
             hit &= graph.heads[:, head] if head is not None else True
-            hit &= (np.bincount(graph.key[hit], minlength=graph.n_tokens) == chosen.sum())[graph.key]
+            hit &= (np.bincount(graph.key[hit], minlength=graph.n_tokens) >= least)[graph.key]
         edges |= hit
         rings[layer][graph.key[hit]] = True
     for layer in range(ring, graph.n_layers):  # towards the root: what depends on them
         hit = (graph.layer == layer) & rings[layer][graph.key]
         if layer == ring:
-            hit &= (np.bincount(graph.query[hit], minlength=graph.n_tokens) == chosen.sum())[graph.query]
+            hit &= (np.bincount(graph.query[hit], minlength=graph.n_tokens) >= least)[graph.query]
         edges |= hit
         rings[layer + 1][graph.query[hit]] = True
     return Reach(rings, edges)
@@ -272,8 +290,8 @@ def paths_between(
         other_tokens: A position in that ring, or several.
 
     Returns:
-        The given tokens that are in their rings, every token in between that all of them are joined to by paths, and
-        the edges of those paths. Its `edges` tell the heads that carry them.
+        The given tokens that are in their rings, every token in between that all of them are joined to by paths (any of
+        them, if they are the whole root), and the edges of those paths. Its `edges` tell the heads that carry them.
 
     Raises:
         SelectionError: If a ring or a token is out of range, or the rings are the same.
@@ -297,8 +315,9 @@ def paths_between(
 
 
 def _joined_to_all(graph: AttentionGraph, ring: int, chosen: NDArray[np.bool_], until: int) -> NDArray[np.bool_]:
-    """`[L + 1, T]`: the tokens that each of the chosen ones is joined to by a path."""
-    joined = np.ones_like(graph.rings)
+    """`[L + 1, T]`: the tokens that each of the chosen ones, or any of a whole root, is joined to by a path."""
+    whole = _is_root(graph, ring, chosen)
+    joined = np.zeros_like(graph.rings) if whole else np.ones_like(graph.rings)
     for token in np.flatnonzero(chosen):
         rings = np.zeros_like(graph.rings)
         rings[ring, token] = True
@@ -308,8 +327,13 @@ def _joined_to_all(graph: AttentionGraph, ring: int, chosen: NDArray[np.bool_], 
             ends = (graph.query, graph.key) if until < ring else (graph.key, graph.query)
             hit = (graph.layer == layer) & rings[source][ends[0]]
             rings[target][ends[1][hit]] = True
-        joined &= rings
+        joined = joined | rings if whole else joined & rings
     return joined & chosen.any()
+
+
+def _is_root(graph: AttentionGraph, ring: int, chosen: NDArray[np.bool_]) -> bool:
+    """Whether some tokens of a ring are all of a root that is several."""
+    return ring == graph.n_layers and isinstance(graph.root, tuple) and bool(chosen[list(graph.root)].all())
 
 
 def _chosen(graph: AttentionGraph, ring: int, tokens: int | Iterable[int]) -> NDArray[np.bool_]:

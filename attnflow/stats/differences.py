@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.root import Root, tokens_of
 from attnflow.records.trace import Head
 from attnflow.stats.flow import Flow, FlowPair
 
@@ -16,10 +17,10 @@ class Carrier:
     """The head through which a word comes closest to the decision."""
 
     head: Head
-    query: int
-    """The token that attends to the word, counted in the model's own tokens."""
+    query: Root
+    """The token that attends to the word, counted in the model's own tokens; the root, where that is several."""
     weight: float
-    """Its attention, 0 to 1."""
+    """Its attention, 0 to 1; that of a root of several tokens is their mean."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ def carrier(one: Flow, token: int) -> Carrier | None:
         return None
     layer = int(graph.layer[to_it].max())
     edges = to_it[graph.layer[to_it] == layer]
+    if layer == graph.n_layers - 1 and isinstance(graph.root, tuple):
+        paid = one.trace.attention[layer][:, tokens_of(graph.root), token].mean(axis=1)
+        paid = np.where(graph.heads[edges].any(axis=0), paid, -np.inf)
+        return Carrier((layer, int(np.argmax(paid))), graph.root, float(paid.max()))
     edge, head = np.unravel_index(np.argmax(graph.weights[edges]), graph.weights[edges].shape)
     return Carrier((layer, int(head)), int(graph.query[edges[edge]]), float(graph.weights[edges[edge], head]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.records.root import Root, as_root, tokens_of
+from attnflow.records.trace import is_whole
 from attnflow.stats.statistic import Statistic, read_only, running, standard_error
 from attnflow.stats.text_maps import Lengths
 
@@ -20,7 +23,7 @@ class EntropyResult:
     whole: NDArray[np.float64]
     """`[L, H]`: mean over the rows of a text, then over texts."""
     root: NDArray[np.float64]
-    """`[L, H]`: of the root's row alone, mean over texts."""
+    """`[L, H]`: of the root's row alone, or of several tokens that are read the mean; mean over texts."""
     whole_standard_error: NDArray[np.float64]
     """`[L, H]`: over texts; NaN for a single text."""
     root_standard_error: NDArray[np.float64]
@@ -51,12 +54,13 @@ class AttentionEntropy(Statistic):
     root_squared: NDArray[np.float64] = running()
     """`[L, H]`: the sum of its squares."""
 
-    def update(self, attention: ArrayLike, root: ArrayLike = 0, *, lengths: Lengths | None = None) -> Self:
+    def update(self, attention: ArrayLike, root: Root | Sequence[Root] = 0, *, lengths: Lengths | None = None) -> Self:
         """Add a text or a batch.
 
         Args:
             attention: `[L, H, T, T]` as `[query, key]`, rows sum to 1; or a batch `[N, L, H, T, T]`.
-            root: The token that the task reads; `[N]`, or one for all, of a batch.
+            root: The token that the task reads, or several as `Trace.root` has them; of a batch one for all texts, or
+                `[N]`, one for each.
             lengths: `[N]`: the tokens of each text of a batch that is padded on the right.
 
         Raises:
@@ -64,9 +68,10 @@ class AttentionEntropy(Statistic):
                 earlier texts.
         """
         texts = self._texts(attention, lengths, rows_sum_to_1=True)
-        for text, position in zip(texts, _roots(root, texts), strict=True):
+        batch = np.ndim(attention) == 5
+        for text, position in zip(texts, _roots(root, texts, batch=batch), strict=True):
             rows = row_entropy(text)  # [L, H, T]
-            whole, at_root = rows.mean(-1), rows[..., position]
+            whole, at_root = rows.mean(-1), rows[..., list(tokens_of(position))].mean(-1)
             self._add_text(text, whole=whole, whole_squared=whole**2, root=at_root, root_squared=at_root**2)
         return self
 
@@ -93,14 +98,19 @@ def row_entropy(shares: NDArray[np.floating]) -> NDArray[np.float64]:
     return -np.einsum("...k,...k->...", shares, logarithm, dtype=np.float64)
 
 
-def _roots(root: ArrayLike, texts: list[NDArray[np.floating]]) -> list[int]:
+def _roots(root: Root | Sequence[Root], texts: list[NDArray[np.floating]], *, batch: bool) -> list[Root]:
     """The root of each text."""
-    roots = np.asarray(root)
-    sizes = np.array([text.shape[-1] for text in texts], int)
-    fits = roots.shape in ((), sizes.shape) and np.issubdtype(roots.dtype, np.integer)
-    if not fits or not ((roots >= 0) & (roots < sizes)).all():
+    sizes = [text.shape[-1] for text in texts]
+    one_each = batch and isinstance(root, Sequence | np.ndarray)
+    given = list(root) if one_each else [root] * len(texts)
+    several = [one if isinstance(one, tuple) else (one,) for one in given]
+    fits = len(given) == len(sizes) and all(
+        len(tokens) > 0 and all(is_whole(token) and 0 <= token < size for token in tokens)
+        for tokens, size in zip(several, sizes, strict=True)
+    )
+    if not fits:
         raise SelectionError(
-            f"root is {str(roots.tolist())[:100]} for texts of {str(sizes.tolist())[:100]} tokens; give the position "
-            "of a token, from 0, one for all texts or one for each."
+            f"root is {str(root)[:100]} for texts of {str(sizes)[:100]} tokens; give the position of a token, from 0, "
+            "or a tuple of those that are read together; of a batch one for all texts or one for each."
         )
-    return np.broadcast_to(roots, sizes.shape).tolist()
+    return [as_root(tokens) for tokens in several]

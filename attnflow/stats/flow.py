@@ -53,7 +53,7 @@ def flow(
         tau: Threshold of attention, or one for each layer; those of `ring_tau` if None.
         alpha: Decay of influence.
         unit: `piece`, or `word` to merge the pieces of words.
-        root: Token to start from, counted in these units; the one that the task reads if None.
+        root: Token to start from, counted in these units; what the task reads, one token or several, if None.
         heads: Heads that may carry edges; all if None.
         hide_special: Whether special tokens are kept out of all rings but that of the root.
 

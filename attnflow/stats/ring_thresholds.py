@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.root import tokens_of
 from attnflow.records.trace import Head, Trace
 from attnflow.stats.attention_graph import allowed_attention, root_of
 
@@ -15,7 +16,11 @@ FIRST_RING, GROWTH, LARGEST_RING = 5, 5, 24
 
 
 def ring_tau(
-    trace: Trace, *, root: int | None = None, heads: Iterable[Head] | None = None, hidden: Iterable[int] = ()
+    trace: Trace,
+    *,
+    root: int | Iterable[int] | None = None,
+    heads: Iterable[Head] | None = None,
+    hidden: Iterable[int] = (),
 ) -> NDArray[np.float64]:
     """Choose a threshold for each layer, from the root down, so that no ring is empty and none too full to read.
 
@@ -25,7 +30,7 @@ def ring_tau(
 
     Args:
         trace: A recorded run.
-        root: Token that ring `L` holds; the position the task reads if None.
+        root: Token that ring `L` holds, or several; what the task reads if None.
         heads: Heads `(layer, head)` that may carry edges; all if None. Pruned heads never do.
         hidden: Tokens that join no ring.
 
@@ -42,7 +47,7 @@ def ring_tau(
     """
     attention = allowed_attention(trace, heads, hidden)
     ring = np.zeros(len(trace.tokens), bool)
-    ring[root_of(trace, root)] = True
+    ring[list(tokens_of(root_of(trace, root)))] = True
     thresholds = np.zeros(trace.n_layers)
     for below, layer in enumerate(reversed(range(trace.n_layers))):
         strongest = attention[layer][:, ring].max(axis=(0, 1), initial=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.root import Root, tokens_of
 from attnflow.records.trace import Trace
 
 
@@ -27,3 +28,8 @@ def attention_rollout(trace: Trace) -> NDArray[np.float64]:
     for layer in mixed[1:]:
         rolled = layer @ rolled
     return rolled
+
+
+def rollout_of_root(trace: Trace, root: Root) -> NDArray[np.float64]:
+    """`[T]`: the row of the rollout that belongs to a root; of several tokens the mean, as of their vectors."""
+    return attention_rollout(trace)[list(tokens_of(root))].mean(axis=0)

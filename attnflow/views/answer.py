@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.head_names import head_name
+from attnflow.records.root import pooled_name
 from attnflow.records.trace import SPECIAL, Head
 from attnflow.records.words import told_apart
 from attnflow.stats.differences import FlowDifferences, carrier, flow_differences
@@ -109,7 +110,8 @@ def _carriers_told(flows: FlowPair, unit: int, names: Sequence[str]) -> str:
     for side, one, place in (("A", flows.a, flows.pairing.in_a), ("B", flows.b, flows.pairing.in_b)):
         found = carrier(one, int(place[unit])) if place[unit] >= 0 else None
         if found:
-            reader = names[int(np.flatnonzero(place == found.query)[0])]
+            pooled = pooled_name(found.query, one.trace.tokens.unit, one.trace.pooling)
+            reader = f"the {pooled}" if pooled else names[int(np.flatnonzero(place == found.query)[0])]
             told.append(f"in {side} by {head_name(found.head)} ({_percent(found.weight)} of what {reader} attends to)")
     return f"{names[unit]} comes closest to the decision {', '.join(told)}." if told else ""
 

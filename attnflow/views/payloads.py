@@ -45,7 +45,10 @@ class RadialModel(TypedDict):
     name: str
     layers: int
     heads: int
-    root: int
+    root: list[int]
+    """The token that the score reads or, where it reads several, all of them: then they stand around a centre."""
+    centre: str
+    """What several tokens that are read together are called; empty for one."""
     tau: list[float]
     """`[L]`: attention above it makes an edge of a layer, to three digits."""
     rings: list[list[int]]
@@ -177,7 +180,8 @@ class SentenceModel(TypedDict):
 
     name: str
     layers: int
-    root: int
+    root: list[int]
+    """The token that the score reads, or several."""
     influence: list[list[float | None]]
     """`[L, T]`, in heads; null where the model has no such token."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.root import pooled_name, tokens_of
 from attnflow.records.words import told_apart
 from attnflow.stats.attention_graph import AttentionGraph
 from attnflow.stats.flow import Flow, FlowPair
@@ -48,7 +49,7 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
         "sentence": sentence.tolist(),
         "threshold": told(*(side.graph for side in sides)),
         "models": [
-            _model(name, side.graph, _inverse(place, len(side.trace.tokens)))
+            _model(name, side, _inverse(place, len(side.trace.tokens)))
             for name, side, place in zip(names, sides, places, strict=True)
         ],
     }
@@ -61,12 +62,14 @@ def _inverse(place: NDArray[np.int_], n_tokens: int) -> NDArray[np.int_]:
     return unit
 
 
-def _model(name: str, graph: AttentionGraph, unit: NDArray[np.int_]) -> RadialModel:
+def _model(name: str, side: Flow, unit: NDArray[np.int_]) -> RadialModel:
+    graph, trace = side.graph, side.trace
     return {
         "name": name,
         "layers": graph.n_layers,
         "heads": graph.n_heads,
-        "root": int(unit[graph.root]),
+        "root": unit[list(tokens_of(graph.root))].tolist(),
+        "centre": pooled_name(graph.root, trace.tokens.unit, trace.pooling),
         "tau": [float(f"{value:.3g}") for value in graph.tau],
         "rings": [unit[ring].tolist() for ring in graph.rings],
         "edges": pack(graph, unit),

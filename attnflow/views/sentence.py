@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from attnflow.records.root import tokens_of
 from attnflow.records.words import told_apart
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import SentenceFigure
@@ -34,7 +35,7 @@ def sentence(flows: Flow | FlowPair, names: tuple[str, ...]) -> SentenceFigure:
             {
                 "name": name,
                 "layers": side.graph.n_layers,
-                "root": int(np.flatnonzero(place == side.graph.root)[0]),
+                "root": np.flatnonzero(np.isin(place, tokens_of(side.graph.root))).tolist(),
                 "influence": [
                     [rounded(layer[token]) if token >= 0 else None for token in place] for layer in side.influence
                 ],

@@ -37,6 +37,7 @@ class Pair:
     revision_b: str = setting("", partial(revision_box, label="Revision of B"), link="revision_b", more=True)
     text_a: str = setting("", partial(_text_box, label="First sentence", elem_id="text-a"), link="a")
     text_b: str = setting("", partial(_text_box, label="Second sentence (may be empty)", elem_id="text-b"), link="b")
+    truncate: bool = switch(False, link="cut", label="Cut a text that is too long", elem_id="truncate", more=True)
 
     @property
     def refs(self) -> tuple[str, str]:

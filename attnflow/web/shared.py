@@ -13,6 +13,7 @@ from gradio.components import Component
 from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
+from attnflow.service.bounds import cutting
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
 from attnflow.views.payloads import Pruned
@@ -34,6 +35,8 @@ class ShownModel:
     key: tuple[object, ...]
     """Under which its case is kept."""
     pruned: frozenset[Head] = frozenset()
+    cut: bool = False
+    """Whether its text was cut to what it takes."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Shown:
     @classmethod
     def of(cls, a: Case, b: Case) -> Shown:
         """What is shown of two cases of one pair."""
-        sides = [ShownModel(case.card.pinned, case.key, case.trace.pruned) for case in (a, b)]
+        sides = [ShownModel(case.card.pinned, case.key, case.trace.pruned, bool(case.encoding.cut)) for case in (a, b)]
         return cls(*sides, a.encoding.text_a, a.encoding.text_b or "")
 
     @property
@@ -61,7 +64,8 @@ class Shown:
         return self._run(self.a), self._run(self.b)
 
     def _run(self, model: ShownModel) -> Case:
-        return workspace.recall(model.key) or workspace.case(model.ref, self.text_a, self.text_b, model.pruned)
+        with cutting(model.cut):
+            return workspace.recall(model.key) or workspace.case(model.ref, self.text_a, self.text_b, model.pruned)
 
 
 def cases_of(shown: Shown | None) -> tuple[Case, Case]:

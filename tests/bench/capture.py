@@ -11,6 +11,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from attnflow import Checkpoint, capture, encode, load_checkpoint
+from attnflow.checkpoints.reading import Reading
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.runtime import attention_hook, layers
 from attnflow.web.examples import load_examples
@@ -44,7 +45,7 @@ def random_checkpoint(model: BertModel, like: Checkpoint) -> Checkpoint:
         "BertModel",
         *sizes,
         TaskHead("none", False),
-        "first",
+        Reading("first"),
         128,
         layers.install(model, config.num_hidden_layers),
     )

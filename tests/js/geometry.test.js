@@ -1,7 +1,7 @@
 // Where things lie, and that what is at a point is what was put there.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cellCentre, cellCorners, fit, grid, hit, layout, sparkline, sparklineWidth } from "../../assets/page/radial/geometry.js";
+import { cellCentre, cellCorners, centreRadius, fit, grid, hit, layout, sparkline, sparklineWidth } from "../../assets/page/radial/geometry.js";
 
 const SECOND = [false, false, false, true, true, true];
 const rings = layout([[0], [0, 1, 3], [0, 1, 2, 3, 4, 5]], SECOND, 12, 300);
@@ -58,8 +58,18 @@ test("a label is cut to its room, whole characters at a time, or left out", () =
 });
 
 test("the top of a ring is left free for its name, and all is still found where it is drawn", () => {
-  const free = layout([[0], [0, 1, 3], [0, 1, 2, 3, 4, 5]], SECOND, 12, 300, 60);
+  const free = layout([[0], [0, 1, 3], [0, 1, 2, 3, 4, 5]], SECOND, 12, 300, { free: 60 });
   assert.equal(free[1].gap.toFixed(6), (30 / free[1].r).toFixed(6));
-  assert.equal(layout([[0], [0, 1]], [false, false], 4, 40, 500)[1].gap, Math.PI / 4, "a quarter of a small ring");
+  assert.equal(layout([[0], [0, 1]], [false, false], 4, 40, { free: 500 })[1].gap, Math.PI / 4, "a quarter of a small ring");
   for (const ring of free) for (const node of ring.nodes.values()) assert.equal(hit(free, 12, node.x, node.y).token, node.token);
+});
+
+test("a root of several tokens is a ring around a centre that has room for its name", () => {
+  const around = layout([[0, 1, 2, 3, 4, 5], [0, 1, 3], [0, 1, 2, 3, 4, 5]], SECOND, 12, 300, { free: 60, around: true });
+  assert.ok(centreRadius(around) > 30 && centreRadius(rings) === 0);
+  assert.ok(around[0].r < around[1].r && around[1].r < around[2].r && around[2].r === 300);
+  assert.equal(around[0].gap.toFixed(6), (30 / around[0].r).toFixed(6), "it has a name of its own, as every ring");
+  for (const ring of around) for (const node of ring.nodes.values()) assert.equal(hit(around, 12, node.x, node.y).token, node.token);
+  const [inner] = around, deepest = Math.min(...[...inner.nodes.values()].map((node) => Math.hypot(...cellCentre(inner, node, 11))));
+  assert.ok(deepest > centreRadius(around), "cells stay out of the centre");
 });

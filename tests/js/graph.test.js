@@ -112,3 +112,22 @@ test("of one token's reach the strongest edges of each token on the way are kept
     }
   }
 });
+
+test("all tokens of a root of several are one thing: what the centre that they stand around reaches", () => {
+  for (const [seed, layers, heads, size] of SIZES) {
+    const root = [0, size - 1], { edges, model } = random(seed, layers, heads, size, root), graph = new Graph(model, texts(size));
+    const united = (depth, token, step, head = null) => root.map((one) => walk(graph, edges, layers, 0, one, step, head)).reduce((all, found) => all.union(found));
+    for (const head of [null, 0]) {
+      assert.deepEqual(nodesOf(graph.reach(0, root, head).rings), united(0, root, 1, head));
+      const few = root.map((one) => nodesOf(graph.reach(0, [one], head, 2).rings)).reduce((all, found) => all.union(found));
+      assert.deepEqual(nodesOf(graph.reach(0, root, head, 2).rings), few, "the strongest edges of each");
+    }
+    for (let token = 0; token < size; token++) {
+      if (!graph.inRing[layers][token]) continue;
+      const ends = new Set([...root.map((one) => `0 ${one}`), `${layers} ${token}`]); // are always part of it
+      const expected = united(0, root, 1).intersection(walk(graph, edges, layers, layers, token, -1));
+      assert.deepEqual(nodesOf(graph.between(0, root, layers, [token]).rings).union(ends), expected.union(ends));
+    }
+    assert.equal(root.reduce((sum, one) => sum + graph.paths[0][one], 0), 2);
+  }
+});

@@ -7,10 +7,10 @@ const text = (bytes) => Buffer.from(Uint8Array.from(bytes)).toString("base64");
  * A model as it is sent, from edges [layer, query, key, [[head, weight in 255ths], ...]] in the order of their layers, and the
  * tokens of rings 0 … L.
  */
-export function packed({ layers, heads, root = 0, rings, edges }) {
+export function packed({ layers, heads, root = [0], centre = "", rings, edges }) {
   const width = Math.ceil(heads / 8);
   return {
-    name: "m", layers, heads, root, rings,
+    name: "m", layers, heads, root, centre, rings,
     edges: {
       count: Array.from({ length: layers }, (_, layer) => edges.filter((edge) => edge[0] === layer).length),
       bytes: 1,
@@ -35,10 +35,10 @@ export function seeded(seed) {
   };
 }
 
-/** A random graph that grows from its root, and its edges. */
-export function random(seed, layers, heads, size) {
+/** A random graph that grows from its root, perhaps several tokens, and its edges. */
+export function random(seed, layers, heads, size, root = [0]) {
   const next = seeded(seed), edges = [], rings = Array.from({ length: layers + 1 }, () => new Set());
-  rings[layers].add(0);
+  for (const token of root) rings[layers].add(token);
   for (let layer = layers - 1; layer >= 0; layer--) {
     for (const query of rings[layer + 1]) {
       for (let key = 0; key < size; key++) {
@@ -50,5 +50,5 @@ export function random(seed, layers, heads, size) {
     }
   }
   edges.sort((p, q) => p[0] - q[0]);
-  return { edges, model: packed({ layers, heads, rings: rings.map((ring) => [...ring].sort((p, q) => p - q)), edges }) };
+  return { edges, model: packed({ layers, heads, root, rings: rings.map((ring) => [...ring].sort((p, q) => p - q)), edges }) };
 }

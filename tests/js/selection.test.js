@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Graph } from "../../assets/page/radial/graph.js";
 import { Scene, nameOf } from "../../assets/page/radial/scene.js";
-import { decode, describe, encode, extended, lit, one } from "../../assets/page/radial/selection.js";
+import { decode, describe, encode, extended, isOne, lit, one } from "../../assets/page/radial/selection.js";
 import { packed } from "./graphs.js";
 
 const TEXT = ["[CLS]", "Ann", "·a", "[SEP]"];
@@ -117,4 +117,22 @@ test("the page counts layers by the deeper model, wherever the ring is", () => {
   assert.deepEqual([both.layerOf(0), both.layerOf(1)], [1, 0]);
   assert.equal(both.layerName(0), "L1");
   assert.ok(both.fits(one(1, 3)) && !both.fits(one(2, 0)) && !both.fits(one(0, 0, 2)));
+});
+
+test("a root of several tokens is selected, named and said as one", () => {
+  const model = { ...MODEL, root: [0, 3], centre: "mean of 2 tokens", rings: [[2, 3], [1, 2], [0, 3]] };
+  const pooled = new Graph(model, TEXT), alone = new Scene({ ...DATA, models: [model] }, [pooled], "a", 600, 600);
+  assert.deepEqual(alone.at(0, 0, false), { ends: [{ depth: 0, tokens: [0, 3] }], head: null, model: null });
+  const say = (selection) => describe(selection, alone.light(selection), alone);
+  assert.equal(say(alone.root()), "mean of 2 tokens at the output — its 2 tokens attend to 2 tokens (most to “Ann” 0.80, “a” 0.10).");
+  assert.equal(say(alone.root(1)), "mean of 2 tokens at the output, head H2 of L2 — its 2 tokens attend to 2 tokens (most to “Ann” 0.40, “a” 0.10).");
+  const both = new Scene({ ...DATA, models: [MODEL, model] }, [graph, pooled], "both", 600, 600);
+  assert.deepEqual([both.rootNames(), both.pooling, nameOf(both.pooling)], [["A [CLS]", "B mean of 2 tokens"], 2, "b"]);
+  assert.deepEqual([...both.light(both.root()).nodes[0]], [3, 0, 0, 2]);
+  assert.equal(both.litCentre(both.light(both.root())), 2);
+  assert.equal(both.litCentre(both.light(one(2, 3, null, 0))), 0, "of A the centre is no part");
+  assert.deepEqual(both.rootNames(NAMES), ["A “[CLS]”", "B mean of 2 tokens"], "a sentence names words in quotes");
+  assert.ok(isOne(both.root(), both.graphs, both.active) && !isOne({ ...one(0, 0), ends: [{ depth: 1, tokens: [1, 2] }] }, both.graphs, both.active));
+  assert.equal(lit(alone.root(), [pooled], [0], 3, 4, 2, { most: 1, differing: false }).lines.length, 2, "the strongest of each, as of a word");
+  assert.ok(!scene.isRoot(scene.root().ends[0]) && !scene.around, "one token is no set");
 });

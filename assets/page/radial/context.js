@@ -22,13 +22,13 @@ export function context(element) {
 
   /** @param {Scene} scene */
   function draw(scene) {
-    const { rings, text, second } = scene;
+    const { rings, text, second, around } = scene;
     element.replaceChildren();
     const svg = makeSvg("svg", { viewBox: "-60 -60 120 120", role: "img", "aria-label": "Where the words of each ring stand in the sentences" }, element);
     const everything = text.map((_, token) => token);
-    const full = layout(rings.map(() => everything), second, 1, 56);
+    const full = layout(rings.map(() => everything), second, 1, 56, { around });
     dots = [];
-    for (const { depth, nodes } of rings.slice(1)) {
+    for (const { depth, nodes } of rings.slice(around ? 0 : 1)) {
       makeSvg("circle", { r: full[depth].r, class: "af-orbit" }, svg);
       for (const { token, models } of nodes.values()) {
         const { x, y } = /** @type {RingNode} */ (full[depth].nodes.get(token));

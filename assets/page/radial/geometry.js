@@ -48,21 +48,24 @@ export function grid(heads) {
 
 /**
  * Lay out rings of tokens: the first sentence runs clockwise from the top, the second one counter-clockwise, until they meet.
+ * The first ring is the root: a point or, around a centre, a ring like the others.
  * @param {number[][]} rings token numbers in sentence order, by depth
  * @param {boolean[]} second whether a token belongs to the second sentence
  * @param {number} heads
  * @param {number} radius
- * @param {number} [free] how much of each ring is left free at the top, in pixels along it
+ * @param {object} [options]
+ * @param {number} [options.free] how much of each ring is left free at the top, in pixels along it
+ * @param {boolean} [options.around] whether the first ring stands around a centre
  * @returns {Ring[]}
  */
-export function layout(rings, second, heads, radius, free = 0) {
+export function layout(rings, second, heads, radius, { free = 0, around = false } = {}) {
   const depth = rings.length - 1;
-  const inner = Math.min(0.55 * radius / Math.max(depth, 1), 46);
+  const inner = around ? 0.28 * radius : Math.min(0.55 * radius / Math.max(depth, 1), 46);
   const band = depth ? (radius - inner) / depth : radius;
   const { rows, columns } = grid(heads);
   return rings.map((tokens, d) => {
-    const r = d ? inner + d * band : 0;
-    const gap = d ? Math.min(free / 2 / r, TURN / 8) : 0; // of a small ring a quarter at most
+    const r = d || around ? inner + d * band : 0, room = d ? band : around ? Math.min(band, 0.6 * inner) : 2 * inner;
+    const gap = r ? Math.min(free / 2 / r, TURN / 8) : 0; // of a small ring a quarter at most
     const step = (TURN - 2 * gap) / Math.max(tokens.length, 1);
     const left = tokens.filter((token) => second[token]), right = tokens.filter((token) => !second[token]);
     /** @type {Map<number, RingNode>} */
@@ -72,23 +75,23 @@ export function layout(rings, second, heads, radius, free = 0) {
      * @param {number} angle
      */
     const place = (token, angle) => {
-      const flip = d && Math.cos(angle) < -1e-9 ? -1 : 1; // right side up in the lower half, too
+      const flip = r && Math.cos(angle) < -1e-9 ? -1 : 1; // right side up in the lower half, too
       nodes.set(token, {
         token, angle, flip, x: r * Math.sin(angle), y: r * Math.cos(angle),
-        right: d ? [flip * Math.cos(angle), -flip * Math.sin(angle)] : [1, 0], // direction of reading
-        up: d ? [flip * Math.sin(angle), flip * Math.cos(angle)] : [0, 1],
+        right: r ? [flip * Math.cos(angle), -flip * Math.sin(angle)] : [1, 0], // direction of reading
+        up: r ? [flip * Math.sin(angle), flip * Math.cos(angle)] : [0, 1],
       });
     };
     right.forEach((token, i) => place(token, gap + (i + 0.5) * step));
     left.forEach((token, i) => place(token, -gap - (i + 0.5) * step));
-    if (!d) tokens.forEach((token, i) => Object.assign(/** @type {RingNode} */ (nodes.get(token)), { angle: 0, x: (i - (tokens.length - 1) / 2) * 1.4 * inner })); // two roots
-    const arc = d ? r * step : 2 * inner;
-    const pitch = Math.min(6, 0.36 * band / rows, 0.9 * arc / columns);
+    if (!r) tokens.forEach((token, i) => Object.assign(/** @type {RingNode} */ (nodes.get(token)), { angle: 0, x: (i - (tokens.length - 1) / 2) * 1.4 * inner })); // two roots
+    const arc = r ? r * step : 2 * inner;
+    const pitch = Math.min(6, 0.36 * Math.min(band, room) / rows, 0.9 * arc / columns);
     return {
-      depth: d, r, arc, band: d ? band : 2 * inner, nodes, right, left, rows, columns,
+      depth: d, r, arc, band: room, nodes, right, left, rows, columns,
       pitch, cell: pitch < 1.6 ? 0 : 0.78 * pitch, // too small to tell apart: no cells
       gap, meet: left.length && right.length ? gap + right.length * step : null,
-      font: Math.max(8, Math.min(12.5, 0.33 * band)),
+      font: Math.max(8, Math.min(12.5, 0.33 * Math.min(band, room))),
     };
   });
 }
@@ -101,7 +104,7 @@ export function layout(rings, second, heads, radius, free = 0) {
  */
 export function glyphCentre(ring, node) {
   const back = (ring.rows * ring.pitch) / 2 + ring.font * 0.66;
-  if (!ring.depth) return [node.x, node.y - back];
+  if (!ring.r) return [node.x, node.y - back];
   return [node.x - back * Math.sin(node.angle), node.y - back * Math.cos(node.angle)];
 }
 
@@ -181,6 +184,12 @@ export function sparkline(ring, node, spikes) {
 }
 
 /**
+ * Radius of what the rings stand around; 0 where the first of them is a point.
+ * @param {Ring[]} rings
+ */
+export const centreRadius = ([ring]) => (ring.r ? ring.r - 0.72 * ring.band : 0);
+
+/**
  * The token, and perhaps the head of it, at a point; null where there is none.
  * @param {Ring[]} rings
  * @param {number} heads
@@ -191,9 +200,9 @@ export function hit(rings, heads, x, y) {
   const distance = Math.hypot(x, y), angle = Math.atan2(x, y);
   for (const ring of rings) {
     if (!ring.nodes.size) continue;
-    const low = ring.depth ? ring.r - 0.72 * ring.band : -1, high = ring.depth ? ring.r + 0.28 * ring.band : 0.6 * ring.band;
+    const low = ring.r ? ring.r - 0.72 * ring.band : -1, high = ring.r ? ring.r + 0.28 * ring.band : 0.6 * ring.band;
     if (distance < low || distance >= high) continue;
-    const node = ring.depth ? nodeAt(ring, angle) : [...ring.nodes.values()].sort((p, q) => Math.hypot(p.x - x, p.y - y) - Math.hypot(q.x - x, q.y - y))[0];
+    const node = ring.r ? nodeAt(ring, angle) : [...ring.nodes.values()].sort((p, q) => Math.hypot(p.x - x, p.y - y) - Math.hypot(q.x - x, q.y - y))[0];
     return node && { depth: ring.depth, token: node.token, ...headAt(ring, node, heads, x, y) };
   }
   return null;

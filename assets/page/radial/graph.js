@@ -33,12 +33,13 @@ export class Graph {
    * @param {RadialModel} model
    * @param {string[]} text
    */
-  constructor({ name, layers, heads, root, rings, edges }, text) {
+  constructor({ name, layers, heads, root, centre, rings, edges }, text) {
     const size = text.length;
     this.name = name;
     this.layers = layers;
     this.heads = heads;
-    this.root = root;
+    this.root = root; // one token, or several that are read together: they stand around a centre, and are one thing
+    this.centre = centre;
     this.size = size;
     this.text = text;
     this.query = numbers(edges.query, edges.bytes);
@@ -160,8 +161,8 @@ export class Graph {
 
   /**
    * What tokens of a ring depend on in common, and what depends on all of them; a head restricts only the layer that
-   * the tokens themselves read with.  Of one token, `most` keeps to the strongest edges of each token on the way: those by
-   * which it attends, and towards the root those by which it is attended to.
+   * the tokens themselves read with.  All tokens of a root of several: what any of them depends on.  `most` keeps to the
+   * strongest edges of each token on the way: those by which it attends, and towards the root those by which it is attended to.
    * @param {number} depth
    * @param {number[]} tokens
    * @param {number | null} head
@@ -171,7 +172,7 @@ export class Graph {
   reach(depth, tokens, head = null, most = ALL) {
     const { rings, edges } = this.nothing();
     if (depth > this.layers) return { rings, edges };
-    const chosen = this.chosen(depth, tokens), size = count(chosen);
+    const chosen = this.chosen(depth, tokens), size = this.isRoot(depth, chosen) ? 1 : count(chosen);
     rings[depth] = chosen;
     for (let d = depth + 1; d <= this.layers; d++) { // away from the root
       const next = d === depth + 1, keeps = next && head !== null ? this.ofHead(depth, tokens, head, most) : this.within(this.placeOfKey, most);
@@ -251,23 +252,30 @@ export class Graph {
   }
 
   /**
-   * Masks by ring of the tokens that each of the chosen ones is joined to by a path.
+   * Masks by ring of the tokens that each of the chosen ones, or any of a root of several, is joined to by a path.
    * @param {number} depth
    * @param {Uint8Array} chosen
    * @param {number} until
    */
   joined(depth, chosen, until) {
-    const all = Array.from({ length: this.layers + 1 }, () => new Uint8Array(this.size).fill(count(chosen) ? 1 : 0));
+    const whole = this.isRoot(depth, chosen), all = Array.from({ length: this.layers + 1 }, () => new Uint8Array(this.size).fill(count(chosen) && !whole ? 1 : 0));
     const step = Math.sign(until - depth);
     chosen.forEach((on, token) => {
       if (!on) return;
       const { rings, edges } = this.nothing(), [near, far] = step > 0 ? [this.query, this.key] : [this.key, this.query];
       rings[depth][token] = 1;
       for (let d = depth; d !== until && d + step <= this.layers; d += step) rings[d + step] = this.follow(step > 0 ? d + 1 : d, near, far, rings[d], edges);
-      all.forEach((ring, d) => ring.forEach((was, t) => { ring[t] = was & rings[d][t]; }));
+      all.forEach((ring, d) => ring.forEach((was, t) => { ring[t] = whole ? was | rings[d][t] : was & rings[d][t]; }));
     });
     return all;
   }
+
+  /**
+   * Whether tokens of a ring are all of a root that is several.
+   * @param {number} depth
+   * @param {Uint8Array} chosen
+   */
+  isRoot(depth, chosen) { return depth === 0 && this.root.length > 1 && this.root.every((token) => chosen[token]); }
 
   /** @returns {Traced} */
   nothing() {
@@ -288,7 +296,7 @@ export class Graph {
   /** Number of paths from each token to the root, along edges (heads count once): paths[depth][token]. */
   pathsToRoot() {
     const paths = this.inRing.map(() => new Float64Array(this.size));
-    paths[0][this.root] = 1;
+    for (const token of this.root) paths[0][token] = 1;
     for (let d = 1; d <= this.layers; d++) {
       const [from, to] = this.span[d];
       for (let e = from; e < to; e++) paths[d][this.key[e]] += paths[d - 1][this.query[e]];

@@ -3,6 +3,7 @@
 
 import { colour } from "../shared/dom.js";
 import * as geometry from "./geometry.js";
+import { centreLines } from "./rings.js";
 import { nameOf } from "./scene.js";
 /** @import { Selection } from "../payloads.js" */
 /** @import { Point, Ring, RingNode } from "./geometry.js" */
@@ -43,7 +44,7 @@ export const carried = (scene, hit, ring, node) => hit.cells[ring.depth].subarra
  */
 export function painter(canvas) {
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  let scale = 1, width = 0, height = 0, family = "";
+  let scale = 1, width = 0, height = 0, family = "", behind = "";
   /** @type {Scene} */
   let scene;
   /** @type {Projection} */
@@ -70,6 +71,7 @@ export function painter(canvas) {
     grids = scene.rings.map((ring) => Array.from({ length: scene.cellCount(ring) }, (_, head) => geometry.cellPlace(ring, head)));
     colours = [1, 2, 3].map((models) => colour(`--af-${nameOf(models)}`));
     family = colour("--font");
+    behind = colour("--block-background-fill");
   }
 
   /**
@@ -144,6 +146,22 @@ export function painter(canvas) {
   }
 
   /**
+   * What the rings stand around: lit in the models of which a token of the first ring is.
+   * @param {Hit} hit
+   */
+  function centre(hit) {
+    const models = scene.litCentre(hit);
+    if (!scene.around || !models) return;
+    pen.setTransform(scale, 0, 0, scale, scale * project.x(0), 0);
+    Object.assign(pen, { fillStyle: colours[models - 1], strokeStyle: behind, lineWidth: 3, lineJoin: "round" });
+    for (const { text, y, size } of centreLines(scene)) {
+      pen.font = `700 ${size}px ${family}`;
+      pen.strokeText(text, 0, project.y(y) + 0.32 * size); // lines run through the centre
+      pen.fillText(text, 0, project.y(y) + 0.32 * size);
+    }
+  }
+
+  /**
    * Paint what a selection lights; nothing if there is none.
    * @param {Hit | null} hit
    * @param {Selection | null} selection
@@ -164,6 +182,7 @@ export function painter(canvas) {
       }
     });
     pen.globalAlpha = 1;
+    centre(hit);
   }
 
   return { prepare, paint, painted };

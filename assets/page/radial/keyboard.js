@@ -30,10 +30,12 @@ const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 0], ArrowDo
  * @param {Selection} from
  * @param {1 | -1} way
  */
-function nextHead({ heads, last }, { ends: [{ depth, tokens: [token] }], head }, way) {
+function nextHead(scene, { ends: [end], head }, way) {
+  const { heads, last } = scene, { depth, tokens: [token] } = end;
   if (depth === last) return select.one(depth, token);
   const choices = heads + 1, next = ((head === null ? -1 : head) + 1 + way + choices) % choices - 1; // -1: all heads
-  return select.one(depth, token, next < 0 ? null : next);
+  const chosen = next < 0 ? null : next;
+  return scene.isRoot(end) ? scene.root(chosen) : select.one(depth, token, chosen);
 }
 
 /**
@@ -42,7 +44,10 @@ function nextHead({ heads, last }, { ends: [{ depth, tokens: [token] }], head },
  * @param {number} outwards
  * @param {number} along
  */
-function step(scene, { ends: [{ depth, tokens: [token] }] }, outwards, along) {
+function step(scene, { ends: [end] }, outwards, along) {
+  const { depth, tokens: [token] } = end;
+  if (scene.isRoot(end)) return outwards > 0 ? select.one(0, scene.clockwise(0)[0]) : scene.root();
+  if (scene.around && depth + outwards < 0) return scene.root();
   const target = Math.max(0, Math.min(scene.last, depth + outwards)), order = scene.clockwise(target);
   if (!order.length) return select.one(depth, token);
   if (target !== depth) return select.one(target, order[scene.nearest(target, scene.node(depth, token)?.angle ?? 0)]);
@@ -60,11 +65,11 @@ export function keyboard(chart, { selected, scene, show, hold }) {
       event.preventDefault();
       const chosen = selected.cursor;
       selected.cursor = null;
-      if (chosen) hold(event.shiftKey ? select.extended(selected.frozen, chosen.ends[0].depth, chosen.ends[0].tokens[0]) : chosen);
+      if (chosen) hold(event.shiftKey && !scene().isRoot(chosen.ends[0]) ? select.extended(selected.frozen, chosen.ends[0].depth, chosen.ends[0].tokens[0]) : chosen);
       return;
     }
     const { frozen, cursor } = selected;
-    const from = cursor ?? (frozen && frozen.ends.length === 1 ? frozen : select.one(0, scene().clockwise(0)[0]));
+    const from = cursor ?? (frozen && frozen.ends.length === 1 ? frozen : scene().around ? scene().root() : select.one(0, scene().clockwise(0)[0]));
     if (event.key === "[" || event.key === "]") selected.cursor = nextHead(scene(), from, event.key === "]" ? 1 : -1);
     else if (MOVES[event.key]) selected.cursor = step(scene(), from, ...MOVES[event.key]);
     else return;

@@ -41,10 +41,10 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point, pan)
     tip.hidden = !found;
     chart.style.cursor = found ? "pointer" : "";
     if (!found) return;
-    const { head, model, ends: [{ tokens: [token] }] } = found, { text, piece, names } = scene().data;
-    const whole = piece[token] !== text[token] ? `  (${piece[token]})` : "";
+    const { head, model, ends: [end] } = found, { text, piece, names } = scene().data, token = end.tokens[0], whole = scene().isRoot(end);
+    const own = !whole && piece[token] !== text[token] ? `  (${piece[token]})` : "";
     tip.replaceChildren();
-    make("strong", "", `${names[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${whole}`, tip);
+    make("strong", "", `${whole ? scene().rootNames(names).join(", ") : names[token]}${head === null ? "" : ` · H${head + 1}${model === null ? "" : ` of ${"AB"[model]}`}`}${own}`, tip);
     for (const fact of select.facts(found, null, scene())) make("div", "", fact, tip);
     const box = chart.getBoundingClientRect();
     const x = event.clientX - box.left, wide = tip.offsetWidth; // right of the pointer, or left of it where there is no room
@@ -68,7 +68,7 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point, pan)
     const found = at(event);
     if (event.pointerType !== "mouse" || event.button !== 0) return;
     if (!found) panned = { clientX: event.clientX, clientY: event.clientY };
-    if (!found || found.head !== null) return;
+    if (!found || found.head !== null || scene().isRoot(found.ends[0])) return;
     const { depth, tokens: [token] } = found.ends[0];
     stroke = { depth, token, base: event.shiftKey ? selected.frozen : null };
   }
@@ -109,7 +109,7 @@ export function pointer(chart, tip, { selected, scene, show, hold }, point, pan)
     selected.hover = null;
     chart.focus({ preventScroll: true });
     const found = at(event);
-    hold(found && event.shiftKey && found.head === null ? select.extended(selected.frozen, found.ends[0].depth, found.ends[0].tokens[0]) : found);
+    hold(found && event.shiftKey && found.head === null && !scene().isRoot(found.ends[0]) ? select.extended(selected.frozen, found.ends[0].depth, found.ends[0].tokens[0]) : found);
   }
 
   /**

@@ -149,8 +149,8 @@ export function mount(element, { props, trigger, watch }) {
    * What of a selection is lit, in words; nothing if all of it is.
    * @param {Selection} selection
    */
-  function kept({ ends }) {
-    const { most: count, differing: only } = scene.lighting, few = count < ALL && ends.length === 1 && ends[0].tokens.length === 1;
+  function kept(selection) {
+    const { most: count, differing: only } = scene.lighting, few = count < ALL && select.isOne(selection, scene.graphs, scene.active);
     const lines = few ? (count === 1 ? "the strongest line of each word and model" : `the ${count} strongest lines of each word and model`) : "";
     const what = [lines, only ? "what differs" : ""].filter(Boolean).join(", and of these ");
     return what && ` Lit: ${what}.`;
@@ -196,7 +196,7 @@ export function mount(element, { props, trigger, watch }) {
   }
 
   const context = contextRing(part(element, ".af-context"));
-  const table = ringTable(part(element, ".af-table"), (depth, token, added) => hold(added ? select.extended(selected.frozen, depth, token) : select.one(depth, token)));
+  const table = ringTable(part(element, ".af-table"), (depth, token, added) => hold(added ? select.extended(selected.frozen, depth, token) : select.one(depth, token)), (root) => hold(root));
   const tour = guidedTour(part(element, ".af-tour"), { view: () => view, show: present });
   const zoom = zoomOf(chart, parts(element, "[data-zoom]"), place);
   const tip = part(element, ".af-tip"), shared = { selected, scene: () => scene, show, hold };

@@ -57,8 +57,8 @@ function shapes(scene) {
  */
 export function draw(group, scene) {
   group.replaceChildren();
-  for (const { r, band, meet, depth } of scene.rings) {
-    if (!depth) continue;
+  for (const { r, band, meet } of scene.rings) {
+    if (!r) continue;
     makeSvg("circle", { r: r.toFixed(1), class: "af-circle" }, group);
     if (meet === null) continue;
     const [from, to] = [r - 0.34 * band, r + 0.08 * band].map((at) => `${(at * Math.sin(meet)).toFixed(1)},${(at * Math.cos(meet)).toFixed(1)}`);
@@ -71,11 +71,22 @@ export function draw(group, scene) {
 }
 
 /**
+ * What the rings stand around, line by line: what the score reads, if it reads several tokens.
+ * @param {Scene} scene
+ * @returns {{ text: string, y: number, size: number }[]}
+ */
+export function centreLines(scene) {
+  const lines = scene.rootNames().flatMap((name) => name.split(/ (?=\d|together$)/)), room = 2 * geometry.centreRadius(scene.rings);
+  const size = Math.max(7, Math.min(13, room / (lines.length + 1), room / (0.56 * Math.max(...lines.map((line) => line.length)))));
+  return lines.map((text, i) => ({ text, y: ((lines.length - 1) / 2 - i) * 1.2 * size, size }));
+}
+
+/**
  * How far a name is turned.
  * @param {Ring} ring
  * @param {RingNode} node
  */
-export const degrees = (ring, node) => (ring.depth ? (node.angle * 180) / Math.PI + (node.flip < 0 ? 180 : 0) : 0);
+export const degrees = (ring, node) => (ring.r ? (node.angle * 180) / Math.PI + (node.flip < 0 ? 180 : 0) : 0);
 
 /**
  * Write the names of rings and tokens; `node.name` becomes what there is room for, "" where only a dot is drawn.
@@ -87,12 +98,16 @@ export const degrees = (ring, node) => (ring.depth ? (node.angle * 180) / Math.P
 export function names({ rings: ringNames, tokens }, scene, project, named) {
   ringNames.replaceChildren();
   tokens.replaceChildren();
+  for (const { text, y, size } of scene.around ? centreLines(scene) : []) {
+    const kind = scene.leavesOut(scene.pooling) ? "ring-name" : nameOf(scene.pooling); // it stays to be read
+    makeSvg("text", { class: `af-centre af-${kind}`, x: project.x(0), y: project.y(y), "font-size": size, dy: "0.32em" }, tokens).textContent = text;
+  }
   for (const ring of scene.rings) {
-    if (ring.depth) {
+    if (ring.r) {
       const name = makeSvg("text", { class: "af-ring-name", x: project.x(0), y: project.y(ring.r), "font-size": scene.ringFont(ring), dy: "0.32em" }, ringNames);
       name.textContent = scene.ringLabel(ring.depth);
     }
-    const room = (ring.depth ? ring.arc : 4 * ring.band) * project.zoom - 4;
+    const room = (ring.r ? ring.arc : 4 * ring.band) * project.zoom - 4;
     const every = Math.ceil((3.2 * 0.56 * ring.font) / Math.max(room, 1)); // in a crowded ring only some are named
     [...ring.nodes.values()].forEach((node, index) => {
       const shared = scene.leavesOut(node.models ?? 0); // a dot keeps its place

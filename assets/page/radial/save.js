@@ -81,7 +81,7 @@ function styles() {
   const line = colour("--border-color-primary"), text = colour("--body-text-color");
   return `text { font-family: ${colour("--font")}; text-anchor: middle; font-weight: 500; } .af-heading { fill: ${text}; text-anchor: start; } .af-strong { font-weight: 700; }
 .af-quiet { font-style: italic; font-weight: 400; } .af-none, .af-shared { fill: ${line}; } .af-circle { fill: none; stroke: ${line}; stroke-opacity: .6; }
-.af-meet { stroke: ${text}; stroke-width: 3; } .af-ring-name { fill: ${colour("--body-text-color-subdued")}; font-weight: 400; stroke: ${colour("--block-background-fill")}; stroke-width: 3; paint-order: stroke; } ${models}`;
+.af-meet { stroke: ${text}; stroke-width: 3; } .af-ring-name { fill: ${colour("--body-text-color-subdued")}; font-weight: 400; } .af-ring-name, .af-centre { stroke: ${colour("--block-background-fill")}; stroke-width: 3; paint-order: stroke; } ${models}`;
 }
 
 /**
@@ -139,9 +139,10 @@ function picture(scene, held) {
     paintHeld(stage, scene, whole, held);
     stage.append(layers.tokens);
     for (const name of layers.tokens.children) {
-      const [depth, token] = (name.getAttribute("data-at") ?? "").split(" ").map(Number), models = held.hit.nodes[depth][token];
+      const centre = name.classList.contains("af-centre"), [depth, token] = (name.getAttribute("data-at") ?? "").split(" ").map(Number);
+      const models = centre ? scene.litCentre(held.hit) : held.hit.nodes[depth][token];
       if (!models) name.setAttribute("opacity", "0.2");
-      else name.setAttribute("class", `af-${nameOf(models)} af-strong`);
+      else name.setAttribute("class", `af-${nameOf(models)} af-strong${centre ? " af-centre" : ""}`);
     }
   }
   return { svg, width, height };

@@ -8,7 +8,7 @@ import * as select from "./selection.js";
 /** @import { Head, Radial, Selection } from "../payloads.js" */
 /** @import { Point, Ring, RingNode } from "./geometry.js" */
 /** @import { Graph } from "./graph.js" */
-/** @import { Lighting } from "./selection.js" */
+/** @import { Hit, Lighting } from "./selection.js" */
 /** @typedef {"a" | "b" | "both"} View */
 
 const SETS = ["a", "b", "ab"];
@@ -46,10 +46,12 @@ export class Scene {
     this.comparing = active.length > 1;
     this.lighting = { ...lighting, differing: lighting.differing && this.comparing };
     this.heads = Math.max(...active.map((i) => graphs[i].heads));
+    this.roots = [...new Set(active.flatMap((i) => graphs[i].root))].sort((p, q) => p - q);
+    this.around = active.some((i) => graphs[i].root.length > 1); // several tokens are read: they stand around a centre
     this.last = Math.max(...active.map((i) => graphs[i].layers)); // depth of the outermost ring, the input
     this.second = data.text.map((_, token) => start >= 0 && token >= start); // they run counter-clockwise
     const tokens = Array.from({ length: this.last + 1 }, (_, depth) => data.text.map((_, token) => token).filter((token) => this.modelsAt(depth, token)));
-    this.rings = geometry.layout(tokens, this.second, this.heads, Math.min(width, height) / 2 - 18, this.ringNameWidth());
+    this.rings = geometry.layout(tokens, this.second, this.heads, Math.min(width, height) / 2 - 18, { free: this.ringNameWidth(), around: this.around });
     for (const ring of this.rings) for (const node of ring.nodes.values()) node.models = this.modelsAt(ring.depth, node.token);
   }
 
@@ -70,7 +72,7 @@ export class Scene {
    * @param {Ring} ring
    * @param {RingNode} node
    */
-  quiet(ring, node) { return Boolean(ring.depth && this.data.sentence[node.token] < 0); }
+  quiet(ring, node) { return Boolean(ring.r && this.data.sentence[node.token] < 0); }
 
   // ---- heads
 
@@ -139,6 +141,7 @@ export class Scene {
    * @param {boolean} both
    */
   at(x, y, both) {
+    if (Math.hypot(x, y) < geometry.centreRadius(this.rings)) return this.root();
     const found = geometry.hit(this.rings, this.heads, x, y);
     if (!found) return null;
     const { depth, token, head, half } = found;
@@ -208,6 +211,39 @@ export class Scene {
     return Array.from({ length: (back ? size - way : way) + 1 }, (_, i) => order[(from + (back ? size - i : i)) % size]).sort((p, q) => p - q);
   }
 
+  // ---- the root, where it is several tokens
+
+  /**
+   * All of the root, perhaps by one head.
+   * @param {number | null} head
+   * @returns {Selection}
+   */
+  root(head = null) { return { ends: [{ depth: 0, tokens: this.roots }], head, model: null }; }
+
+  /**
+   * Whether an end of a selection is all of a root that is several.
+   * @param {Selection["ends"][number]} end
+   */
+  isRoot({ depth, tokens }) { return this.around && depth === 0 && this.roots.every((token) => tokens.includes(token)); }
+
+  /** The models, as bits, that read several tokens. */
+  get pooling() { return this.active.reduce((models, i) => models | (this.graphs[i].root.length > 1 ? 1 << i : 0), 0); }
+
+  /**
+   * The models, as bits, of which the centre is lit: those of which a token of the first ring is.
+   * @param {Hit} hit
+   */
+  litCentre(hit) { return hit.nodes[0].reduce((models, on) => models | on, 0) & this.pooling; }
+
+  /**
+   * What the score of each model reads, once where all models agree: the name of the centre.
+   * @param {string[]} words what single tokens are called
+   */
+  rootNames(words = this.text) {
+    const names = this.active.map((i) => [i, this.graphs[i].centre || words[this.graphs[i].root[0]]]);
+    return new Set(names.map(([, name]) => name)).size === 1 ? [`${names[0][1]}`] : names.map(([i, name]) => `${"AB"[Number(i)]} ${name}`);
+  }
+
   // ---- names
 
   /**
@@ -234,7 +270,7 @@ export class Scene {
   ringLabel(depth) { return this.byLayer(depth, (layer) => (layer ? `L${layer}` : "input")).replaceAll(" L", "").replace(" input", " in").replace(" · ", " "); }
 
   /** Room that the names of the rings need. */
-  ringNameWidth() { return 0.6 * RING_FONT * Math.max(...Array.from({ length: this.last }, (_, d) => this.ringLabel(d + 1).length)) + 6; }
+  ringNameWidth() { return 0.6 * RING_FONT * Math.max(...Array.from({ length: this.last + 1 }, (_, depth) => (depth || this.around ? this.ringLabel(depth).length : 0))) + 6; }
 
   /** @param {Ring} ring */
   ringFont(ring) { return Math.min(RING_FONT + 1, Math.max(7.5, 0.62 * ring.band)); }

@@ -89,6 +89,15 @@ export function decode(text) {
 }
 
 /**
+ * Whether a selection is of one thing: a token, or a root of several.
+ * @param {Selection} selection
+ * @param {Graph[]} graphs
+ * @param {number[]} active numbers of the models that are shown
+ */
+export const isOne = ({ ends: [{ depth, tokens }, other] }, graphs, active) =>
+  !other && (tokens.length === 1 || active.some((i) => graphs[i].isRoot(depth, graphs[i].chosen(depth, tokens))));
+
+/**
  * Light a selection: each model by itself, then united.  The strongest lines are those of each model, but what is lit has
  * the colour of all models that attend there: a line is not of one model alone because it is weaker in the other.
  * @param {Selection} selection
@@ -108,7 +117,7 @@ export function lit(selection, graphs, active, depths, size, heads, { most, diff
   /** @type {Map<number, Uint8Array>} */
   const edges = new Map();
   let count = 0;
-  const limit = selection.ends.length === 1 && selection.ends[0].tokens.length === 1 ? most : ALL; // what several have in common is few
+  const limit = isOne(selection, graphs, active) ? most : ALL; // what several have in common is few
   for (const i of active) {
     const graph = graphs[i], { head, model, ends: [end, other] } = selection;
     if ((model !== null && model !== i) || (head !== null && head >= graph.heads)) continue;
@@ -205,11 +214,12 @@ export function describe(selection, hit, scene) {
   const { active, names, last } = scene;
   const { ends: [end, other], head, model } = selection;
   /** @param {number[]} tokens */
-  const name = (tokens) => tokens.map((token) => names[token]).join(", ");
+  /** @param {Selection["ends"][number]} which */
+  const name = (which) => (scene.isRoot(which) ? scene.rootNames(names) : which.tokens.map((token) => names[token])).join(", ");
   /** @param {number} depth */
   const where = (depth) => (depth === 0 ? "at the output" : depth === last ? "at the input" : scene.ringName(depth));
   const reader = head !== null && end.depth < last ? `, head H${head + 1} of ${scene.layerName(end.depth)}` : "";
-  const subject = other ? `Paths between ${name(end.tokens)} ${where(end.depth)} and ${name(other.tokens)} ${where(other.depth)}` : `${name(end.tokens)} ${where(end.depth)}${reader}`;
+  const subject = other ? `Paths between ${name(end)} ${where(end.depth)} and ${name(other)} ${where(other.depth)}` : `${name(end)} ${where(end.depth)}${reader}`;
   const shown = active.filter((i) => model === null || model === i);
   const cut = hit.count > MOST_LINES * shown.length ? ` Of ${plural(hit.count, "line")} the strongest are drawn.` : "";
   return `${subject} — ${facts(selection, hit, scene).join("; ")}.${cut}`;
@@ -224,6 +234,34 @@ export function describe(selection, hit, scene) {
 export function facts(selection, hit, { graphs, active, names }) {
   const shown = active.filter((i) => selection.model === null || selection.model === i);
   return shown.map((i) => (graphs.length > 1 ? `${"AB"[i]}: ` : "") + fact(graphs[i], names, hit, i, selection));
+}
+
+/**
+ * The three edges of most weight.
+ * @param {number[]} list
+ * @param {(edge: number) => number} weight
+ */
+const most = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
+
+/**
+ * What all tokens of a root attend to, perhaps with one head.
+ * @param {Graph} graph
+ * @param {string[]} names
+ * @param {number | null} head
+ */
+function rootFact(graph, names, head) {
+  /** @param {number} e */
+  const weight = (e) => (head === null ? graph.strongest[e] / 255 : graph.weight(e, head));
+  /** @type {Map<number, number>} the strongest edge to each token */
+  const best = new Map();
+  for (const token of graph.root) {
+    for (const e of graph.attendingOf(0, token)) {
+      const before = best.get(graph.key[e]);
+      if (weight(e) > 0 && (before === undefined || weight(e) > weight(before))) best.set(graph.key[e], e);
+    }
+  }
+  const named = most([...best.values()], weight).map((e) => `${names[graph.key[e]]} ${weightText(weight(e))}`);
+  return best.size ? `its ${graph.root.length} tokens attend to ${plural(best.size, "token")} (most to ${named.join(", ")})` : "its tokens attend to nothing above tau";
 }
 
 /**
@@ -244,17 +282,13 @@ function fact(graph, names, hit, i, { ends: [end, other], head }) {
   const token = held[0];
   /** @type {string[]} */
   const said = [];
+  if (graph.isRoot(depth, graph.chosen(depth, held))) return rootFact(graph, names, head);
   if (held.length > 1) {
     /** @param {number} d */
     const common = (d) => nodes[d]?.filter((models) => models & (1 << i)).length ?? 0;
     return `all ${held.length} attend to ${plural(common(depth + 1), "token")} and are attended to by ${plural(depth ? common(depth - 1) : 0, "token")}`;
   }
   const reads = graph.attendingOf(depth, token);
-  /**
-   * @param {number[]} list
-   * @param {(edge: number) => number} weight
-   */
-  const most = (list, weight) => list.sort((p, q) => weight(q) - weight(p)).slice(0, 3);
   if (head !== null) {
     const through = reads.filter((e) => graph.has(e, head));
     const named = most(through, (e) => graph.weight(e, head)).map((e) => `${names[graph.key[e]]} ${weightText(graph.weight(e, head))}`);

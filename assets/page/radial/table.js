@@ -11,8 +11,9 @@ import { nameOf } from "./scene.js";
 /**
  * @param {HTMLDetailsElement} element
  * @param {(depth: number, token: number, added: boolean) => void} choose called when a token is pressed; `added` with Shift
+ * @param {(selection: Selection) => void} hold called when a root of several tokens is pressed
  */
-export function table(element, choose) {
+export function table(element, choose, hold) {
   /** @type {Scene | null} */
   let scene = null;
   /** @type {Hit | null} */
@@ -24,6 +25,14 @@ export function table(element, choose) {
   function fill(scene) {
     const body = part(element, "tbody");
     body.replaceChildren();
+    if (scene.around) {
+      const row = make("tr", "", undefined, body);
+      make("th", "", "score", row).scope = "row";
+      const button = make("button", `af-token-button af-${nameOf(scene.pooling)}`, scene.rootNames().join(", "), make("td", "", undefined, row));
+      button.type = "button";
+      button.dataset.centre = "";
+      button.addEventListener("click", () => hold(scene.root()));
+    }
     for (const { depth, nodes } of scene.rings) {
       const row = make("tr", "", undefined, body);
       make("th", "", scene.ringName(depth), row).scope = "row";

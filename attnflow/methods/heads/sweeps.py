@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.methods.objective import Label, Loss, choose_loss, has_task, read_position, reads_one_position
+from attnflow.methods.objective import Label, Loss, choose_loss, has_task, reads_one_position
 from attnflow.records.trace import Encoding, Head, check_heads
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capabilities import batches_allowed, rows_may_join, run_model
 from attnflow.runtime.capture import head_gates, model_inputs
 from attnflow.runtime.linear import SparingLinear
+from attnflow.runtime.root import root_of
 
 MOST_TOKENS = 1536
 """In one pass: the rows that end it times the length of the text."""
@@ -73,7 +74,7 @@ class Sweep:
         self._batches = self._grows or batches_allowed(checkpoint)
         """Whether several rows may run at once."""
         one = reads_one_position(checkpoint, encoding)
-        self._read = read_position(checkpoint, encoding) if one else None
+        self._read = root_of(checkpoint, encoding) if one else None
         if loss is None and bool((self.gates == 0).any()):
             loss = Sweep(checkpoint, encoding, label).loss
         self._label, self._loss = label, loss

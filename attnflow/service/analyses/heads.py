@@ -21,7 +21,8 @@ from attnflow.methods.heads.pruning import (
 )
 from attnflow.methods.objective import Quantity, has_task
 from attnflow.methods.target import choose_target
-from attnflow.records.trace import Head
+from attnflow.records.root import tokens_of
+from attnflow.records.trace import Head, Trace
 from attnflow.service.analyses.common import HEAD, LAYER
 from attnflow.service.analyses.work import backward, forward, removals
 from attnflow.service.case import Case
@@ -119,9 +120,17 @@ def _interacting(case: Case, layer: int, head: int) -> InteractionView:
 
 
 def root_shift(before: Case, after: Case) -> float:
-    """How far the root's last embedding moves from one case to another of the same text, in units of its length."""
-    rows = [case.trace.hidden[-1, case.trace.root].astype(np.float64) for case in (before, after)]
+    """How far the root's last embedding moves from one case to another of the same text, in units of its length.
+
+    Of several tokens that are read, their mean.
+    """
+    rows = [_at_root(case.trace) for case in (before, after)]
     return float(np.linalg.norm(rows[1] - rows[0]) / np.linalg.norm(rows[0]))
+
+
+def _at_root(trace: Trace) -> NDArray[np.float64]:
+    """`[D]`"""
+    return trace.hidden[-1, list(tokens_of(trace.root))].mean(axis=0, dtype=np.float64)
 
 
 def least_important(importance: NDArray[np.float64], case: Case, count: int) -> frozenset[Head]:

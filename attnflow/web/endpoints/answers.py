@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from attnflow.records.root import pooled_name
 from attnflow.records.trace import SPECIAL, Tokens
 from attnflow.service.case import Case, ModelCard
 from attnflow.views.rounding import rounded
@@ -80,7 +81,7 @@ def prediction(case: Case) -> list[ClassAnswer] | None:
 
 
 def case_note(case: Case, *more: str) -> str:
-    """What a reader must know of a case: how its sentences were joined, what is left out of its model."""
+    """What a reader must know of a case: how its sentences were joined or cut, and what its score reads."""
     separator = case.encoding.separator
     joined = {
         None: "",
@@ -91,7 +92,16 @@ def case_note(case: Case, *more: str) -> str:
         if case.encoding.one_kind
         else ""
     )
-    return " ".join(filter(None, [*more, joined, one_kind]))
+    lost = case.encoding.cut
+    cut = f"The text was cut: {lost} of its {lost + case.n_tokens} tokens are left out at the end." if lost else ""
+    return " ".join(filter(None, [*more, cut, joined, one_kind, _reading_note(case)]))
+
+
+def _reading_note(case: Case) -> str:
+    """Says where a score reads several tokens, or where what it reads could not be found."""
+    pooled = pooled_name(case.trace.root, pooling=case.trace.pooling)
+    read = f"Its score reads the last embeddings of several tokens ({pooled}): all of them are the root."
+    return " ".join(filter(None, [read if pooled else "", case.card.reading.note]))
 
 
 def prediction_note(card: ModelCard) -> str:

@@ -14,6 +14,7 @@ from gradio.context import LocalContext
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
 from attnflow.service import visitors
+from attnflow.service.bounds import cutting
 from attnflow.service.registry import Parameter
 from attnflow.service.visitors import serving
 from attnflow.web import arguments
@@ -30,6 +31,8 @@ SHARED = {
     "sentence_a": "The first sentence.",
     "sentence_b": "The second sentence; may be empty.",
     "pruned": "Heads to switch off as [layer, head], both counted from 0.",
+    "truncate": "Whether a text that is too long is cut, token by token from the end of the longer sentence, instead "
+    "of refused; the answer says how much is left out.",
 }
 """What the arguments are that most endpoints have."""
 
@@ -41,8 +44,9 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
     and description from the parameter of the same name, and can be given by position as all others. Each argument is
     described in the published documentation: by the docstring, else by its `Parameter`, else by `SHARED`.
 
-    The function gets one more parameter at the end, which Gradio fills with the visitor's own Hub token: that of his
-    sign-in, or what a program gave as `Client(..., oauth_token=...)`. It is no argument of the endpoint.
+    The function gets two more parameters at the end: `truncate`, whether a text that is too long is cut, and one that
+    Gradio fills with the visitor's own Hub token: that of his sign-in, or what a program gave as `Client(...,
+    oauth_token=...)`. That one is no argument of the endpoint.
 
     Args:
         *parameters: Those of the analyses that it asks.
@@ -62,8 +66,9 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
             if len(args) > len(signature.parameters):
                 *args, token = args  # type: ignore[assignment]
             with one_sentence(), serving(current_visitor(token)), visitors.calls.one(visitors.name()):
-                given = arguments.bound(signature, hints, *args, **kwargs)
-                answer = function(**defaults | given)  # type: ignore[call-arg]
+                given = defaults | arguments.bound(signature, hints, *args, **kwargs)
+                with cutting(given.pop("truncate")):
+                    answer = function(**given)  # type: ignore[call-arg]
                 return answers.keep(answer) if _through_the_gateway() else answer  # type: ignore[return-value]
 
         guarded.__doc__ = documentation(function, {**SHARED, **{name: one.says for name, one in known.items()}})
@@ -75,7 +80,7 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
 
 
 def published(function: Callable[..., Any], known: Mapping[str, Parameter]) -> tuple[inspect.Signature, dict[str, Any]]:
-    """Signature and types of an endpoint: those of its function, and of analyses what it leaves to them."""
+    """Signature and types of an endpoint: those of its function, of analyses what it leaves to them, and `truncate`."""
     signature, hints, filled = inspect.signature(function), get_type_hints(function), []
     for one in signature.parameters.values():
         if one.kind is one.KEYWORD_ONLY:
@@ -84,7 +89,8 @@ def published(function: Callable[..., Any], known: Mapping[str, Parameter]) -> t
                 told = known[one.name]
                 one, hints[one.name] = one.replace(default=told.default, annotation=told.kind), told.kind
         filled.append(one)
-    return signature.replace(parameters=filled), hints
+    own = inspect.Parameter("truncate", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation=bool)
+    return signature.replace(parameters=[*filled, own]), hints | {own.name: bool}
 
 
 def documentation(function: Callable[..., Any], told: Mapping[str, str]) -> str:
@@ -100,7 +106,8 @@ def documentation(function: Callable[..., Any], told: Mapping[str, str]) -> str:
     text, _, args = (inspect.getdoc(function) or "").partition("\n\nArgs:\n")
     own = {name: " ".join(says.split()) for name, says in _DESCRIBED.findall(args)}
     lines = [
-        f"    {name}: {own[name] if name in own else told[name]}" for name in inspect.signature(function).parameters
+        f"    {name}: {own[name] if name in own else told[name]}"
+        for name in [*inspect.signature(function).parameters, "truncate"]
     ]
     return "\n".join([text, "", "Args:", *lines])
 

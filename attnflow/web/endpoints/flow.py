@@ -27,7 +27,8 @@ def attention_flow(
         tau: Attention must be above this threshold to make an edge; from 0 to below 1. One number, one for each layer,
             or "by_layer" for the thresholds that the page starts with, which leave no ring empty and none too full.
         alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
-        root: Position of the token to start from, counted from 0; the one that the task reads if left out.
+        root: Position of the token to start from, counted from 0; what the task reads, one token or several, if left
+            out.
         heads: Heads that may carry edges as [layer, head]; all if left out.
     """
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
@@ -58,7 +59,7 @@ def compare_attention_flow(
         tau: Attention must be above this threshold to make an edge; from 0 to below 1; or "by_layer" for the thresholds
             that the page starts with, by layer and model.
         alpha: Decay of influence for each layer further from the decision; above 0, at most 1.
-        root: Number of the unit to start from, counted from 0; what each task reads if left out.
+        root: Number of the unit to start from, counted from 0; what each task reads, one or several, if left out.
         heads: Heads that may carry edges as [layer, head], by the layers of the deeper model; all if left out.
     """
     a, b = (workspace.case(model, sentence_a, sentence_b) for model in (model_a, model_b))

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from attnflow.records.root import tokens_of
 from attnflow.service.case import Case
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.rounding import rounded
@@ -33,12 +34,16 @@ class EdgeAnswer(TypedDict):
 
 
 class FlowAnswer(TypedDict):
-    """The attention graph and influence of one model."""
+    """The attention graph and influence of one model.
+
+    `root` is the token that ring L holds, or null where the score reads several; `roots` holds it, or all of these.
+    """
 
     model: ModelAnswer
     tokens: list[TokenAnswer]
     unit: str
-    root: int
+    root: int | None
+    roots: list[int]
     tau: float | None
     thresholds: list[float]
     alpha: float
@@ -132,7 +137,8 @@ def flow_answer(case: Case, one: Flow, alpha: float) -> FlowAnswer:
         "model": model_answer(case.card),
         "tokens": tokens_answer(one.trace.tokens),
         "unit": one.trace.tokens.unit,
-        "root": graph.root,
+        "root": graph.root if isinstance(graph.root, int) else None,
+        "roots": list(tokens_of(graph.root)),
         "tau": single(graph.tau),
         "thresholds": graph.tau.tolist(),
         "alpha": float(alpha),

@@ -10,8 +10,9 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow.records.head_names import head_of
+from attnflow.records.root import pooled_name
 from attnflow.service.case import Case
-from attnflow.stats.flow import FlowPair, compare_flows
+from attnflow.stats.flow import Flow, FlowPair, compare_flows
 from attnflow.views import thresholds
 from attnflow.views.answer import answer
 from attnflow.views.payloads import Download
@@ -28,7 +29,8 @@ from attnflow.web.wiring import CLICK, on
 
 TITLE = "Attention flow"
 HOW_TO_READ = (
-    "The centre is the token that the decision is read from; each ring outwards is one layer earlier, out to the words."
+    "The centre is the token that the decision is read from, or the mean of all those in the ring around it; each ring "
+    "outwards is one layer earlier, out to the words."
 )
 MORE_TO_READ = (
     "The first sentence runs clockwise from the top, the second one the other way, and a black tick marks where they "
@@ -93,6 +95,7 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     flows = _flows(a, b, settings)
     names = a.card.ref, b.card.ref
     note = f"{thresholds.told(flows.a.graph, flows.b.graph)}. {comparison_note(flows.pairing.unit)}"
+    note += _pooling_note("A", flows.a) + _pooling_note("B", flows.b)
     if settings.hide_special:
         shares = f"{flows.a.hidden_share:.0%} (A) and {flows.b.hidden_share:.0%} (B)"
         note += f" Special tokens are hidden; they take {shares} of the attention of the tokens shown."
@@ -103,6 +106,12 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     rings["tour"] = tour(flows)
     said, differences = answer(flows, [prediction(case) for case in (a, b)])
     return said, sentence(flows, names), note, differences, rings, root
+
+
+def _pooling_note(name: str, one: Flow) -> str:
+    """Says that a graph starts from several tokens, if it does."""
+    pooled = pooled_name(one.graph.root, one.trace.tokens.unit, one.trace.pooling)
+    return f" The score of {name} reads the {pooled}: all of them form the first ring." if pooled else ""
 
 
 def redraw(shown: Shown | None, settings: Settings) -> Any:

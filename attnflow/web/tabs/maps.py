@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from attnflow.records.head_names import head_name
+from attnflow.records.root import tokens_of
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES
 from attnflow.web.panels import AttentionMap
@@ -36,7 +37,7 @@ def draw(shown: Shown | None, at: SelectedHead) -> Any:
             title=f"{case.card.ref} · {head_name(head)}{' · off' * (head in case.trace.pruned)}",
             model=side,
             highest=highest,
-            start=case.trace.root,
+            start=tokens_of(case.trace.root)[0],
         )
         for side, case, head, values in zip(SIDES, cases, own, found, strict=True)
     )

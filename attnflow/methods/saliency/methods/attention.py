@@ -8,7 +8,7 @@ import numpy as np
 
 from attnflow.methods.saliency.method import Answer, Method
 from attnflow.stats.attention_graph import attention_graph, influence
-from attnflow.stats.rollout import attention_rollout
+from attnflow.stats.rollout import rollout_of_root
 
 if TYPE_CHECKING:
     from attnflow.methods.score_function import Question
@@ -17,7 +17,7 @@ TAU = 0.1
 
 
 def _rollout(question: Question) -> Answer:
-    return Answer(attention_rollout(question.trace)[question.root], total=1.0)
+    return Answer(rollout_of_root(question.trace, question.root), total=1.0)
 
 
 def _influence(question: Question) -> Answer:
