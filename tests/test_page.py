@@ -712,7 +712,7 @@ def analyse(page: Page, **fields: str) -> int:
     """Fill the sidebar and press Analyse; returns how often the radial view was drawn before."""
     before = drawn(page)
     for label, text in fields.items():
-        box = page.get_by_label(label.replace("_", " "), exact=True)
+        box = page.get_by_label(label.replace("_", " "), exact=label.startswith("Model"))  # texts have a hint beside it
         box.fill(text)
         if label.startswith("Model"):
             box.press("Enter")

@@ -60,7 +60,7 @@ function step(scene, { ends: [end] }, outwards, along) {
  */
 export function keyboard(chart, { selected, scene, show, hold }) {
   chart.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
+    if (!scene() || event.altKey || event.ctrlKey || event.metaKey) return; // nothing is drawn yet, or the browser's own
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
       const chosen = selected.cursor;
