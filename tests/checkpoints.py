@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -202,15 +203,34 @@ MORE_ARCHITECTURES = {
 """Those that only the test of all architectures makes."""
 
 
+CHATML = (
+    "{% if messages[0].role != 'system' %}{{ '<|im_start|>system\\nYou help Anna.<|im_end|>\\n' }}{% endif %}"
+    "{% for one in messages %}{{ '<|im_start|>' + one.role + '\\n' + one.content + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+"""A chat template that begins with a system message of its own, as Qwen's does."""
+
+
 def make_checkpoint(
-    folder: Path, model_type: str = "bert", *, task: str = "sequence-classification", seed: int = 0, **options: Any
+    folder: Path,
+    model_type: str = "bert",
+    *,
+    task: str = "sequence-classification",
+    seed: int = 0,
+    chat_template: str | None = None,
+    **options: Any,
 ) -> Path:
     """Write a random checkpoint with a task head (or `none`) into a folder and return the folder.
 
-    Weights are drawn wide, because near-uniform attention would hide mistakes.
+    Weights are drawn wide, because near-uniform attention would hide mistakes. With a chat template the tokenizer has
+    ChatML's two marks.
     """
     architecture = (ARCHITECTURES | MORE_ARCHITECTURES)[model_type]
     tokenizer = make_tokenizer(architecture.tokenizer)
+    if chat_template is not None:
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+        tokenizer.chat_template = chat_template
     ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
     labels = {"id2label": {0: "no", 1: "perhaps", 2: "yes"}} if task.endswith("classification") else {}
     config = CONFIG_MAPPING[model_type](

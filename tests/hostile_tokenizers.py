@@ -50,6 +50,37 @@ def expands(source: Path, target: Path) -> Path:
     return _spoiled(source, target, lambda made: made.update(normalizer=_replace("q", "q. " * 5_000)))
 
 
+TEMPLATES = {
+    "loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    "doubles": "{% set a = namespace(q='q') %}{% for i in range(40) %}{% set a.q = a.q + a.q %}{% endfor %}",
+    "multiplies": "{{ 'q' * 10 ** 9 }}",
+    "pads": "{{ '%*d' % (10 ** 9, 1) }}",
+    "writes": "{{ messages[0].content }}{{ 'q' * 150000 }}",
+    "recurs": "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+    "classes": "{{ ''.__class__.__mro__[1].__subclasses__() }}{{ messages[0].content }}",
+    "globals": "{{ cycler.__init__.__globals__.os.system('touch ' + messages[0].content) }}",
+    "formats": "{{ '{0.__class__.__mro__}'.format(messages) }}{{ messages[0].content }}",
+    "maps": "{{ messages | map(attribute='__class__') | list }}",
+    "includes": "{% include '/etc/passwd' %}{{ messages[0].content }}",
+    "imports": "{% import '/etc/passwd' as it %}{{ messages[0].content }}",
+    "changes": "{{ messages.append(messages[0]) }}{{ messages[0].content }}",
+    "raises": "{{ raise_exception('Roles must\nalternate') }}",
+    "broken": "{% for %}",
+    "forgets": "Hello.",
+    "repeats": "{{ messages[0].content }} {{ messages[0].content }}",
+    "shouts": "{{ messages[0].content | upper }}",
+    "knows": "{{ 'q' if 'attnflow' in messages[0].content else '' }}{{ messages[0].content }}",
+}
+"""Chat templates that do harm, or do not write the text as it is."""
+
+
+def chats(source: Path, target: Path, template: str) -> Path:
+    """A checkpoint with one of these chat templates."""
+    shutil.copytree(source, target)
+    (target / "chat_template.jinja").write_text(TEMPLATES[template])
+    return target
+
+
 def panics(source: Path, target: Path) -> Path:
     """A pattern that the library gives up, with a panic of its Rust code."""
     return _spoiled(source, target, lambda made: made.update(pre_tokenizer=_split("(q+)+$")))

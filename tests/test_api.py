@@ -21,26 +21,57 @@ from attnflow.methods.saliency.methods import METHODS
 from attnflow.web.endpoints import explanations as api
 from attnflow.web.examples import load_examples
 from tests import reference
-from tests.checkpoints import PAIR
+from tests.checkpoints import CHATML, PAIR, make_checkpoint
 
 PARAMETERS = {
-    "/predict": ["model", "sentence_a", "sentence_b", "pruned", "truncate"],
-    "/attention_flow": ["model", "sentence_a", "sentence_b", "tau", "alpha", "pruned", "root", "heads", "truncate"],
+    "/predict": ["model", "sentence_a", "sentence_b", "pruned", "truncate", "chat"],
+    "/attention_flow": [
+        "model",
+        "sentence_a",
+        "sentence_b",
+        "tau",
+        "alpha",
+        "pruned",
+        "root",
+        "heads",
+        "truncate",
+        "chat",
+    ],
     "/compare_attention_flow": [
         *("model_a", "model_b", "sentence_a", "sentence_b"),
-        *("tau", "alpha", "root", "heads", "truncate"),
+        *("tau", "alpha", "root", "heads", "truncate", "chat"),
     ],
-    "/attention_map": ["model", "sentence_a", "sentence_b", "layer", "head", "pruned", "truncate"],
-    "/hidden_token_attribution": ["model", "sentence_a", "sentence_b", "wrt", "layer", "head", "probes", "truncate"],
-    "/attention_vs_attribution": ["model", "sentence_a", "sentence_b", "probes", "truncate"],
-    "/saliency": ["model", "sentence_a", "sentence_b", "method", "target", "against", "pruned", "truncate"],
-    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned", "unit", "truncate"],
-    "/compare_saliency": ["model_a", "model_b", "sentence_a", "sentence_b", "method", "target", "against", "truncate"],
-    "/head_importance": ["model", "sentence_a", "sentence_b", "method", "truncate"],
-    "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned", "truncate"],
-    "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned", "truncate"],
-    "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps", "truncate"],
-    "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head", "truncate"],
+    "/attention_map": ["model", "sentence_a", "sentence_b", "layer", "head", "pruned", "truncate", "chat"],
+    "/hidden_token_attribution": [
+        "model",
+        "sentence_a",
+        "sentence_b",
+        "wrt",
+        "layer",
+        "head",
+        "probes",
+        "truncate",
+        "chat",
+    ],
+    "/attention_vs_attribution": ["model", "sentence_a", "sentence_b", "probes", "truncate", "chat"],
+    "/saliency": ["model", "sentence_a", "sentence_b", "method", "target", "against", "pruned", "truncate", "chat"],
+    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned", "unit", "truncate", "chat"],
+    "/compare_saliency": [
+        "model_a",
+        "model_b",
+        "sentence_a",
+        "sentence_b",
+        "method",
+        "target",
+        "against",
+        "truncate",
+        "chat",
+    ],
+    "/head_importance": ["model", "sentence_a", "sentence_b", "method", "truncate", "chat"],
+    "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned", "truncate", "chat"],
+    "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned", "truncate", "chat"],
+    "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps", "truncate", "chat"],
+    "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head", "truncate", "chat"],
 }
 EXAMPLE = load_examples()[0]
 TEXTS = {"sentence_a": EXAMPLE.text_a, "sentence_b": EXAMPLE.text_b}
@@ -445,6 +476,24 @@ def test_one_number_for_each_head_of_a_text_or_over_the_bundled_pairs(client):
     assert one["values"] != many["values"]
     with pytest.raises(AppError, match="There is no statistic 'colour'; choose entropy"):
         client.predict(**call, statistic="colour")
+
+
+def test_a_pair_is_read_as_a_conversation_on_request(client, hub, tmp_path):
+    folder = make_checkpoint(tmp_path / "chats", "llama", task="causal-lm", chat_template=CHATML)
+    hub.add("lab/chats", folder)
+    checkpoint, pair = load_checkpoint(folder), {"sentence_a": "Anna met him.", "sentence_b": "Really?"}
+    plain = client.predict("lab/chats", **pair, api_name="/predict")
+    for endpoint in ("/predict", "/attention_flow", "/saliency"):
+        answer = client.predict(model="lab/chats", **pair, chat=True, api_name=endpoint)
+        expected = encode(checkpoint, *pair.values(), chat=True).tokens.piece
+        assert [token["piece"] for token in answer["tokens"]] == list(expected)
+        assert "the second as the assistant's answer, which is left open." in answer["note"]
+    alone = client.predict("lab/chats", "Anna met him.", chat=True, api_name="/predict")
+    assert "chat template: the first sentence as the user's message." in alone["note"]
+    assert client.predict("lab/chats", **pair, api_name="/predict") == plain  # and not what is kept of the conversation
+    assert "chat" not in plain["note"]
+    with pytest.raises(AppError, match=r"demo/finetuned has no chat template that could be applied; do without, or"):
+        client.predict("demo/finetuned", **pair, chat=True, api_name="/predict")
 
 
 def test_a_text_that_is_too_long_is_cut_on_request(client, hub, folders):

@@ -253,7 +253,7 @@ def test_no_tokenizer_class_is_given_a_path(tokenizer_class, arguments, honest, 
 def test_what_was_left_out_is_told(honest, tmp_path):
     folder = shutil.copytree(honest("bert"), tmp_path / "more")
     edit(folder, "config.json", auto_map={"AutoModel": "own.Own"}, gradient_checkpointing=False, of_nobody=3)
-    edit(folder, "tokenizer_config.json", chat_template="x")
+    edit(folder, "tokenizer_config.json", chat_template=3)
     loaded = load_checkpoint(folder)
     assert {"config.json: auto_map", "config.json: of_nobody", "tokenizer_config.json: chat_template"} <= {
         *loaded.left_out

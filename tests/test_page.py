@@ -29,7 +29,7 @@ from attnflow.web.tabs import explanations as explanations_tab
 from attnflow.web.tabs import flow as flow_tab
 from attnflow.web.tabs import maps
 from attnflow.web.verbs import find_selection
-from tests.checkpoints import PAIR, make_checkpoint
+from tests.checkpoints import CHATML, PAIR, make_checkpoint
 from tests.random_traces import random_trace
 
 EXAMPLE = load_examples()[0]
@@ -804,6 +804,19 @@ def test_a_text_that_is_too_long_is_cut_on_request(page):
     wait_for_redraw(page, before)
     expect(page.locator("#predictions")).to_contain_text("The text was cut:")
     page.wait_for_function("location.search.includes('cut=1')")
+
+
+def test_a_chat_template_is_applied_on_request(page, hub, tmp_path):
+    hub.add("lab/talks", make_checkpoint(tmp_path / "talks", "llama", task="causal-lm", chat_template=CHATML))
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_label("Apply the chat template").check()
+    before = analyse(page, Model_A="lab/talks", Model_B="lab/talks")
+    wait_for_redraw(page, before)
+    expect(page.locator("#predictions")).to_contain_text("Read in the checkpoint's chat template: the first sentence")
+    expect(page.locator("#flow")).to_contain_text("<|im_start|>")
+    page.wait_for_function("location.search.includes('chat=1')")
+    analyse(page, Model_A="demo/pretrained")
+    expect(page.locator(".toast-body")).to_contain_text("demo/pretrained has no chat template")
 
 
 def test_what_is_written_but_not_analysed_is_told(page):

@@ -233,7 +233,7 @@ def _noted(checkpoint: Checkpoint, note: str) -> Checkpoint:
 
 def _content_hash(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.bin")):
+    for path in [path for kind in ("json", "jinja", "safetensors", "bin") for path in sorted(folder.glob(f"*.{kind}"))]:
         digest.update(path.name.encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

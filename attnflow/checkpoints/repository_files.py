@@ -1,8 +1,9 @@
 """Makes of a stranger's folder the one that is read: cleaned JSON, and links to its own vocabulary and weights.
 
 transformers never sees the folder itself. In a private temporary one lie the JSON files, written anew with what
-`config_rules` and `tokenizer_rules` let through, and links to the files that belong to a checkpoint, each a plain file
-of the folder. Whatever else is there (adapters, settings of generation, processors and templates, code) is not there.
+`config_rules` and `tokenizer_rules` let through, the text of a chat template, and links to the files that belong to a
+checkpoint, each a plain file of the folder. Whatever else is there (adapters, settings of generation, processors, other
+templates, code) is not there.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ SETTINGS: dict[str, Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str
 """Settings of a tokenizer, and what says which of them are read."""
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """Files of weights; the first that is there is read."""
-TEXT_FILES = (CONFIG, *VOCABULARIES, *SETTINGS)
+TEMPLATE = "chat_template.jinja"
+"""The chat template, where it is not in `tokenizer_config.json`, before which it goes."""
+TEXT_FILES = (CONFIG, *VOCABULARIES, *SETTINGS, TEMPLATE)
 """Every file that is read, besides weights."""
 _LARGEST_CONFIG, _LARGEST_SETTINGS, _LARGEST_INDEX = 10**6, 5 * 10**6, 20 * 10**6
 _BYTES_OF_A_PIECE = 20
@@ -103,6 +106,11 @@ def staged(folder: Path, name: str, *, weights: bool = True) -> Iterator[ReadFil
                     _check_vocabulary(file, path)
                 (target / file).symlink_to(path)
                 continue
+            if file == TEMPLATE:
+                template = _template(path)
+                left_out += [] if template else [file]
+                (target / file).write_text(template or "", encoding="utf-8")  # an empty one stands for none at all
+                continue
             with _told(file, name):
                 kept, dropped = _cleaned(file, path, name)
             left_out += [f"{file}: {key}" for key in dropped]
@@ -140,6 +148,16 @@ def _cleaned(file: str, path: Path, name: str) -> tuple[dict[str, Any], tuple[st
         tokenizer_rules.check_class(kept.get("tokenizer_class"))
         return kept, left_out
     return SETTINGS[file](read_object(path, most_bytes=_LARGEST_SETTINGS, most_values=10**6))
+
+
+def _template(path: Path) -> str | None:
+    """The text of a chat template, if it is one that is read."""
+    with path.open("rb") as file:
+        found = file.read(tokenizer_rules.LONGEST_TEMPLATE + 1)
+    try:
+        return tokenizer_rules.allowed_template(found.decode("utf-8"))
+    except UnicodeDecodeError:
+        return None
 
 
 def _check_vocabulary(file: str, path: Path) -> None:

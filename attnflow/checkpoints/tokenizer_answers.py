@@ -38,6 +38,7 @@ def facts(found: Any) -> TokenizerFacts:
     numbers([found["size"]])
     numbers([found[name] for name in ("mask", "pad", "unknown") if found[name] is not None])
     _expect(type(found["longest"]) is int and type(found["marks_start"]) is bool)
+    _expect(type(found["has_chat_template"]) is bool)
     _expect(found["truncation_side"] in ("left", "right"))
     names([found["mask_token"]], 1)
     return TokenizerFacts(**(found | {"special": frozenset(numbers(found["special"]))}))

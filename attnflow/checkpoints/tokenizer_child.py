@@ -124,12 +124,12 @@ def _keep(connection: socket.socket) -> None:
 
 
 def _answer(connection: socket.socket, reader: Any) -> None:
-    """Answer one call after the other; `pair`, `ids`, `pieces` and `id_of` are all there is."""
+    """Answer one call after the other; those that are named here are all there is."""
+    calls = {name: getattr(reader, name) for name in ("pair", "chat", "ids", "pieces", "id_of")}
     while True:
         method, arguments, seconds = receive(connection)
         _allow(seconds)
-        call = {"pair": reader.pair, "ids": reader.ids, "pieces": reader.pieces, "id_of": reader.id_of}[method]
-        _reply(connection, lambda call=call, arguments=arguments: call(*arguments))
+        _reply(connection, lambda call=calls[method], arguments=arguments: call(*arguments))
 
 
 def _reply(connection: socket.socket, call: Callable[[], Any]) -> None:

@@ -31,6 +31,9 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "TRANSFORMERS_VERBOSITY": "critical",
 }
+_READING, _TEXT, _CHAT = "when it is read", "on this text", "on this text in its chat template"
+_ADVICE = {_READING: "", _TEXT: "shorten the text, or ", _CHAT: "do without the template, or "}
+"""What may help, by when a tokenizer fails."""
 _PATIENCE = 60.0
 """Seconds to wait for a new process: the first one imports transformers, perhaps on a busy machine."""
 
@@ -220,9 +223,18 @@ class ChildReader:
 
     def pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
         """A sentence pair with its special tokens; counted only, if it has more than `most` pieces or `MOST_PIECES`."""
-        told = tokenizer_messages.MOST_PIECES if most is None else min(most, tokenizer_messages.MOST_PIECES)
+        told = _told(most)
         return self._ask(
             lambda found: tokenizer_answers.pair(found, text_a, text_b or "", told), "pair", text_a, text_b, told
+        )
+
+    def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
+        """A conversation in the chat template, which is run in the process that runs texts."""
+        told = _told(most)
+        return self._ask(
+            lambda found: tokenizer_answers.pair(found, text_a, text_b or "", told),
+            *("chat", text_a, text_b, told, goes_on),
+            when=_CHAT,
         )
 
     def ids(self, text: str) -> list[int]:
@@ -238,12 +250,12 @@ class ChildReader:
         """The number of a piece, if it is one."""
         return self._ask(lambda found: None if found is None else tokenizer_answers.numbers([found])[0], "id_of", piece)
 
-    def _ask(self, checked: Callable[[Any], T], method: str, *arguments: Any) -> T:
+    def _ask(self, checked: Callable[[Any], T], method: str, *arguments: Any, when: str = _TEXT) -> T:
         with self._turn:
             number, connection = self._answerer()
             try:
                 seconds = limits.TOKENIZER_SECONDS
-                return self._result(connection, (method, arguments, seconds), seconds, checked, "on this text")
+                return self._result(connection, (method, arguments, seconds), seconds, checked, when)
             except BaseException:  # whatever it was, the next text finds a tokenizer to which nothing has happened
                 self._connections.close_answerer()
                 if self._connections.keeper is not None:
@@ -261,7 +273,7 @@ class ChildReader:
             self._facts = self._read()
             made = self._fork_answerer()
         if made is None:
-            raise CheckpointError(self._broken("when it is read"))
+            raise CheckpointError(self._broken(_READING))
         self._connections.answerer = made
         return made
 
@@ -284,9 +296,7 @@ class ChildReader:
         nursery, number, connection = _fork_keeper()
         order = {"folder": os.path.abspath(folder), "name": self._name, "bytes": limits.TOKENIZER_BYTES}
         try:
-            facts = self._result(
-                connection, order | {"seconds": seconds}, seconds, tokenizer_answers.facts, "when it is read"
-            )
+            facts = self._result(connection, order | {"seconds": seconds}, seconds, tokenizer_answers.facts, _READING)
         except BaseException:
             connection.close()
             nursery.kill(number)
@@ -325,7 +335,12 @@ class ChildReader:
         )
 
     def _advice(self, when: str) -> str:
-        return ("shorten the text, or " if when == "on this text" else "") + "choose another checkpoint."
+        return _ADVICE[when] + "choose another checkpoint."
+
+
+def _told(most: int | None) -> int:
+    """Most pieces that are told and not only counted."""
+    return tokenizer_messages.MOST_PIECES if most is None else min(most, tokenizer_messages.MOST_PIECES)
 
 
 def _is_silent(connection: socket.socket) -> bool:
@@ -363,7 +378,7 @@ def read_apart(folder: Path, name: str, staged: Path | None = None) -> Tokenizer
     if hasattr(os, "fork"):
         return ChildReader(folder, name, staged)
     with _staged(folder, name) if staged is None else nullcontext(staged) as place:
-        return read_here(place, name)
+        return read_here(place, name, chats=False)
 
 
 @contextmanager

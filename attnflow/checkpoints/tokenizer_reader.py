@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, cast
 
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import BatchEncoding, PreTrainedTokenizerBase
 
+from attnflow.checkpoints.chat_template import Conversation, converse
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
 from attnflow.errors import CheckpointError, brief
 
@@ -36,6 +37,8 @@ class TokenizerFacts:
     """Whether it writes a special token before a text."""
     truncation_side: Literal["left", "right"]
     """Where it takes pieces away from a text that is too long."""
+    has_chat_template: bool
+    """Whether its files say how a conversation is written."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class TokenizerReader(Protocol):
         """
         ...
 
+    def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
+        """The same as a conversation in the chat template, which must be there; see `chat_template.converse`."""
+        ...
+
     def ids(self, text: str) -> list[int]:
         """The pieces of a text without special tokens."""
         ...
@@ -108,6 +115,11 @@ class LocalReader:
     def pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
         """A sentence pair with its special tokens; counted only, if it has more than `most` pieces."""
         return self._guarded(lambda: self._pair(text_a, text_b, most))
+
+    def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
+        """A conversation in the chat template; counted only, if it has more than `most` pieces."""
+        written = converse(self.tokenizer, self.name, text_a, text_b, goes_on=goes_on)
+        return self._guarded(lambda: self._chat(written, most))
 
     def ids(self, text: str) -> list[int]:
         """The pieces of a text without special tokens."""
@@ -144,6 +156,7 @@ class LocalReader:
             unknown=made.unk_token_id,
             marks_start=bool(start) and start[0] in made.all_special_ids,
             truncation_side="left" if made.truncation_side == "left" else "right",
+            has_chat_template=bool(made.chat_template),
         )
 
     def _pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
@@ -155,8 +168,7 @@ class LocalReader:
         separator, ids = self._separator() if run_together else (None, [])
         if most is not None and len(sentence) + len(ids) > most:
             return PairPieces(len(sentence) + len(ids))
-        names = ("input_ids", "attention_mask", "token_type_ids")
-        inputs = {name: list(made[name]) for name in names if name in made}
+        inputs = _inputs(made)
         offsets = list(made["offset_mapping"])
         if run_together:
             place = sentence.index(1)
@@ -164,9 +176,29 @@ class LocalReader:
             offsets[place:place] = [(0, 0)] * len(ids)
             for name, values in inputs.items():
                 values[place:place] = ids if name == "input_ids" else [values[place - 1]] * len(ids)
-        called = self.tokenizer.convert_ids_to_tokens(inputs["input_ids"])
-        pieces = [str(index) if name is None else name for index, name in zip(inputs["input_ids"], called, strict=True)]
-        return PairPieces(len(sentence), inputs, pieces, sentence, offsets, separator)
+        return PairPieces(len(sentence), inputs, self._called(inputs), sentence, offsets, separator)
+
+    def _chat(self, written: Conversation, most: int | None) -> PairPieces:
+        made = self.tokenizer(
+            written.text,
+            add_special_tokens=False,  # the template writes them
+            return_offsets_mapping=True,
+            return_attention_mask=True,
+            truncation=False,
+            verbose=False,
+        )
+        found = [written.find(*span) for span in made["offset_mapping"]]
+        if most is not None and len(found) > most:
+            return PairPieces(len(found))
+        inputs = _inputs(made)
+        sentence, offsets = [part for part, _ in found], [span for _, span in found]
+        return PairPieces(len(found), inputs, self._called(inputs), sentence, offsets)
+
+    def _called(self, inputs: dict[str, list[int]]) -> list[str]:
+        """The entries of the vocabulary, or the number of what has no entry."""
+        ids = inputs["input_ids"]
+        names = self.tokenizer.convert_ids_to_tokens(ids)
+        return [str(index) if name is None else name for index, name in zip(ids, names, strict=True)]
 
     def _separator(self) -> tuple[str | None, list[int]]:
         """What goes between two sentences, for a reader and as entries of the vocabulary."""
@@ -178,14 +210,22 @@ class LocalReader:
         return ("line break", ids) if ids else ("", [])
 
 
-def read_here(folder: Path, name: str) -> LocalReader:
+def _inputs(made: BatchEncoding) -> dict[str, list[int]]:
+    return {name: list(made[name]) for name in ("input_ids", "attention_mask", "token_type_ids") if name in made}
+
+
+def read_here(folder: Path, name: str, *, chats: bool = True) -> LocalReader:
     """Read a tokenizer in this process: of the bundled pair, or of a folder of the person whose machine this is.
 
     Args:
         folder: Where its files are.
         name: What the checkpoint is called, for errors.
+        chats: Whether its chat template, which is a program, may be run in this process.
 
     Raises:
         CheckpointError: If there is none, or one that cannot be trusted.
     """
-    return LocalReader(read_tokenizer(folder, name), name)
+    tokenizer = read_tokenizer(folder, name)
+    if not chats:
+        tokenizer.chat_template = None
+    return LocalReader(tokenizer, name)

@@ -50,6 +50,8 @@ _BOXES = frozenset("cls_token_box sep_token_box pad_token_box".split())
 _TOKEN = re.compile(r"[a-z]\w{0,60}_token|mask_token_sent")
 _TOKEN_SWITCHES = frozenset("lstrip rstrip single_word normalized special".split())
 _LONGEST_TOKEN, _MOST_TOKENS = 1_000, 100_000
+LONGEST_TEMPLATE = 64_000
+"""Characters, or bytes of a file, of a chat template; long ones of well-known models have 20,000."""
 _TYPES = {"WordPiece", "WordLevel", "BPE", "Unigram"}
 
 
@@ -80,6 +82,17 @@ def allowed_added_tokens(found: Mapping[str, Any]) -> tuple[dict[str, Any], list
     if len(found) > _MOST_TOKENS:
         raise ValueError(f"adds {len(found):,} tokens; at most {_MOST_TOKENS:,} can be read")
     return {_text(token, "a token"): _index(index, token) for token, index in found.items()}, []
+
+
+def allowed_template(found: Any) -> str | None:
+    """The text of a chat template, of several the one named `default`; None if it is none that is read.
+
+    It is a program, so it is only passed on, as a text; see `chat_template` for where it is run.
+    """
+    if isinstance(found, list):
+        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default")
+    return found if isinstance(found, str) and 0 < len(found) <= LONGEST_TEMPLATE else None
 
 
 def check_tokenizer_json(found: Mapping[str, Any]) -> None:
@@ -177,6 +190,8 @@ def _setting(key: str, value: Any) -> Any:
         return _due(key, value, fits, "a number, and no larger one")
     if key in _TEXTS:
         return _checked_text(key, value)
+    if key == "chat_template":
+        return allowed_template(value) or _LEFT_OUT
     if key in _BOXES:
         fits = isinstance(value, list) and len(value) == 4 and all(type(number) is int for number in value)
         return _due(key, value, fits, "a list of four numbers")

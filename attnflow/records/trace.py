@@ -67,6 +67,8 @@ class Encoding:
     one_kind: bool = False
     """Whether the tokenizer numbers the sentences beyond what the model has embeddings for, so that all tokens are
     given as of the first kind."""
+    chat: bool = False
+    """Whether it is a conversation in the tokenizer's chat template; what that wrote are special tokens."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
+from attnflow.checkpoints.tokenizer_reader import PairPieces
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.records.trace import SPECIAL, Encoding, Tokens, is_whole
 from attnflow.records.words import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
@@ -17,6 +18,7 @@ def encode(
     text_a: str,
     text_b: str | None = None,
     *,
+    chat: bool = False,
     truncate: bool = False,
     max_tokens: int | None = None,
 ) -> Encoding:
@@ -28,19 +30,27 @@ def encode(
     A model that has not as many kinds of sentences (token types) as its tokenizer tells apart is given one kind, and
     `Encoding.one_kind` says so.
 
+    With `chat`, the model reads a conversation in the chat template of its tokenizer: the first sentence is the user's
+    message, and the second, if there is one, the assistant's answer. For a model that predicts the next token the
+    conversation ends where the assistant is to begin (`add_generation_prompt`) or, with a second sentence, right after
+    that, so that the answer is not closed; for any other model, such as one that scores answers, it is whole. What the
+    template adds are special tokens, its words (a role, a system message of its own) included. A piece that runs across
+    the border of a sentence belongs to that, with the characters that lie in it.
+
     Args:
         checkpoint: Whose tokenizer reads it.
         text_a: The first sentence.
         text_b: The second sentence; None or empty for a single one.
+        chat: Whether the chat template is applied.
         truncate: Cut what is too long, token by token from the end of the longer sentence, as tokenizers do
             (`longest_first`); `Encoding.cut` tells how many went.
         max_tokens: Most tokens, special ones included, where that is less than `checkpoint.max_tokens`.
 
     Raises:
         TextError: If the first sentence is empty, or the pair is longer than allowed and is not to be cut, or if
-            there is no room for a word beside the special tokens.
+            there is no room for a word beside the special tokens, or no chat template where one is to be applied.
         SelectionError: If `max_tokens` is no whole number from 1.
-        CheckpointError: If the tokenizer fails.
+        CheckpointError: If the tokenizer fails, or its chat template does, or does not write the sentences as they are.
 
     Example:
         >>> from attnflow import load_checkpoint
@@ -49,7 +59,7 @@ def encode(
     """
     text_a, text_b = _checked_texts(text_a, text_b)
     bound = _bound(checkpoint, max_tokens)
-    made = checkpoint.tokenizer.pair(text_a, text_b, None if truncate else bound)
+    made = _read(checkpoint, text_a, text_b, chat, None if truncate else bound)
     cut = 0 if bound is None else max(0, made.count - bound)
     if cut and not truncate:
         raise TextError(
@@ -74,7 +84,19 @@ def encode(
     )
     if one_kind:
         inputs["token_type_ids"] = np.zeros_like(inputs["token_type_ids"])
-    return Encoding(text_a, text_b, tokens, inputs, made.separator, cut, one_kind)
+    return Encoding(text_a, text_b, tokens, inputs, made.separator, cut, one_kind, chat)
+
+
+def _read(checkpoint: Checkpoint, text_a: str, text_b: str | None, chat: bool, most: int | None) -> PairPieces:
+    """What the tokenizer makes of a pair."""
+    if not chat:
+        return checkpoint.tokenizer.pair(text_a, text_b, most)
+    if not checkpoint.tokenizer.facts.has_chat_template:
+        raise TextError(
+            f"{checkpoint.name} has no chat template that could be applied; do without, or choose a checkpoint that "
+            "was trained for conversations."
+        )
+    return checkpoint.tokenizer.chat(text_a, text_b, most, checkpoint.head.kind == "causal-lm")
 
 
 def _bound(checkpoint: Checkpoint, max_tokens: int | None) -> int | None:

@@ -14,17 +14,22 @@ from attnflow.runtime.capture import trace_bytes
 from attnflow.runtime.encode import encode
 from attnflow.runtime.load import load_checkpoint
 
-_cuts: ContextVar[bool] = ContextVar("attnflow_cuts", default=False)
+_asked: ContextVar[tuple[bool, bool]] = ContextVar("attnflow_reading", default=(False, False))
 
 
 @contextmanager
-def cutting(wanted: bool = True) -> Generator[None]:
-    """Within this context, a text that is too long is cut instead of refused, if that is wanted."""
-    token = _cuts.set(wanted)
+def reading(*, truncate: bool = False, chat: bool = False) -> Generator[None]:
+    """Say how texts are read within this context.
+
+    Args:
+        truncate: A text that is too long is cut instead of refused.
+        chat: The checkpoint's chat template is applied.
+    """
+    token = _asked.set((truncate, chat))
     try:
         yield
     finally:
-        _cuts.reset(token)
+        _asked.reset(token)
 
 
 def load_bounded(name: str, revision: str | None, token: str | None) -> Checkpoint:
@@ -48,7 +53,7 @@ def load_bounded(name: str, revision: str | None, token: str | None) -> Checkpoi
 
 
 def encode_bounded(checkpoint: Checkpoint, text_a: str, text_b: str | None) -> Encoding:
-    """Tokenize a sentence pair that is no longer than this machine allows, or as much of it (`cutting`).
+    """Tokenize a sentence pair that is no longer than this machine allows, in the way that is asked for (`reading`).
 
     Raises:
         TextError: If it is longer, or cannot be tokenized.
@@ -58,7 +63,8 @@ def encode_bounded(checkpoint: Checkpoint, text_a: str, text_b: str | None) -> E
             raise TextError(
                 f"The {name} sentence has {len(text):,} characters; the limit is {limits.MAX_CHARACTERS:,}. Shorten it."
             )
-    return encode(checkpoint, text_a, text_b, truncate=_cuts.get(), max_tokens=limits.MAX_TOKENS)
+    truncate, chat = _asked.get()
+    return encode(checkpoint, text_a, text_b, chat=chat, truncate=truncate, max_tokens=limits.MAX_TOKENS)
 
 
 def check_trace(checkpoint: Checkpoint, size: int) -> None:

@@ -158,4 +158,4 @@ def key_of(
     ref: str, sha: str, encoding: Encoding, pruned: frozenset[Head], label: int | None = None
 ) -> tuple[object, ...]:
     """The key of a case."""
-    return ref, sha, encoding.text_a, encoding.text_b, label, pruned
+    return ref, sha, encoding.text_a, encoding.text_b, encoding.chat, label, pruned

@@ -17,7 +17,7 @@ from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
 from attnflow.progress import reporting
 from attnflow.records.head_names import head_key, head_name, head_names
-from attnflow.service.bounds import cutting
+from attnflow.service.bounds import reading
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.workspace import workspace
 from attnflow.views.payloads import Lit, OtherPair, Prediction, Pruned
@@ -46,7 +46,7 @@ def analyse(
         side = "AB"[number]
         progress((number, 3), desc=f"{side}: loading and running")
         told = reporting(lambda what, share, side=side, at=number: progress((at + share) / 3, desc=f"{side}: {what}"))
-        with told, cutting(pair.truncate):
+        with told, reading(truncate=pair.truncate, chat=pair.chat):
             cases.append(workspace.case(ref, pair.text_a, pair.text_b))
     progress((2, 3), desc="Drawing")
     a, b = cases

@@ -38,6 +38,7 @@ class Pair:
     text_a: str = setting("", partial(_text_box, label="First sentence", elem_id="text-a"), link="a")
     text_b: str = setting("", partial(_text_box, label="Second sentence (may be empty)", elem_id="text-b"), link="b")
     truncate: bool = switch(False, link="cut", label="Cut a text that is too long", elem_id="truncate", more=True)
+    chat: bool = switch(False, link="chat", label="Apply the chat template", elem_id="chat", more=True)
 
     @property
     def refs(self) -> tuple[str, str]:

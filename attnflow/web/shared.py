@@ -13,7 +13,7 @@ from gradio.components import Component
 from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
-from attnflow.service.bounds import cutting
+from attnflow.service.bounds import reading
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
 from attnflow.views.payloads import Pruned
@@ -47,6 +47,8 @@ class Shown:
     b: ShownModel
     text_a: str
     text_b: str
+    chat: bool = False
+    """Whether chat templates were applied."""
 
     @classmethod
     def of(cls, a: Case, b: Case) -> Shown:
@@ -54,7 +56,7 @@ class Shown:
         model_a, model_b = (
             ShownModel(case.card.pinned, case.key, case.trace.pruned, bool(case.encoding.cut)) for case in (a, b)
         )
-        return cls(model_a, model_b, a.encoding.text_a, a.encoding.text_b or "")
+        return cls(model_a, model_b, a.encoding.text_a, a.encoding.text_b or "", a.encoding.chat)
 
     @property
     def pair(self) -> tuple[str, str, str, str]:
@@ -66,7 +68,7 @@ class Shown:
         return self._run(self.a), self._run(self.b)
 
     def _run(self, model: ShownModel) -> Case:
-        with cutting(model.cut):
+        with reading(truncate=model.cut, chat=self.chat):
             return workspace.recall(model.key) or workspace.case(model.ref, self.text_a, self.text_b, model.pruned)
 
 

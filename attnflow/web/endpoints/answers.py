@@ -81,7 +81,7 @@ def prediction(case: Case) -> list[ClassAnswer] | None:
 
 
 def case_note(case: Case, *more: str) -> str:
-    """What a reader must know of a case: how its sentences were joined or cut, and what its score reads."""
+    """What a reader must know of a case: how its sentences were put into a chat, joined or cut, and what it reads."""
     separator = case.encoding.separator
     joined = {
         None: "",
@@ -94,7 +94,16 @@ def case_note(case: Case, *more: str) -> str:
     )
     lost = case.encoding.cut
     cut = f"The text was cut: {lost} of its {lost + case.n_tokens} tokens are left out at the end." if lost else ""
-    return " ".join(filter(None, [*more, cut, joined, one_kind, _reading_note(case)]))
+    return " ".join(filter(None, [*more, _chat_note(case), cut, joined, one_kind, _reading_note(case)]))
+
+
+def _chat_note(case: Case) -> str:
+    """Says what the sentences are in a conversation."""
+    if not case.encoding.chat:
+        return ""
+    answer = ", the second as the assistant's answer" if case.encoding.text_b else ""
+    left_open = ", which is left open" if answer and case.card.head.kind == "causal-lm" else ""
+    return f"Read in the checkpoint's chat template: the first sentence as the user's message{answer}{left_open}."
 
 
 def _reading_note(case: Case) -> str:

@@ -14,7 +14,7 @@ from gradio.context import LocalContext
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
 from attnflow.service import visitors
-from attnflow.service.bounds import cutting
+from attnflow.service.bounds import reading
 from attnflow.service.registry import Parameter
 from attnflow.service.visitors import serving
 from attnflow.web import arguments
@@ -33,8 +33,12 @@ SHARED = {
     "pruned": "Heads to switch off as [layer, head], both counted from 0.",
     "truncate": "Whether a text that is too long is cut, token by token from the end of the longer sentence, instead "
     "of refused; the answer says how much is left out.",
+    "chat": "Whether the pair is read as a conversation in the chat template of the checkpoint: the first sentence as "
+    "the user's message, the second, if any, as the assistant's answer.",
 }
 """What the arguments are that most endpoints have."""
+READING = ("truncate", "chat")
+"""How a text is read, which every endpoint can be told: see `reading`."""
 
 
 def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -44,8 +48,8 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
     and description from the parameter of the same name, and can be given by position as all others. Each argument is
     described in the published documentation: by the docstring, else by its `Parameter`, else by `SHARED`.
 
-    The function gets two more parameters at the end: `truncate`, whether a text that is too long is cut, and one that
-    Gradio fills with the visitor's own Hub token: that of his sign-in, or what a program gave as `Client(...,
+    The function gets more parameters at the end: those of `READING`, which say how a text is read, and one that Gradio
+    fills with the visitor's own Hub token: that of his sign-in, or what a program gave as `Client(...,
     oauth_token=...)`. That one is no argument of the endpoint.
 
     Args:
@@ -69,7 +73,7 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
                 args, token = args[:-1], args[-1]
             with one_sentence(), serving(current_visitor(token)), visitors.calls.one(visitors.name()):
                 given = defaults | arguments.bound(signature, hints, *args, **kwargs)
-                with cutting(given.pop("truncate")):
+                with reading(**{name: given.pop(name) for name in READING}):
                     answer = run(**given)
                 return answers.keep(answer) if _through_the_gateway() else answer
 
@@ -82,7 +86,7 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
 
 
 def published(function: Callable[..., Any], known: Mapping[str, Parameter]) -> tuple[inspect.Signature, dict[str, Any]]:
-    """Signature and types of an endpoint: those of its function, of analyses what it leaves to them, and `truncate`."""
+    """Signature and types of an endpoint: those of its function, of analyses what it leaves to them, and `READING`."""
     signature, hints, filled = inspect.signature(function), get_type_hints(function), []
     for one in signature.parameters.values():
         if one.kind is one.KEYWORD_ONLY:
@@ -91,8 +95,9 @@ def published(function: Callable[..., Any], known: Mapping[str, Parameter]) -> t
                 told = known[one.name]
                 one, hints[one.name] = one.replace(default=told.default, annotation=told.kind), told.kind
         filled.append(one)
-    own = inspect.Parameter("truncate", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation=bool)
-    return signature.replace(parameters=[*filled, own]), hints | {own.name: bool}
+    for name in READING:
+        filled.append(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation=bool))
+    return signature.replace(parameters=filled), hints | dict.fromkeys(READING, bool)
 
 
 def documentation(function: Callable[..., Any], told: Mapping[str, str]) -> str:
@@ -109,7 +114,7 @@ def documentation(function: Callable[..., Any], told: Mapping[str, str]) -> str:
     own = {name: " ".join(says.split()) for name, says in _DESCRIBED.findall(args)}
     lines = [
         f"    {name}: {own[name] if name in own else told[name]}"
-        for name in [*inspect.signature(function).parameters, "truncate"]
+        for name in [*inspect.signature(function).parameters, *READING]
     ]
     return "\n".join([text, "", "Args:", *lines])
 
