@@ -403,7 +403,7 @@ def test_a_tokenizer_that_makes_no_sense_is_one_sentence(file, text, folders, tm
 def test_weights_of_another_shape_are_one_sentence(folders, tmp_path):
     folder = make_checkpoint(tmp_path / "other", "bert", hidden_size=48, intermediate_size=32)
     shutil.copy(folders["bert"] / "model.safetensors", folder)
-    with pytest.raises(CheckpointError, match=r"weights of other do not fit.*has the shape 32, and the model that is described has 48"):
+    with pytest.raises(CheckpointError, match=r"weights of other do not fit.*has the shape 32, .* described has 48"):
         load_checkpoint(folder)
 
 
