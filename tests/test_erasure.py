@@ -139,10 +139,11 @@ def test_ties_are_not_broken_by_position(checkpoints):
     checkpoint = checkpoints["bert"]
     encoding = encode(checkpoint, *PAIR)
     size = len(encoding.tokens)
-    flat = faithfulness(checkpoint, encoding, np.ones(size), target="yes")
-    first = faithfulness(checkpoint, encoding, -np.arange(size), target="yes")
+    ones, pieces = np.ones(size), {"target": "yes", "unit": "piece"}  # a word of two pieces would count double
+    flat = faithfulness(checkpoint, encoding, ones, **pieces)
+    first = faithfulness(checkpoint, encoding, -np.arange(size), **pieces)
     assert not np.allclose(flat.comprehensiveness, first.comprehensiveness)
-    assert np.allclose(flat.merit, faithfulness(checkpoint, encoding, np.zeros(size), target="yes").merit)
+    assert np.allclose(flat.merit, faithfulness(checkpoint, encoding, 0 * ones, **pieces).merit)
 
 
 def test_a_regression_is_measured_by_its_score(checkpoints):

@@ -749,7 +749,7 @@ def test_a_checkpoint_is_searched_described_and_offered_again(page, hub, folders
     expect(box).to_have_value("page/discoverable")
     page.get_by_role("button", name="Analyse").click()
     expect(page.locator("#predictions")).to_contain_text(
-        "sequence classification into 3 classes · licence mit · commit "
+        "sequence classification into 3 classes · licence mit · commit ", timeout=30_000
     )
     expect(page.locator("#predictions")).to_contain_text("no format for pairs; the sentences are joined by its </s>.")
     box.fill("page/nothing-there")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,8 +178,8 @@ def check_root(root: int | Iterable[int], n_tokens: int) -> Root:
     Raises:
         SelectionError: If there is no such token, or none is given.
     """
-    if isinstance(root, int | str):
-        return check_token("root", root, n_tokens)
+    if isinstance(root, str) or not isinstance(root, Iterable):
+        return check_token("root", cast("int", root), n_tokens)
     found = [check_token("root", token, n_tokens) for token in root]
     if not found:
         raise SelectionError(f"root is empty; give the position of a token, from 0 to {n_tokens - 1}, or several.")
