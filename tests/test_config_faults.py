@@ -15,7 +15,7 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 from attnflow import CheckpointError, SelectionError, UnsupportedArchitectureError, capture, encode, load_checkpoint
 from attnflow.checkpoints.checkpoint import check_supported
 from attnflow.checkpoints.ignored_settings import FOLLOWED
-from attnflow.checkpoints.task_head import told_apart
+from attnflow.checkpoints.task_head import class_names
 from attnflow.checkpoints.tokenizer_reader import LocalReader
 from attnflow.methods.target import choose_target
 from attnflow.service.case import Case, ModelCard
@@ -215,7 +215,7 @@ def test_a_head_for_the_next_word_that_does_not_see_it_is_asked_for_it(model_typ
     ],
 )
 def test_classes_that_a_name_does_not_tell_apart_carry_their_number(names, expected):
-    assert told_apart(names) == expected
+    assert class_names(names) == expected
 
 
 def test_an_ambiguous_name_of_a_class_is_refused_with_the_numbers(folders, tmp_path):

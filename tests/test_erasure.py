@@ -131,7 +131,7 @@ def test_a_random_explanation_beats_random_in_five_of_a_hundred_cases(size):
 
 def test_a_unit_is_a_word_or_a_piece(checkpoints):
     encoding = encode(checkpoints["bert"], *PAIR)
-    with pytest.raises(SelectionError, match="unit is 'line'; give 'word' or 'piece'"):
+    with pytest.raises(SelectionError, match="unit is 'line'; give 'piece' or 'word'"):
         faithfulness(checkpoints["bert"], encoding, np.ones(len(encoding.tokens)), target="yes", unit="line")
 
 

@@ -166,6 +166,8 @@ export interface DifferenceRow {
 
 /** Things of one kind, the largest difference first. */
 export interface DifferenceTable {
+  /** Of words and heads a model has more or less; rings only differ. */
+  kind: "word" | "head" | "ring";
   title: string;
   /** What the numbers are. */
   about: string;

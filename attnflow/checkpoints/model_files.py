@@ -33,7 +33,7 @@ from attnflow.checkpoints.direction import sees_what_follows
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.plain_json import shown
 from attnflow.checkpoints.pruned_heads import refilled, removed_heads
-from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, head_kind, told_apart
+from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, class_names, head_kind
 from attnflow.checkpoints.weights import of_base, read_weights, renamed, summarised
 from attnflow.errors import CheckpointError, brief
 from attnflow.records.trace import Head
@@ -246,7 +246,7 @@ def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
     if not kind.endswith("classification"):
         return TaskHead(kind, trained=True)
     names = cast("dict[int, str]", config.id2label)  # which every configuration fills in
-    labels = told_apart([str(names.get(index, index)) for index in range(len(names))])
+    labels = class_names([str(names.get(index, index)) for index in range(len(names))])
     problem = _PROBLEMS[config.problem_type] or ("single_label" if len(labels) > 1 else "regression")
     return TaskHead(kind, trained=True, labels=labels, problem=problem)
 

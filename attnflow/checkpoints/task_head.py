@@ -37,15 +37,15 @@ class TaskHead:
         return self.trained and self.kind == "sequence-classification"
 
 
-def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+def class_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names of classes, with their numbers where a name alone would not tell which is meant.
 
     That is so if several have one name, or if a name is the number of another class.
 
     Example:
-        >>> told_apart(["yes", "no", "yes"])
+        >>> class_names(["yes", "no", "yes"])
         ('yes (class 0)', 'no', 'yes (class 2)')
-        >>> told_apart(["1", "2"])
+        >>> class_names(["1", "2"])
         ('1 (class 0)', '2 (class 1)')
     """
     folded = [name.strip().casefold() for name in names]

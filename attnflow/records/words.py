@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
+
+from attnflow.errors import SelectionError
 
 Span = tuple[int, int]
 """Characters `start` to `end` (exclusive) of a text."""
 
 CONTINUES = "·"
 """Mark before the display text of a piece that does not start its word."""
+
+Unit = Literal["word", "piece"]
+"""What a text is shown, compared and ranked by: words, or the pieces of a tokenizer."""
 
 SPACE = "\u2581"
 """Display text of a piece that is nothing but a space."""
@@ -38,6 +44,18 @@ _NO_DICTIONARY = (
 )
 """Such scripts without a dictionary."""
 _JOINERS = "\u200c\u200d"  # zero-width non-joiner (Persian) and joiner (composed emoji)
+
+
+def check_unit(unit: str) -> Unit:
+    """Return a unit of comparison.
+
+    Raises:
+        SelectionError: If it is neither `word` nor `piece`.
+    """
+    for known in get_args(Unit):
+        if unit == known:
+            return known
+    raise SelectionError(f"unit is {unit!r}; give 'piece' or 'word'.")
 
 
 def word_spans(text: str) -> list[Span]:

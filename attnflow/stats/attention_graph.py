@@ -124,8 +124,9 @@ def attention_graph(
     """
     thresholds = check_tau(tau, trace.n_layers)
     root = root_of(trace, root)
-    attention = allowed_attention(trace, heads, hidden)
-    above = attention > thresholds.astype(attention.dtype)[:, None, None, None]
+    above = trace.attention > thresholds.astype(trace.attention.dtype)[:, None, None, None]
+    above &= allowed_heads(trace, heads)[:, :, None, None]
+    above &= shown_tokens(trace, hidden)
     rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
     rings[-1, list(tokens_of(root))] = True
     edges: list[tuple[NDArray[np.intp], ...]] = []
@@ -149,16 +150,16 @@ def root_of(trace: Trace, root: int | Iterable[int] | None) -> Root:
     return trace.root if root is None else check_root(root, len(trace.tokens))
 
 
-def allowed_attention(trace: Trace, heads: Iterable[Head] | None, hidden: Iterable[int]) -> NDArray[np.floating]:
-    """`[L, H, T, T]`: attention, 0 where it may carry no edge, by a head that is not allowed or to a hidden token.
+def shown_tokens(trace: Trace, hidden: Iterable[int]) -> NDArray[np.bool_]:
+    """`[T]`: the tokens that may join a ring.
 
     Raises:
-        SelectionError: If a head or a hidden token is out of range.
+        SelectionError: If a hidden token is out of range.
     """
-    attention = np.where(_allowed(trace, heads)[:, :, None, None], trace.attention, trace.attention.dtype.type(0))
+    shown = np.ones(len(trace.tokens), bool)
     for token in hidden:
-        attention[..., check_token("a hidden token", token, len(trace.tokens))] = 0
-    return attention
+        shown[check_token("a hidden token", token, len(trace.tokens))] = False
+    return shown
 
 
 def check_token(name: str, token: int, n_tokens: int) -> int:
@@ -186,7 +187,7 @@ def check_root(root: int | Iterable[int], n_tokens: int) -> Root:
     return as_root(found)
 
 
-def _allowed(trace: Trace, heads: Iterable[Head] | None) -> NDArray[np.bool_]:
+def allowed_heads(trace: Trace, heads: Iterable[Head] | None) -> NDArray[np.bool_]:
     """`[L, H]`: the heads that may carry edges."""
     shape = trace.n_layers, trace.n_heads
     allowed = np.ones(shape, bool) if heads is None else np.zeros(shape, bool)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attnflow.records.root import Root, tokens_of
 from attnflow.records.trace import Head
-from attnflow.stats.flow import Flow, FlowPair
+from attnflow.stats.flow import Flow, FlowPair, unit_rings
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,23 @@ class FlowDifferences:
     """`[U]`: influence of a unit from the first layer on, as a share of all; 0 where A has no such unit."""
     share_b: NDArray[np.float64]
     """`[U]`: the same for B."""
-    ring_distance: NDArray[np.float64]
-    """`[R]`: 1 - Jaccard overlap of the two rings at each depth, from the first below the root to the input."""
+    only_a: NDArray[np.intp]
+    """`[R]`: units that only A's ring holds at each depth that both have, from the first below the root outwards."""
+    only_b: NDArray[np.intp]
+    """`[R]`: only B's."""
+    shared: NDArray[np.intp]
+    """`[R]`: both."""
 
     @property
     def change(self) -> NDArray[np.float64]:
         """`[U]`: share in B less that in A."""
         return self.share_b - self.share_a
+
+    @property
+    def ring_distance(self) -> NDArray[np.float64]:
+        """`[R]`: 1 - Jaccard overlap of the two rings; 0 where both are empty."""
+        differing = self.only_a + self.only_b
+        return differing / np.maximum(differing + self.shared, 1)
 
 
 def flow_differences(flows: FlowPair) -> FlowDifferences:
@@ -52,10 +62,10 @@ def flow_differences(flows: FlowPair) -> FlowDifferences:
     """
     pairing = flows.pairing
     share_a, share_b = (_share(one, place) for one, place in ((flows.a, pairing.in_a), (flows.b, pairing.in_b)))
-    rings = [_rings(one, place) for one, place in ((flows.a, pairing.in_a), (flows.b, pairing.in_b))]
-    depth = min(len(one) for one in rings)
-    distance = [_distance(a, b) for a, b in zip(rings[0][:depth], rings[1][:depth], strict=True)]
-    return FlowDifferences(share_a, share_b, np.asarray(distance))
+    depth = min(one.graph.n_layers for one in (flows.a, flows.b))
+    a, b = unit_rings(flows.a, pairing.in_a)[1 : depth + 1], unit_rings(flows.b, pairing.in_b)[1 : depth + 1]
+    only_a, only_b, shared = (np.count_nonzero(units, axis=1) for units in (a & ~b, b & ~a, a & b))
+    return FlowDifferences(share_a, share_b, only_a, only_b, shared)
 
 
 def carrier(one: Flow, token: int) -> Carrier | None:
@@ -86,13 +96,3 @@ def _share(one: Flow, place: NDArray[np.int32]) -> NDArray[np.float64]:
     influence = np.where(place >= 0, one.influence[0][place], 0.0)
     total = influence.sum()
     return influence / total if total > 0 else influence
-
-
-def _rings(one: Flow, place: NDArray[np.int32]) -> list[NDArray[np.bool_]]:
-    """Units of each ring, from the first below the root outwards."""
-    return [np.where(place >= 0, ring[place], False) for ring in one.graph.rings[-2::-1]]
-
-
-def _distance(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    union = np.count_nonzero(a | b)
-    return 1 - np.count_nonzero(a & b) / union if union else 0.0

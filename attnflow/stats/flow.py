@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
 from attnflow.records.trace import SPECIAL, Head, Trace, check_heads
+from attnflow.records.words import check_unit
 from attnflow.stats.alignment import Pairing, merge_words, pair_traces
 from attnflow.stats.attention_graph import AttentionGraph, Threshold, attention_graph, check_token, influence
 from attnflow.stats.ring_thresholds import ring_tau
@@ -34,6 +35,19 @@ class FlowPair:
     pairing: Pairing
     a: Flow
     b: Flow
+
+
+def unit_rings(one: Flow, place: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which units each ring holds, from the root outwards.
+
+    Args:
+        one: The flow of one model of a pair.
+        place: `[U]`: its token for each unit, -1 where it has none (`Pairing.in_a`, `Pairing.in_b`).
+
+    Returns:
+        `[L + 1, U]`: row 0 is the root, row `d` what stands `d` rings below it.
+    """
+    return one.graph.rings[::-1, place] & (place >= 0)
 
 
 def flow(
@@ -143,14 +157,3 @@ def _aligned(heads: Iterable[Head], trace: Trace, n_layers: int) -> list[Head]:
     """Those of some heads that a model of perhaps fewer layers and heads has."""
     own = [(layer - n_layers + trace.n_layers, head) for layer, head in heads]
     return [(layer, head) for layer, head in own if layer >= 0 and head < trace.n_heads]
-
-
-def check_unit(unit: str) -> str:
-    """Return a unit of comparison.
-
-    Raises:
-        SelectionError: If it is neither `piece` nor `word`.
-    """
-    if unit not in ("piece", "word"):
-        raise SelectionError(f"unit is {unit!r}; give 'piece' or 'word'.")
-    return unit

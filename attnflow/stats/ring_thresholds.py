@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attnflow.records.root import tokens_of
 from attnflow.records.trace import Head, Trace
-from attnflow.stats.attention_graph import allowed_attention, root_of
+from attnflow.stats.attention_graph import allowed_heads, root_of, shown_tokens
 
 FIRST_RING, GROWTH, LARGEST_RING = 5, 5, 24
 """Tokens that the first ring below the root is to hold, by how many each further one grows, and where that ends."""
@@ -45,12 +45,12 @@ def ring_tau(
         Ours. DeRose, Wang and Berger, "Attention Flows", give no threshold, but see rings grow by five to ten tokens
         (section 4.2).
     """
-    attention = allowed_attention(trace, heads, hidden)
+    allowed, shown = allowed_heads(trace, heads), shown_tokens(trace, hidden)
     ring = np.zeros(len(trace.tokens), bool)
     ring[list(tokens_of(root_of(trace, root)))] = True
     thresholds = np.zeros(trace.n_layers)
     for below, layer in enumerate(reversed(range(trace.n_layers))):
-        strongest = attention[layer][:, ring].max(axis=(0, 1), initial=0)
+        strongest = trace.attention[layer][allowed[layer]][:, ring].max(axis=(0, 1), initial=0) * shown
         thresholds[layer] = _between(strongest, min(FIRST_RING + GROWTH * below, LARGEST_RING))
         ring = strongest > thresholds[layer]
     return thresholds

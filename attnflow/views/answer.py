@@ -127,7 +127,7 @@ def _word_table(found: FlowDifferences, words: Sequence[int], names: Sequence[st
         }
         for unit in words
     ]
-    return {"title": "Words", "about": "share of influence on the decision", "rows": rows}
+    return {"kind": "word", "title": "Words", "about": "share of influence on the decision", "rows": rows}
 
 
 def _head_table(flows: FlowPair, unit: int, names: Sequence[str]) -> DifferenceTable:
@@ -154,7 +154,8 @@ def _head_table(flows: FlowPair, unit: int, names: Sequence[str]) -> DifferenceT
                 "select": {"head": head, "word": unit},
             }
         )
-    return {"title": "Heads", "about": f"strongest attention to {names[unit]} from the ring above", "rows": rows}
+    about = f"strongest attention to {names[unit]} from the ring above"
+    return {"kind": "head", "title": "Heads", "about": about, "rows": rows}
 
 
 def _most(flows: FlowPair, name: str) -> int:
@@ -174,21 +175,17 @@ def _paid(one: Flow, token: int, depth: int, width: int) -> NDArray[np.float64]:
 
 
 def _ring_table(flows: FlowPair, found: FlowDifferences) -> DifferenceTable:
-    """Rings by how many of their words only one model has."""
-    sides = ((flows.a, flows.pairing.in_a), (flows.b, flows.pairing.in_b))
-    rings = [[np.where(place >= 0, ring[place], False) for ring in one.graph.rings[-2::-1]] for one, place in sides]
-    depth = _most(flows, "n_layers")
-    rows: list[DifferenceRow] = []
-    for below in np.argsort(-found.ring_distance, kind="stable")[:MOST_ROWS].tolist():
-        a, b = rings[0][below], rings[1][below]
-        layer = depth - 1 - below
-        rows.append(
-            {
-                "name": f"after L{layer}" if layer else "input",
-                "a": f"{np.count_nonzero(a & ~b)} only",
-                "b": f"{np.count_nonzero(b & ~a)} only",
-                "change": float(found.ring_distance[below]),
-                "select": None,
-            }
-        )
-    return {"title": "Rings", "about": "words that only one model reaches, as a share of all of the ring", "rows": rows}
+    """Rings by how many of their words only one model has; layers by the deeper model."""
+    distance, depth = found.ring_distance, _most(flows, "n_layers")
+    rows: list[DifferenceRow] = [
+        {
+            "name": f"after L{depth - 1 - below}" if below < depth - 1 else "input",
+            "a": f"{found.only_a[below]} only",
+            "b": f"{found.only_b[below]} only",
+            "change": float(distance[below]),
+            "select": None,
+        }
+        for below in np.argsort(-distance, kind="stable")[:MOST_ROWS].tolist()
+    ]
+    about = "words that only one model reaches, as a share of all of the ring"
+    return {"kind": "ring", "title": "Rings", "about": about, "rows": rows}

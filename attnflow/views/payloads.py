@@ -163,6 +163,8 @@ class DifferenceRow(TypedDict):
 class DifferenceTable(TypedDict):
     """Things of one kind, the largest difference first."""
 
+    kind: Literal["word", "head", "ring"]
+    """Of words and heads a model has more or less; rings only differ."""
     title: str
     about: str
     """What the numbers are."""

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import gradio as gr
 
 from attnflow.records.head_names import head_name, head_of, is_head_key
+from attnflow.records.words import Unit
 from attnflow.web.forms import choice, number, setting, switch
 from attnflow.web.model_box import full_ref, model_box, revision_box
 
-Unit = Literal["piece", "word"]
 DECISION = -1
 """Value of the choice of a root: what each model's task reads."""
 READ_BY_TASK = ("What each task reads", DECISION)

@@ -12,22 +12,24 @@ import { panel } from "../shared/panel.js";
 export function mount(element, gradio) {
   const stage = part(element, ".af-tables");
   /**
-   * A bar to the left for less in B and to the right for more, against the largest of its table.
+   * A bar to the left for less in B and to the right for more, against the largest of its table; of rings, how far they differ.
+   * @param {DifferenceTable["kind"]} kind
    * @param {number} change
    * @param {number} most
    * @param {Element} cell
    */
-  function bar(change, most, cell) {
+  function bar(kind, change, most, cell) {
     const track = make("span", "af-change-bar", undefined, cell);
-    const fill = make("span", change < 0 ? "af-less" : "af-more", undefined, track);
+    const fill = make("span", kind === "ring" ? "af-differs" : change < 0 ? "af-less" : "af-more", undefined, track);
     fill.style.setProperty("--share", `${most ? (50 * Math.abs(change)) / most : 0}%`);
   }
   /**
+   * @param {DifferenceTable["kind"]} kind
    * @param {DifferenceRow} row
    * @param {number} most
    * @param {Element} body
    */
-  function line({ name, a, b, change, select }, most, body) {
+  function line(kind, { name, a, b, change, select }, most, body) {
     const tr = make("tr", "", undefined, body), head = make("th", "", undefined, tr);
     head.scope = "row";
     if (select) {
@@ -41,20 +43,20 @@ export function mount(element, gradio) {
     } else make("span", "", name, head);
     make("td", "", a, tr);
     make("td", "", b, tr);
-    bar(change, most, make("td", "", undefined, tr));
+    bar(kind, change, most, make("td", "", undefined, tr));
   }
   /** @param {DifferenceTable} table */
-  function ranked({ title, about, rows }) {
+  function ranked({ kind, title, about, rows }) {
     const section = make("section", "af-ranked", undefined, stage), table = make("table", "", undefined, section);
     const caption = make("caption", "", undefined, table);
     make("strong", "", title, caption);
     make("span", "af-note", ` ${about}`, caption);
     const top = make("tr", "", undefined, make("thead", "", undefined, table));
-    for (const name of [title === "Words" ? "word" : title === "Heads" ? "head" : "ring", "A", "B", title === "Rings" ? "differs" : "B less A"]) {
+    for (const name of [kind, "A", "B", kind === "ring" ? "differs" : "B less A"]) {
       make("th", "", name, top).scope = "col";
     }
     const body = make("tbody", "", undefined, table), most = Math.max(...rows.map((row) => Math.abs(row.change)));
-    for (const row of rows) line(row, most, body);
+    for (const row of rows) line(kind, row, most, body);
     if (!rows.length) make("td", "af-note", "Nothing differs.", make("tr", "", undefined, body)).colSpan = 4;
   }
   /** @param {DifferenceTable[]} tables */

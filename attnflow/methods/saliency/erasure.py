@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
-from attnflow.methods.saliency.ranked import Unit, by_unit, units_of
+from attnflow.methods.saliency.ranked import by_unit, units_of
 from attnflow.methods.saliency.results import Faithfulness, Saliency
 from attnflow.methods.score_function import Question, Removal, ask
 from attnflow.records.trace import Encoding, Head
+from attnflow.records.words import Unit
 
 FRACTIONS = (0.1, 0.2, 0.5)
 """Shares of the words that are removed or kept."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.errors import SelectionError
 from attnflow.records.trace import Tokens
-
-Unit = Literal["word", "piece"]
+from attnflow.records.words import Unit, check_unit
 
 
 def units_of(tokens: Tokens, words: NDArray[np.bool_], unit: Unit) -> NDArray[np.intp]:
@@ -27,10 +23,8 @@ def units_of(tokens: Tokens, words: NDArray[np.bool_], unit: Unit) -> NDArray[np
     Raises:
         SelectionError: If there is no such unit.
     """
-    if unit not in get_args(Unit):
-        raise SelectionError(f"unit is {unit!r}; give 'word' or 'piece'.")
     numbers = np.full(len(words), -1)
-    given = tokens.word[words] if unit == "word" else np.arange(words.sum())
+    given = tokens.word[words] if check_unit(unit) == "word" else np.arange(words.sum())
     numbers[words] = np.unique(given, return_inverse=True)[1]
     return numbers
 

@@ -11,10 +11,11 @@ from attnflow.methods.saliency.erasure import measure
 from attnflow.methods.saliency.explain import answer
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.rank_correlation import rank_correlations
-from attnflow.methods.saliency.ranked import Unit, units_of
+from attnflow.methods.saliency.ranked import units_of
 from attnflow.methods.saliency.results import Report, Saliency
 from attnflow.methods.score_function import ask, words_of
 from attnflow.records.trace import Encoding, Head
+from attnflow.records.words import Unit
 
 
 def report(

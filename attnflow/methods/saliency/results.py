@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.methods.saliency.method import Method
-from attnflow.methods.saliency.ranked import Unit
 from attnflow.records.estimates import mean_relative_error, t_quantile
 from attnflow.records.trace import Tokens
+from attnflow.records.words import Unit
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attnflow.methods.saliency.erasure import passes
 from attnflow.methods.saliency.explain import Saliency, find_method, saliency
 from attnflow.methods.saliency.methods import METHODS
-from attnflow.methods.saliency.ranked import Unit
 from attnflow.methods.saliency.report import Report, report
+from attnflow.records.words import Unit
 from attnflow.service.analyses.work import forward
 from attnflow.service.case import Case
 from attnflow.service.registry import Analysis, Parameter

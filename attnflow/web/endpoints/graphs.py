@@ -9,7 +9,7 @@ import numpy as np
 
 from attnflow.records.root import tokens_of
 from attnflow.service.case import Case
-from attnflow.stats.flow import Flow, FlowPair
+from attnflow.stats.flow import Flow, FlowPair, unit_rings
 from attnflow.views.rounding import rounded
 from attnflow.views.thresholds import end_note, single
 from attnflow.web.endpoints.answers import (
@@ -79,7 +79,10 @@ class CompareAnswer(TypedDict):
 def comparison_answer(a: Case, b: Case, flows: FlowPair, alpha: float) -> CompareAnswer:
     """Both graphs and what they share."""
     pairing = flows.pairing
-    rings_a, rings_b = _unit_rings(flows.a, pairing.in_a), _unit_rings(flows.b, pairing.in_b)
+    rings_a, rings_b = (
+        [frozenset(np.flatnonzero(ring).tolist()) for ring in unit_rings(one, place)]
+        for one, place in ((flows.a, pairing.in_a), (flows.b, pairing.in_b))
+    )
     both = list(zip_longest(rings_a, rings_b, fillvalue=frozenset()))
     return {
         "unit": pairing.unit,
@@ -106,14 +109,6 @@ def comparison_note(unit: str) -> str:
     if unit == "word":
         return "Compared word by word: attention to a word is the sum over its pieces, attention from it the mean."
     return "Compared piece by piece: both checkpoints cut the text into the same pieces."
-
-
-def _unit_rings(one: Flow, place: np.ndarray) -> list[frozenset[int]]:
-    """Units in each ring, from the root outwards."""
-    return [
-        frozenset(unit for unit, token in enumerate(place.tolist()) if token >= 0 and ring[token])
-        for ring in one.graph.rings[::-1]
-    ]
 
 
 def flow_answer(case: Case, one: Flow, alpha: float) -> FlowAnswer:

@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from attnflow.errors import AttnflowError
+from attnflow.records.words import check_unit
 from attnflow.service.analyses.saliency import PREDICTED, REPORT
 from attnflow.service.case import Case
-from attnflow.stats.flow import check_unit
 from attnflow.views.explanations import ExplainedModel, faithfulness_chart, rank_correlation_matrix, strips
 from attnflow.views.payloads import SIDES, Side
 from attnflow.web.endpoints.explanations import sum_note
