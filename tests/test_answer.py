@@ -50,6 +50,15 @@ def test_it_names_the_words_that_differ_most_with_their_shares(flows):
     assert f"“t{expected[3]}” – " not in said["sentence"]
 
 
+def test_punctuation_is_no_word_that_makes_a_difference(flows):
+    first = answer(flows, [None, None])[1][0]["rows"][0]["select"]["word"]
+    text = tuple("." if unit == first else word for unit, word in enumerate(flows.pairing.text))
+    dotted = replace(flows, pairing=replace(flows.pairing, text=text))
+    said, tables = answer(dotted, [None, None])
+    assert first not in [row["select"]["word"] for row in tables[0]["rows"]]
+    assert "“.”" not in said["sentence"]
+
+
 def test_it_names_the_head_that_carries_the_first_of_them(flows):
     said, tables = answer(flows, [None, None])
     unit = tables[0]["rows"][0]["select"]["word"]

@@ -7,7 +7,7 @@ import pytest
 
 from attnflow import attention_graph
 from attnflow.stats.differences import carrier, flow_differences
-from attnflow.stats.flow import compare_flows, flow
+from attnflow.stats.flow import compare_flows, flow, unit_rings
 from tests.random_traces import random_trace
 
 
@@ -40,6 +40,24 @@ def test_the_same_flow_does_not_differ():
     one = random_trace(0, 3, 4, 20)
     found = flow_differences(compare_flows(one, one))
     assert not found.change.any() and not found.ring_distance.any()
+
+
+def test_units_that_only_one_ring_holds_are_counted_for_their_model():
+    pair = compare_flows(*(random_trace(seed, 3, 4, 20, concentration=c) for seed, c in ((0, 0.05), (1, 0.5))), 0.3)
+    found = flow_differences(pair)
+    for below in range(3):
+        a, b = (set(np.flatnonzero(one.graph.rings[2 - below])) for one in (pair.a, pair.b))
+        assert (found.only_a[below], found.only_b[below], found.shared[below]) == (len(a - b), len(b - a), len(a & b))
+    assert (found.only_a != found.only_b).any()
+
+
+def test_a_ring_lacks_the_units_that_its_model_lacks():
+    one = flow(random_trace(0, 2, 2, 6), 0.0)
+    place = np.array([0, 3, -1, 5, -1], np.int32)
+    found = unit_rings(one, place)
+    for ring, units in zip(one.graph.rings[::-1], found, strict=True):
+        assert units.tolist() == [token >= 0 and bool(ring[token]) for token in place.tolist()]
+    assert one.graph.rings[0].all(), "so the last token is there, whose place -1 would name"
 
 
 def test_empty_rings_do_not_differ_and_have_no_shares():

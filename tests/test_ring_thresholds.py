@@ -43,6 +43,7 @@ def test_equal_attention_stays_out_together_and_comes_in_where_the_ring_would_be
     trace = random_trace(0, 2, 1, 9, attention=weights)
     graph = attention_graph(trace, ring_tau(trace))
     assert rings(graph) == [set(range(9)), {0, 1, 2}, {0}]
+    assert graph.tau == pytest.approx([1 / 18, 3 / 25]), "halfway to the equal ones that stay out"
 
 
 def test_neighbouring_numbers_are_told_apart():
