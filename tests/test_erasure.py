@@ -16,8 +16,6 @@ from attnflow.methods.score_function import ask
 from attnflow.runtime.capture import model_inputs
 from tests.checkpoints import PAIR
 
-SPLIT = PAIR
-
 
 def slow(checkpoint, encoding, values, target, unit):
     """Every text by itself, by its ids and its attention mask: `[way, kind, fraction]`."""
@@ -49,7 +47,7 @@ def slow(checkpoint, encoding, values, target, unit):
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "albert", "electra", "modernbert"])
 def test_removal_equals_texts_changed_one_by_one(checkpoints, name, unit):
     checkpoint = checkpoints[name]
-    encoding = encode(checkpoint, *SPLIT)
+    encoding = encode(checkpoint, *PAIR)
     split = (np.bincount(encoding.tokens.word) > 1).sum()
     assert split >= 2, "words of several pieces are what tells the two apart"
     values = np.random.default_rng(3).normal(size=len(encoding.tokens))
@@ -117,6 +115,16 @@ def test_the_words_that_decide_beat_chance_and_their_opposite_does_not():
     np.testing.assert_allclose(found.comprehensiveness[0, :, 0], expected)
     np.testing.assert_allclose(found.sufficiency[0, :, 0], found.whole - 1 / (1 + np.exp(-weights[top].sum())))
     assert found.unit == "probability"
+
+
+def test_the_words_that_decide_beat_chance_whatever_it_is_compared_with_but_for_one_in_five():
+    weights = np.random.default_rng(1).normal(size=20)
+    weights[0] = weights[-1] = 50.0
+    given = {"truth": weights, "opposite": -weights, "constant": np.zeros(20)}
+    found = [measure(worked_out_by_hand(weights), given, seed) for seed in range(200)]
+    truth, opposite, constant = np.mean([one.beats_random for one in found], axis=0)
+    assert truth > 0.8 and opposite == 0 and constant < 0.1, "eight rankings tell little, and their bounds are wide"
+    assert all(one.merit[0] > one.random_merit.max() and one.merit[1] < one.random_merit.min() for one in found)
 
 
 @pytest.mark.parametrize("size", [12, 30])
