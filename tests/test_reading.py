@@ -283,3 +283,27 @@ def test_the_list_of_models_closes_when_its_box_is_left(open_page):
     box.press_sequentially("lab/x")
     page.locator("#text-a textarea").focus()
     expect(listing).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_differs_and_what_is_selected_fit_their_cards(width, open_pair):
+    page = open_pair(width=width, height=900)
+    card = page.locator("#differences").bounding_box()
+    for table in page.locator("#differences table").all():
+        box = table.bounding_box()
+        assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth + 1")
+        assert box["x"] >= card["x"] and box["x"] + box["width"] <= card["x"] + card["width"]
+    answer, predictions = (page.locator(name).bounding_box() for name in ("#answer", "#predictions"))
+    assert min(answer["width"], predictions["width"]) >= 320
+    for name in ("#layer input", "#head input"):
+        assert page.locator(name).bounding_box()["width"] >= 24, "what is selected can be read"
+
+
+def test_a_row_of_what_differs_lights_its_word(open_pair):
+    page = open_pair()
+    row = page.locator("#differences .af-lights").first
+    row.press("Enter")
+    expect(page.locator("#flow .af-status")).to_contain_text(
+        f"Held (Escape or a second click lets go): {row.inner_text()}"
+    )
+    expect(row).to_have_attribute("aria-pressed", "true")

@@ -114,9 +114,11 @@ def _sidebar() -> Controls:
 
 def _results() -> Results:
     story = gr.Markdown(elem_id="story")
-    with gr.Row(equal_height=True):
-        answer = AnswerPanel(elem_id="answer", min_width=320)
-        predictions = Predictions(elem_id="predictions", min_width=320)
+    with gr.Row():
+        with gr.Column(min_width=320):  # a panel alone would be squeezed on a phone
+            answer = AnswerPanel(elem_id="answer")
+        with gr.Column(min_width=320):
+            predictions = Predictions(elem_id="predictions")
     words = SentenceView(elem_id="sentence")
     with gr.Row(equal_height=True, elem_id="selected-head"):
         selected = Form(SelectedHead())

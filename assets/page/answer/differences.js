@@ -33,11 +33,11 @@ export function mount(element, gradio) {
     const tr = make("tr", "", undefined, body), head = make("th", "", undefined, tr);
     head.scope = "row";
     if (select) {
-      const button = make("button", "af-row", name, head);
+      const button = make("button", "af-lights", name, head);
       button.type = "button";
       button.title = `Light ${name} in the rings`;
       button.addEventListener("click", () => {
-        for (const other of stage.querySelectorAll(".af-row")) other.setAttribute("aria-pressed", String(other === button));
+        for (const other of stage.querySelectorAll(".af-lights")) other.setAttribute("aria-pressed", String(other === button));
         gradio.trigger("select", select);
       });
     } else make("span", "", name, head);
