@@ -1,0 +1,82 @@
+"""A collection of texts: rows with a stable name each, and what is known of all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import overload
+
+Value = str | int | float | bool | None
+"""What a cell of a column may hold."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """One row: a text or a pair of texts, its label, if known, and what else its source says of it."""
+
+    guid: str
+    """Its name, unique in its collection and the same each time that the source is read."""
+    text_a: str
+    text_b: str | None = None
+    label: str | float | None = None
+    """The gold answer: the name of a class, or a number where numbers are predicted."""
+    meta: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    """Every other column of the source."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of the source is what; None where the source has no such column, or it is not to be used."""
+
+    text_a: str
+    text_b: str | None = None
+    label: str | None = None
+    guid: str | None = None
+
+
+@dataclass(frozen=True)
+class Texts(Sequence[Text]):
+    """Texts in the order of their source.
+
+    `label_names` are the classes in the order in which the source numbers them, or sorted where it does not. `total` is
+    how many rows the source has, of which these were drawn; None where that cannot be known without reading all of it.
+    `left_out` counts rows that could not be used, by the reason.
+    """
+
+    rows: tuple[Text, ...]
+    source: str
+    columns: Columns
+    label_names: tuple[str, ...] = ()
+    total: int | None = None
+    left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Text]:
+        return iter(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Text: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Text, ...]: ...
+    def __getitem__(self, index: int | slice) -> Text | tuple[Text, ...]:
+        return self.rows[index]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that an analysis may depend on: names, texts and labels of the rows, in their order."""
+        return fingerprint(self.rows)
+
+
+def fingerprint(rows: Iterable[Text]) -> str:
+    """64 hexadecimal digits (SHA-256) of guid, texts and label of every row, in their order."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps([row.guid, row.text_a, row.text_b, row.label]).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
