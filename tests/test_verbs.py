@@ -52,12 +52,12 @@ def test_what_cannot_be_selected_is_refused(shown, sent, reason):
 
 
 def test_a_selection_changes_what_it_names_and_leaves_the_rest(shown):
-    layer, head, rings = events.select(shown, Selection(head=(3, 1)))
-    assert (layer, head, rings) == (3, 1, gr.skip())
-    layer, head, rings = events.select(shown, Selection(word=2))
-    assert layer == head == gr.skip()
-    assert (rings["selected"]["word"], rings["selected"]["head"]) == (2, None)
-    assert events.select(shown, Selection((0, 1), 5))[2]["selected"]["head"] == (0, 1)
+    assert events.select(shown, Selection(head=(3, 1))) == (3, 1, gr.skip(), gr.skip(), gr.skip())
+    layer, head, word, rings, table = events.select(shown, Selection(word=2))
+    assert layer == head == gr.skip() and word == 2
+    assert (rings["selected"]["word"], rings["selected"]["head"]) == (2, None) and table == rings
+    assert events.select(shown, Selection((0, 1), 5))[3]["selected"]["head"] == (0, 1)
+    assert events.select(shown, Selection((0, 1), 5, in_rings=True))[3] == gr.skip(), "the rings show it already"
     with pytest.raises(SelectionError, match="no head L5 H1"):
         events.select(shown, Selection(head=(4, 0)))
 

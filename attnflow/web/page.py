@@ -10,14 +10,14 @@ import gradio as gr
 from gradio.events import api
 from gradio.themes import Soft
 
-from attnflow.web import events, model_box, signin
+from attnflow.web import events, model_box, pane, signin
 from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import AnswerPanel, Differences, Panel, Predictions, SentenceView, imported
-from attnflow.web.settings import Pair, SelectedHead, Settings
-from attnflow.web.shared import NO_HEADS, Page
+from attnflow.web.panels import Panel, Predictions, SentenceView, imported
+from attnflow.web.settings import Pair, Settings
+from attnflow.web.shared import Page
 from attnflow.web.tabs import TABS, flow
 from attnflow.web.verbs import connect
 from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
@@ -54,18 +54,6 @@ class Strip:
     words: SentenceView
 
 
-@dataclass(frozen=True)
-class Pane:
-    """What the visitor looks at beside the tabs, whichever is open."""
-
-    story: gr.Markdown
-    answer: AnswerPanel
-    differences: Differences
-    selected: Form[SelectedHead]
-    pruned: gr.Markdown
-    restore: gr.Button
-
-
 def build() -> gr.Blocks:
     """Make the page and the endpoints; the caller launches them."""
     with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
@@ -79,8 +67,9 @@ def build() -> gr.Blocks:
                     with gr.Tab(module.TITLE) as tab:
                         parts[module] = module.build()
                     tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-            pane = _pane()
-        page = _page(demo, controls, strip, pane, parts[flow], open_tab)
+            beside = pane.build()
+        page = _page(demo, controls, strip, beside, parts[flow], open_tab)
+        pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)
         for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
@@ -126,44 +115,37 @@ def _strip() -> Strip:
         return Strip(Predictions(elem_id="predictions"), SentenceView(elem_id="sentence"))
 
 
-def _pane() -> Pane:
-    with gr.Column(elem_id="answers"):  # on a phone it stands above the tabs, the rest of the pane below them
-        story = gr.Markdown(elem_id="story")
-        answer = AnswerPanel(elem_id="answer")
-        differences = Differences(elem_id="differences")
-    with gr.Column(elem_id="details"):
-        with gr.Row(elem_id="selected-head"):
-            selected = Form(SelectedHead())
-            selected.place()
-        pruned = gr.Markdown(elem_id="switched-off", visible=False)
-        restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Pane(story, answer, differences, selected, pruned, restore)
-
-
 def _page(
-    demo: gr.Blocks, controls: Controls, strip: Strip, pane: Pane, drawing: flow.Parts, open_tab: gr.State
+    demo: gr.Blocks, controls: Controls, strip: Strip, beside: pane.Parts, drawing: flow.Parts, open_tab: gr.State
 ) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
-    shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, pane.selected
-    drawn = [pane.answer, pane.differences, strip.words, *drawing.filled, settings["root"]]
+    shown, word, pair, settings, selected = (
+        gr.State(None),
+        gr.State(None),
+        controls.pair,
+        controls.settings,
+        beside.selected,
+    )
+    drawn = [beside.answer, beside.differences, strip.words, *drawing.filled, settings["root"]]
     filled = [shown, strip.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [pane.pruned, pane.restore]
+    filled += [beside.pruned, beside.restore, word]
     remembered = _remembered(pair, settings)
 
     def analyse(happens: Any) -> Any:
         # Progress and failure show in one place; what was there stays readable.
         running = {**MODEL, "show_progress_on": strip.predictions}
-        outputs = [controls.hint, pane.story, *filled]
+        outputs = [controls.hint, beside.story, *filled]
         return on(happens, events.analyse, [shown, pair, selected, settings], outputs, **running)
 
     page = Page(
         shown=shown,
         open_tab=open_tab,
         selected=selected,
+        word=word,
         settings=settings,
         drawn=drawn,
         remembered=remembered,
-        select=Verb(events.select, [shown], [*selected.controls, drawing.rings]),
+        select=Verb(events.select, [shown], [*selected.controls, word, drawing.rings, beside.differences]),
         prune=Verb(events.prune, [shown, selected, settings], filled),
         analyse=Verb(
             events.change_pair,
@@ -178,7 +160,6 @@ def _page(
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
-    page.prune.on(pane.restore.click, lambda shown: NO_HEADS)
     _wire_boxes(demo, pair, controls.hint, shown)
     return page
 

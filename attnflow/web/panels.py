@@ -70,6 +70,18 @@ class Differences(Panel):
 </div>"""
 
 
+class DetailsPanel(Panel):
+    """What is known of the selected word and head. Events: `prune`, of the head."""
+
+    EVENTS = ["prune"]  # noqa: RUF012
+    module = "details/details.js"
+    template = """
+<div class="af-details">
+  <h3 class="af-title">What is selected</h3>
+  <p class="af-detail-word" role="status"></p><div class="af-detail-heads"></div>
+</div>"""
+
+
 class Predictions(Panel):
     """Both models' predictions."""
 

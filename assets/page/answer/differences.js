@@ -1,8 +1,8 @@
 // @ts-check
 // What differs between two models, in ranked tables; a row lights its word and head.
-import { make, part } from "../shared/dom.js";
+import { make, part, parts } from "../shared/dom.js";
 import { panel } from "../shared/panel.js";
-/** @import { DifferenceRow, DifferenceTable } from "../payloads.js" */
+/** @import { DifferenceRow, DifferenceTable, Head, Lit } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
 /**
@@ -36,15 +36,30 @@ export function mount(element, gradio) {
       const button = make("button", "af-lights", name.replace(/ sentence\)$/, ")"), head); // "(1st)" is short enough to be seen
       button.type = "button";
       button.title = `Light ${name} in the rings`;
-      button.addEventListener("click", () => {
-        for (const other of stage.querySelectorAll(".af-lights")) other.setAttribute("aria-pressed", String(other === button));
-        gradio.trigger("select", select);
-      });
+      button.dataset.at = key(select.word, select.head);
+      button.addEventListener("click", () => { press(button.dataset.at); gradio.trigger("select", select); });
     } else make("span", "", name, head);
     make("td", "", a, tr);
     make("td", "", b, tr);
     bar(kind, change, most, make("td", "", undefined, tr));
   }
+  /**
+   * @param {number | undefined} word
+   * @param {Head | null | undefined} head
+   */
+  const key = (word, head) => `${word ?? ""} ${head ?? ""}`;
+  /**
+   * Mark the row of what is selected, wherever it was selected.
+   * @param {string | undefined} at
+   */
+  function press(at) {
+    for (const button of parts(stage, ".af-lights")) button.setAttribute("aria-pressed", String(button.dataset.at === at));
+  }
+  gradio.watch("selected", () => {
+    /** @type {Lit | null} */
+    const lit = gradio.props.selected;
+    if (lit) press(key(lit.word, lit.head));
+  });
   /** @param {DifferenceTable} table */
   function ranked({ kind, title, about, rows }) {
     const section = make("section", "af-ranked", undefined, stage), table = make("table", "", undefined, section);

@@ -175,7 +175,12 @@ export function mount(element, { props, trigger, watch }) {
   function hold(selection) {
     keep(selection && select.encode(selection) !== select.encode(selected.frozen) ? selection : null);
     const { frozen } = selected;
-    if (frozen && frozen.head !== null) tell("select", { head: [scene.layerOf(frozen.ends[0].depth), frozen.head] });
+    if (!frozen) return;
+    /** @type {Selected} */
+    const told = {};
+    if (frozen.head !== null) told.head = [scene.layerOf(frozen.ends[0].depth), frozen.head];
+    if (frozen.ends.length === 1 && frozen.ends[0].tokens.length === 1) told.word = frozen.ends[0].tokens[0];
+    if (Object.keys(told).length) tell("select", told);
   }
 
   /**

@@ -30,9 +30,10 @@ from attnflow.web.wiring import CLICK, on
 
 TITLE = "Flow"
 MORE_TO_READ = (
-    "The centre is the token that the decision is read from, or the mean of all those in the ring around it. The first sentence runs clockwise from the top, the second one the other way, and a black tick marks where they "
-    "meet. The squares at a word are its heads; the spikes under it show from where it is attended to, left or right "
-    "of itself, and by how many heads (up to three)."
+    "The centre is the token that the decision is read from, or the mean of all those in the ring around it. The first "
+    "sentence runs clockwise from the top, the second one the other way, and a black tick marks where they meet. The "
+    "squares at a word are its heads; the spikes under it show from where it is attended to, left or right of itself, "
+    "and by how many heads (up to three)."
 )
 
 
