@@ -25,7 +25,13 @@ from attnflow.web import launch, origins
 from tests.lowest import declared, lowest, project
 
 TOP = Path(__file__).parent.parent
-COME_WITH = {"httpx2": "huggingface_hub", "tokenizers": "transformers", "fastapi": "gradio", "starlette": "gradio"}
+COME_WITH = {
+    "httpx2": "huggingface_hub",
+    "yaml": "huggingface_hub",
+    "tokenizers": "transformers",
+    "fastapi": "gradio",
+    "starlette": "gradio",
+}
 """What is imported and not declared, since it must be what the named package uses."""
 
 

@@ -53,7 +53,6 @@ class Budget:
     def count(self, size: int) -> None:
         """Note bytes that were read in another way."""
         self.read += size
-        self.spent = self.spent or (self.most is not None and self.read >= self.most)
 
 
 def tell_rows(what: str, number: int) -> None:

@@ -41,6 +41,8 @@ _GUIDS = ("guid", "id", "idx", "uid", "index", "pairid", "exampleid", "sentid", 
 NAMES = frozenset(name for pair in _PAIRS for name in pair) | {*_SINGLES, *_LABELS, *_GUIDS}
 """All names that tell what a column is, as `plain` leaves them."""
 
+Wanted = Columns | Mapping[str, str | None] | None
+"""Columns as someone asks for them, by field; None for a field that is not to be used."""
 FIELDS = ("text_a", "text_b", "label", "guid")
 _MOST_NAMED = 12
 
@@ -80,16 +82,14 @@ def guess_columns(columns: Sequence[str], classes: Collection[str] = (), guid: s
     return None if single is None else Columns(single, label=label, guid=guid)
 
 
-def choose_columns(
-    guessed: Columns | None, wanted: Columns | Mapping[str, str | None] | None, columns: Sequence[str], name: str
-) -> Columns:
+def choose_columns(guessed: Columns | None, wanted: Wanted, columns: Sequence[str], name: str) -> Columns:
     """The columns as guessed, but for what is asked for.
 
     Whoever names the first text without the second means a single text.
 
     Args:
         guessed: What `guess_columns` found.
-        wanted: Columns by field (`text_a`, `text_b`, `label`, `guid`); None for a field that is not to be used.
+        wanted: What is asked for.
         columns: Names of all columns.
         name: What the source is called, for messages.
 

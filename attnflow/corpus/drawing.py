@@ -39,11 +39,14 @@ class Drawing(Generic[T]):
 
     def __init__(self, rows: int | None, seed: int = 0) -> None:
         self.rows = rows
+        self.seed = seed
         self.counts: Counter[str | None] = Counter()
         """Rows that were offered, by label; all under None once there are too many labels to be classes."""
         self.classes = True
         """Whether the labels are few enough to be classes."""
         self._kept: dict[str | None, list[Drawn[T]]] = {}
+        self._highest: dict[str | None, float] = {}
+        """The number above which a row of a label cannot be drawn any more; numbers are below 1."""
         self._random = random.Random(seed)
         self._offered = 0
 
@@ -65,12 +68,16 @@ class Drawing(Generic[T]):
             self._forget_classes()
             label = None
         self.counts[label] += 1
+        number = self._random.random()
+        if number > self._highest.get(label, 1.0):
+            return
         kept = self._kept.setdefault(label, [])
-        kept.append(Drawn(self._random.random(), place, row))
+        kept.append(Drawn(number, place, row))
         if self.rows is not None:
             most = self._most(label)
             if len(kept) > 2 * most:
                 _keep_lowest(kept, most)
+                self._highest[label] = kept[-1].number
 
     def drawn(self) -> list[T]:
         """The sample, in the order in which its rows arrived."""
@@ -93,7 +100,7 @@ class Drawing(Generic[T]):
         everything = [one for kept in self._kept.values() for one in kept]
         if self.rows is not None:
             _keep_lowest(everything, self._most(None))
-        self._kept = {None: everything}
+        self._kept, self._highest = {None: everything}, {}
 
 
 def shares(counts: Counter[str | None], rows: int | None) -> dict[str | None, int]:

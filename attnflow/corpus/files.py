@@ -87,7 +87,7 @@ def _read_text(part: Part, kind: str, name: str, budget: Budget) -> Table:
     blocks = _blocks(part, name, budget)
     if kind == "json":
         return read_json(blocks, name, budget)
-    lines = cut_lines(blocks, budget)
+    lines = cut_lines(blocks, name, budget)
     if kind == "conllu":
         return read_conllu_rows(lines, name)
     if kind == "text":

@@ -13,6 +13,8 @@ from attnflow.records.texts import Texts
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _NUMBERED = re.compile(r"(?:label)?_?\d+", re.IGNORECASE)
+_REMEMBERED = 1_000
+"""Cells whose names are not found anew."""
 _NO_LABEL = ("", "-")
 """A cell without a label; a dash is how SNLI and MultiNLI say that annotators did not agree."""
 
@@ -31,11 +33,20 @@ class Gold:
         self.classes = tuple(classes)
         self.lists = 0
         """Cells with several labels, which is none that could be used."""
+        self._known: dict[str, str | None] = {}
         self._numbers = True
         self._fraction = False
 
     def name(self, cell: object) -> str | None:
         """The name of the class in a cell, or the number as a text; None if there is no label."""
+        if isinstance(cell, str) and cell in self._known:
+            return self._known[cell]
+        name = self._read(cell)
+        if isinstance(cell, str) and len(self._known) < _REMEMBERED:
+            self._known[cell] = name
+        return name
+
+    def _read(self, cell: object) -> str | None:
         if isinstance(cell, list) and len(cell) == 1:
             cell = cell[0]
         if isinstance(cell, (list, dict)):

@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from attnflow.corpus.bounds import Budget
-from attnflow.corpus.lines import cut_lines
+from attnflow.corpus.lines import LONGEST_LINE, cut_lines
 from attnflow.corpus.table import Row, Table, Unreadable
 from attnflow.errors import TextsError
 
 _LOOKED_AT = 200
 """Rows whose keys are the columns; a key that comes up later is not one."""
-_LONGEST = 1 << 24
-"""Characters of one object."""
 _BEFORE, _BETWEEN = re.compile(r"\s*\[?\s*"), re.compile(r"[\s,]*")
 _NO_OBJECT = Unreadable("that are no JSON object")
 
@@ -39,7 +37,7 @@ def read_json(blocks: Iterator[str], name: str, budget: Budget) -> Table:
     if first.lstrip().startswith("["):
         found = _from_list(blocks, budget)
     else:
-        found = (_parsed(line) for line in cut_lines(blocks, budget) if line.strip())
+        found = (_parsed(line) for line in cut_lines(blocks, name, budget) if line.strip())
     head = list(itertools.islice(found, _LOOKED_AT))
     objects = [one for one in head if isinstance(one, dict)]
     if not objects:
@@ -81,7 +79,7 @@ def _from_list(blocks: Iterator[str], budget: Budget) -> Iterator[Any]:
                 break
             between, wanted = _BETWEEN, 1
             yield one
-        if not block or broken or len(text) - at > _LONGEST:
+        if not block or broken or len(text) - at > LONGEST_LINE:
             if not budget.spent:
                 yield None
             return

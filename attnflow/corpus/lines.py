@@ -11,7 +11,7 @@ from attnflow.corpus.bounds import Budget
 from attnflow.errors import TextsError
 
 _AT_ONCE = 1 << 18
-LONGEST_LINE = 1 << 24
+LONGEST_LINE = 1 << 22
 """Characters; the rest of a longer line is dropped, and so what is in it cannot be read as a row."""
 _BROKEN_MARK = "ï»¿"
 """A byte order mark whose bytes were taken for Windows-1252 and encoded once more, as in the file of MRPC."""
@@ -66,25 +66,39 @@ def read_blocks(file: BinaryIO, name: str, budget: Budget) -> Iterator[str]:
     yield ends.decode(decoder.decode(b"", final=True), final=True)
 
 
-def cut_lines(blocks: Iterable[str], budget: Budget) -> Iterator[str]:
-    """The lines of a text that arrives in blocks, each with its end; without the last if the budget ended in it."""
+def cut_lines(blocks: Iterable[str], name: str, budget: Budget) -> Iterator[str]:
+    """The lines of a text that arrives in blocks, each with its end; without the last if the budget ended in it.
+
+    Args:
+        blocks: The text.
+        name: What it is called, for messages.
+        budget: How much of it is read.
+
+    Raises:
+        TextsError: If the budget ended in the first line.
+    """
     begun: list[str] = []
-    length = 0
+    length, any_line = 0, False
     for block in blocks:
         *whole, rest = block.split("\n")  # at no other ends of lines: a cell may hold them
         for line in whole:
             yield "".join([*begun, line, "\n"])
-            begun, length = [], 0
+            begun, length, any_line = [], 0, True
         if length < LONGEST_LINE:
             begun.append(rest)
             length += len(rest)
-    if begun != [""] and not budget.spent:
-        yield "".join(begun)
+    last = "".join(begun)
+    if budget.spent and not any_line:
+        raise TextsError(
+            f"{name} has no end of a line in the {budget.read:,} bytes that are read of it; check the file."
+        )
+    if last and not budget.spent:
+        yield last
 
 
 def read_lines(file: BinaryIO, name: str, budget: Budget) -> Iterator[str]:
     """The lines of a file; see `read_blocks` and `cut_lines`."""
-    return cut_lines(read_blocks(file, name, budget), budget)
+    return cut_lines(read_blocks(file, name, budget), name, budget)
 
 
 def without_mark(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ _BATCH_BYTES = 1 << 22
 _MOST_PER_BATCH = 1_000
 _BUFFER = 1 << 18
 """Bytes of a column that are fetched at a time."""
+_LEAST_GROUPS = 16
+"""Row groups that are drawn at least, each read in part if need be: neighbouring rows are often alike."""
 _MOST_FOOTERS = 32
 """Files of one split whose footers are read; of more than these, as many are drawn by the seed."""
 
@@ -43,8 +46,8 @@ class _Group:
 def read_parquet(openers: Sequence[Callable[[], BinaryIO]], name: str, budget: Budget, seed: int = 0) -> Table:
     """A table of one or several Parquet files with the same columns.
 
-    Where all their rows are more than may be read, whole row groups are drawn by the seed and read in their order, so
-    that rows come from everywhere. Columns of bytes, such as pictures, are not read.
+    Where all their rows are more than may be read, row groups are drawn by the seed, and the same part of each is read,
+    so that rows come from everywhere. Columns of bytes, such as pictures, are not read.
 
     Args:
         openers: Each opens one of the files; it is read at any place.
@@ -68,14 +71,13 @@ def read_parquet(openers: Sequence[Callable[[], BinaryIO]], name: str, budget: B
         schema = files[chosen[0]].schema_arrow
         columns = tuple(field.name for field in schema if not _holds_bytes(field.type))
         groups = [group for number, file in files.items() for group in _groups(file, number, columns)]
-    wanted = set(_drawn(groups, chance, budget))
+    wanted, most = _drawn(groups, chance, budget)
     complete = len(chosen) == len(openers)
+    budget.spent = budget.spent or not complete
     starts = itertools.accumulate((files[number].metadata.num_rows for number in chosen), initial=0)
     return Table(
         columns=columns,
-        rows=_rows(
-            files, [one for one in groups if one in wanted], columns, name, budget, [*starts] if complete else None
-        ),
+        rows=_rows(files, wanted, most, columns, name, budget, [*starts] if complete else None),
         classes=_classes(schema.metadata or {}),
         total=sum(group.rows for group in groups) if complete else None,
     )
@@ -126,23 +128,23 @@ def _groups(file: pq.ParquetFile, number: int, columns: Sequence[str]) -> Iterat
         start += described.num_rows
 
 
-def _drawn(groups: Sequence[_Group], chance: random.Random, budget: Budget) -> Iterator[_Group]:
-    """All row groups, or as many as may be read, at random."""
+def _drawn(groups: Sequence[_Group], chance: random.Random, budget: Budget) -> tuple[list[_Group], float]:
+    """Row groups in their order, and how many bytes of each are read: all, or some at random and a part of each."""
     left = budget.most
     if left is None or sum(group.unpacked for group in groups) <= left:
-        yield from groups
-        return
+        return [*groups], math.inf
     budget.spent = True
-    for group in chance.sample(groups, len(groups)):
-        yield group
-        left -= group.unpacked
-        if left <= 0:
-            return
+    shuffled = chance.sample(groups, len(groups))
+    sizes = itertools.accumulate(group.unpacked for group in shuffled)
+    enough = 1 + sum(size < left for size in sizes)
+    number = min(max(enough, _LEAST_GROUPS), len(groups))
+    return sorted(shuffled[:number], key=lambda group: (group.file, group.number)), left / number
 
 
 def _rows(
     files: Mapping[int, pq.ParquetFile],
     groups: Sequence[_Group],
+    most: float,
     columns: Sequence[str],
     name: str,
     budget: Budget,
@@ -152,21 +154,23 @@ def _rows(
     for group in groups:
         at = group.start + (starts[group.file] if starts is not None else 0)
         prefix = "" if starts is not None else f"{group.file}-"
-        per_batch = max(1, min(_MOST_PER_BATCH, _BATCH_BYTES * group.rows // max(group.unpacked, 1)))
+        average = max(1, group.unpacked // max(group.rows, 1))
+        per_batch = max(1, int(min(_MOST_PER_BATCH, _BATCH_BYTES // average, 1 + most // average)))
         with _told(name):
             batches = files[group.file].iter_batches(per_batch, row_groups=[group.number], columns=list(columns))
-        while True:
+        read = 0
+        while read < most:
             with _told(name):
                 batch = next(batches, None)
                 if batch is None:
                     break
                 cells = [_values(batch.column(column)) for column in columns]
-            budget.count(sum(len(cell) for column in cells for cell in column if isinstance(cell, str)))
+            size = sum(len(cell) for column in cells for cell in column if isinstance(cell, str))
+            read += max(size, average * batch.num_rows)
+            budget.count(size)
             for row in zip(*cells, strict=True) if cells else ():
                 yield Row(f"{prefix}{at}", row)
                 at += 1
-            if budget.spent and budget.most is not None and budget.read >= budget.most:
-                return
 
 
 def _values(column: pa.Array) -> list[Any]:
