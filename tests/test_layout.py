@@ -55,6 +55,7 @@ def chosen(files, card="", name=None, split=None):
         ),
         (["train.csv", "dev.csv", "test.csv"], None, ("default", "validation", ["dev.csv"])),
         (["a/train/1.jsonl", "a/train/2.jsonl", "b/eval/1.jsonl"], "test", ("default", "test", ["b/eval/1.jsonl"])),
+        (["train/1.csv", "my-test.csv"], None, ("default", "train", ["train/1.csv"])),
         (["training_set.tsv", "constraints.tsv"], None, ("default", "train", ["training_set.tsv"])),
         (["one.csv", "two.csv"], None, ("default", "train", ["one.csv", "two.csv"])),
         (["one.csv", "two.parquet", "notes.txt"], None, ("default", "train", ["two.parquet"])),

@@ -119,7 +119,11 @@ def test_it_is_what_the_datasets_library_reads(name, split, hub, tmp_path, monke
     glue(hub, tmp_path)
     label = "{name: label, dtype: {class_label: {names: [bad, good]}}}"
     card = f"---\ndataset_info: {{features: [{{name: text, dtype: string}}, {label}]}}\n---\n"
-    files = {"my-test.csv": "text,label\nGood.,1\nBad.,0\n", "train/1.csv": "text,label\nWell.,0\n", "README.md": card}
+    files = {
+        "my-test.csv": "text,label\nGood.,1\nBad.,0\n",
+        "training 1.csv": "text,label\nWell.,0\n",
+        "README.md": card,
+    }
     publish(hub, tmp_path, "plain", files)
     name, config = f"lab/{name}", "pairs" if name == "glue" else None
     monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)

@@ -15,7 +15,7 @@ from attnflow.corpus.bounds import Budget
 from attnflow.corpus.columns import NAMES, plain
 from attnflow.corpus.conllu_rows import read_conllu_rows
 from attnflow.corpus.json_rows import read_json
-from attnflow.corpus.lines import cut_lines, read_blocks
+from attnflow.corpus.lines import LONGEST_LINE, cut_lines, read_blocks
 from attnflow.corpus.parquet_rows import read_parquet
 from attnflow.corpus.separated import read_separated
 from attnflow.corpus.table import Row, Table, Unreadable
@@ -122,7 +122,13 @@ def _read_plain(lines: Iterator[str], name: str) -> Table:
         return read_separated(lines, name, ("\t",))
     if not any(line.strip() for line in head):
         raise TextsError(f"{name} is empty; give a file with one text a line.")
-    return Table(("text",), (Row(str(number), [line.rstrip("\n")]) for number, line in enumerate(lines)))
+    return Table(
+        ("text",),
+        (
+            Row(str(number), [line.rstrip("\n")]) if len(line) < LONGEST_LINE else Unreadable("too long")
+            for number, line in enumerate(lines)
+        ),
+    )
 
 
 def _chained(first: Table, rest: Sequence[Part], kind: str, name: str, budget: Budget) -> Iterator[Row | Unreadable]:

@@ -179,20 +179,30 @@ def matches(file: str, pattern: str) -> bool:
 def _by_names(files: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Files of each split by the words in their names: `train-00000-of-00001.parquet`, `dev.tsv`, `test/1.csv`."""
     files = _of_one_format(files)
-    shards = {file: found[1] for file in files if (found := _SHARD.fullmatch(file))}
-    found: dict[str, list[str]] = {}
-    for file in files:
-        if len(shards) == len(files):
-            split = next((one for one in _SPLITS if _tells(shards[file], one)), shards[file])
-        else:
-            parts = PurePosixPath(file).parts
-            split = next((one for part in reversed(parts) for one in _SPLITS if _tells(part, one)), None)
-        if split is not None:
-            found.setdefault(split, []).append(file)
+    shards = [_SHARD.fullmatch(file) for file in files]
+    if files and all(shards):
+        named = [found[1] if found else "" for found in shards]
+        found = _grouped(files, [next((one for one in _SPLITS if _tells(name, one)), name) for name in named])
+    else:  # as the datasets library does it: folders that are named so count alone, then files
+        paths = [PurePosixPath(file) for file in files]
+        found = _grouped(files, [_split_of(path.parent.parts) for path in paths])
+        found = found or _grouped(files, [_split_of([path.name]) for path in paths])
     if not found and files:
         return {"train": tuple(files)}
     order = [*(one for one in _SPLITS if one in found), *(one for one in found if one not in _SPLITS)]
     return {split: tuple(found[split]) for split in order}
+
+
+def _grouped(files: Sequence[str], splits: Sequence[str | None]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for file, split in zip(files, splits, strict=True):
+        if split is not None:
+            found.setdefault(split, []).append(file)
+    return found
+
+
+def _split_of(names: Sequence[str]) -> str | None:
+    return next((split for split in _SPLITS for name in names if _tells(name, split)), None)
 
 
 def _tells(part: str, split: str) -> bool:

@@ -12,7 +12,7 @@ from attnflow.errors import TextsError
 
 _AT_ONCE = 1 << 18
 LONGEST_LINE = 1 << 22
-"""Characters; the rest of a longer line is dropped, and so what is in it cannot be read as a row."""
+"""Characters; of a longer line only the beginning is kept, which whoever reads it takes for broken."""
 _BROKEN_MARK = "ï»¿"
 """A byte order mark whose bytes were taken for Windows-1252 and encoded once more, as in the file of MRPC."""
 
@@ -82,7 +82,7 @@ def cut_lines(blocks: Iterable[str], name: str, budget: Budget) -> Iterator[str]
     for block in blocks:
         *whole, rest = block.split("\n")  # at no other ends of lines: a cell may hold them
         for line in whole:
-            yield "".join([*begun, line, "\n"])
+            yield "".join([*begun, line, "\n"] if length < LONGEST_LINE else begun)
             begun, length, any_line = [], 0, True
         if length < LONGEST_LINE:
             begun.append(rest)
