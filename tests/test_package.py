@@ -119,7 +119,7 @@ def test_it_says_what_it_is(wheel):
     assert f"Version: {attnflow.__version__}" in lines
     assert "License-Expression: Apache-2.0" in lines
     assert {line.removeprefix("Provides-Extra: ") for line in lines if line.startswith("Provides-Extra")} == {
-        *("web", "cluster", "umap")
+        *("web", "texts", "cluster", "umap")
     }
     assert "attnflow = attnflow.cli:main" in commands
 
