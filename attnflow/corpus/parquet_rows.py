@@ -176,11 +176,10 @@ def _rows(
 def _values(column: pa.Array) -> list[Any]:
     """The cells of a column; equal texts are one object."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if not isinstance(column, pa.DictionaryArray):
         return column.to_pylist()
-    used = pc.unique(column.indices).drop_null()
+    used = column.indices.unique().drop_null()
     texts = dict(zip(used.to_pylist(), column.dictionary.take(used).to_pylist(), strict=True))
     return [texts.get(index) for index in column.indices.to_pylist()]
 
