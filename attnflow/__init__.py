@@ -19,12 +19,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
-    from attnflow.errors import AttnflowError, CheckpointError, SelectionError, TextError, UnsupportedArchitectureError
+    from attnflow.corpus.gold import LabelMatch, match_labels
+    from attnflow.corpus.texts import open_texts
+    from attnflow.errors import (
+        AttnflowError,
+        CheckpointError,
+        SelectionError,
+        TextError,
+        TextsError,
+        UnsupportedArchitectureError,
+    )
     from attnflow.methods.heads.importance import HeadImportance, head_importance
     from attnflow.methods.heads.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
     from attnflow.methods.hta.attribution import attribution_estimates, hidden_token_attribution
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
+    from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
     from attnflow.runtime.capture import capture
     from attnflow.runtime.encode import encode
@@ -54,11 +64,14 @@ _HOME = {
     "runtime.load": ("load_checkpoint",),
     "stats.alignment": ("Pairing", "merge_words", "pair_traces"),
     "stats.entropy": ("AttentionEntropy",),
+    "corpus.gold": ("LabelMatch", "match_labels"),
+    "corpus.texts": ("open_texts",),
     "errors": (
         "AttnflowError",
         "CheckpointError",
         "SelectionError",
         "TextError",
+        "TextsError",
         "UnsupportedArchitectureError",
     ),
     "stats.attention_graph": ("AttentionGraph", "Reach", "attention_graph", "influence", "paths_between", "reach"),
@@ -67,6 +80,7 @@ _HOME = {
     "stats.patterns": ("Patterns",),
     "stats.relative_positions": ("RelativePositions",),
     "methods.heads.pruning": ("HeadInteractions", "PruningCurve", "head_interactions", "pruning_curve", "ranking"),
+    "records.texts": ("Columns", "Text", "Texts"),
     "records.trace": ("Attribution", "Encoding", "Tokens", "Trace"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -79,10 +93,12 @@ __all__ = [
     "Attribution",
     "Checkpoint",
     "CheckpointError",
+    "Columns",
     "Encoding",
     "Faithfulness",
     "HeadImportance",
     "HeadInteractions",
+    "LabelMatch",
     "MeanAttention",
     "Pairing",
     "Patterns",
@@ -91,7 +107,10 @@ __all__ = [
     "RelativePositions",
     "Saliency",
     "SelectionError",
+    "Text",
     "TextError",
+    "Texts",
+    "TextsError",
     "Tokens",
     "Trace",
     "UnsupportedArchitectureError",
@@ -106,8 +125,10 @@ __all__ = [
     "hidden_token_attribution",
     "influence",
     "load_checkpoint",
+    "match_labels",
     "merge_words",
     "normalise_importance",
+    "open_texts",
     "pair_traces",
     "paths_between",
     "pruning_curve",
