@@ -28,8 +28,9 @@ BELOW = {
     "checkpoints": {"records"},
     "runtime": {"checkpoints"},
     "methods": {"runtime", "stats"},
+    "corpus": {"methods"},
     "views": {"methods", "stats"},
-    "service": {"methods"},
+    "service": {"methods", "corpus"},
     "web": {"service", "views"},
     "demo": {"web"},
     "cli": {"web"},
@@ -39,8 +40,10 @@ BASE = {"errors", "bundled", "progress", "cache", "limits"}
 """What every package may import."""
 ARRAYS = ("records", "stats", "views")
 """Packages that work on arrays alone."""
-MODEL = {"checkpoints", "runtime", "methods"}
+MODEL = {"checkpoints", "runtime", "methods", "corpus"}
 HEAVY = {
+    "sklearn": {"corpus"},
+    "pyarrow": {"corpus"},
     "torch": MODEL,
     "transformers": MODEL,
     "sentencepiece": MODEL,
