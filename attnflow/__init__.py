@@ -19,12 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
+    from attnflow.corpus.orders import Order, confusion, likely_mislabelled, most_different, nearest
+    from attnflow.corpus.projection import Projection, project_layers, projection
+    from attnflow.corpus.survey import survey
+    from attnflow.corpus.survey_files import open_survey
     from attnflow.errors import AttnflowError, CheckpointError, SelectionError, TextError, UnsupportedArchitectureError
     from attnflow.methods.heads.importance import HeadImportance, head_importance
     from attnflow.methods.heads.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
     from attnflow.methods.hta.attribution import attribution_estimates, hidden_token_attribution
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
+    from attnflow.records.survey import Survey
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
     from attnflow.runtime.capture import capture
     from attnflow.runtime.encode import encode
@@ -54,6 +59,11 @@ _HOME = {
     "runtime.load": ("load_checkpoint",),
     "stats.alignment": ("Pairing", "merge_words", "pair_traces"),
     "stats.entropy": ("AttentionEntropy",),
+    "corpus.orders": ("Order", "confusion", "likely_mislabelled", "most_different", "nearest"),
+    "corpus.projection": ("Projection", "project_layers", "projection"),
+    "corpus.survey": ("survey",),
+    "corpus.survey_files": ("open_survey",),
+    "records.survey": ("Survey",),
     "errors": (
         "AttnflowError",
         "CheckpointError",
@@ -84,13 +94,16 @@ __all__ = [
     "HeadImportance",
     "HeadInteractions",
     "MeanAttention",
+    "Order",
     "Pairing",
     "Patterns",
+    "Projection",
     "PruningCurve",
     "Reach",
     "RelativePositions",
     "Saliency",
     "SelectionError",
+    "Survey",
     "TextError",
     "Tokens",
     "Trace",
@@ -99,22 +112,30 @@ __all__ = [
     "attention_rollout",
     "attribution_estimates",
     "capture",
+    "confusion",
     "encode",
     "faithfulness",
     "head_importance",
     "head_interactions",
     "hidden_token_attribution",
     "influence",
+    "likely_mislabelled",
     "load_checkpoint",
     "merge_words",
+    "most_different",
+    "nearest",
     "normalise_importance",
+    "open_survey",
     "pair_traces",
     "paths_between",
+    "project_layers",
+    "projection",
     "pruning_curve",
     "ranking",
     "reach",
     "ring_tau",
     "saliency",
+    "survey",
 ]
 
 

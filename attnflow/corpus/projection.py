@@ -56,8 +56,8 @@ def projection(
             exaggeration; at the end the layout is turned, mirrored, moved and scaled as a whole to lie on it best.
 
     Raises:
-        SelectionError: If there are fewer than 3 vectors, a number is missing, there is no such method, or what it needs
-            is not installed.
+        SelectionError: If there are fewer than 3 vectors, a number is missing, there is no such method, or what it
+            needs is not installed.
 
     Reference:
         van der Maaten and Hinton 2008; Kobak and Berens 2019 on starting from PCA.

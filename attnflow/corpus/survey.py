@@ -1,4 +1,4 @@
-"""Runs a checkpoint over many texts in one pass and keeps a row of each: decision, loss, vectors, behaviour, influence."""
+"""Runs a checkpoint over many texts in one pass and keeps a row of each: decision, vectors, behaviour, influence."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def survey(
 
     Texts run in parts of `part_size`, each in batches of similar length. Memory does not grow with their number beyond
     what is kept: about `2 (L + 1) D + 4 L H kinds` bytes a text, and `4 L` more for each of its words. With `out`, each
-    part is on disk as soon as it is done; what is killed or cancelled goes on where it was, and what is finished is opened.
+    part is on disk as soon as it is done; what was killed or cancelled goes on where it was, and what is finished is
+    opened.
 
     A text that cannot be read keeps its row, and `Survey.reasons` says why.
 
@@ -61,8 +62,8 @@ def survey(
         checkpoint_ref: A checkpoint, or what `load_checkpoint` takes.
         texts: What `open_texts` gives, or rows of one's own with a name each.
         pruned: Heads `(layer, head)` that are switched off.
-        labels: For labels that are not the names of the model's classes: which class each stands for. Others are matched
-            by name, in any case; those that match none have no loss and no right or wrong (`Survey.unmatched`).
+        labels: For labels that are not the names of the model's classes: which class each stands for. Others are
+            matched by name, in any case; those that match none have no loss and no right or wrong (`Survey.unmatched`).
         tau: Threshold of the attention graphs: one number, or `[L]`; each text's own by `ring_tau` if None.
         too_long: What becomes of a text with more tokens than fit: it is cut, or it is left out.
         max_tokens: Most tokens of a text, where that is less than the model's own bound.

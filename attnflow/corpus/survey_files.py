@@ -220,8 +220,8 @@ def placing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     except OSError as error:
         raise SelectionError(
-            f"{path} cannot be written ({brief(error)}); what was finished before is kept: make room, or choose another "
-            "folder, and run it again."
+            f"{path} cannot be written ({brief(error)}); what was finished before is kept: make room, or choose "
+            "another folder, and run it again."
         ) from error
     finally:
         if partial is not None:

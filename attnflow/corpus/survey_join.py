@@ -89,7 +89,7 @@ def head_statistics(survey: Survey) -> dict[str, Statistic]:
 
 
 def head_states(statistics: Mapping[str, Statistic]) -> dict[str, NDArray[Any]]:
-    """The states of several statistics in one dictionary, as `Survey.head_state` has them; those of no text left out."""
+    """The states of several statistics in one dictionary, as in `Survey.head_state`; those of no text left out."""
     some = {name: one.state() for name, one in statistics.items() if one.n}
     return {f"{name}.{key}": array for name, state in some.items() for key, array in state.items()}
 

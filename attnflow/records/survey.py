@@ -77,8 +77,8 @@ class SurveyedWords:
     start: NDArray[np.int32]
     """`[M]`: the character of its sentence at which a word begins."""
     attended: NDArray[np.int32]
-    """`[L, M]`: `c[l, w]` of Attention Flows, eq. 3, in the attention graph over words. Above 0 where ring `l` holds the
-    word."""
+    """`[L, M]`: `c[l, w]` of Attention Flows, eq. 3, in the attention graph over words. Above 0 where ring `l` holds
+    the word."""
 
     def of(self, text: int) -> slice:
         """Where the words of a text are."""
@@ -89,8 +89,8 @@ class SurveyedWords:
 class Survey:
     """What one model made of `N` texts.
 
-    A text that could not be used keeps its row: its numbers are NaN, its decision and gold class -1, its words none, and
-    `reasons` says why.
+    A text that could not be used keeps its row: its numbers are NaN, its decision is -1, it has no words, and `reasons`
+    says why.
     """
 
     settings: SurveySettings
@@ -105,8 +105,8 @@ class Survey:
     cut: NDArray[np.int32]
     """`[N]`: tokens that were left out at the end, as there was no room for them."""
     hidden: NDArray[np.float16]
-    """`[L + 1, N, D]`: the root as it enters each layer and, last, as it leaves the model; of a root of several tokens the
-    mean. Numbers beyond what half precision holds are its largest, 65504."""
+    """`[L + 1, N, D]`: the root as it enters each layer and, last, as it leaves the model; of a root of several tokens
+    the mean. Numbers beyond what half precision holds are its largest, 65504."""
     behaviour: NDArray[np.float32]
     """`[N, F]`: the shares of attention of every head, `F` = layer x head x kind, the last fastest."""
     words: SurveyedWords
@@ -115,7 +115,7 @@ class Survey:
     reasons: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     """By row: why a text could not be used, in a sentence."""
     head_state: Mapping[str, NDArray[np.generic]] = field(default_factory=lambda: MappingProxyType({}))
-    """States of `MeanAttention` and `HeadImportance`, each name after the statistic's and a dot; empty if not asked for."""
+    """States of `MeanAttention` and `HeadImportance`, each name after the statistic's and a dot; empty if not asked."""
 
     def __post_init__(self) -> None:
         size = len(self.guids)
@@ -149,7 +149,7 @@ class Survey:
             return None
         scores = self.scores.astype(np.float64)
         if self.settings.problem == "multi_label":
-            return np.exp(-np.logaddexp(0, -scores))
+            return np.exp(-_log_of_no(scores))
         return np.exp(_log_softmax(scores))
 
     @cached_property
@@ -197,20 +197,21 @@ class Survey:
 
     @cached_property
     def loss(self) -> NDArray[np.float64]:
-        """`[N]`: `-log p` of the gold class in nats, or the squared error of a number; NaN where the label is unknown."""
+        """`[N]`: `-log p` of the gold class in nats, or a number's squared error; NaN where the label is unknown."""
         found = np.full(len(self), np.nan)
         if self.scores is None:
             return found
         scores = self.scores.astype(np.float64)
         if self.settings.problem == "regression":
             return (scores[:, 0] - _numbers(self.gold_labels)) ** 2 if scores.shape[1] == 1 else found
-        of_classes = np.logaddexp(0, -scores) if self.settings.problem == "multi_label" else -_log_softmax(scores)
+        of_classes = _log_of_no(scores) if self.settings.problem == "multi_label" else -_log_softmax(scores)
         return np.where(self.known, of_classes[np.arange(len(self)), self.gold], np.nan)
 
     @cached_property
     def entropy(self) -> NDArray[np.float64]:
-        """`[N]`: of the decision, `-sum p ln p` over the classes in nats; where several classes may be right the sum of
-        the entropies of all yes-or-no decisions. NaN without classes.
+        """`[N]`: of the decision, `-sum p ln p` over the classes, in nats; NaN without classes.
+
+        Where several classes may be right, it is the sum of the entropies of all yes-or-no decisions.
         """
         if self.probabilities is None:
             return np.full(len(self), np.nan)
@@ -281,6 +282,12 @@ def _label_text(label: str | float) -> str:
 def _numbers(labels: Sequence[Gold]) -> NDArray[np.float64]:
     """`[N]`: labels that are numbers, NaN for others."""
     return np.array([label if isinstance(label, int | float) else np.nan for label in labels], np.float64)
+
+
+def _log_of_no(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`-log p` of each class by itself; missing scores stay missing."""
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp(0, -scores)
 
 
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -69,8 +69,8 @@ def shares_of_sums(
 def attention_shares(trace: Trace, kinds: Sequence[str] = KINDS) -> NDArray[np.float64]:
     """How much of its attention each head pays to each kind of token, the mean over the tokens of a text.
 
-    Kinds may overlap, as the token before may be the first of all, so that shares may sum to more than 1; `else` is what
-    no other kind counts. A token that has none before or after it pays it 0, and still counts in the mean.
+    Kinds may overlap, as the token before may be the first of all, so that shares may sum to more than 1; `else` is
+    what no other kind counts. A token that has none before or after it pays it 0, and still counts in the mean.
 
     Args:
         trace: A recorded run.
