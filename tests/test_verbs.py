@@ -123,6 +123,6 @@ def test_a_chart_that_names_a_word_lights_it_in_the_rings(open_page, monkeypatch
     point.scroll_into_view_if_needed()
     point.click()
     page.wait_for_function("new URLSearchParams(location.search).get('select')?.split(':')[1].startsWith('2')")
-    page.get_by_role("tab", name="Attention flow", exact=True).click()
+    page.get_by_role("tab", name="Flow", exact=True).click()
     expect(page.locator("#flow .af-status")).to_contain_text("Held")
     assert page.evaluate("[...document.querySelectorAll('#flow *')].find((node) => node.lit).lit().tokens.length") > 0

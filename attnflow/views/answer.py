@@ -15,7 +15,7 @@ from attnflow.stats.differences import FlowDifferences, carrier, flow_difference
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import Answer, ClassScore, DifferenceRow, DifferenceTable
 
-MOST_ROWS = 6
+MOST_ROWS = 5
 """Of one table."""
 _NAMED = 3
 """Words that the sentence names at most."""
@@ -180,8 +180,8 @@ def _ring_table(flows: FlowPair, found: FlowDifferences) -> DifferenceTable:
     rows: list[DifferenceRow] = [
         {
             "name": f"after L{depth - 1 - below}" if below < depth - 1 else "input",
-            "a": f"{found.only_a[below]} only",
-            "b": f"{found.only_b[below]} only",
+            "a": str(found.only_a[below]),
+            "b": str(found.only_b[below]),
             "change": float(distance[below]),
             "select": None,
         }

@@ -15,7 +15,7 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import AnswerPanel, Panel, Predictions, SentenceView, imported
+from attnflow.web.panels import AnswerPanel, Differences, Panel, Predictions, SentenceView, imported
 from attnflow.web.settings import Pair, SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page
 from attnflow.web.tabs import TABS, flow
@@ -47,13 +47,20 @@ class Controls:
 
 
 @dataclass(frozen=True)
-class Results:
-    """What the visitor looks at above the tabs."""
+class Strip:
+    """What both models decide and which words they look at: above the tabs, and in sight while they are scrolled."""
+
+    predictions: Predictions
+    words: SentenceView
+
+
+@dataclass(frozen=True)
+class Pane:
+    """What the visitor looks at beside the tabs, whichever is open."""
 
     story: gr.Markdown
-    predictions: Predictions
     answer: AnswerPanel
-    words: SentenceView
+    differences: Differences
     selected: Form[SelectedHead]
     pruned: gr.Markdown
     restore: gr.Button
@@ -64,14 +71,16 @@ def build() -> gr.Blocks:
     with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
         with gr.Sidebar(width=340):
             controls = _sidebar()
-        results = _results()
+        strip = _strip()
         open_tab, parts = gr.State(TABS[0].TITLE), {}
-        with gr.Tabs(elem_id="tabs"):
-            for module in TABS:
-                with gr.Tab(module.TITLE) as tab:
-                    parts[module] = module.build()
-                tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-        page = _page(demo, controls, results, parts[flow], open_tab)
+        with gr.Row(elem_id="desk"):
+            with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs"):
+                for module in TABS:
+                    with gr.Tab(module.TITLE) as tab:
+                        parts[module] = module.build()
+                    tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
+            pane = _pane()
+        page = _page(demo, controls, strip, pane, parts[flow], open_tab)
         for module in TABS:
             module.wire(parts[module], page)
         for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
@@ -112,34 +121,39 @@ def _sidebar() -> Controls:
     return Controls(pair, settings, analyse, hint, picker)
 
 
-def _results() -> Results:
-    story = gr.Markdown(elem_id="story")
-    with gr.Row():
-        with gr.Column(min_width=320):  # a panel alone would be squeezed on a phone
-            answer = AnswerPanel(elem_id="answer")
-        with gr.Column(min_width=320):
-            predictions = Predictions(elem_id="predictions")
-    words = SentenceView(elem_id="sentence")
-    with gr.Row(equal_height=True, elem_id="selected-head"):
-        selected = Form(SelectedHead())
-        selected.place()
+def _strip() -> Strip:
+    with gr.Column(elem_id="strip"):
+        return Strip(Predictions(elem_id="predictions"), SentenceView(elem_id="sentence"))
+
+
+def _pane() -> Pane:
+    with gr.Column(elem_id="answers"):  # on a phone it stands above the tabs, the rest of the pane below them
+        story = gr.Markdown(elem_id="story")
+        answer = AnswerPanel(elem_id="answer")
+        differences = Differences(elem_id="differences")
+    with gr.Column(elem_id="details"):
+        with gr.Row(elem_id="selected-head"):
+            selected = Form(SelectedHead())
+            selected.place()
         pruned = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, answer, words, selected, pruned, restore)
+    return Pane(story, answer, differences, selected, pruned, restore)
 
 
-def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.Parts, open_tab: gr.State) -> Page:
+def _page(
+    demo: gr.Blocks, controls: Controls, strip: Strip, pane: Pane, drawing: flow.Parts, open_tab: gr.State
+) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
-    shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.answer, results.words, *drawing.filled, settings["root"]]
-    filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [results.pruned, results.restore]
+    shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, pane.selected
+    drawn = [pane.answer, pane.differences, strip.words, *drawing.filled, settings["root"]]
+    filled = [shown, strip.predictions, *drawn, settings["heads"], *selected.controls]
+    filled += [pane.pruned, pane.restore]
     remembered = _remembered(pair, settings)
 
     def analyse(happens: Any) -> Any:
         # Progress and failure show in one place; what was there stays readable.
-        running = {**MODEL, "show_progress_on": results.predictions}
-        outputs = [controls.hint, results.story, *filled]
+        running = {**MODEL, "show_progress_on": strip.predictions}
+        outputs = [controls.hint, pane.story, *filled]
         return on(happens, events.analyse, [shown, pair, selected, settings], outputs, **running)
 
     page = Page(
@@ -164,7 +178,7 @@ def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.P
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
-    page.prune.on(results.restore.click, lambda shown: NO_HEADS)
+    page.prune.on(pane.restore.click, lambda shown: NO_HEADS)
     _wire_boxes(demo, pair, controls.hint, shown)
     return page
 

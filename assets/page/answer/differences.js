@@ -33,7 +33,7 @@ export function mount(element, gradio) {
     const tr = make("tr", "", undefined, body), head = make("th", "", undefined, tr);
     head.scope = "row";
     if (select) {
-      const button = make("button", "af-lights", name, head);
+      const button = make("button", "af-lights", name.replace(/ sentence\)$/, ")"), head); // "(1st)" is short enough to be seen
       button.type = "button";
       button.title = `Light ${name} in the rings`;
       button.addEventListener("click", () => {
@@ -52,7 +52,7 @@ export function mount(element, gradio) {
     make("strong", "", title, caption);
     make("span", "af-note", ` ${about}`, caption);
     const top = make("tr", "", undefined, make("thead", "", undefined, table));
-    for (const name of [kind, "A", "B", kind === "ring" ? "differs" : "B less A"]) {
+    for (const name of kind === "ring" ? ["ring", "only A", "only B", "differs"] : [kind, "A", "B", "B less A"]) {
       make("th", "", name, top).scope = "col";
     }
     const body = make("tbody", "", undefined, table), most = Math.max(...rows.map((row) => Math.abs(row.change)));
