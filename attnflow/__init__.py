@@ -19,17 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
+    from attnflow.corpus.gold import LabelMatch, match_labels
     from attnflow.corpus.orders import Order, confusion, likely_mislabelled, most_different, nearest
     from attnflow.corpus.projection import Projection, project_layers, projection
     from attnflow.corpus.survey import survey
     from attnflow.corpus.survey_files import open_survey
-    from attnflow.errors import AttnflowError, CheckpointError, SelectionError, TextError, UnsupportedArchitectureError
+    from attnflow.corpus.texts import open_texts
+    from attnflow.errors import (
+        AttnflowError,
+        CheckpointError,
+        SelectionError,
+        TextError,
+        TextsError,
+        UnsupportedArchitectureError,
+    )
     from attnflow.methods.heads.importance import HeadImportance, head_importance
     from attnflow.methods.heads.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
     from attnflow.methods.hta.attribution import attribution_estimates, hidden_token_attribution
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
     from attnflow.records.survey import Survey
+    from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
     from attnflow.runtime.capture import capture
     from attnflow.runtime.encode import encode
@@ -64,11 +74,14 @@ _HOME = {
     "corpus.survey": ("survey",),
     "corpus.survey_files": ("open_survey",),
     "records.survey": ("Survey",),
+    "corpus.gold": ("LabelMatch", "match_labels"),
+    "corpus.texts": ("open_texts",),
     "errors": (
         "AttnflowError",
         "CheckpointError",
         "SelectionError",
         "TextError",
+        "TextsError",
         "UnsupportedArchitectureError",
     ),
     "stats.attention_graph": ("AttentionGraph", "Reach", "attention_graph", "influence", "paths_between", "reach"),
@@ -77,6 +90,7 @@ _HOME = {
     "stats.patterns": ("Patterns",),
     "stats.relative_positions": ("RelativePositions",),
     "methods.heads.pruning": ("HeadInteractions", "PruningCurve", "head_interactions", "pruning_curve", "ranking"),
+    "records.texts": ("Columns", "Text", "Texts"),
     "records.trace": ("Attribution", "Encoding", "Tokens", "Trace"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -89,10 +103,12 @@ __all__ = [
     "Attribution",
     "Checkpoint",
     "CheckpointError",
+    "Columns",
     "Encoding",
     "Faithfulness",
     "HeadImportance",
     "HeadInteractions",
+    "LabelMatch",
     "MeanAttention",
     "Order",
     "Pairing",
@@ -104,7 +120,10 @@ __all__ = [
     "Saliency",
     "SelectionError",
     "Survey",
+    "Text",
     "TextError",
+    "Texts",
+    "TextsError",
     "Tokens",
     "Trace",
     "UnsupportedArchitectureError",
@@ -121,11 +140,13 @@ __all__ = [
     "influence",
     "likely_mislabelled",
     "load_checkpoint",
+    "match_labels",
     "merge_words",
     "most_different",
     "nearest",
     "normalise_importance",
     "open_survey",
+    "open_texts",
     "pair_traces",
     "paths_between",
     "project_layers",

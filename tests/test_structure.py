@@ -30,7 +30,7 @@ BELOW = {
     "methods": {"runtime", "stats"},
     "corpus": {"methods"},
     "views": {"methods", "stats"},
-    "service": {"methods", "corpus"},
+    "service": {"corpus"},
     "web": {"service", "views"},
     "demo": {"web"},
     "cli": {"web"},
@@ -42,14 +42,14 @@ ARRAYS = ("records", "stats", "views")
 """Packages that work on arrays alone."""
 MODEL = {"checkpoints", "runtime", "methods", "corpus"}
 HEAVY = {
-    "sklearn": {"corpus"},
-    "pyarrow": {"corpus"},
     "torch": MODEL,
     "transformers": MODEL,
     "sentencepiece": MODEL,
     "safetensors": MODEL,
-    "huggingface_hub": {"checkpoints"},
+    "huggingface_hub": {"checkpoints", "corpus"},
     "httpx2": {"checkpoints"},
+    "pyarrow": {"corpus"},
+    "sklearn": {"corpus"},
     "gradio": {"web"},
     "plotly": {"web"},
 }

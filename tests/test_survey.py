@@ -30,7 +30,7 @@ from attnflow.corpus import survey as survey_module
 from attnflow.corpus import survey_files, survey_part
 from attnflow.corpus.survey_join import head_statistics, join_parts
 from attnflow.errors import GoneError
-from attnflow.records.survey import Survey, class_of
+from attnflow.records.survey import Survey
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.records.trace import SPECIAL
 from attnflow.stats.attention_graph import attended_by
@@ -92,12 +92,15 @@ def test_each_text_has_its_row_in_their_order(found, checkpoints):
             assert found.loss[row] == pytest.approx(-math.log(p[gold]), rel=1e-5)
 
 
-def test_labels_that_name_no_class_are_told_and_numbers_are_no_places(found):
+def test_labels_that_name_no_class_are_told_and_numbers_are_no_places(found, checkpoints):
     assert found.unmatched == {"maybe": 1}
-    assert class_of("YES ", ("no", "yes"), {}) == 1
-    assert class_of("1", ("no", "yes"), {}) is None and class_of(1.0, ("0", "1"), {}) == 1
-    assert class_of("a", ("A", "b"), {"a": "b"}) == 1 and class_of(None, ("no",), {}) is None
-    assert class_of("yes", ("Yes", "YES"), {}) is None and class_of("Yes", ("Yes", "YES"), {}) == 0
+    assert found.label_map == {"No": "no", "perhaps": "perhaps", "sure": "yes", "yes": "yes"}
+    numbers = survey(checkpoints["bert"], [Text("1", TEXT[0], None, "1"), Text("2", TEXT[1], None, 2)])
+    assert numbers.unmatched == {"1": 1, "2": 1} and numbers.gold.tolist() == [-1, -1] and np.isnan(numbers.loss).all()
+    chosen = survey(
+        checkpoints["bert"], [Text("1", TEXT[0], None, "1"), Text("2", TEXT[1], None, 2)], labels={"2": "no"}
+    )
+    assert chosen.unmatched == {"1": 1} and chosen.gold.tolist() == [-1, 0]
 
 
 def test_what_cannot_be_read_keeps_an_empty_row_with_the_reason(found):
@@ -241,7 +244,7 @@ def test_models_without_classes_have_no_decisions(tasks):
         assert (found.scores, found.probabilities, found.decision) == (None, None, None)
         assert set(found.decision_names) == {None} and np.isnan(found.loss).all() and found.unmatched == {}
         assert not found.known.any() and np.isnan(found.entropy).all() and found.usable.sum() == 6
-        with pytest.raises(SelectionError, match=r"is to stand for 'yes', no class of .*; it has none: leave"):
+        with pytest.raises(SelectionError, match="does not decide between classes, so labels cannot stand"):
             survey(tasks[name], TEXTS, labels={"sure": "yes"})
     assert found.head_state == {}
 
@@ -284,7 +287,7 @@ def test_a_threshold_of_ones_own(checkpoints):
         ({"part_size": 0}, "part_size is 0; give a whole number from 1"),
         ({"pruned": [(9, 9)]}, "is not a head of this checkpoint"),
         ({"tau": 2}, "tau is 2; give a number"),
-        ({"labels": {"sure": "certain"}}, "'sure' is to stand for 'certain', no class of bert; its classes are 'no'"),
+        ({"labels": {"sure": "certain"}}, "The model has no label 'certain'; it has "),
         ({"texts": [ROWS[3]]}, "None of 1 texts could be read; the first: The first sentence is empty"),
     ],
 )
@@ -307,7 +310,7 @@ def test_parts_must_be_all_there(found):
 
 def test_texts_of_one_fingerprint_and_other_settings_have_other_keys(checkpoints):
     one = survey_module.survey_settings(checkpoints["bert"], TEXTS)
-    assert one == survey_module.survey_settings(checkpoints["bert"], TEXTS, labels={"sure": "yes"})
+    assert one == survey_module.survey_settings(checkpoints["bert"], TEXTS, label_map={"sure": "yes"})
     others = [
         survey_module.survey_settings(checkpoints["bert"], ROWS[:3]),
         survey_module.survey_settings(checkpoints["bert"], TEXTS, pruned=[(0, 1)]),

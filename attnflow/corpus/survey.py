@@ -14,12 +14,13 @@ import numpy as np
 from attnflow import progress as progress_module
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus import survey_files as files
+from attnflow.corpus.gold import match_labels
 from attnflow.corpus.survey_join import join_parts
 from attnflow.corpus.survey_part import survey_part
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.methods.heads.head_parameters import head_parameters
-from attnflow.records.survey import Survey, SurveySettings, class_of
-from attnflow.records.texts import Text, Texts, fingerprint
+from attnflow.records.survey import Survey, SurveySettings
+from attnflow.records.texts import Columns, Text, Texts, fingerprint
 from attnflow.records.trace import Head, check_heads, is_whole
 from attnflow.runtime.capture import capture
 from attnflow.runtime.encode import encode
@@ -40,7 +41,7 @@ def survey(
     texts: Texts | Sequence[Text],
     *,
     pruned: Iterable[Head] = (),
-    labels: Mapping[str, str] | None = None,
+    labels: Mapping[str, str | None] | None = None,
     tau: Threshold | None = None,
     too_long: TooLong = "cut",
     max_tokens: int | None = None,
@@ -62,8 +63,8 @@ def survey(
         checkpoint_ref: A checkpoint, or what `load_checkpoint` takes.
         texts: What `open_texts` gives, or rows of one's own with a name each.
         pruned: Heads `(layer, head)` that are switched off.
-        labels: For labels that are not the names of the model's classes: which class each stands for. Others are
-            matched by name, in any case; those that match none have no loss and no right or wrong (`Survey.unmatched`).
+        labels: The model's class by the texts' label, as `match_labels` takes it. Others are matched by name; those that
+            match none have no loss and are neither right nor wrong (`Survey.unmatched`).
         tau: Threshold of the attention graphs: one number, or `[L]`; each text's own by `ring_tau` if None.
         too_long: What becomes of a text with more tokens than fit: it is cut, or it is left out.
         max_tokens: Most tokens of a text, where that is less than the model's own bound.
@@ -88,12 +89,12 @@ def survey(
         (('supported',), (5, 1, 128), [True])
     """
     checkpoint = checkpoint_ref if isinstance(checkpoint_ref, Checkpoint) else load_checkpoint(checkpoint_ref)
-    label_map = _checked_labels(labels or {}, checkpoint)
+    label_map = _label_map(texts, checkpoint, labels or {})
     settings = survey_settings(
         checkpoint,
         texts,
         pruned=pruned,
-        labels=label_map,
+        label_map=label_map,
         tau=tau,
         too_long=too_long,
         max_tokens=max_tokens,
@@ -120,14 +121,14 @@ def survey_settings(
     texts: Texts | Sequence[Text],
     *,
     pruned: Iterable[Head] = (),
-    labels: Mapping[str, str] | None = None,
+    label_map: Mapping[str, str] | None = None,
     tau: Threshold | None = None,
     too_long: TooLong = "cut",
     max_tokens: int | None = None,
     heads: bool = False,
     part_size: int = PART_SIZE,
 ) -> SurveySettings:
-    """All that a survey depends on; arguments and errors as those of `survey`."""
+    """All that a survey depends on; arguments and errors as those of `survey`, `label_map` as in the record."""
     if not len(texts):
         raise SelectionError("There are no texts; give at least one.")
     names = {text.guid for text in texts}
@@ -158,7 +159,7 @@ def survey_settings(
         kinds=_kinds_of(checkpoint, any(text.text_b for text in texts)),
         heads=heads,
         importance=_importance_method(checkpoint) if heads else None,
-        importance_labels=tuple(sorted((labels or {}).items())) if heads else (),
+        importance_labels=tuple(sorted((label_map or {}).items())) if heads else (),
         part_size=part_size,
     )
 
@@ -206,19 +207,20 @@ def _importance_method(checkpoint: Checkpoint) -> str | None:
     return "taylor"
 
 
-def _checked_labels(labels: Mapping[str, str], checkpoint: Checkpoint) -> dict[str, str]:
-    """Which class each label stands for, after checking that there is such a class."""
+def _label_map(
+    texts: Texts | Sequence[Text], checkpoint: Checkpoint, choice: Mapping[str, str | None]
+) -> dict[str, str]:
+    """The class of the model that each label of the texts stands for, by the choice or by name; of regressions none."""
     head = checkpoint.head
     classes = head.labels if head.classifies_texts and head.problem != "regression" else ()
-    for label, name in labels.items():
-        if class_of(name, classes, {}) is None:
-            known = (
-                f"its classes are {', '.join(map(repr, classes[:20]))}" if classes else "it has none: leave labels out"
-            )
-            raise SelectionError(
-                f"{str(label)[:60]!r} is to stand for {name!r}, no class of {checkpoint.name}; {known}."
-            )
-    return {str(label): name for label, name in labels.items()}
+    if not classes:
+        if choice:
+            raise SelectionError(f"{checkpoint.name} does not decide between classes, so labels cannot stand for any.")
+        return {}
+    if not isinstance(texts, Texts) or not texts.label_names:
+        names = tuple(sorted({str(text.label) for text in texts if text.label is not None}))
+        texts = Texts(tuple(texts), "rows", Columns("text_a"), names)
+    return dict(match_labels(texts, classes, choice).classes)
 
 
 def _check_any(found: Survey) -> Survey:

@@ -56,7 +56,7 @@ class SurveySettings:
     importance: str | None = None
     """The method by which the importance of every head was measured; None if it was not."""
     importance_labels: tuple[tuple[str, str], ...] = ()
-    """Which class a label stood for in it, where that is not told by the names."""
+    """The class that each label stood for in it."""
     part_size: int = 256
     """Texts that were run together; what is padded, and so the last digits, depend on it."""
     version: int = 1
@@ -111,7 +111,7 @@ class Survey:
     """`[N, F]`: the shares of attention of every head, `F` = layer x head x kind, the last fastest."""
     words: SurveyedWords
     label_map: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """The class of the model that a label of the source stands for; others are matched by their names."""
+    """The class of the model that each label of the source stands for; those that are not here stand for none."""
     reasons: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     """By row: why a text could not be used, in a sentence."""
     head_state: Mapping[str, NDArray[np.generic]] = field(default_factory=lambda: MappingProxyType({}))
@@ -226,7 +226,7 @@ class Survey:
         if not self.has_classes:
             return {}
         rows = zip(self.gold_labels, self.gold.tolist(), strict=True)
-        return dict(Counter(_label_text(label) for label, index in rows if label is not None and index < 0))
+        return dict(Counter(str(label) for label, index in rows if label is not None and index < 0))
 
     @property
     def shares(self) -> NDArray[np.float32]:
@@ -259,24 +259,9 @@ class Survey:
 
 
 def class_of(label: Gold, classes: Sequence[str], label_map: Mapping[str, str]) -> int | None:
-    """The class that a label names: by the map, else by its name, first as it is written and then in any case.
-
-    Numbers are never taken for a place among the classes: a label `1` is the class that is called `1`.
-    """
-    if label is None:
-        return None
-    text = _label_text(label)
-    wanted = label_map.get(text, text).strip()
-    for fold in (str, str.casefold):
-        found = [index for index, name in enumerate(classes) if fold(name.strip()) == fold(wanted)]
-        if found:
-            return found[0] if len(found) == 1 else None
-    return None
-
-
-def _label_text(label: str | float) -> str:
-    """A label as a name; a whole number without its decimal point."""
-    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+    """The number of the class that a label stands for; None if it stands for none. Numbers are names, too."""
+    name = None if label is None else label_map.get(str(label))
+    return classes.index(name) if name in classes else None
 
 
 def _numbers(labels: Sequence[Gold]) -> NDArray[np.float64]:
