@@ -63,8 +63,8 @@ def survey(
         checkpoint_ref: A checkpoint, or what `load_checkpoint` takes.
         texts: What `open_texts` gives, or rows of one's own with a name each.
         pruned: Heads `(layer, head)` that are switched off.
-        labels: The model's class by the texts' label, as `match_labels` takes it. Others are matched by name; those that
-            match none have no loss and are neither right nor wrong (`Survey.unmatched`).
+        labels: The model's class by the label of the texts, as `match_labels` takes it. Others are matched by name;
+            those that match none have no loss and are neither right nor wrong (`Survey.unmatched`).
         tau: Threshold of the attention graphs: one number, or `[L]`; each text's own by `ring_tau` if None.
         too_long: What becomes of a text with more tokens than fit: it is cut, or it is left out.
         max_tokens: Most tokens of a text, where that is less than the model's own bound.
