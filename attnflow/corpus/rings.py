@@ -46,14 +46,33 @@ def attended_words(
     mean = summed / summed.sum(-1, keepdim=True).clamp(min=1)
     counts = np.zeros((len(words), n_layers, n_words), np.int64)
     for below, layer in enumerate(reversed(range(n_layers))):
-        heads = torch.from_numpy(np.flatnonzero(allowed[layer])).to(device)
-        if not len(heads):
+        if not allowed[layer].any():
             break  # nothing can be attended to, and the graph ends
-        rows = mean * torch.from_numpy(ring).to(device)[:, :, None]  # what words outside the ring attend to is 0
-        paid = rows[:, None] @ attention[:, layer, heads].float() @ summed.mT[:, None]
-        strongest = paid.amax((1, 2)).cpu().numpy()
+        weights = attention[:, layer] if allowed[layer].all() else attention[:, layer, np.flatnonzero(allowed[layer])]
+        paid = _paid(weights.float(), mean, summed, ring)
+        strongest = paid.amax(1).cpu().numpy()
         own = ring_threshold(strongest, ring_size(below)) if tau is None else np.full(len(words), tau[layer])
         threshold = torch.from_numpy(own).to(paid)
-        counts[:, layer] = (paid > threshold[:, None, None, None]).sum((1, 2)).cpu().numpy()
+        counts[:, layer] = (paid > threshold[:, None, None]).sum(1).cpu().numpy()
         ring = counts[:, layer] > 0
     return counts
+
+
+def _paid(weights: torch.Tensor, mean: torch.Tensor, summed: torch.Tensor, ring: NDArray[np.bool_]) -> torch.Tensor:
+    """What the words of a ring pay to all words, through each head.
+
+    Args:
+        weights: `[N, h, T, T]`: attention of some heads.
+        mean: `[N, W, T]`: the share of each token in the mean of its word.
+        summed: `[N, W, T]`: 1 for the tokens of a word.
+        ring: `[N, W]`: the words that attend; only their rows are computed, for they are few.
+
+    Returns:
+        `[N, h * R, W]`, `R` words of the fullest ring; 0 where a ring has fewer.
+    """
+    most = int(ring.sum(1).max())
+    order = np.argsort(~ring, axis=1, kind="stable")[:, :most]  # those of the ring first
+    inside = np.take_along_axis(ring, order, axis=1)[..., None]
+    rows = mean.gather(1, torch.from_numpy(order[..., None]).to(mean.device).expand(-1, -1, mean.shape[-1]))
+    rows = rows * torch.from_numpy(inside).to(mean.device)
+    return (rows[:, None] @ weights).flatten(1, 2) @ summed.mT
