@@ -941,7 +941,7 @@ def test_a_panel_is_up_to_date_when_its_tab_is_shown_again(page, flows):
     page.wait_for_selector("#map-b .af-heatmap[data-drawn]")
     analyse(page, First_sentence="Nina met Paul.")
     expect(page.locator("#sentence .af-text")).to_contain_text("Nina")
-    page.get_by_role("tab", name="Attention flow").click()
+    page.get_by_role("tab", name="Flow").click()
     expect(page.locator("#flow .af-labels")).to_contain_text("Nina")
     x, y = place(page, 0, 0, 1)
     page.mouse.click(x, y)

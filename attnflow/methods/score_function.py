@@ -206,8 +206,7 @@ class Question:
             What entered `[B, T, D]`, the scores `[B]`, and their gradients `[B, T, D]`.
         """
         if hidden is None:
-            leaf, scores, gradient, _ = self._backward(None, self._read)
-            return leaf, scores, gradient
+            return self._backward(None, self._read)[:3]
         scores, gradients = np.empty(len(hidden)), np.empty_like(hidden)
         for rows in self._batches(*hidden.shape[:2]):
             _, scores[rows], gradients[rows], _ = self._backward(self._tensor(hidden[rows]), self._read)
@@ -279,19 +278,16 @@ class Question:
         """Run the model on what `enter` gives: the tokens `which`, `[B, L]`, of which the score reads `read` alone."""
         length = len(self.encoding.tokens) if which is None else which.shape[1]
         device = self.checkpoint.device
-        inputs = model_inputs(self.encoding, copies, device=device)
-        inputs = {name: values[:, :length] for name, values in inputs.items()}
+        inputs = {name: x[:, :length] for name, x in model_inputs(self.encoding, copies, device=device).items()}
         if mask is not None:
             inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(device)
         with ExitStack() as passing:
             passing.enter_context(layers.steer(enter=lambda layer, hidden: hidden if layer else enter(hidden)))
             gates = head_gates(self.checkpoint, self.pruned)
             recording = passing.enter_context(attention_hook.record(gates, keep=False))
-            if which is not None or read is not None:
-                sparing = SparingLinear(recording, self.checkpoint.n_layers, length, read)
-                if which is not None:
-                    sparing.repeat(0, which)
-                passing.enter_context(sparing)
+            sparing = passing.enter_context(SparingLinear(recording, self.checkpoint.n_layers, length, read))
+            if which is not None:
+                sparing.repeat(0, which)
             return self.checkpoint.model(**inputs).logits
 
     def _tensor(self, values: NDArray[np.floating]) -> torch.Tensor:

@@ -18,6 +18,9 @@ from attnflow.views.asked import OtherPair as OtherPair
 from attnflow.views.asked import Pruned as Pruned
 from attnflow.views.asked import Selected as Selected
 from attnflow.views.asked import Side as Side
+from attnflow.views.selected import Details as Details
+from attnflow.views.selected import DetailsHead as DetailsHead
+from attnflow.views.selected import HeadLine as HeadLine
 
 # ---- the radial view
 
@@ -361,6 +364,7 @@ class Saliency(TypedDict):
 
 PAYLOADS: dict[str, Any] = {
     "AnswerPanel": Answer,
+    "DetailsPanel": Details,
     "Differences": list[DifferenceTable],
     "Predictions": list[Prediction],
     "SentenceView": SentenceFigure,

@@ -10,14 +10,14 @@ import gradio as gr
 from gradio.events import api
 from gradio.themes import Soft
 
-from attnflow.web import events, model_box, signin
+from attnflow.web import events, model_box, pane, signin
 from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import AnswerPanel, Panel, Predictions, SentenceView, imported
-from attnflow.web.settings import Pair, SelectedHead, Settings
-from attnflow.web.shared import NO_HEADS, Page
+from attnflow.web.panels import Panel, Predictions, SentenceView, imported
+from attnflow.web.settings import Pair, Settings
+from attnflow.web.shared import Page
 from attnflow.web.tabs import TABS, flow
 from attnflow.web.verbs import connect
 from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
@@ -47,16 +47,11 @@ class Controls:
 
 
 @dataclass(frozen=True)
-class Results:
-    """What the visitor looks at above the tabs."""
+class Strip:
+    """What both models decide and which words they look at: above the tabs, and in sight while they are scrolled."""
 
-    story: gr.Markdown
     predictions: Predictions
-    answer: AnswerPanel
     words: SentenceView
-    selected: Form[SelectedHead]
-    pruned: gr.Markdown
-    restore: gr.Button
 
 
 def build() -> gr.Blocks:
@@ -64,14 +59,17 @@ def build() -> gr.Blocks:
     with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
         with gr.Sidebar(width=340):
             controls = _sidebar()
-        results = _results()
+        strip = _strip()
         open_tab, parts = gr.State(TABS[0].TITLE), {}
-        with gr.Tabs(elem_id="tabs"):
-            for module in TABS:
-                with gr.Tab(module.TITLE) as tab:
-                    parts[module] = module.build()
-                tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-        page = _page(demo, controls, results, parts[flow], open_tab)
+        with gr.Row(elem_id="desk"):
+            with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs"):
+                for module in TABS:
+                    with gr.Tab(module.TITLE) as tab:
+                        parts[module] = module.build()
+                    tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
+            beside = pane.build()
+        page = _page(demo, controls, strip, beside, parts[flow], open_tab)
+        pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)
         for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
@@ -112,44 +110,42 @@ def _sidebar() -> Controls:
     return Controls(pair, settings, analyse, hint, picker)
 
 
-def _results() -> Results:
-    story = gr.Markdown(elem_id="story")
-    with gr.Row():
-        with gr.Column(min_width=320):  # a panel alone would be squeezed on a phone
-            answer = AnswerPanel(elem_id="answer")
-        with gr.Column(min_width=320):
-            predictions = Predictions(elem_id="predictions")
-    words = SentenceView(elem_id="sentence")
-    with gr.Row(equal_height=True, elem_id="selected-head"):
-        selected = Form(SelectedHead())
-        selected.place()
-        pruned = gr.Markdown(elem_id="switched-off", visible=False)
-        restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, answer, words, selected, pruned, restore)
+def _strip() -> Strip:
+    with gr.Column(elem_id="strip"):
+        return Strip(Predictions(elem_id="predictions"), SentenceView(elem_id="sentence"))
 
 
-def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.Parts, open_tab: gr.State) -> Page:
+def _page(
+    demo: gr.Blocks, controls: Controls, strip: Strip, beside: pane.Parts, drawing: flow.Parts, open_tab: gr.State
+) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
-    shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.answer, results.words, *drawing.filled, settings["root"]]
-    filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [results.pruned, results.restore]
+    shown, word, pair, settings, selected = (
+        gr.State(None),
+        gr.State(None),
+        controls.pair,
+        controls.settings,
+        beside.selected,
+    )
+    drawn = [beside.answer, beside.differences, strip.words, *drawing.filled, settings["root"]]
+    filled = [shown, strip.predictions, *drawn, settings["heads"], *selected.controls]
+    filled += [beside.pruned, beside.restore, word]
     remembered = _remembered(pair, settings)
 
     def analyse(happens: Any) -> Any:
         # Progress and failure show in one place; what was there stays readable.
-        running = {**MODEL, "show_progress_on": results.predictions}
-        outputs = [controls.hint, results.story, *filled]
+        running = {**MODEL, "show_progress_on": strip.predictions}
+        outputs = [controls.hint, beside.story, *filled]
         return on(happens, events.analyse, [shown, pair, selected, settings], outputs, **running)
 
     page = Page(
         shown=shown,
         open_tab=open_tab,
         selected=selected,
+        word=word,
         settings=settings,
         drawn=drawn,
         remembered=remembered,
-        select=Verb(events.select, [shown], [*selected.controls, drawing.rings]),
+        select=Verb(events.select, [shown], [*selected.controls, word, drawing.rings, beside.differences]),
         prune=Verb(events.prune, [shown, selected, settings], filled),
         analyse=Verb(
             events.change_pair,
@@ -164,7 +160,6 @@ def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.P
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
-    page.prune.on(results.restore.click, lambda shown: NO_HEADS)
     _wire_boxes(demo, pair, controls.hint, shown)
     return page
 

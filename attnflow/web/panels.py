@@ -63,8 +63,22 @@ class Differences(Panel):
     module = "answer/differences.js"
     template = """
 <div class="af-differences">
-  <h3 class="af-title">What differs between A and B</h3><p class="af-note">Press a row to light it in the rings.</p>
+  <div class="af-toolbar">
+    <h3 class="af-title">What differs</h3><span class="af-note">press a row to light it</span>
+  </div>
   <div class="af-tables"></div>
+</div>"""
+
+
+class DetailsPanel(Panel):
+    """What is known of the selected word and head. Events: `prune`, of the head."""
+
+    EVENTS = ["prune"]  # noqa: RUF012
+    module = "details/details.js"
+    template = """
+<div class="af-details">
+  <h3 class="af-title">What is selected</h3>
+  <p class="af-detail-word" role="status"></p><div class="af-detail-heads"></div>
 </div>"""
 
 
@@ -81,16 +95,16 @@ class SentenceView(Panel):
     module = "sentence/sentence.js"
     template = """
 <div class="af-sentence">
-  <h3 class="af-title">Influence on the decision</h3>
   <div class="af-toolbar">
-    <label class="af-layer">From layer <input type="range" min="1" max="1" value="1" step="1"> <output></output></label>
+    <h3 class="af-title">Influence</h3>
+    <label class="af-layer">from layer <input type="range" min="1" max="1" value="1" step="1"> <output></output></label>
+    <p class="af-note"></p>
     <span class="af-views" role="group" aria-label="Influence in which model">
       <button type="button" data-side="a">A</button><button type="button" data-side="b">B</button>
       <button type="button" data-side="both" aria-pressed="true">A and B</button>
     </span>
   </div>
   <div class="af-text"></div>
-  <p class="af-note"></p>
 </div>"""
 
 
@@ -111,6 +125,27 @@ class RadialView(Panel):
       <button type="button" data-view="a">A</button><button type="button" data-view="b">B</button>
       <button type="button" data-view="both">A and B</button>
     </span>
+    <span class="af-legend"></span>
+  </div>
+  <p class="af-note">Centre: where the decision is read; each ring outwards: one layer earlier.</p>
+  <div class="af-tour"><span class="af-tour-steps" role="group" aria-label="Guided tour"></span></div>
+  <p class="af-note af-warning" hidden></p>
+  <div class="af-stage">
+    <div class="af-chart" tabindex="0" role="group"></div>
+    <span class="af-views af-zoom" role="group" aria-label="Zoom">
+      <button type="button" data-zoom="in" aria-label="Larger" title="Larger (Ctrl and the wheel)">+</button>
+      <button type="button" data-zoom="out" aria-label="Smaller" title="Smaller (Ctrl and the wheel)">−</button>
+      <button type="button" data-zoom="whole" aria-label="Whole" title="Whole (Escape, or a double click)">○</button>
+    </span>
+    <figure class="af-aside">
+      <div class="af-context"></div><figcaption>place in the sentence</figcaption>
+    </figure>
+    <div class="af-tip" hidden></div>
+  </div>
+  <p class="af-tour-text" role="status"></p>
+  <p class="af-status" role="status" aria-live="polite"></p>
+  <p class="af-legend af-squares"></p>
+  <div class="af-toolbar">
     <label class="af-check"><input type="checkbox" class="af-names" checked> names</label>
     <label class="af-check" hidden><input type="checkbox" class="af-differing"> only what differs</label>
     <label class="af-check">light <select class="af-most">
@@ -123,22 +158,6 @@ class RadialView(Panel):
       <button type="button" data-save="html">HTML</button>
       <button type="button" data-save="json">JSON</button><button type="button" data-save="csv">CSV</button>
     </span>
-    <span class="af-legend"></span>
-  </div>
-  <div class="af-tour"><span class="af-tour-steps" role="group" aria-label="Guided tour"></span><p></p></div>
-  <p class="af-note af-warning" hidden></p>
-  <p class="af-status" role="status" aria-live="polite"></p>
-  <div class="af-stage">
-    <div class="af-chart" tabindex="0" role="group"></div>
-    <span class="af-views af-zoom" role="group" aria-label="Zoom">
-      <button type="button" data-zoom="in" aria-label="Larger" title="Larger (Ctrl and the wheel)">+</button>
-      <button type="button" data-zoom="out" aria-label="Smaller" title="Smaller (Ctrl and the wheel)">−</button>
-      <button type="button" data-zoom="whole" aria-label="Whole" title="Whole (Escape, or a double click)">○</button>
-    </span>
-    <figure class="af-aside">
-      <div class="af-context"></div><figcaption>place in the sentence</figcaption>
-    </figure>
-    <div class="af-tip" hidden></div>
   </div>
   <details class="af-table">
     <summary>The same as a table: choose words with the keyboard</summary>
