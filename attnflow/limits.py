@@ -84,3 +84,13 @@ MAX_TEXT_CHARACTERS = _whole_number("ATTNFLOW_MAX_TEXT_CHARACTERS", 20_000)
 """Characters of one cell of a collection of texts; a row with a longer text is left out."""
 MAX_COLUMNS = _whole_number("ATTNFLOW_MAX_COLUMNS", 500)
 """Columns of a collection of texts."""
+COLLECTION_CACHE_BYTES = _whole_number("ATTNFLOW_COLLECTION_CACHE_MB", 1_000) * 10**6
+"""Memory for collections of texts, for what models made of them, and for their layouts."""
+SURVEY_DISK_BYTES = _whole_number("ATTNFLOW_SURVEY_DISK_MB", 2_000) * 10**6
+"""Disk for what models made of public collections."""
+MAX_SURVEY_SECONDS = _whole_number("ATTNFLOW_MAX_SURVEY_SECONDS", 1_800)
+"""Seconds after which the reading of a collection by one model is ended."""
+MAX_MATCHED_LABELS = 20
+"""Labels of a collection that a visitor can match to classes himself."""
+MAX_UPLOAD_BYTES = _whole_number("ATTNFLOW_MAX_UPLOAD_MB", 20) * 10**6
+"""A file of texts that a visitor sends."""
