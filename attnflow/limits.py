@@ -46,7 +46,7 @@ REQUESTS_PER_MINUTE = _whole_number("ATTNFLOW_REQUESTS_PER_MINUTE", 120)
 """Model runs that one visitor may ask for in a minute; a call that is refused before it runs one counts as one."""
 CALLS_PER_MINUTE = _whole_number("ATTNFLOW_CALLS_PER_MINUTE", 600)
 """Requests of any kind, but for static files, that one visitor may send in a minute."""
-REQUEST_BYTES = _whole_number("ATTNFLOW_MAX_REQUEST_KB", 64) * 1000
+REQUEST_BYTES = _whole_number("ATTNFLOW_MAX_REQUEST_KB", 128) * 1000
 """Body of one request; it is counted while it arrives, and nothing reads it before it is complete."""
 WAITING_BYTES = _whole_number("ATTNFLOW_WAITING_MB", 100) * 10**6
 """Answers that are ready and have not been collected, of all visitors together."""

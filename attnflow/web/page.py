@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
 from attnflow.web.panels import Panel, Predictions, SentenceView, imported
+from attnflow.web.rooms import texts
 from attnflow.web.settings import Pair, Settings
 from attnflow.web.shared import Page
 from attnflow.web.tabs import TABS, flow
@@ -59,16 +61,25 @@ def build() -> gr.Blocks:
     with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
         with gr.Sidebar(width=340):
             controls = _sidebar()
-        strip = _strip()
         open_tab, parts = gr.State(TABS[0].TITLE), {}
-        with gr.Row(elem_id="desk"):
-            with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs"):
-                for module in TABS:
-                    with gr.Tab(module.TITLE) as tab:
-                        parts[module] = module.build()
-                    tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-            beside = pane.build()
-        page = _page(demo, controls, strip, beside, parts[flow], open_tab)
+        room = Form(texts.Room())
+        room.place()
+        with gr.Tabs(elem_id="rooms") as rooms:
+            with gr.Tab("One pair", id=texts.PAIR) as pair_tab:
+                strip = _strip()
+                with gr.Row(elem_id="desk"):
+                    with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs"):
+                        for module in TABS:
+                            with gr.Tab(module.TITLE) as tab:
+                                parts[module] = module.build()
+                            tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
+                    beside = pane.build()
+            with gr.Tab(texts.TITLE, id=texts.TEXTS) as texts_tab:
+                many = texts.build()
+        for tab, name in ((pair_tab, texts.PAIR), (texts_tab, texts.TEXTS)):
+            tab.select(lambda name=name: name, None, room["room"], **CLICK)
+        page = _page(demo, controls, strip, beside, parts[flow], open_tab, [many.chosen, room])
+        texts.wire(many, page, controls.pair, rooms, room)
         pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)
@@ -116,7 +127,13 @@ def _strip() -> Strip:
 
 
 def _page(
-    demo: gr.Blocks, controls: Controls, strip: Strip, beside: pane.Parts, drawing: flow.Parts, open_tab: gr.State
+    demo: gr.Blocks,
+    controls: Controls,
+    strip: Strip,
+    beside: pane.Parts,
+    drawing: flow.Parts,
+    open_tab: gr.State,
+    linked: Sequence[Form[Any]],
 ) -> Page:
     """Connect what stands beside and above the tabs, and make what these share."""
     shown, word, pair, settings, selected = (
@@ -129,7 +146,7 @@ def _page(
     drawn = [beside.answer, beside.differences, strip.words, *drawing.filled, settings["root"]]
     filled = [shown, strip.predictions, *drawn, settings["heads"], *selected.controls]
     filled += [beside.pruned, beside.restore, word]
-    remembered = _remembered(pair, settings)
+    remembered = _remembered(pair, settings, *linked)
 
     def analyse(happens: Any) -> Any:
         # Progress and failure show in one place; what was there stays readable.
@@ -154,7 +171,7 @@ def _page(
             follow=lambda changed: analyse(changed.success).success(**remembered),
         ),
     )
-    opened = demo.load(events.restore([pair, settings]), None, components([pair, settings]), **CLICK)
+    opened = demo.load(events.restore([pair, settings, *linked]), None, components([pair, settings, *linked]), **CLICK)
     analyse(opened.then)
     analyse([controls.analyse.click, pair["text_a"].submit, pair["text_b"].submit]).success(**remembered)
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")
