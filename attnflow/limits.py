@@ -92,5 +92,3 @@ MAX_SURVEY_SECONDS = _whole_number("ATTNFLOW_MAX_SURVEY_SECONDS", 1_800)
 """Seconds after which the reading of a collection by one model is ended."""
 MAX_MATCHED_LABELS = 20
 """Labels of a collection that a visitor can match to classes himself."""
-MAX_UPLOAD_BYTES = _whole_number("ATTNFLOW_MAX_UPLOAD_MB", 20) * 10**6
-"""A file of texts that a visitor sends."""
