@@ -375,7 +375,7 @@ def test_the_tour_shows_each_model_and_the_head(page, flows):
     expect(steps).to_have_count(3)
     for index, (step, view) in enumerate(zip(tour(flows), "abb", strict=True)):
         steps.nth(index).click()
-        expect(page.locator("#flow .af-tour p")).to_have_text(step["text"])
+        expect(page.locator("#flow .af-tour-text")).to_have_text(step["text"])
         expect(page.locator(f"#flow [data-view={view}]")).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#flow .af-status")).to_contain_text("Held")
     head = tour(flows)[2]["selection"]["head"]
@@ -835,7 +835,7 @@ def test_escape_ends_the_tour_and_brings_the_view_back(page):
     page.locator("#flow .af-tour-steps button").nth(1).focus()
     page.keyboard.press("Escape")
     expect(page.locator("#flow [data-view=both]")).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#flow .af-tour p")).to_have_text("")
+    expect(page.locator("#flow .af-tour-text")).to_have_text("")
     assert lit(page) == {}
 
 
