@@ -29,6 +29,7 @@ BELOW = {
     "runtime": {"checkpoints"},
     "methods": {"runtime", "stats"},
     "views": {"methods", "stats"},
+    "notebook": {"views"},
     "service": {"methods"},
     "web": {"service", "views"},
     "demo": {"web"},

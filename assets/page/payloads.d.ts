@@ -5,6 +5,18 @@ export type Head = [number, number];
 /** One of the two models. */
 export type Side = "a" | "b";
 
+/** Event `export` of the radial view: a file of it, as a page with what is shown there, or exact numbers. */
+export interface Export {
+  kind: "html" | "json" | "csv";
+  /** Whether the page is to be dark. */
+  dark?: boolean;
+  view?: string;
+  select?: string;
+  strongest?: string;
+  /** Each as the address of the page tells it. */
+  differing?: string;
+}
+
 /** How the address of the page tells one setting. */
 export interface LinkedSetting {
   name: string;
@@ -121,11 +133,6 @@ export interface Lit {
   head: Head | null;
   /** When, in seconds: the same can be selected twice. */
   at: number;
-}
-
-/** Event `export` of the radial view. */
-export interface Export {
-  kind: "json" | "csv";
 }
 
 /** Property `download` of the radial view: a file for the visitor's browser. */

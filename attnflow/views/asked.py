@@ -49,3 +49,16 @@ class OtherPair(TypedDict):
     revision_b: NotRequired[str]
     text_a: NotRequired[str]
     text_b: NotRequired[str]
+
+
+class Export(TypedDict):
+    """Event `export` of the radial view: a file of it, as a page with what is shown there, or exact numbers."""
+
+    kind: Literal["html", "json", "csv"]
+    dark: NotRequired[bool]
+    """Whether the page is to be dark."""
+    view: NotRequired[str]
+    select: NotRequired[str]
+    strongest: NotRequired[str]
+    differing: NotRequired[str]
+    """Each as the address of the page tells it."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from attnflow.records.trace import Head
 from attnflow.views.asked import SIDES as SIDES
+from attnflow.views.asked import Export as Export
 from attnflow.views.asked import LinkedSetting as LinkedSetting
 from attnflow.views.asked import OtherPair as OtherPair
 from attnflow.views.asked import Pruned as Pruned
@@ -109,12 +110,6 @@ class Lit(TypedDict):
     """By the layers of the deeper model."""
     at: float
     """When, in seconds: the same can be selected twice."""
-
-
-class Export(TypedDict):
-    """Event `export` of the radial view."""
-
-    kind: Literal["json", "csv"]
 
 
 class Download(TypedDict):

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import plotly
 
-from attnflow.bundled import ASSETS
+from attnflow.bundled import PAGE
 from attnflow.web.surface import ASSETS_AT
 
-PAGE = ASSETS / "page"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 FIRST_SEEN = ("shared", "predictions", "sentence", "radial")
 """Folders of the modules that the page needs at once; those of other tabs come when they are opened."""

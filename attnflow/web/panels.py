@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from attnflow.bundled import PAGE
 from attnflow.web import assets
 
 
@@ -103,51 +104,7 @@ class RadialView(Panel):
 
     EVENTS = ["select", "export"]  # noqa: RUF012
     module = "radial/radial.js"
-    template = """
-<div class="af-radial">
-  <h3 class="af-title">Attention flow</h3>
-  <div class="af-toolbar">
-    <span class="af-views" role="group" aria-label="Which model">
-      <button type="button" data-view="a">A</button><button type="button" data-view="b">B</button>
-      <button type="button" data-view="both">A and B</button>
-    </span>
-    <label class="af-check"><input type="checkbox" class="af-names" checked> names</label>
-    <label class="af-check" hidden><input type="checkbox" class="af-differing"> only what differs</label>
-    <label class="af-check">light <select class="af-most">
-      <option value="1">the strongest line</option><option value="2">the 2 strongest lines</option>
-      <option value="3">the 3 strongest lines</option><option value="5">the 5 strongest lines</option>
-      <option value="10">the 10 strongest lines</option><option value="all">all lines</option>
-    </select> of each word</label>
-    <span class="af-views" role="group" aria-label="Save">
-      <button type="button" data-save="png">PNG</button><button type="button" data-save="svg">SVG</button>
-      <button type="button" data-save="html">HTML</button>
-      <button type="button" data-save="json">JSON</button><button type="button" data-save="csv">CSV</button>
-    </span>
-    <span class="af-legend"></span>
-  </div>
-  <div class="af-tour"><span class="af-tour-steps" role="group" aria-label="Guided tour"></span><p></p></div>
-  <p class="af-note af-warning" hidden></p>
-  <p class="af-status" role="status" aria-live="polite"></p>
-  <div class="af-stage">
-    <div class="af-chart" tabindex="0" role="group"></div>
-    <span class="af-views af-zoom" role="group" aria-label="Zoom">
-      <button type="button" data-zoom="in" aria-label="Larger" title="Larger (Ctrl and the wheel)">+</button>
-      <button type="button" data-zoom="out" aria-label="Smaller" title="Smaller (Ctrl and the wheel)">−</button>
-      <button type="button" data-zoom="whole" aria-label="Whole" title="Whole (Escape, or a double click)">○</button>
-    </span>
-    <figure class="af-aside">
-      <div class="af-context"></div><figcaption>place in the sentence</figcaption>
-    </figure>
-    <div class="af-tip" hidden></div>
-  </div>
-  <details class="af-table">
-    <summary>The same as a table: choose words with the keyboard</summary>
-    <table>
-      <thead><tr><th scope="col">Ring, from the centre</th><th scope="col">Words</th></tr></thead>
-      <tbody></tbody>
-    </table>
-  </details>
-</div>"""
+    template = (PAGE / "radial" / "radial.html").read_text(encoding="utf-8")
 
 
 class AttentionMap(Panel):

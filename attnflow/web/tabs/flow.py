@@ -16,11 +16,12 @@ from attnflow.stats.attention_graph import Threshold
 from attnflow.stats.flow import Flow, FlowPair, compare_flows
 from attnflow.views import thresholds
 from attnflow.views.answer import answer
-from attnflow.views.payloads import Download
+from attnflow.views.payloads import Download, Export, Radial
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
+from attnflow.views.standalone import Theme, standalone
 from attnflow.views.tour import tour
-from attnflow.web import export
+from attnflow.web import arguments, export
 from attnflow.web.endpoints.answers import prediction
 from attnflow.web.endpoints.graphs import comparison_note
 from attnflow.web.panels import Differences, RadialView
@@ -104,10 +105,13 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     starts = [READ_BY_TASK]
     starts += [(f"{index + 1}: {text}", index) for index, text in enumerate(flows.pairing.text)]
     root = gr.update(choices=starts, value=settings.root)
-    rings = radial(flows, names)
-    rings["tour"] = tour(flows)
     said, differences = answer(flows, [prediction(case) for case in (a, b)])
-    return said, sentence(flows, names), note, differences, rings, root
+    return said, sentence(flows, names), note, differences, _rings(a, b, flows), root
+
+
+def _rings(a: Case, b: Case, flows: FlowPair) -> Radial:
+    """The radial view with its tour."""
+    return {**radial(flows, (a.card.ref, b.card.ref)), "tour": tour(flows)}
 
 
 def _pooling_note(name: str, one: Flow) -> str:
@@ -132,10 +136,24 @@ def recount(shown: Shown | None, settings: Settings) -> Any:
 
 
 def export_graphs(shown: Shown | None, settings: Settings, event: gr.EventData) -> Any:
-    """The graphs that are shown, with exact numbers, as a file for the visitor's browser."""
+    """What is shown as a file for the visitor's browser: the view as a page, or the graphs with exact numbers."""
     a, b = cases_of(shown)
     flows = flows_at(a, b, settings)
-    kind = "csv" if getattr(event, "kind", None) == "csv" else "json"
-    text = export.graph_csv(a, b, flows) if kind == "csv" else export.graph_json(a, b, flows, settings.alpha)
+    kind = getattr(event, "kind", None)
+    if kind == "html":
+        text = _page(a, b, flows, event)
+    elif kind == "csv":
+        text = export.graph_csv(a, b, flows)
+    else:
+        kind, text = "json", export.graph_json(a, b, flows, settings.alpha)
     download: Download = {"name": f"attention-flow.{kind}", "text": text, "at": time.time()}
     return gr.update(download=download)
+
+
+def _page(a: Case, b: Case, flows: FlowPair, event: gr.EventData) -> str:
+    """The view as a page of its own, with what is held there."""
+    given = {name: getattr(event, name, None) for name in Export.__annotations__ if name not in ("kind", "dark")}
+    state = {name: arguments.checked(name, text, str) for name, text in given.items() if text is not None}
+    theme: Theme = "dark" if getattr(event, "dark", None) is True else "light"
+    texts = filter(None, (a.encoding.text_a, a.encoding.text_b))
+    return standalone(_rings(a, b, flows), texts, state=state, theme=theme)
