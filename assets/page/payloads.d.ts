@@ -5,6 +5,11 @@ export type Head = [number, number];
 /** One of the two models. */
 export type Side = "a" | "b";
 
+/** Event `choose` of that choice. */
+export interface ChosenThreshold {
+  tau: number;
+}
+
 /** Event `export` of the radial view: a file of it, as a page with what is shown there, or exact numbers. */
 export interface Export {
   kind: "html" | "json" | "csv";
@@ -51,6 +56,28 @@ export interface Selected {
   side?: Side;
   /** Its number among the units of the radial view. */
   word?: number;
+}
+
+/** The choice of one threshold for all layers. */
+export interface ThresholdChoice {
+  /** `[N]`: those offered. */
+  taus: number[];
+  /** The one that is chosen; null where each layer has its own. */
+  tau: number | null;
+  /** Tokens that a ring can hold. */
+  most: number;
+  models: ThresholdModel[];
+}
+
+/** The rings of one model, from the decision outwards without that of the decision itself. */
+export interface ThresholdModel {
+  layers: number;
+  /** `[L, N]`: tokens of each ring at each of the thresholds offered. */
+  sizes: number[][];
+  /** `[L]`: tokens of each ring as it is drawn. */
+  now: number[];
+  /** `[L]`: the threshold of the attention that leads to each ring, as it is drawn. */
+  tau: number[];
 }
 
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
@@ -192,6 +219,10 @@ export interface SentenceModel {
   layers: number;
   /** The token that the score reads, or several. */
   root: number[];
+  /** Null without a trained classification head. */
+  classes: ClassScore[] | null;
+  /** How many heads are switched off. */
+  off: number;
   /** `[L, T]`, in heads; null where the model has no such token. */
   influence: ((number | null)[])[];
 }
@@ -204,6 +235,12 @@ export interface SentenceFigure {
   /** `[T]`: 0 or 1, -1 for special tokens. */
   sentence: number[];
   threshold: string;
+  /** Both sentences; the second may be empty. */
+  texts: string[];
+  /** `[T]`: where in its sentence the word of each unit stands, in UTF-16 code units; null if it stands for none. */
+  spans: (Head | null)[];
+  /** What masks a word in both models; empty if they have nothing in common. */
+  mask: string;
   models: SentenceModel[];
 }
 

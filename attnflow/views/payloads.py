@@ -13,12 +13,15 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from attnflow.records.trace import Head
 from attnflow.views.asked import SIDES as SIDES
+from attnflow.views.asked import ChosenThreshold as ChosenThreshold
 from attnflow.views.asked import Export as Export
 from attnflow.views.asked import LinkedSetting as LinkedSetting
 from attnflow.views.asked import OtherPair as OtherPair
 from attnflow.views.asked import Pruned as Pruned
 from attnflow.views.asked import Selected as Selected
 from attnflow.views.asked import Side as Side
+from attnflow.views.asked import ThresholdChoice as ThresholdChoice
+from attnflow.views.asked import ThresholdModel as ThresholdModel
 
 # ---- the radial view
 
@@ -179,6 +182,10 @@ class SentenceModel(TypedDict):
     layers: int
     root: list[int]
     """The token that the score reads, or several."""
+    classes: list[ClassScore] | None
+    """Null without a trained classification head."""
+    off: int
+    """How many heads are switched off."""
     influence: list[list[float | None]]
     """`[L, T]`, in heads; null where the model has no such token."""
 
@@ -192,6 +199,12 @@ class SentenceFigure(TypedDict):
     sentence: list[int]
     """`[T]`: 0 or 1, -1 for special tokens."""
     threshold: str
+    texts: list[str]
+    """Both sentences; the second may be empty."""
+    spans: list[tuple[int, int] | None]
+    """`[T]`: where in its sentence the word of each unit stands, in UTF-16 code units; null if it stands for none."""
+    mask: str
+    """What masks a word in both models; empty if they have nothing in common."""
     models: list[SentenceModel]
 
 
@@ -360,6 +373,7 @@ PAYLOADS: dict[str, Any] = {
     "Predictions": list[Prediction],
     "SentenceView": SentenceFigure,
     "RadialView": Radial,
+    "Thresholds": ThresholdChoice,
     "AttentionMap": HeatMap,
     "HeadMatrix": Matrix,
     "PruneEffect": list[Effect],

@@ -15,10 +15,10 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import AnswerPanel, Panel, Predictions, SentenceView, imported
-from attnflow.web.settings import Pair, SelectedHead, Settings
+from attnflow.web.panels import AnswerPanel, Panel, Predictions, SentenceView, Thresholds, imported
+from attnflow.web.settings import LinkedHeads, Pair, SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page
-from attnflow.web.tabs import TABS, flow
+from attnflow.web.tabs import TABS, flow, tab_link
 from attnflow.web.verbs import connect
 from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
 
@@ -43,6 +43,7 @@ class Controls:
     analyse: gr.Button
     hint: gr.Markdown
     """Says that what is written is not yet what is shown."""
+    thresholds: Thresholds
     examples: gr.Dataset
 
 
@@ -55,6 +56,7 @@ class Results:
     answer: AnswerPanel
     words: SentenceView
     selected: Form[SelectedHead]
+    linked: Form[LinkedHeads]
     pruned: gr.Markdown
     restore: gr.Button
 
@@ -66,12 +68,15 @@ def build() -> gr.Blocks:
             controls = _sidebar()
         results = _results()
         open_tab, parts = gr.State(TABS[0].TITLE), {}
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             for module in TABS:
-                with gr.Tab(module.TITLE) as tab:
+                with gr.Tab(module.TITLE, id=module.TITLE) as tab:
                     parts[module] = module.build()
                 tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-        page = _page(demo, controls, results, parts[flow], open_tab)
+                tab.select(None, js=_linked(tab=tab_link(module.TITLE)), **CLICK)
+        demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
+        kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
+        page = _page(demo, controls, results, parts[flow], open_tab, kept)
         for module in TABS:
             module.wire(parts[module], page)
         for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
@@ -79,6 +84,11 @@ def build() -> gr.Blocks:
         for function in ENDPOINTS:
             api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
+
+
+def _linked(**values: str) -> str:
+    """JavaScript that keeps texts in the address of the page."""
+    return f"() => {imported('shared/link.js')}.then((link) => link.set({json.dumps(values)}))"
 
 
 def _remembered(*forms: Form[Any]) -> dict[str, Any]:
@@ -98,6 +108,7 @@ def _sidebar() -> Controls:
     analyse = gr.Button("Analyse", variant="primary", elem_id="analyse")
     hint = gr.Markdown(elem_id="hint")
     settings.place()
+    thresholds = Thresholds(elem_id="thresholds")
     picker = gr.Dataset(
         label="Examples",
         components=["textbox"],
@@ -109,7 +120,7 @@ def _sidebar() -> Controls:
     with gr.Accordion("More settings", open=False):
         settings.place(more=True)
         pair.place(more=True)
-    return Controls(pair, settings, analyse, hint, picker)
+    return Controls(pair, settings, analyse, hint, thresholds, picker)
 
 
 def _results() -> Results:
@@ -119,28 +130,52 @@ def _results() -> Results:
             answer = AnswerPanel(elem_id="answer")
         with gr.Column(min_width=320):
             predictions = Predictions(elem_id="predictions")
-    words = SentenceView(elem_id="sentence")
+    words = SentenceView(elem_id="sentence", failed=None)
     with gr.Row(equal_height=True, elem_id="selected-head"):
         selected = Form(SelectedHead())
         selected.place()
+        linked = Form(LinkedHeads())
+        linked.place()
         pruned = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, answer, words, selected, pruned, restore)
+    return Results(story, predictions, answer, words, selected, linked, pruned, restore)
 
 
-def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.Parts, open_tab: gr.State) -> Page:
-    """Connect what stands beside and above the tabs, and make what these share."""
+def _page(
+    demo: gr.Blocks,
+    controls: Controls,
+    results: Results,
+    drawing: flow.Parts,
+    open_tab: gr.State,
+    kept: list[Form[Any]],
+) -> Page:
+    """Connect what stands beside and above the tabs, and make what these share; `kept` are the forms of the tabs."""
     shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    drawn = [results.answer, results.words, *drawing.filled, settings["root"]]
+    linked = results.linked
+    drawn = [results.answer, results.words, *drawing.filled, settings["root"], controls.thresholds]
     filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [results.pruned, results.restore]
+    filled += [results.pruned, results.restore, *linked.controls]
     remembered = _remembered(pair, settings)
+    for form in kept:
+        gr.on([control.change for control in form.controls], **_remembered(form))
+    chosen = on(
+        [box.change for box in selected.controls], events.link_selected, [linked, selected], linked["selected"], **CLICK
+    )
+    chosen.success(**_remembered(linked))
 
     def analyse(happens: Any) -> Any:
         # Progress and failure show in one place; what was there stays readable.
         running = {**MODEL, "show_progress_on": results.predictions}
         outputs = [controls.hint, results.story, *filled]
-        return on(happens, events.analyse, [shown, pair, selected, settings], outputs, **running)
+        done = on(happens, events.analyse, [shown, pair, selected, settings, linked], outputs, **running)
+        done.success(**_remembered(linked))
+        return done
+
+    def what_if(changed: Any) -> Any:
+        done = analyse(changed.success)
+        done.success(**remembered)
+        before = [pair["text_a"], pair["text_b"], results.words]
+        return on(done.failure, events.what_was, [shown], before, **CLICK)
 
     page = Page(
         shown=shown,
@@ -148,17 +183,22 @@ def _page(demo: gr.Blocks, controls: Controls, results: Results, drawing: flow.P
         selected=selected,
         settings=settings,
         drawn=drawn,
+        thresholds=controls.thresholds,
         remembered=remembered,
         select=Verb(events.select, [shown], [*selected.controls, drawing.rings]),
-        prune=Verb(events.prune, [shown, selected, settings], filled),
+        prune=Verb(
+            events.prune, [shown, selected, settings], filled, follow=lambda done: done.success(**_remembered(linked))
+        ),
         analyse=Verb(
             events.change_pair,
             [shown, pair],
             pair.controls,
             follow=lambda changed: analyse(changed.success).success(**remembered),
         ),
+        what_if=Verb(events.change_pair, [shown, pair], pair.controls, follow=what_if),
     )
-    opened = demo.load(events.restore([pair, settings]), None, components([pair, settings]), **CLICK)
+    told = [pair, settings, linked, *kept]
+    opened = demo.load(events.restore(told), None, components(told), **CLICK)
     analyse(opened.then)
     analyse([controls.analyse.click, pair["text_a"].submit, pair["text_b"].submit]).success(**remembered)
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")

@@ -22,8 +22,8 @@ class Panel(gr.HTML):
     The template is constant: Gradio runs `${…}` in values as code, so nothing that a person or a tokenizer wrote may be
     put into it. Values travel as JSON text, which Gradio passes on many times faster than a dict.
 
-    A panel that has the event `select` (`payloads.Selected`), `prune` (`payloads.Pruned`) or `analyse`
-    (`payloads.OtherPair`) may ask that of the page, which does it (`verbs.connect`).
+    A panel that has the event `select` (`payloads.Selected`), `prune` (`payloads.Pruned`), `analyse` or `what_if` (both
+    `payloads.OtherPair`; the second goes back where it fails) may ask that of the page, which does it (`verbs`).
     """
 
     EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
@@ -77,8 +77,12 @@ class Predictions(Panel):
 
 
 class SentenceView(Panel):
-    """The words with their influence as circles; the layer is chosen in the panel itself."""
+    """The words with their influence as circles; the layer is chosen in the panel itself.
 
+    Events: `select` and `what_if`. The property `failed` tells when, in seconds, the latter could not be done.
+    """
+
+    EVENTS = ["select", "what_if"]  # noqa: RUF012
     module = "sentence/sentence.js"
     template = """
 <div class="af-sentence">
@@ -91,6 +95,7 @@ class SentenceView(Panel):
     </span>
   </div>
   <div class="af-text"></div>
+  <div class="af-changed" role="status" hidden></div>
   <p class="af-note"></p>
 </div>"""
 
@@ -105,6 +110,20 @@ class RadialView(Panel):
     EVENTS = ["select", "export"]  # noqa: RUF012
     module = "radial/radial.js"
     template = (PAGE / "radial" / "radial.html").read_text(encoding="utf-8")
+
+
+class Thresholds(Panel):
+    """How many tokens each ring would hold at every threshold. Events: `choose` (`payloads.ChosenThreshold`)."""
+
+    EVENTS = ["choose"]  # noqa: RUF012
+    module = "thresholds/thresholds.js"
+    template = """
+<div class="af-thresholds">
+  <h3 class="af-title">Tokens in each ring at one threshold</h3>
+  <div class="af-sizes" tabindex="0" role="slider" aria-label="One threshold tau, by the tokens in each ring"
+    aria-valuemin="0" aria-valuemax="0.95" aria-valuenow="0"></div>
+  <p class="af-note"></p>
+</div>"""
 
 
 class AttentionMap(Panel):

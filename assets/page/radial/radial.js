@@ -229,7 +229,11 @@ export function mount(element, { props, trigger, watch }) {
     for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === view));
   }
   for (const button of views) button.addEventListener("click", () => present(VIEWS.find((name) => name === button.dataset.view) ?? "both", null));
-  named.addEventListener("change", place);
+  named.checked = link.get("names") !== "0";
+  named.addEventListener("change", () => {
+    link.set({ names: named.checked ? "" : "0" });
+    place();
+  });
   most.value = [...most.options].find(({ value }) => value === link.get("strongest"))?.value ?? String(select.FEW);
   differing.checked = link.get("differing") === "1";
   for (const control of [most, differing]) {

@@ -12,7 +12,7 @@ from gradio.components import Component
 from attnflow.records.head_names import head_of
 from attnflow.records.root import pooled_name
 from attnflow.service.case import Case
-from attnflow.stats.attention_graph import Threshold
+from attnflow.stats.attention_graph import Threshold, check_tau
 from attnflow.stats.flow import Flow, FlowPair, compare_flows
 from attnflow.views import thresholds
 from attnflow.views.answer import answer
@@ -20,6 +20,7 @@ from attnflow.views.payloads import Download, Export, Radial
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from attnflow.views.standalone import Theme, standalone
+from attnflow.views.threshold_choice import threshold_choice
 from attnflow.views.tour import tour
 from attnflow.web import arguments, export
 from attnflow.web.endpoints.answers import prediction
@@ -78,6 +79,8 @@ def wire(parts: Parts, page: Page) -> None:
         (rest, redraw, outputs),
     ):
         on(happens, function, sources, fills, **CLICK).success(**page.remembered)
+    chosen = on(page.thresholds.choose, choose_threshold, sources, [*outputs, control["tau"], control["auto"]], **CLICK)
+    chosen.success(**page.remembered)
     on(parts.rings.export, export_graphs, sources, parts.rings, **CLICK)
 
 
@@ -105,8 +108,12 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     starts = [READ_BY_TASK]
     starts += [(f"{index + 1}: {text}", index) for index, text in enumerate(flows.pairing.text)]
     root = gr.update(choices=starts, value=settings.root)
+    texts = a.encoding.text_a, a.encoding.text_b or ""
+    mask = a.card.mask_token if a.card.mask_token == b.card.mask_token else ""
+    words = sentence(flows, names, texts, mask)
+    choice = threshold_choice(flows, None if settings.auto else settings.tau)
     said, differences = answer(flows, [prediction(case) for case in (a, b)])
-    return said, sentence(flows, names), note, differences, _rings(a, b, flows), root
+    return said, words, note, differences, _rings(a, b, flows), root, choice
 
 
 def _rings(a: Case, b: Case, flows: FlowPair) -> Radial:
@@ -128,6 +135,16 @@ def redraw(shown: Shown | None, settings: Settings) -> Any:
 def rethreshold(shown: Shown | None, settings: Settings) -> Any:
     """A threshold chosen by hand, which ends the automatic choice."""
     return *draw(*cases_of(shown), replace(settings, auto=False)), False
+
+
+def choose_threshold(shown: Shown | None, settings: Settings, event: gr.EventData) -> Any:
+    """A threshold chosen where the rings are counted, which becomes that of the slider.
+
+    Raises:
+        SelectionError: If it is none.
+    """
+    tau = float(check_tau(arguments.checked("tau", getattr(event, "tau", None), float), 1)[0])
+    return *draw(*cases_of(shown), replace(settings, tau=tau, auto=False)), tau, False
 
 
 def recount(shown: Shown | None, settings: Settings) -> Any:
