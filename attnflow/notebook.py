@@ -23,7 +23,7 @@ from attnflow.views.tour import tour
 
 Model: TypeAlias = str | os.PathLike[str] | Checkpoint
 """A loaded checkpoint, or what `load_checkpoint` takes."""
-_HEIGHT = 900
+_HEIGHT = 1100
 """Pixels of a cell until it is drawn, and where a notebook does not let it grow."""
 
 

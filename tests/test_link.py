@@ -7,12 +7,15 @@ from urllib.parse import parse_qsl, urlencode
 
 from playwright.sync_api import expect
 
+from attnflow.service.workspace import workspace
 from attnflow.web.forms import Form
 from attnflow.web.settings import LinkedHeads, Pair, SelectedHead, Settings
-from attnflow.web.tabs import TABS, tab_link, tab_named
+from attnflow.web.shared import Shown
+from attnflow.web.tabs import TABS, explanations, tab_link, tab_named
 from attnflow.web.tabs.attribution import Compared
 from attnflow.web.tabs.explanations import Explained
 from attnflow.web.tabs.heads import Fewer, Measured
+from tests.checkpoints import PAIR
 
 KEPT = """() => {
   const all = (selector) => [...document.querySelectorAll(selector)];
@@ -63,12 +66,15 @@ def test_an_address_restores_all_that_is_set(open_page):
     page.locator("#sentence input").evaluate("(box) => { box.value = '2'; box.dispatchEvent(new Event('input')); }")
     page.locator("#flow .af-names").uncheck()
     page.get_by_role("tab", name="Heads").click()
-    page.locator('#head-matrix .af-cell[data-side="b"][data-at="1.2"] .af-pick').click()
-    page.locator('#head-matrix .af-cell[data-side="b"][data-at="2.1"] .af-off').click()
+    page.locator('#head-matrix .af-cell[data-side="b"][data-at="1.2"] .af-pick').dispatch_event("click")
+    page.locator('#head-matrix .af-cell[data-side="b"][data-at="2.1"] .af-off').dispatch_event("click")
     expect(page.locator("#switched-off")).to_have_text("Switched off: B: L3 H2.")
     page.get_by_label("Attention pattern").check()
     page.get_by_role("tab", name="Saliency").click()
-    for box, name, told in (("target", "supported", "score of supported"), ("against", "unsupported", "less")):
+    for box, name, told in (
+        ("target", "supported", "score of supported"),
+        ("against", "unsupported", ", against unsupported"),
+    ):
         page.locator(f"#saliency-{box} input").click()
         page.get_by_role("option", name=name, exact=True).click()
         expect(page.locator("#saliency .af-facts").last).to_contain_text(told)
@@ -109,9 +115,17 @@ def test_an_address_of_what_is_not_there_leaves_a_page_that_can_be_used(open_pag
     expect(page.locator("#story")).to_contain_text("switches off heads that model A has not: L10 H10.")
     expect(page.locator("#story")).to_contain_text("switches off heads that model B has not: L9 H2.")
     expect(page.locator("#switched-off")).to_have_text("Switched off: A: L1 H1.")
-    expect(page.get_by_role("tab", name="Attention flow")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="Flow")).to_have_attribute("aria-selected", "true")
     page.get_by_role("tab", name="Saliency").click()
-    expect(page.locator("#saliency-unknown")).to_contain_text("No model here has a class '<img src=x>'")
-    expect(page.locator("#saliency .af-strip").first).to_be_visible()
+    expect(page.locator("#saliency .af-strips .af-note").last).to_contain_text("<img src=x>")  # no class of B
     assert page.locator("#saliency .af-method").input_value() == "integrated_gradients"
     page.wait_for_function("location.search.includes('off_a=0.0') && !location.search.includes('off_b')")
+
+
+def test_a_class_that_no_model_has_is_told_and_left_aside():
+    run = workspace.case("demo/finetuned", *PAIR)
+    target, _, told, figure, *_ = explanations.draw(Shown.of(run, run), Explained("nonsense", "supported"), "word")
+    assert target["value"] == "nonsense", "what a visitor wrote stays"
+    assert told == {**told, "visible": True}
+    assert "class 'nonsense', so it is left aside" in told["value"]
+    assert figure["models"][0]["values"], "what the model predicts is explained instead"

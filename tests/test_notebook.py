@@ -70,8 +70,8 @@ def test_two_cells_live_beside_each_other(browser, tmp_path):
     page.keyboard.press("]")
     expect(status[1]).to_contain_text("head H1")
     expect(status[0]).to_contain_text("Held")  # each cell has a selection of its own
-    first.get_by_role("button", name="1. What model A looks at").click()
-    expect(first.locator(".af-tour p")).to_contain_text("In its last layer")
+    first.get_by_role("button", name="1. What A looks at").click()
+    expect(first.locator(".af-tour-text")).to_contain_text("In its last layer")
 
     second.locator(".af-chart").evaluate(
         "() => { frameElement.parentElement.style.background = '#fff'; parent.document.body.className = 'light'; }"

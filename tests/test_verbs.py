@@ -52,12 +52,12 @@ def test_what_cannot_be_selected_is_refused(shown, sent, reason):
 
 
 def test_a_selection_changes_what_it_names_and_leaves_the_rest(shown):
-    layer, head, rings = events.select(shown, Selection(head=(3, 1)))
-    assert (layer, head, rings) == (3, 1, gr.skip())
-    layer, head, rings = events.select(shown, Selection(word=2))
-    assert layer == head == gr.skip()
-    assert (rings["selected"]["word"], rings["selected"]["head"]) == (2, None)
-    assert events.select(shown, Selection((0, 1), 5))[2]["selected"]["head"] == (0, 1)
+    assert events.select(shown, Selection(head=(3, 1))) == (3, 1, gr.skip(), gr.skip(), gr.skip())
+    layer, head, word, rings, table = events.select(shown, Selection(word=2))
+    assert layer == head == gr.skip() and word == 2
+    assert (rings["selected"]["word"], rings["selected"]["head"]) == (2, None) and table == rings
+    assert events.select(shown, Selection((0, 1), 5))[3]["selected"]["head"] == (0, 1)
+    assert events.select(shown, Selection((0, 1), 5, in_rings=True))[3] == gr.skip(), "the rings show it already"
     with pytest.raises(SelectionError, match="no head L5 H1"):
         events.select(shown, Selection(head=(4, 0)))
 
@@ -123,6 +123,6 @@ def test_a_chart_that_names_a_word_lights_it_in_the_rings(open_page, monkeypatch
     point.scroll_into_view_if_needed()
     point.click()
     page.wait_for_function("new URLSearchParams(location.search).get('select')?.split(':')[1].startsWith('2')")
-    page.get_by_role("tab", name="Attention flow", exact=True).click()
+    page.get_by_role("tab", name="Flow", exact=True).click()
     expect(page.locator("#flow .af-status")).to_contain_text("Held")
     assert page.evaluate("[...document.querySelectorAll('#flow *')].find((node) => node.lit).lit().tokens.length") > 0

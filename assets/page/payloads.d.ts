@@ -80,6 +80,44 @@ export interface ThresholdModel {
   tau: number[];
 }
 
+/** What is known of the word and the head that are selected. */
+export interface Details {
+  /** Of the word, in sentences; empty if none is selected. */
+  word: string;
+  /** Name of the head, by the layers of the deeper model. */
+  head: string;
+  sides: DetailsHead[];
+}
+
+/** The selected head in one model. */
+export interface DetailsHead {
+  side: Side;
+  /** Of the model. */
+  name: string;
+  /** By the model's own layers; null where it has no such head. */
+  head: Head | null;
+  off: boolean;
+  /** All heads of the model that are off. */
+  pruned: Head[];
+  /** What changes without the head; null while it is measured. */
+  without: string | null;
+  /** Pixels along a side of its map. */
+  size: number;
+  /** The map as `[size, size]` bytes, `[query, key]`, as base64 text. */
+  pixels: string;
+  /** The strongest first. */
+  lines: HeadLine[];
+}
+
+/** A strong attention of a head. */
+export interface HeadLine {
+  /** The token that attends, as a sentence names it. */
+  query: string;
+  /** The token attended to. */
+  key: string;
+  share: string;
+}
+
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
 export interface Edges {
   /** `[L]`: edges of each layer; they follow each other in this order. */

@@ -15,7 +15,7 @@ from attnflow.stats.differences import FlowDifferences, carrier, flow_difference
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.payloads import Answer, ClassScore, DifferenceRow, DifferenceTable
 
-MOST_ROWS = 6
+MOST_ROWS = 5
 """Of one table."""
 _NAMED = 3
 """Words that the sentence names at most."""
@@ -48,7 +48,7 @@ def answer(flows: FlowPair, predictions: Sequence[Classes]) -> tuple[Answer, lis
     parts = [_decisions(predictions), _words_told(found, changed[:_NAMED], names)]
     tables = [_word_table(found, words[:MOST_ROWS], names)]
     if changed:
-        parts.append(_carriers_told(flows, changed[0], names))
+        parts.append(carriers_told(flows, changed[0]))
         tables.append(_head_table(flows, changed[0], names))
     return {"sentence": " ".join(filter(None, parts))}, [*tables, _ring_table(flows, found)]
 
@@ -59,7 +59,8 @@ def _is_word(flows: FlowPair, unit: int) -> bool:
     return int(flows.pairing.sentence[unit]) != SPECIAL and any(character.isalnum() for character in text)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share as a text in whole per cents."""
     return f"{100 * share:.0f} %"
 
 
@@ -83,7 +84,7 @@ def _top(classes: Classes) -> tuple[str, str] | None:
         return None
     best = max(classes, key=lambda entry: entry["score"])
     probability = best["probability"]
-    return best["label"], f"score {best['score']:.3g}" if probability is None else _percent(probability)
+    return best["label"], f"score {best['score']:.3g}" if probability is None else percent(probability)
 
 
 def _words_told(found: FlowDifferences, words: Sequence[int], names: Sequence[str]) -> str:
@@ -94,7 +95,7 @@ def _words_told(found: FlowDifferences, words: Sequence[int], names: Sequence[st
         ("less", [unit for unit in words if found.change[unit] < 0]),
     ):
         shares = [
-            f"{names[unit]} – {_percent(float(found.share_b[unit]))}, in A {_percent(float(found.share_a[unit]))}"
+            f"{names[unit]} – {percent(float(found.share_b[unit]))}, in A {percent(float(found.share_a[unit]))}"
             for unit in units
         ]
         if shares:
@@ -104,15 +105,16 @@ def _words_told(found: FlowDifferences, words: Sequence[int], names: Sequence[st
     return f"Of the influence on its decision, B has {'. It has '.join(told)}."
 
 
-def _carriers_told(flows: FlowPair, unit: int, names: Sequence[str]) -> str:
-    """Through which head the word that differs most comes closest to the decision."""
+def carriers_told(flows: FlowPair, unit: int) -> str:
+    """Through which head a word comes closest to the decision in each model; empty if it does so in neither."""
+    names = told_apart(flows.pairing.text, flows.pairing.sentence.tolist())
     told = []
     for side, one, place in (("A", flows.a, flows.pairing.in_a), ("B", flows.b, flows.pairing.in_b)):
         found = carrier(one, int(place[unit])) if place[unit] >= 0 else None
         if found:
             pooled = pooled_name(found.query, one.trace.tokens.unit, one.trace.pooling)
             reader = f"the {pooled}" if pooled else names[int(np.flatnonzero(place == found.query)[0])]
-            told.append(f"in {side} by {head_name(found.head)} ({_percent(found.weight)} of what {reader} attends to)")
+            told.append(f"in {side} by {head_name(found.head)} ({percent(found.weight)} of what {reader} attends to)")
     return f"{names[unit]} comes closest to the decision {', '.join(told)}." if told else ""
 
 
@@ -120,8 +122,8 @@ def _word_table(found: FlowDifferences, words: Sequence[int], names: Sequence[st
     rows: list[DifferenceRow] = [
         {
             "name": names[unit],
-            "a": _percent(float(found.share_a[unit])),
-            "b": _percent(float(found.share_b[unit])),
+            "a": percent(float(found.share_a[unit])),
+            "b": percent(float(found.share_b[unit])),
             "change": float(found.change[unit]),
             "select": {"word": unit},
         }
@@ -148,8 +150,8 @@ def _head_table(flows: FlowPair, unit: int, names: Sequence[str]) -> DifferenceT
         rows.append(
             {
                 "name": head_name(head),
-                "a": NONE if np.isnan(a) else _percent(a),
-                "b": NONE if np.isnan(b) else _percent(b),
+                "a": NONE if np.isnan(a) else percent(a),
+                "b": NONE if np.isnan(b) else percent(b),
                 "change": float(change[head]),
                 "select": {"head": head, "word": unit},
             }
@@ -180,8 +182,8 @@ def _ring_table(flows: FlowPair, found: FlowDifferences) -> DifferenceTable:
     rows: list[DifferenceRow] = [
         {
             "name": f"after L{depth - 1 - below}" if below < depth - 1 else "input",
-            "a": f"{found.only_a[below]} only",
-            "b": f"{found.only_b[below]} only",
+            "a": str(found.only_a[below]),
+            "b": str(found.only_b[below]),
             "change": float(distance[below]),
             "select": None,
         }

@@ -80,7 +80,7 @@ def _side(side: MatrixSide) -> MatrixHalf:
     return described
 
 
-def thumbnails(attention: NDArray[np.floating]) -> NDArray[np.uint8]:
+def thumbnails(attention: NDArray[np.floating], most: int = THUMBNAIL) -> NDArray[np.uint8]:
     """A small picture of each head on one scale for all heads of all models: `[L, H, S, S]`.
 
     0 is attention that is no more than a uniform share of what a token can attend to, 255 all attention on one of
@@ -88,11 +88,12 @@ def thumbnails(attention: NDArray[np.floating]) -> NDArray[np.uint8]:
 
     Args:
         attention: `[L, H, T, T]`.
+        most: Pixels along a side at most.
     """
     reachable = (attention > 0).any(axis=1, keepdims=True).sum(axis=-1, keepdims=True)  # by any head of the layer
     uniform = 1 / np.maximum(reachable, 1)
     above = np.divide(attention - uniform, 1 - uniform, out=np.zeros(attention.shape), where=reachable > 1).clip(0, 1)
-    size = min(THUMBNAIL, attention.shape[-1])
+    size = min(most, attention.shape[-1])
     starts = np.arange(size) * attention.shape[-1] // size
     small = np.maximum.reduceat(np.maximum.reduceat(above, starts, axis=2), starts, axis=3)
     return np.round(255 * small).astype(np.uint8)

@@ -22,6 +22,9 @@ from attnflow.views.asked import Selected as Selected
 from attnflow.views.asked import Side as Side
 from attnflow.views.asked import ThresholdChoice as ThresholdChoice
 from attnflow.views.asked import ThresholdModel as ThresholdModel
+from attnflow.views.selected import Details as Details
+from attnflow.views.selected import DetailsHead as DetailsHead
+from attnflow.views.selected import HeadLine as HeadLine
 
 # ---- the radial view
 
@@ -369,6 +372,7 @@ class Saliency(TypedDict):
 
 PAYLOADS: dict[str, Any] = {
     "AnswerPanel": Answer,
+    "DetailsPanel": Details,
     "Differences": list[DifferenceTable],
     "Predictions": list[Prediction],
     "SentenceView": SentenceFigure,

@@ -41,7 +41,7 @@ def _step(side: Side, one: Flow, place: NDArray[np.int32], named: list[str]) -> 
     )
     who = f"the {pooled}" if pooled else named[root[0]]
     return {
-        "title": f"What model {side.upper()} looks at",
+        "title": f"What {side.upper()} looks at",
         "text": f"In its last layer, {who} of model {side.upper()} attends above tau to {seen}.",
         "view": side,
         "selection": _at_root(root),

@@ -14,7 +14,7 @@ from attnflow.bundled import PAGE
 from attnflow.web.surface import ASSETS_AT
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-FIRST_SEEN = ("shared", "predictions", "sentence", "radial")
+FIRST_SEEN = ("shared", "predictions", "sentence", "radial", "thresholds")
 """Folders of the modules that the page needs at once; those of other tabs come when they are opened."""
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 

@@ -98,14 +98,19 @@ def prune(before: Shown | None, pruned: Pruned, at: SelectedHead, settings: Sett
     return fill(before, a, b, at, settings)
 
 
-def select(shown: Shown | None, selection: Selection) -> tuple[Any, Any, Any]:
-    """Select a head on the whole page, and light a word in the radial view: layer, head and radial view."""
+def select(shown: Shown | None, selection: Selection) -> tuple[Any, ...]:
+    """Select a head and a word on the whole page: layer, head, word, radial view and table of differences."""
     head, word = selection.head, selection.word
     if head is not None:
         heads_of(*cases_of(shown), SelectedHead(*head))  # refuses a head that is not there
     lit: Lit | None = None if word is None else {"word": word, "head": head, "at": time.time()}
     layer, number = head or (gr.skip(), gr.skip())
-    return layer, number, gr.skip() if lit is None else gr.update(selected=lit)
+    if lit is None:
+        return layer, number, gr.skip(), gr.skip(), gr.skip()
+    rings = (
+        gr.skip() if selection.in_rings else gr.update(selected=lit)
+    )  # these show it already, in the ring it was clicked in
+    return layer, number, word, rings, gr.update(selected=lit)
 
 
 def link_selected(linked: LinkedHeads, at: SelectedHead) -> str:
@@ -148,6 +153,7 @@ def fill(before: Shown | None, a: Case, b: Case, at: SelectedHead, settings: Set
         gr.update(choices=[(f"H{h + 1}", h) for h in range(heads)], value=at.head),
         gr.update(value=f"**Switched off:** {named}", visible=bool(named)),
         gr.update(visible=bool(named)),
+        gr.skip() if before is not None and before.pair == now.pair else None,
         *astuple(LinkedHeads.of(at, a.trace.pruned, b.trace.pruned)),
     )
 

@@ -10,14 +10,14 @@ import gradio as gr
 from gradio.events import api
 from gradio.themes import Soft
 
-from attnflow.web import events, model_box, signin
+from attnflow.web import events, model_box, pane, signin
 from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import AnswerPanel, Panel, Predictions, SentenceView, Thresholds, imported
-from attnflow.web.settings import LinkedHeads, Pair, SelectedHead, Settings
-from attnflow.web.shared import NO_HEADS, Page
+from attnflow.web.panels import Panel, Predictions, SentenceView, Thresholds, imported
+from attnflow.web.settings import LinkedHeads, Pair, Settings
+from attnflow.web.shared import Page
 from attnflow.web.tabs import TABS, flow, tab_link
 from attnflow.web.verbs import connect
 from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
@@ -40,6 +40,7 @@ class Controls:
 
     pair: Form[Pair]
     settings: Form[Settings]
+    linked: Form[LinkedHeads]
     analyse: gr.Button
     hint: gr.Markdown
     """Says that what is written is not yet what is shown."""
@@ -48,17 +49,11 @@ class Controls:
 
 
 @dataclass(frozen=True)
-class Results:
-    """What the visitor looks at above the tabs."""
+class Strip:
+    """What both models decide and which words they look at: above the tabs, and in sight while they are scrolled."""
 
-    story: gr.Markdown
     predictions: Predictions
-    answer: AnswerPanel
     words: SentenceView
-    selected: Form[SelectedHead]
-    linked: Form[LinkedHeads]
-    pruned: gr.Markdown
-    restore: gr.Button
 
 
 def build() -> gr.Blocks:
@@ -66,17 +61,20 @@ def build() -> gr.Blocks:
     with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
         with gr.Sidebar(width=340):
             controls = _sidebar()
-        results = _results()
+        strip = _strip()
         open_tab, parts = gr.State(TABS[0].TITLE), {}
-        with gr.Tabs(elem_id="tabs") as tabs:
-            for module in TABS:
-                with gr.Tab(module.TITLE, id=module.TITLE) as tab:
-                    parts[module] = module.build()
-                tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-                tab.select(None, js=_linked(tab=tab_link(module.TITLE)), **CLICK)
+        with gr.Row(elem_id="desk"):
+            with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs") as tabs:
+                for module in TABS:
+                    with gr.Tab(module.TITLE, id=module.TITLE) as tab:
+                        parts[module] = module.build()
+                    tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
+                    tab.select(None, js=_linked(tab=tab_link(module.TITLE)), **CLICK)
+            beside = pane.build()
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
         kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
-        page = _page(demo, controls, results, parts[flow], open_tab, kept)
+        page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
+        pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)
         for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
@@ -109,6 +107,8 @@ def _sidebar() -> Controls:
     hint = gr.Markdown(elem_id="hint")
     settings.place()
     thresholds = Thresholds(elem_id="thresholds")
+    linked = Form(LinkedHeads())
+    linked.place()
     picker = gr.Dataset(
         label="Examples",
         components=["textbox"],
@@ -120,41 +120,35 @@ def _sidebar() -> Controls:
     with gr.Accordion("More settings", open=False):
         settings.place(more=True)
         pair.place(more=True)
-    return Controls(pair, settings, analyse, hint, thresholds, picker)
+    return Controls(pair, settings, linked, analyse, hint, thresholds, picker)
 
 
-def _results() -> Results:
-    story = gr.Markdown(elem_id="story")
-    with gr.Row():
-        with gr.Column(min_width=320):  # a panel alone would be squeezed on a phone
-            answer = AnswerPanel(elem_id="answer")
-        with gr.Column(min_width=320):
-            predictions = Predictions(elem_id="predictions")
-    words = SentenceView(elem_id="sentence", failed=None)
-    with gr.Row(equal_height=True, elem_id="selected-head"):
-        selected = Form(SelectedHead())
-        selected.place()
-        linked = Form(LinkedHeads())
-        linked.place()
-        pruned = gr.Markdown(elem_id="switched-off", visible=False)
-        restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Results(story, predictions, answer, words, selected, linked, pruned, restore)
+def _strip() -> Strip:
+    with gr.Column(elem_id="strip"):
+        return Strip(Predictions(elem_id="predictions"), SentenceView(elem_id="sentence", failed=None))
 
 
 def _page(
     demo: gr.Blocks,
     controls: Controls,
-    results: Results,
+    strip: Strip,
+    beside: pane.Parts,
     drawing: flow.Parts,
     open_tab: gr.State,
     kept: list[Form[Any]],
 ) -> Page:
     """Connect what stands beside and above the tabs, and make what these share; `kept` are the forms of the tabs."""
-    shown, pair, settings, selected = gr.State(None), controls.pair, controls.settings, results.selected
-    linked = results.linked
-    drawn = [results.answer, results.words, *drawing.filled, settings["root"], controls.thresholds]
-    filled = [shown, results.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [results.pruned, results.restore, *linked.controls]
+    shown, word, pair, settings, selected, linked = (
+        gr.State(None),
+        gr.State(None),
+        controls.pair,
+        controls.settings,
+        beside.selected,
+        controls.linked,
+    )
+    drawn = [beside.answer, beside.differences, strip.words, *drawing.filled, settings["root"], controls.thresholds]
+    filled = [shown, strip.predictions, *drawn, settings["heads"], *selected.controls]
+    filled += [beside.pruned, beside.restore, word, *linked.controls]
     remembered = _remembered(pair, settings)
     for form in kept:
         gr.on([control.change for control in form.controls], **_remembered(form))
@@ -165,8 +159,8 @@ def _page(
 
     def analyse(happens: Any) -> Any:
         # Progress and failure show in one place; what was there stays readable.
-        running = {**MODEL, "show_progress_on": results.predictions}
-        outputs = [controls.hint, results.story, *filled]
+        running = {**MODEL, "show_progress_on": strip.predictions}
+        outputs = [controls.hint, beside.story, *filled]
         done = on(happens, events.analyse, [shown, pair, selected, settings, linked], outputs, **running)
         done.success(**_remembered(linked))
         return done
@@ -174,18 +168,19 @@ def _page(
     def what_if(changed: Any) -> Any:
         done = analyse(changed.success)
         done.success(**remembered)
-        before = [pair["text_a"], pair["text_b"], results.words]
+        before = [pair["text_a"], pair["text_b"], strip.words]
         return on(done.failure, events.what_was, [shown], before, **CLICK)
 
     page = Page(
         shown=shown,
         open_tab=open_tab,
         selected=selected,
+        word=word,
         settings=settings,
         drawn=drawn,
         thresholds=controls.thresholds,
         remembered=remembered,
-        select=Verb(events.select, [shown], [*selected.controls, drawing.rings]),
+        select=Verb(events.select, [shown], [*selected.controls, word, drawing.rings, beside.differences]),
         prune=Verb(
             events.prune, [shown, selected, settings], filled, follow=lambda done: done.success(**_remembered(linked))
         ),
@@ -204,7 +199,6 @@ def _page(
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
-    page.prune.on(results.restore.click, lambda shown: NO_HEADS)
     _wire_boxes(demo, pair, controls.hint, shown)
     return page
 

@@ -64,8 +64,22 @@ class Differences(Panel):
     module = "answer/differences.js"
     template = """
 <div class="af-differences">
-  <h3 class="af-title">What differs between A and B</h3><p class="af-note">Press a row to light it in the rings.</p>
+  <div class="af-toolbar">
+    <h3 class="af-title">What differs</h3><span class="af-note">press a row to light it</span>
+  </div>
   <div class="af-tables"></div>
+</div>"""
+
+
+class DetailsPanel(Panel):
+    """What is known of the selected word and head. Events: `prune`, of the head."""
+
+    EVENTS = ["prune"]  # noqa: RUF012
+    module = "details/details.js"
+    template = """
+<div class="af-details">
+  <h3 class="af-title">What is selected</h3>
+  <p class="af-detail-word" role="status"></p><div class="af-detail-heads"></div>
 </div>"""
 
 
@@ -86,9 +100,10 @@ class SentenceView(Panel):
     module = "sentence/sentence.js"
     template = """
 <div class="af-sentence">
-  <h3 class="af-title">Influence on the decision</h3>
   <div class="af-toolbar">
-    <label class="af-layer">From layer <input type="range" min="1" max="1" value="1" step="1"> <output></output></label>
+    <h3 class="af-title">Influence</h3>
+    <label class="af-layer">from layer <input type="range" min="1" max="1" value="1" step="1"> <output></output></label>
+    <p class="af-note"></p>
     <span class="af-views" role="group" aria-label="Influence in which model">
       <button type="button" data-side="a">A</button><button type="button" data-side="b">B</button>
       <button type="button" data-side="both" aria-pressed="true">A and B</button>
@@ -96,7 +111,6 @@ class SentenceView(Panel):
   </div>
   <div class="af-text"></div>
   <div class="af-changed" role="status" hidden></div>
-  <p class="af-note"></p>
 </div>"""
 
 

@@ -126,6 +126,8 @@ class Page:
     open_tab: gr.State
     """Title of the tab that is open."""
     selected: Form[SelectedHead]
+    word: gr.State
+    """Number of the selected word among the units of the radial view, or None."""
     settings: Form[Settings]
     drawn: list[Component]
     """What the settings of the flow draw, in the order of `flow.draw`."""

@@ -16,7 +16,7 @@ from attnflow.service.analyses.common import check_head
 from attnflow.views.payloads import SIDES, OtherPair, Pruned
 from attnflow.web import arguments
 from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_number
-from attnflow.web.panels import Panel
+from attnflow.web.panels import Panel, RadialView
 from attnflow.web.shared import Page, Shown, cases_of, missing_layers
 
 
@@ -28,6 +28,8 @@ class Selection:
     """Its layer is counted by the deeper model, as on the whole page."""
     word: int | None = None
     """Its number among the units of the radial view."""
+    in_rings: bool = False
+    """Whether it was selected in the radial view itself."""
 
 
 def connect(panel: Panel, page: Page) -> None:
@@ -60,7 +62,11 @@ def find_selection(shown: Shown | None, event: gr.EventData) -> Selection:
             case = cases[SIDES.index(side)]
             layer, number = check_head(case.trace, *head)
             head = layer + missing_layers(case, cases), number
-    return Selection(head, None if word is None else whole_number("word", word))
+    return Selection(
+        head,
+        None if word is None else whole_number("word", word),
+        isinstance(getattr(event, "target", None), RadialView),
+    )
 
 
 def find_pruned(shown: Shown | None, event: gr.EventData) -> Pruned:

@@ -11,5 +11,9 @@ import { panel } from "../shared/panel.js";
  */
 export function mount(element, gradio) {
   const said = part(element, ".af-said");
-  panel(gradio, part(element, ".af-answer"), { draw: (/** @type {Answer} */ { sentence }) => { said.textContent = sentence; } });
+  /** @param {Answer} answer */
+  function draw({ sentence }) {
+    said.textContent = sentence.replace(/(\d) %/g, "$1\u00a0%"); // a number and its unit stay on one line
+  }
+  panel(gradio, part(element, ".af-answer"), { draw });
 }

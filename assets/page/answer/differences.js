@@ -1,8 +1,8 @@
 // @ts-check
 // What differs between two models, in ranked tables; a row lights its word and head.
-import { make, part } from "../shared/dom.js";
+import { make, part, parts } from "../shared/dom.js";
 import { panel } from "../shared/panel.js";
-/** @import { DifferenceRow, DifferenceTable } from "../payloads.js" */
+/** @import { DifferenceRow, DifferenceTable, Head, Lit } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
 /**
@@ -33,18 +33,33 @@ export function mount(element, gradio) {
     const tr = make("tr", "", undefined, body), head = make("th", "", undefined, tr);
     head.scope = "row";
     if (select) {
-      const button = make("button", "af-lights", name, head);
+      const button = make("button", "af-lights", name.replace(/ sentence\)$/, ")"), head); // "(1st)" is short enough to be seen
       button.type = "button";
       button.title = `Light ${name} in the rings`;
-      button.addEventListener("click", () => {
-        for (const other of stage.querySelectorAll(".af-lights")) other.setAttribute("aria-pressed", String(other === button));
-        gradio.trigger("select", select);
-      });
+      button.dataset.at = key(select.word, select.head);
+      button.addEventListener("click", () => { press(button.dataset.at); gradio.trigger("select", select); });
     } else make("span", "", name, head);
     make("td", "", a, tr);
     make("td", "", b, tr);
     bar(kind, change, most, make("td", "", undefined, tr));
   }
+  /**
+   * @param {number | undefined} word
+   * @param {Head | null | undefined} head
+   */
+  const key = (word, head) => `${word ?? ""} ${head ?? ""}`;
+  /**
+   * Mark the row of what is selected, wherever it was selected.
+   * @param {string | undefined} at
+   */
+  function press(at) {
+    for (const button of parts(stage, ".af-lights")) button.setAttribute("aria-pressed", String(button.dataset.at === at));
+  }
+  gradio.watch("selected", () => {
+    /** @type {Lit | null} */
+    const lit = gradio.props.selected;
+    if (lit) press(key(lit.word, lit.head));
+  });
   /** @param {DifferenceTable} table */
   function ranked({ kind, title, about, rows }) {
     const section = make("section", "af-ranked", undefined, stage), table = make("table", "", undefined, section);
@@ -52,7 +67,7 @@ export function mount(element, gradio) {
     make("strong", "", title, caption);
     make("span", "af-note", ` ${about}`, caption);
     const top = make("tr", "", undefined, make("thead", "", undefined, table));
-    for (const name of [kind, "A", "B", kind === "ring" ? "differs" : "B less A"]) {
+    for (const name of kind === "ring" ? ["ring", "only A", "only B", "differs"] : [kind, "A", "B", "B less A"]) {
       make("th", "", name, top).scope = "col";
     }
     const body = make("tbody", "", undefined, table), most = Math.max(...rows.map((row) => Math.abs(row.change)));

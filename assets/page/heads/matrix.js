@@ -5,6 +5,7 @@ import { ink, over } from "../shared/contrast.js";
 import { colour, make, part, parts, rgb, titled } from "../shared/dom.js";
 import { headKey, headName, headOf } from "../shared/head.js";
 import { panel } from "../shared/panel.js";
+import { paint } from "../shared/picture.js";
 /** @import { Head, Matrix, MatrixHalf, Pruned, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @typedef {Record<"a" | "b", Set<string>>} PrunedKeys keys of heads */
@@ -14,21 +15,6 @@ const MODELS = ["a", "b"];
 /** @type {Record<string, [layers: number, heads: number] | undefined>} */
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const PATIENCE = 8000; // milliseconds that an answer may take before it is given up
-
-/**
- * The pictures of all heads, drawn as one image in the colour of the model.
- * @param {HTMLCanvasElement} canvas
- * @param {MatrixHalf} half
- */
-function paint(canvas, { side, heads, layers, size = 0, pixels = "" }) {
-  const bytes = Uint8Array.from(atob(pixels), (letter) => letter.charCodeAt(0));
-  canvas.width = heads * size;
-  canvas.height = layers * size;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), [red, green, blue] = rgb(colour(`--af-${side}`));
-  const image = context.createImageData(canvas.width, canvas.height);
-  bytes.forEach((value, index) => image.data.set([red, green, blue, value], 4 * index));
-  context.putImageData(image, 0, 0);
-}
 
 /**
  * @param {HTMLElement} element
@@ -137,7 +123,7 @@ export function mount(element, gradio) {
       frame.classList.add("af-pictured");
       const canvas = make("canvas", "af-pictures", undefined, rows);
       canvas.setAttribute("aria-hidden", "true");
-      paint(canvas, side);
+      paint(canvas, side.heads * (side.size ?? 0), side.layers * (side.size ?? 0), side.pixels, side.side);
     }
     for (let layer = 0; layer < side.layers; layer++) {
       const row = make("div", "af-row", undefined, rows);

@@ -30,6 +30,13 @@ import { zoom as zoomOf } from "./zoom.js";
 const VIEWS = ["a", "b", "both"];
 const HELP = "Hover a word, or a square for one head; click to hold, drag along a ring for several, Shift-click a word of another ring for the paths between.";
 
+const ABOVE = 440; // pixels of what stands above the rings and is to be seen with them
+/**
+ * How high the rings may be: all of them in sight at once, but never too small to be read, and never huge.
+ * @param {Radial} data
+ */
+const heightFor = ({ models }) => Math.min(860, Math.max(window.innerHeight - ABOVE, 430 + 12 * Math.max(0, ...models.map(({ layers }) => layers - 6))));
+
 /**
  * @param {HTMLElement} element
  * @param {Gradio} gradio
@@ -43,7 +50,7 @@ export function mount(element, { props, trigger, watch }) {
   /** @type {HTMLSelectElement} */
   const most = part(element, ".af-most");
   const box = part(element, ".af-radial"), stage = part(element, ".af-stage");
-  const status = part(element, ".af-status"), legend = part(element, ".af-legend"), note = part(element, ".af-warning");
+  const status = part(element, ".af-status"), legend = part(element, ".af-legend"), squares = part(element, ".af-squares"), note = part(element, ".af-warning");
   // What rests is in one layer, what is lit is painted in another: the page then only fades the first, and paints the second.
   const resting = makeSvg("svg", { class: "af-overlay af-resting" }), canvas = make("canvas", "af-overlay");
   chart.after(resting, canvas);
@@ -88,7 +95,7 @@ export function mount(element, { props, trigger, watch }) {
   function draw(next) {
     const fresh = next !== data;
     if (fresh) receive(next);
-    const width = box.clientWidth, height = Math.min(width, 860);
+    const width = box.clientWidth, height = Math.min(width, heightFor(next));
     chart.style.height = `${height}px`;
     scene = new Scene(next, graphs, view, width, height, lighting());
     for (const control of [differing, most]) control.closest("label")?.toggleAttribute("hidden", control === differing && !scene.comparing);
@@ -119,14 +126,19 @@ export function mount(element, { props, trigger, watch }) {
 
   function explain() {
     legend.replaceChildren();
+    squares.replaceChildren("A square is a head:");
     /**
      * @param {string} kind
      * @param {string} text
+     * @param {Element} box
      */
-    const entry = (kind, text) => { const item = make("span", "af-key", undefined, legend); make("i", `af-swatch af-${kind}`, undefined, item); item.append(text); };
-    if (scene.comparing) { entry("a", "only A"); entry("b", "only B"); entry("ab", "both (left half of a square A, right half B)"); entry("shades", "the darker, the more words a head attends to"); }
-    else entry(nameOf(1 << scene.active[0]), "a head that attends to something: the darker, the more tokens");
-    entry("none", "a head that attends to nothing above tau");
+    const entry = (kind, text, box) => { const item = make("span", "af-key", undefined, box); make("i", `af-swatch af-${kind}`, undefined, item); item.append(text); };
+    if (scene.comparing) {
+      entry("a", "only A", legend); entry("b", "only B", legend); entry("ab", "both", legend);
+      entry("ab", "of both, left half A, right half B", squares);
+      entry("shades", "the darker, the more words it attends to", squares);
+    } else entry(nameOf(1 << scene.active[0]), "the darker, the more words it attends to", squares);
+    entry("none", "attends to nothing above tau", squares);
     note.textContent = scene.endings();
     note.hidden = !note.textContent;
   }
@@ -164,7 +176,12 @@ export function mount(element, { props, trigger, watch }) {
   function hold(selection) {
     keep(selection && select.encode(selection) !== select.encode(selected.frozen) ? selection : null);
     const { frozen } = selected;
-    if (frozen && frozen.head !== null) tell("select", { head: [scene.layerOf(frozen.ends[0].depth), frozen.head] });
+    if (!frozen) return;
+    /** @type {Selected} */
+    const told = {};
+    if (frozen.head !== null) told.head = [scene.layerOf(frozen.ends[0].depth), frozen.head];
+    if (frozen.ends.length === 1 && frozen.ends[0].tokens.length === 1) told.word = frozen.ends[0].tokens[0];
+    if (Object.keys(told).length) tell("select", told);
   }
 
   /**
@@ -198,7 +215,7 @@ export function mount(element, { props, trigger, watch }) {
 
   const context = contextRing(part(element, ".af-context"));
   const table = ringTable(part(element, ".af-table"), (depth, token, added) => hold(added ? select.extended(selected.frozen, depth, token) : select.one(depth, token)), (root) => hold(root));
-  const tour = guidedTour(part(element, ".af-tour"), { view: () => view, show: present });
+  const tour = guidedTour(element, { view: () => view, show: present });
   const zoom = zoomOf(chart, parts(element, "[data-zoom]"), place);
   const tip = part(element, ".af-tip"), shared = { selected, scene: () => scene, show, hold };
   const leave = pointer(chart, tip, shared, point, zoom.move);

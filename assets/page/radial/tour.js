@@ -6,13 +6,13 @@ import { make, part } from "../shared/dom.js";
 /** @import { View } from "./scene.js" */
 
 /**
- * @param {HTMLElement} element
+ * @param {HTMLElement} element the whole panel: what a step says stands under the rings, which must not move
  * @param {object} rings
  * @param {() => View} rings.view tells which models are shown
  * @param {(view: View, selection: Selection | null) => void} rings.show shows others
  */
 export function tour(element, { view, show }) {
-  const steps = part(element, "span"), text = part(element, "p");
+  const box = part(element, ".af-tour"), steps = part(box, "span"), text = part(element, ".af-tour-text");
   /** @type {View | null} */
   let before = null; // the view to go back to
 
@@ -29,7 +29,7 @@ export function tour(element, { view, show }) {
         text.textContent = step.text;
         before ??= view();
         show(step.view, step.selection);
-        element.scrollIntoView({ block: "start", behavior: "smooth" });
+        box.scrollIntoView({ block: "nearest", behavior: "smooth" });
       });
     });
   }

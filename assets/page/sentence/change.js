@@ -88,11 +88,10 @@ export function changes(element, tell) {
     });
     menu.showPopover();
     const at = word.getBoundingClientRect(), { width, height } = menu.getBoundingClientRect();
-    menu.style.left = `${Math.max(4, Math.min(at.left, innerWidth - width - 4))}px`;
+    menu.style.left = `${Math.max(4, Math.min(at.left, document.documentElement.clientWidth - width - 4))}px`;
     menu.style.top = `${at.bottom + height + 4 < innerHeight ? at.bottom + 4 : Math.max(4, at.top - height - 4)}px`;
     menu.querySelector("button")?.focus();
   }
-  addEventListener("scroll", (event) => { if (menu.matches(":popover-open") && !(event.target instanceof Node && menu.contains(event.target))) menu.hidePopover(); }, { capture: true, passive: true });
 
   /**
    * What one model decides before and after.
@@ -125,10 +124,10 @@ export function changes(element, tell) {
     const head = make("p", "", undefined, bar);
     make("strong", "", "What if", head);
     head.append(` ${former.map((one) => one.change).join(", then ")}: before → now`);
-    former[0].models.forEach((before, i) => compared(before, data.models[i], i ? "b" : "a")); // all changes together
-    const undo = make("button", "", "Undo", bar);
+    const undo = make("button", "", "Undo", head);
     undo.type = "button";
     undo.addEventListener("click", () => ask(last.texts, former.slice(0, -1)));
+    former[0].models.forEach((before, i) => compared(before, data.models[i], i ? "b" : "a")); // all changes together
   }
 
   /**

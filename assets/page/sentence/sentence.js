@@ -55,9 +55,10 @@ export function mount(element, gradio) {
     const same = new Set(data.models.map((model) => model.layers)).size === 1;
     layerName.textContent = same ? `L${layers[0][1] + 1}` : layers.map(([i, layer]) => `${"AB"[i]} L${layer + 1}`).join(" · ");
     const last = slider.value === slider.max;
+    const several = data.models.some((model) => model.root.length > 1) ? "; where several tokens are read, the heads of each count" : "";
     note.textContent = last
-      ? `Circles: how many heads of the last layer attend from the decision to this word (one circle a head, at most five)${data.models.some((model) => model.root.length > 1) ? "; where several tokens are read, the heads of each count" : ""}.`
-      : `Circles: influence on the decision from ${layerName.textContent} on, in heads, later layers counting more (rounded up, at most five circles).`;
+      ? `Circles: heads of the last layer that attend from the decision to the word, at most five${several}.`
+      : `Circles: influence on the decision from ${layerName.textContent} on, in heads, later layers counting more; rounded up, at most five.`;
   }
 
   const changing = changes(part(element, ".af-sentence"), gradio.trigger);

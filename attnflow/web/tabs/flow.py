@@ -1,4 +1,4 @@
-"""The tab *Attention flow*: the radial view, and what the settings make of it and of the sentence view."""
+"""The tab *Flow*: the radial view, and what the settings make of it and of the sentence view."""
 
 from __future__ import annotations
 
@@ -25,20 +25,17 @@ from attnflow.views.tour import tour
 from attnflow.web import arguments, export
 from attnflow.web.endpoints.answers import prediction
 from attnflow.web.endpoints.graphs import comparison_note
-from attnflow.web.panels import Differences, RadialView
+from attnflow.web.panels import RadialView
 from attnflow.web.settings import DECISION, READ_BY_TASK, Settings
 from attnflow.web.shared import Page, Shown, cases_of
 from attnflow.web.wiring import CLICK, on
 
-TITLE = "Attention flow"
-HOW_TO_READ = (
-    "The centre is the token that the decision is read from, or the mean of all those in the ring around it; each ring "
-    "outwards is one layer earlier, out to the words."
-)
+TITLE = "Flow"
 MORE_TO_READ = (
-    "The first sentence runs clockwise from the top, the second one the other way, and a black tick marks where they "
-    "meet. The squares at a word are its heads; the spikes under it show from where it is attended to, left or right "
-    "of itself, and by how many heads (up to three)."
+    "The centre is the token that the decision is read from, or the mean of all those in the ring around it. The first "
+    "sentence runs clockwise from the top, the second one the other way, and a black tick marks where they meet. The "
+    "squares at a word are its heads; the spikes under it show from where it is attended to, left or right of itself, "
+    "and by how many heads (up to three)."
 )
 
 
@@ -47,26 +44,20 @@ class Parts:
     """Components of the tab."""
 
     status: gr.Markdown
-    differences: Differences
     rings: RadialView
 
     @property
     def filled(self) -> list[Component]:
         """What `draw` fills of the tab, in its order."""
-        return [self.status, self.differences, self.rings]
+        return [self.status, self.rings]
 
 
 def build() -> Parts:
     """Lay out the tab."""
-    gr.Markdown(HOW_TO_READ)
-    with gr.Row():
-        with gr.Column(scale=2, min_width=480):
-            rings = RadialView(elem_id="flow", download=None, selected=None)
-            status = gr.Markdown(elem_id="status")
-            gr.Markdown(MORE_TO_READ)
-        with gr.Column(scale=1, min_width=270):
-            differences = Differences(elem_id="differences")
-    return Parts(status, differences, rings)
+    rings = RadialView(elem_id="flow", download=None, selected=None)
+    status = gr.Markdown(elem_id="status")
+    gr.Markdown(MORE_TO_READ)
+    return Parts(status, rings)
 
 
 def wire(parts: Parts, page: Page) -> None:
@@ -113,7 +104,7 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     words = sentence(flows, names, texts, mask)
     choice = threshold_choice(flows, None if settings.auto else settings.tau)
     said, differences = answer(flows, [prediction(case) for case in (a, b)])
-    return said, words, note, differences, _rings(a, b, flows), root, choice
+    return said, differences, words, note, _rings(a, b, flows), root, choice
 
 
 def _rings(a: Case, b: Case, flows: FlowPair) -> Radial:
