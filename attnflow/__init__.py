@@ -19,13 +19,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
-    from attnflow.errors import AttnflowError, CheckpointError, SelectionError, TextError, UnsupportedArchitectureError
+    from attnflow.corpus.gold import LabelMatch, match_labels
+    from attnflow.corpus.orders import Order, confusion, likely_mislabelled, most_different, nearest
+    from attnflow.corpus.projection import Projection, project_layers, projection
+    from attnflow.corpus.survey import survey
+    from attnflow.corpus.survey_files import open_survey
+    from attnflow.corpus.texts import open_texts
+    from attnflow.errors import (
+        AttnflowError,
+        CheckpointError,
+        SelectionError,
+        TextError,
+        TextsError,
+        UnsupportedArchitectureError,
+    )
     from attnflow.methods.heads.importance import HeadImportance, head_importance
     from attnflow.methods.heads.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
     from attnflow.methods.hta.attribution import attribution_estimates, hidden_token_attribution
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
     from attnflow.notebook import show
+    from attnflow.records.survey import Survey
+    from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
     from attnflow.runtime.capture import capture
     from attnflow.runtime.encode import encode
@@ -56,11 +71,19 @@ _HOME = {
     "runtime.load": ("load_checkpoint",),
     "stats.alignment": ("Pairing", "merge_words", "pair_traces"),
     "stats.entropy": ("AttentionEntropy",),
+    "corpus.orders": ("Order", "confusion", "likely_mislabelled", "most_different", "nearest"),
+    "corpus.projection": ("Projection", "project_layers", "projection"),
+    "corpus.survey": ("survey",),
+    "corpus.survey_files": ("open_survey",),
+    "records.survey": ("Survey",),
+    "corpus.gold": ("LabelMatch", "match_labels"),
+    "corpus.texts": ("open_texts",),
     "errors": (
         "AttnflowError",
         "CheckpointError",
         "SelectionError",
         "TextError",
+        "TextsError",
         "UnsupportedArchitectureError",
     ),
     "stats.attention_graph": ("AttentionGraph", "Reach", "attention_graph", "influence", "paths_between", "reach"),
@@ -69,6 +92,7 @@ _HOME = {
     "stats.patterns": ("Patterns",),
     "stats.relative_positions": ("RelativePositions",),
     "methods.heads.pruning": ("HeadInteractions", "PruningCurve", "head_interactions", "pruning_curve", "ranking"),
+    "records.texts": ("Columns", "Text", "Texts"),
     "records.trace": ("Attribution", "Encoding", "Tokens", "Trace"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -81,19 +105,27 @@ __all__ = [
     "Attribution",
     "Checkpoint",
     "CheckpointError",
+    "Columns",
     "Encoding",
     "Faithfulness",
     "HeadImportance",
     "HeadInteractions",
+    "LabelMatch",
     "MeanAttention",
+    "Order",
     "Pairing",
     "Patterns",
+    "Projection",
     "PruningCurve",
     "Reach",
     "RelativePositions",
     "Saliency",
     "SelectionError",
+    "Survey",
+    "Text",
     "TextError",
+    "Texts",
+    "TextsError",
     "Tokens",
     "Trace",
     "UnsupportedArchitectureError",
@@ -101,23 +133,33 @@ __all__ = [
     "attention_rollout",
     "attribution_estimates",
     "capture",
+    "confusion",
     "encode",
     "faithfulness",
     "head_importance",
     "head_interactions",
     "hidden_token_attribution",
     "influence",
+    "likely_mislabelled",
     "load_checkpoint",
+    "match_labels",
     "merge_words",
+    "most_different",
+    "nearest",
     "normalise_importance",
+    "open_survey",
+    "open_texts",
     "pair_traces",
     "paths_between",
+    "project_layers",
+    "projection",
     "pruning_curve",
     "ranking",
     "reach",
     "ring_tau",
     "saliency",
     "show",
+    "survey",
 ]
 
 

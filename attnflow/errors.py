@@ -22,6 +22,10 @@ class UnsupportedArchitectureError(CheckpointError):
     """A checkpoint was found, but its architecture cannot be analysed."""
 
 
+class TextsError(AttnflowError):
+    """A collection of texts cannot be found, reached, or read safely."""
+
+
 class TooManyRequestsError(AttnflowError):
     """A visitor asks more often than this machine can serve."""
 

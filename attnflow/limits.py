@@ -76,3 +76,11 @@ MAX_TOKENIZER_BYTES = _whole_number("ATTNFLOW_MAX_TOKENIZER_MB", 50) * 10**6
 """One file of a tokenizer; in memory it takes about ten times as much. Gemma's, with 262,144 entries, has 33 MB."""
 MAX_TRACE_BYTES = _whole_number("ATTNFLOW_MAX_TRACE_MB", 500) * 10**6
 """What one run records; while it runs it takes about twice as much."""
+MAX_TEXTS = _whole_number("ATTNFLOW_MAX_TEXTS", 20_000)
+"""Rows of a collection of texts that are kept."""
+MAX_DATASET_BYTES = _whole_number("ATTNFLOW_MAX_DATASET_MB", 200) * 10**6
+"""Bytes of a data set that are read, unpacked, to draw these rows from."""
+MAX_TEXT_CHARACTERS = _whole_number("ATTNFLOW_MAX_TEXT_CHARACTERS", 20_000)
+"""Characters of one cell of a collection of texts; a row with a longer text is left out."""
+MAX_COLUMNS = _whole_number("ATTNFLOW_MAX_COLUMNS", 500)
+"""Columns of a collection of texts."""

@@ -1,4 +1,4 @@
-"""A small HTTP server that imitates the parts of the Hugging Face Hub that are used to load models.
+"""A small HTTP server that imitates the parts of the Hugging Face Hub that are used to load models and data sets.
 
 Tests of the real loading code (huggingface_hub, transformers) point HF_ENDPOINT or ``endpoint=`` at it and need no
 network. Known differences from the real Hub:
@@ -7,8 +7,8 @@ network. Known differences from the real Hub:
   downloads over plain HTTP.
 * The 401 for a repo that is missing or private carries ``X-Error-Code: RepoNotFound``. The real Hub leaves the code
   out, and huggingface_hub recognizes its 401 by the URL, but only if that starts with ``https://``.
-* Anything but models is answered with 404, such as /api/agent-harnesses, which huggingface_hub requests once in a
-  process from HF_ENDPOINT.
+* Anything but models and data sets is answered with 404, such as /api/agent-harnesses, which huggingface_hub requests
+  once in a process from HF_ENDPOINT.
 * Every token is taken for a valid account, except those in ``HubServer.invalid_tokens``.
 """
 
@@ -37,7 +37,9 @@ Gated = Literal[False, "auto", "manual"]
 _LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".model", ".zip")
 _LFS_SIZE = 10 * 1024 * 1024
 _LFS_POINTER_SIZE = 134
-_API_VERBS = ("revision", "tree", "auth-check")
+_API_VERBS = ("revision", "tree", "auth-check", "paths-info")
+_DATA_SETS = "datasets/"
+"""What the ids of data sets begin with here; those of models begin with nothing."""
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
 
@@ -47,7 +49,7 @@ class Request:
     """One request that the server received.
 
     Attributes:
-        method: "GET" or "HEAD".
+        method: "GET", "HEAD" or "POST".
         path: Path as sent, with the query string.
         authorization: The Authorization header, or None.
         range: The Range header, or None.
@@ -123,7 +125,7 @@ class _Fault:
 
 @dataclass(frozen=True)
 class _Route:
-    """What a request asks for; kind is /api/list, /api/info, /api/tree, /api/auth, /resolve or /unknown."""
+    """What a request asks for; kind is /api/list, /api/info, /api/tree, /api/paths, /api/auth, /resolve or /unknown."""
 
     kind: str
     repo_id: str = ""
@@ -133,12 +135,13 @@ class _Route:
     @classmethod
     def parse(cls, path: str) -> _Route:
         parts = [unquote(part) for part in path.strip("/").split("/")]
-        if parts[:2] == ["api", "models"]:
+        if parts[:2] in (["api", "models"], ["api", "datasets"]):
             rest = parts[2:]
             if not rest:
                 return cls("/api/list")
             end = 2 if len(rest) > 1 and rest[1] not in _API_VERBS else 1
             repo_id, rest = "/".join(rest[:end]), rest[end:]
+            repo_id = (_DATA_SETS if parts[1] == "datasets" else "") + repo_id
             if not rest:
                 return cls("/api/info", repo_id)
             if rest[0] == "revision" and len(rest) == 2:
@@ -147,8 +150,11 @@ class _Route:
                 return cls("/api/auth", repo_id)
             if rest[0] == "tree" and len(rest) >= 2:
                 return cls("/api/tree", repo_id, rest[1], "/".join(rest[2:]))
+            if rest[0] == "paths-info" and len(rest) == 2:
+                return cls("/api/paths", repo_id, rest[1])
             return cls("/unknown", repo_id)
-        for end in (1, 2):
+        start = 1 if parts[0] == "datasets" else 0
+        for end in (start + 1, start + 2):
             if len(parts) > end + 2 and parts[end] == "resolve":
                 return cls("/resolve", "/".join(parts[:end]), parts[end + 1], "/".join(parts[end + 2 :]))
         return cls("/unknown")
@@ -206,7 +212,7 @@ class _Refused(Exception):
 
 
 class HubServer:
-    """A Hugging Face Hub on 127.0.0.1 that serves the models a test adds to it.
+    """A Hugging Face Hub on 127.0.0.1 that serves the models and data sets a test adds to it.
 
     It is a context manager; ``start`` and ``stop`` do the same by hand. After ``stop`` connections are refused, and
     another ``start`` serves the same models at the same URL.
@@ -299,7 +305,7 @@ class HubServer:
         their sha. The settings of the repo (all arguments after branch) become those of this call.
 
         Args:
-            repo_id: "namespace/name" or "name".
+            repo_id: "namespace/name" or "name" of a model, "datasets/namespace/name" of a data set; so everywhere here.
             folder: Folder with the files, which may lie in subfolders.
             branch: Branch that then points to the commit.
             private_to: The one token that may see the repo; None makes the repo public.
@@ -402,8 +408,8 @@ class HubServer:
                     return fault
         return None
 
-    def _reply(self, route: _Route, target: str, token: str | None) -> _Reply:
-        """Answers a request that no fault keeps from an answer."""
+    def _reply(self, route: _Route, target: str, token: str | None, paths: Sequence[str] = ()) -> _Reply:
+        """Answers a request that no fault keeps from an answer; a POST names the paths that it is about."""
         query = parse_qs(urlsplit(target).query)
         with self._lock:
             try:
@@ -423,6 +429,8 @@ class HubServer:
                     raise _Refused(404, "RevisionNotFound", f"Invalid rev id: {route.revision}")
                 if route.kind == "/api/info":
                     return _Reply.json(_info(repo, commit, query))
+                if route.kind == "/api/paths":
+                    return _Reply.json(_paths(commit, paths))
                 if route.kind == "/api/tree":
                     return _Reply.json(_tree(commit, route.path, query.get("recursive") == ["true"]))
                 return _download(commit, route.path)
@@ -439,15 +447,18 @@ class HubServer:
                 raise _Refused(401, "RepoNotFound", "Invalid username or password.")
             raise _Refused(404, "RepoNotFound", "Repository not found")
         if repo_id != route.repo_id:
-            prefix = "/api/models/" if route.kind.startswith("/api") else "/"
-            location = prefix + quote(repo_id) + target[len(prefix + quote(route.repo_id)) :]
+            prefix, old, new = "/", route.repo_id, repo_id
+            if route.kind.startswith("/api"):
+                prefix = "/api/" if old.startswith(_DATA_SETS) else "/api/models/"
+            location = prefix + quote(new) + target[len(prefix + quote(old)) :]
             raise _Refused(307, None, f"Temporary Redirect. Redirecting to {location}", {"Location": location})
         return repo
 
     def _check_gate(self, repo: _Repo, token: str | None) -> None:
         if not repo.gated or token in repo.allowed_tokens:
             return
-        message = f"Access to model {repo.id} is restricted"
+        noun = "dataset" if repo.id.startswith(_DATA_SETS) else "model"
+        message = f"Access to {noun} {repo.id.removeprefix(_DATA_SETS)} is restricted"
         if token is None:
             message += ". You must have access to it and be authenticated to access it. Please log in."
             raise _Refused(401, "GatedRepo", message)
@@ -457,6 +468,8 @@ class HubServer:
     def _list(self, query: dict[str, list[str]], token: str | None) -> _Reply:
         found = []
         for repo in self._repos.values():
+            if repo.id.startswith(_DATA_SETS):
+                continue
             commit = repo.branches.get("main") or next(iter(repo.branches.values()))
             info = _info(repo, commit, {})
             shown = (
@@ -481,7 +494,8 @@ class HubServer:
 
 
 def _info(repo: _Repo, commit: _Commit, query: dict[str, list[str]]) -> dict[str, Any]:
-    """Gives the body of /api/models/{repo}."""
+    """Gives the body of /api/models/{repo} or /api/datasets/{repo}."""
+    repo_id = repo.id.removeprefix(_DATA_SETS)
     config = _read_config(commit)
     parameters = repo.parameters or _count_parameters(commit)
     tags = ["transformers"] + (["safetensors"] if any(name.endswith(".safetensors") for name in commit.files) else [])
@@ -490,9 +504,9 @@ def _info(repo: _Repo, commit: _Commit, query: dict[str, list[str]]) -> dict[str
     tags += [f"license:{repo.license}"] if repo.license else []
     info: dict[str, Any] = {
         "_id": hashlib.sha1(repo.id.encode()).hexdigest()[:24],
-        "id": repo.id,
-        "modelId": repo.id,
-        "author": repo.id.split("/")[0] if "/" in repo.id else None,
+        "id": repo_id,
+        "modelId": repo_id,
+        "author": repo_id.split("/")[0] if "/" in repo_id else None,
         "sha": commit.sha,
         "private": repo.private_to is not None,
         "gated": repo.gated,
@@ -549,6 +563,12 @@ def _tree(commit: _Commit, path: str, recursive: bool) -> list[dict[str, Any]]:
     if not entries:
         raise _Refused(404, "EntryNotFound", f"{path} does not exist on {commit.sha}")
     return list(entries.values())
+
+
+def _paths(commit: _Commit, paths: Sequence[str]) -> list[dict[str, Any]]:
+    """Gives the body of /api/datasets/{repo}/paths-info/{revision}: what is known of those paths that there are."""
+    known = {entry["path"]: entry for entry in _tree(commit, "", recursive=True)}
+    return [known[path] for path in paths if path in known]
 
 
 def _download(commit: _Commit, path: str) -> _Reply:
@@ -642,7 +662,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.status is not None:
             reply = _Refused(fault.status, None, self._phrase(fault.status), fault.headers).reply
         else:
-            reply = hub._reply(route, self.path, token)
+            reply = hub._reply(route, self.path, token, self._paths())
         if fault is not None and fault.corrupt:
             reply.corrupt()
         if reply.is_file and self.command == "GET" and "Range" in self.headers:
@@ -650,6 +670,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply, fault.cut_after if fault is not None else None)
 
     do_HEAD = do_GET
+    do_POST = do_GET
+
+    def _paths(self) -> list[str]:
+        """The paths in the body of a request, which is JSON or a form."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        if "json" in self.headers.get("Content-Type", ""):
+            return list(json.loads(body).get("paths", []))
+        return parse_qs(body).get("paths", [])
 
     def log_message(self, format: str, *args: object) -> None:
         """Keeps the output of the tests clean."""

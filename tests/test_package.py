@@ -25,7 +25,13 @@ from attnflow.web import launch, origins
 from tests.lowest import declared, lowest, project
 
 TOP = Path(__file__).parent.parent
-COME_WITH = {"httpx2": "huggingface_hub", "tokenizers": "transformers", "fastapi": "gradio", "starlette": "gradio"}
+COME_WITH = {
+    "httpx2": "huggingface_hub",
+    "yaml": "huggingface_hub",
+    "tokenizers": "transformers",
+    "fastapi": "gradio",
+    "starlette": "gradio",
+}
 """What is imported and not declared, since it must be what the named package uses."""
 
 
@@ -113,7 +119,7 @@ def test_it_says_what_it_is(wheel):
     assert f"Version: {attnflow.__version__}" in lines
     assert "License-Expression: Apache-2.0" in lines
     assert {line.removeprefix("Provides-Extra: ") for line in lines if line.startswith("Provides-Extra")} == {
-        *("web", "cluster", "umap")
+        *("web", "texts", "cluster", "umap")
     }
     assert "attnflow = attnflow.cli:main" in commands
 

@@ -28,9 +28,10 @@ BELOW = {
     "checkpoints": {"records"},
     "runtime": {"checkpoints"},
     "methods": {"runtime", "stats"},
+    "corpus": {"methods"},
     "views": {"methods", "stats"},
     "notebook": {"views"},
-    "service": {"methods"},
+    "service": {"corpus"},
     "web": {"service", "views"},
     "demo": {"web"},
     "cli": {"web"},
@@ -40,14 +41,16 @@ BASE = {"errors", "bundled", "progress", "cache", "limits"}
 """What every package may import."""
 ARRAYS = ("records", "stats", "views")
 """Packages that work on arrays alone."""
-MODEL = {"checkpoints", "runtime", "methods"}
+MODEL = {"checkpoints", "runtime", "methods", "corpus"}
 HEAVY = {
     "torch": MODEL,
     "transformers": MODEL,
     "sentencepiece": MODEL,
     "safetensors": MODEL,
-    "huggingface_hub": {"checkpoints"},
+    "huggingface_hub": {"checkpoints", "corpus"},
     "httpx2": {"checkpoints"},
+    "pyarrow": {"corpus"},
+    "sklearn": {"corpus"},
     "gradio": {"web"},
     "plotly": {"web"},
 }

@@ -80,6 +80,152 @@ export interface ThresholdModel {
   tau: number[];
 }
 
+/** A collection of texts as two models read it. */
+export interface Collection {
+  /** Names collection and models in events; another one is another figure. */
+  key: string;
+  n: number;
+  source: string;
+  /** How many texts of how many, what was left out, cut or matched to no class, in sentences. */
+  about: string;
+  /** Of A, or of A and B. */
+  models: string[];
+  /** Of each model: hidden states are those of 0 (the input) to this one. */
+  layers: number[];
+  columns: TextColumn[];
+  orders: TextOrder[];
+  decided: Decided[];
+  /** Projections that are installed. */
+  methods: ("pca" | "tsne" | "umap")[];
+  /** What a row of the table has of its text: first text, second text, label, and what else its source says. */
+  fields: string[];
+}
+
+/** Property `download` of the map of texts. */
+export interface CollectionFile {
+  name: string;
+  text?: string;
+  base64?: string;
+  /** When it was made, in seconds: the same file can be asked for twice. */
+  at: number;
+}
+
+/** The columns that a confusion matrix is counted from; both have the model's classes as their kinds. */
+export interface Decided {
+  side: Side;
+  gold: string;
+  decision: string;
+}
+
+/** Property `found`: its answer. */
+export interface Found {
+  key: string;
+  text: string;
+  /** `[N]` bytes as base64 text, 1 where it does. */
+  rows: string;
+}
+
+/** Event `keep`: rows are to be saved; the answer is the property `download`. */
+export interface KeepRows {
+  key: string;
+  /** uint32 as base64 text, in the order of the table. */
+  rows: string;
+  kind: "csv" | "parquet";
+  /** Filters and order in words, which the file tells. */
+  settings: string;
+}
+
+/** Property `layout`: its answer. */
+export interface Layout {
+  key: string;
+  plot: 0 | 1;
+  side: Side;
+  of: "hidden" | "behaviour";
+  layer: number;
+  method: "pca" | "tsne" | "umap";
+  /** `[N, 2]` float32 as base64 text; NaN for texts that were not read. */
+  points: string;
+  /** `[N]` float32: share of the neighbours of a text that are kept, 0 to 1. */
+  preserved: string;
+  trustworthiness: number | null;
+  continuity: number | null;
+  /** How many these were measured with. */
+  neighbours: number;
+  /** What else is to be said; may be empty. */
+  note: string;
+}
+
+/** Event `layout`: where the points of one plot lie is asked for. */
+export interface LayoutOf {
+  key: string;
+  /** Left or right. */
+  plot: 0 | 1;
+  side: Side;
+  of: "hidden" | "behaviour";
+  /** Of hidden states, 0 to L. */
+  layer: number;
+  method: "pca" | "tsne" | "umap";
+}
+
+/** Event `open`: a text is to be opened in *One pair*. */
+export interface OpenText {
+  key: string;
+  row: number;
+}
+
+/** Property `rows`: its answer. */
+export interface Rows {
+  key: string;
+  rows: number[];
+  /** For each row its `fields`. */
+  cells: string[][];
+}
+
+/** Event `rows`: the texts of some rows are asked for, at most 200. */
+export interface RowsOf {
+  key: string;
+  rows: number[];
+}
+
+/** Event `search`: which texts hold some words, in capital or small letters. */
+export interface Search {
+  key: string;
+  text: string;
+}
+
+/** Event `slice`: the rows that are left by filters and selection, for the parts of the room that follow them. */
+export interface Sliced {
+  key: string;
+  /** uint32 as base64 text. */
+  rows: string;
+  /** Filters and selection in words. */
+  told: string;
+}
+
+/** One attribute of every text, to filter, colour, sort and draw by. */
+export interface TextColumn {
+  name: string;
+  title: string;
+  /** Kinds are few names, such as classes; whether something holds is the kinds `no` and `yes`. */
+  kind: "number" | "kind";
+  /** What it is, in a sentence, with its unit. */
+  help: string;
+  /** Names of the kinds; empty for numbers. */
+  kinds: string[];
+  /** `[N]` little-endian as base64 text: float32, NaN where it is missing; of kinds uint16, 65535 where it is. */
+  values: string;
+}
+
+/** Texts in an order that is worth looking at. */
+export interface TextOrder {
+  name: string;
+  title: string;
+  /** How to read it. */
+  sentence: string;
+  /** Name of the column that it is by, largest first; texts that lack it are not in it. */
+  column: string;
+}
+
 /** What is known of the word and the head that are selected. */
 export interface Details {
   /** Of the word, in sentences; empty if none is selected. */

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx2  # the HTTP library of huggingface_hub, whose errors reach us
 import huggingface_hub
 from huggingface_hub import constants
 from huggingface_hub.errors import (
@@ -37,14 +36,11 @@ from attnflow.checkpoints import hub_storage, model_info, refusals
 from attnflow.checkpoints.plain_json import read_object
 from attnflow.checkpoints.references import check_repo_id, check_revision
 from attnflow.checkpoints.repository_files import TEXT_FILES, WEIGHTS
-from attnflow.errors import CheckpointError
+from attnflow.errors import AttnflowError, CheckpointError
 
 _LARGEST_CONFIG = 10**6
 _TIMEOUT = 15.0
 _TOLD_EVERY = 0.3
-
-UNREACHABLE = (httpx2.TransportError, OfflineModeIsEnabled, ConnectionError, TimeoutError)
-"""What huggingface_hub raises if there is no answer."""
 
 T = TypeVar("T")
 
@@ -153,7 +149,7 @@ def locate(repo_id: str, revision: str | None = None, token: str | None = None) 
         info = model_info.ask(repo_id, revision, token, _TIMEOUT)
         if info.gated:  # anyone may see what is in it, and the cache would answer those who may no longer read it
             huggingface_hub.HfApi().auth_check(info.id, token=token or False)
-    except UNREACHABLE as error:
+    except refusals.UNREACHABLE as error:
         return _locate_offline(repo_id, revision, error)
     except HfHubHTTPError as error:
         raise _refusal(repo_id, revision, error, token) from error
@@ -337,7 +333,7 @@ def _guarded(location: Location, fetch: Callable[[], T]) -> T:
         ) from error
     except HfHubHTTPError as error:
         raise _refusal(location.repo_id, location.sha, error, location.token) from error
-    except (*UNREACHABLE, OSError) as error:
+    except (*refusals.UNREACHABLE, OSError) as error:
         refused = refusals.refusing(error)
         if refused is not None:
             raise _refusal(location.repo_id, location.sha, refused, location.token) from error
@@ -356,7 +352,7 @@ def _file_name(error: Exception) -> str:
     return found.group() if found else "config.json"
 
 
-def _refusal(repo_id: str, revision: str | None, error: HfHubHTTPError, token: str | None) -> CheckpointError:
+def _refusal(repo_id: str, revision: str | None, error: HfHubHTTPError, token: str | None) -> AttnflowError:
     """What a refusal of the Hub means; what it keeps from everyone is not served either while it is down."""
     if refusals.keeps_from_everyone(error, token):
         hub_storage.forget_public(_public_folder(repo_id))

@@ -8,7 +8,7 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError
 
-from attnflow.checkpoints import hub, model_info
+from attnflow.checkpoints import hub, model_info, refusals
 from attnflow.checkpoints.checkpoint import check_supported
 from attnflow.checkpoints.hub_find import find
 from attnflow.checkpoints.references import parse_reference
@@ -73,7 +73,7 @@ def search_models(text: str, limit: int = 20) -> list[Listing]:
             )
             for model in found
         ]
-    except (*hub.UNREACHABLE, HfHubHTTPError, ValueError):
+    except (*refusals.UNREACHABLE, HfHubHTTPError, ValueError):
         return []  # a convenience: the box takes any id without it
 
 

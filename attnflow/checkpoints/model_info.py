@@ -37,6 +37,11 @@ def ask(repo_id: str, revision: str | None, token: str | None, timeout: float) -
     ) from wrong
 
 
+def is_commit(value: Any) -> bool:
+    """Whether a value of an answer is the name of a commit."""
+    return isinstance(value, str) and bool(_COMMIT.fullmatch(value))
+
+
 def license_of(tags: list[str]) -> str | None:
     """The licence among the tags of a repository."""
     return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), None)
@@ -47,8 +52,7 @@ def _is_about_a_model(info: ModelInfo) -> bool:
     files = info.siblings or []
     return (
         isinstance(info.id, str)
-        and isinstance(info.sha, str)
-        and bool(_COMMIT.fullmatch(info.sha))
+        and is_commit(info.sha)
         and all(isinstance(file.rfilename, str) and _is_size(file.size) for file in files)
         and all(isinstance(tag, str) for tag in info.tags or [])
         and isinstance(info.pipeline_tag, str | None)

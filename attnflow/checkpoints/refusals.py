@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+import httpx2  # the HTTP library of huggingface_hub, whose errors reach us
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
-from attnflow.errors import CheckpointError
+from attnflow.checkpoints.references import CHECKPOINT, Kind
+from attnflow.errors import AttnflowError
+
+UNREACHABLE = (httpx2.TransportError, OfflineModeIsEnabled, ConnectionError, TimeoutError)
+"""What huggingface_hub raises if there is no answer."""
 
 
 def refusing(error: BaseException) -> HfHubHTTPError | None:
@@ -20,7 +31,9 @@ def keeps_from_everyone(error: HfHubHTTPError, token: str | None) -> bool:
     return isinstance(error, RepositoryNotFoundError) or (not token and _status(error) in (401, 403))
 
 
-def explained(repo_id: str, revision: str | None, error: HfHubHTTPError, token: str | None) -> CheckpointError:
+def explained(
+    repo_id: str, revision: str | None, error: HfHubHTTPError, token: str | None, kind: Kind = CHECKPOINT
+) -> AttnflowError:
     """The sentence for a refusal.
 
     Args:
@@ -28,31 +41,32 @@ def explained(repo_id: str, revision: str | None, error: HfHubHTTPError, token: 
         revision: Its branch, tag or commit.
         error: As huggingface_hub raises it.
         token: Access token of the person who asked.
+        kind: What was asked for.
     """
     status = _status(error)
     if isinstance(error, GatedRepoError):
-        return CheckpointError(
+        return kind.error(
             f"{repo_id} is gated: its authors give access on request; ask for it on its Hub page and sign in, "
-            "or choose an open checkpoint."
+            f"or choose an open {kind.noun}."
         )
     if isinstance(error, RevisionNotFoundError):
-        return CheckpointError(f"{repo_id} has no revision {revision!r}; leave the revision empty for the newest one.")
+        return kind.error(f"{repo_id} has no revision {revision!r}; leave the revision empty for the newest one.")
     if token and status == 401 and not isinstance(error, RepositoryNotFoundError):
-        return CheckpointError(
+        return kind.error(
             f"The Hub does not accept your sign-in, which may have ended; sign in again to load {repo_id}."
         )
     if isinstance(error, RepositoryNotFoundError) or status in (401, 403, 404):
         if token:
-            return CheckpointError(
-                f"There is no checkpoint {repo_id} on the Hub that you may read; check the spelling, and whether your "
+            return kind.error(
+                f"There is no {kind.noun} {repo_id} on the Hub that you may read; check the spelling, and whether your "
                 "account has access."
             )
-        return CheckpointError(
-            f"There is no public checkpoint {repo_id} on the Hub; check the spelling, or sign in if it is private."
+        return kind.error(
+            f"There is no public {kind.noun} {repo_id} on the Hub; check the spelling, or sign in if it is private."
         )
     if status == 429:
-        return CheckpointError(f"The Hub asks for fewer requests at the moment; wait a minute, then load {repo_id}.")
-    return CheckpointError(
+        return kind.error(f"The Hub asks for fewer requests at the moment; wait a minute, then load {repo_id}.")
+    return kind.error(
         f"The Hub answered with an error ({status or type(error).__name__}) for {repo_id}; try again in a minute."
     )
 

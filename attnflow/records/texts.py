@@ -44,7 +44,9 @@ class Texts(Sequence[Text]):
 
     `label_names` are the classes in the order in which the source numbers them, or sorted where it does not. `total` is
     how many rows the source has, of which these were drawn; None where that cannot be known without reading all of it.
-    `left_out` counts rows that could not be used, by the reason.
+    `left_out` counts rows that could not be used, by the reason. `drawn_from` is how many rows were looked at, of which
+    these were drawn: fewer than `total` where the source was too large to be read whole. `notes` are sentences for
+    whoever looks at the texts, such as that they all have one label.
     """
 
     rows: tuple[Text, ...]
@@ -53,6 +55,8 @@ class Texts(Sequence[Text]):
     label_names: tuple[str, ...] = ()
     total: int | None = None
     left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    drawn_from: int | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -22,6 +22,20 @@ from attnflow.views.asked import Selected as Selected
 from attnflow.views.asked import Side as Side
 from attnflow.views.asked import ThresholdChoice as ThresholdChoice
 from attnflow.views.asked import ThresholdModel as ThresholdModel
+from attnflow.views.collection import Collection as Collection
+from attnflow.views.collection import CollectionFile as CollectionFile
+from attnflow.views.collection import Decided as Decided
+from attnflow.views.collection import Found as Found
+from attnflow.views.collection import KeepRows as KeepRows
+from attnflow.views.collection import Layout as Layout
+from attnflow.views.collection import LayoutOf as LayoutOf
+from attnflow.views.collection import OpenText as OpenText
+from attnflow.views.collection import Rows as Rows
+from attnflow.views.collection import RowsOf as RowsOf
+from attnflow.views.collection import Search as Search
+from attnflow.views.collection import Sliced as Sliced
+from attnflow.views.collection import TextColumn as TextColumn
+from attnflow.views.collection import TextOrder as TextOrder
 from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
@@ -383,5 +397,6 @@ PAYLOADS: dict[str, Any] = {
     "PruneEffect": list[Effect],
     "SaliencyStrips": Saliency,
     "Chart": ChartFigure,
+    "TextMap": Collection,
 }
 """The value of each panel, by the name of its class."""

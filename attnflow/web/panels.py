@@ -201,3 +201,16 @@ class Chart(Panel):
 <div class="af-figure">
   <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p>
 </div>"""
+
+
+class TextMap(Panel):
+    """A collection of texts: two scatter plots, filters, confusion matrices and a table, all of the same selection.
+
+    Events: `layout`, `rows`, `search`, `open`, `keep`, `slice`. Properties: `layout`, `rows`, `found`, `download`, and
+    `opened`, the row that *One pair* shows. What they hold is in `attnflow.views.collection`.
+    """
+
+    EVENTS = ["layout", "rows", "search", "open", "keep", "slice"]  # noqa: RUF012
+    module = "texts/texts.js"
+    template = """
+<div class="af-texts"></div>"""

@@ -1,0 +1,162 @@
+"""What the room *Many texts* and Python tell each other: part of `payloads`.
+
+Texts are told by their row, from 0, in the order of the collection. `N` is their number.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+from attnflow.views.asked import Side
+
+Method = Literal["pca", "tsne", "umap"]
+
+
+class TextColumn(TypedDict):
+    """One attribute of every text, to filter, colour, sort and draw by."""
+
+    name: str
+    title: str
+    kind: Literal["number", "kind"]
+    """Kinds are few names, such as classes; whether something holds is the kinds `no` and `yes`."""
+    help: str
+    """What it is, in a sentence, with its unit."""
+    kinds: list[str]
+    """Names of the kinds; empty for numbers."""
+    values: str
+    """`[N]` little-endian as base64 text: float32, NaN where it is missing; of kinds uint16, 65535 where it is."""
+
+
+class TextOrder(TypedDict):
+    """Texts in an order that is worth looking at."""
+
+    name: str
+    title: str
+    sentence: str
+    """How to read it."""
+    column: str
+    """Name of the column that it is by, largest first; texts that lack it are not in it."""
+
+
+class Decided(TypedDict):
+    """The columns that a confusion matrix is counted from; both have the model's classes as their kinds."""
+
+    side: Side
+    gold: str
+    decision: str
+
+
+class Collection(TypedDict):
+    """A collection of texts as two models read it."""
+
+    key: str
+    """Names collection and models in events; another one is another figure."""
+    n: int
+    source: str
+    about: str
+    """How many texts of how many, what was left out, cut or matched to no class, in sentences."""
+    models: list[str]
+    """Of A, or of A and B."""
+    layers: list[int]
+    """Of each model: hidden states are those of 0 (the input) to this one."""
+    columns: list[TextColumn]
+    orders: list[TextOrder]
+    decided: list[Decided]
+    methods: list[Method]
+    """Projections that are installed."""
+    fields: list[str]
+    """What a row of the table has of its text: first text, second text, label, and what else its source says."""
+
+
+class LayoutOf(TypedDict):
+    """Event `layout`: where the points of one plot lie is asked for."""
+
+    key: str
+    plot: Literal[0, 1]
+    """Left or right."""
+    side: Side
+    of: Literal["hidden", "behaviour"]
+    layer: int
+    """Of hidden states, 0 to L."""
+    method: Method
+
+
+class Layout(LayoutOf):
+    """Property `layout`: its answer."""
+
+    points: str
+    """`[N, 2]` float32 as base64 text; NaN for texts that were not read."""
+    preserved: str
+    """`[N]` float32: share of the neighbours of a text that are kept, 0 to 1."""
+    trustworthiness: float | None
+    continuity: float | None
+    neighbours: int
+    """How many these were measured with."""
+    note: str
+    """What else is to be said; may be empty."""
+
+
+class RowsOf(TypedDict):
+    """Event `rows`: the texts of some rows are asked for, at most 200."""
+
+    key: str
+    rows: list[int]
+
+
+class Rows(RowsOf):
+    """Property `rows`: its answer."""
+
+    cells: list[list[str]]
+    """For each row its `fields`."""
+
+
+class Search(TypedDict):
+    """Event `search`: which texts hold some words, in capital or small letters."""
+
+    key: str
+    text: str
+
+
+class Found(Search):
+    """Property `found`: its answer."""
+
+    rows: str
+    """`[N]` bytes as base64 text, 1 where it does."""
+
+
+class OpenText(TypedDict):
+    """Event `open`: a text is to be opened in *One pair*."""
+
+    key: str
+    row: int
+
+
+class KeepRows(TypedDict):
+    """Event `keep`: rows are to be saved; the answer is the property `download`."""
+
+    key: str
+    rows: str
+    """uint32 as base64 text, in the order of the table."""
+    kind: Literal["csv", "parquet"]
+    settings: str
+    """Filters and order in words, which the file tells."""
+
+
+class CollectionFile(TypedDict):
+    """Property `download` of the map of texts."""
+
+    name: str
+    text: NotRequired[str]
+    base64: NotRequired[str]
+    at: float
+    """When it was made, in seconds: the same file can be asked for twice."""
+
+
+class Sliced(TypedDict):
+    """Event `slice`: the rows that are left by filters and selection, for the parts of the room that follow them."""
+
+    key: str
+    rows: str
+    """uint32 as base64 text."""
+    told: str
+    """Filters and selection in words."""
