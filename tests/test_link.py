@@ -117,7 +117,7 @@ def test_an_address_of_what_is_not_there_leaves_a_page_that_can_be_used(open_pag
     expect(page.get_by_role("tab", name="Flow")).to_have_attribute("aria-selected", "true")
     page.get_by_role("tab", name="Saliency").click()
     expect(page.locator("#saliency .af-strips")).to_contain_text("<img src=x>")  # no class of B
-    assert page.locator("#saliency .af-method").input_value() == "integrated_gradients"
+    assert page.locator("#saliency .af-method").input_value() == "attention_rollout"  # which explains no class
     page.wait_for_function("location.search.includes('off_a=0.0') && !location.search.includes('off_b')")
 
 

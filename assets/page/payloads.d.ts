@@ -264,6 +264,45 @@ export interface HeadLine {
   share: string;
 }
 
+/** One class of a prediction. */
+export interface ClassScore {
+  label: string;
+  score: number;
+  /** 0 to 1; null where the scores are no distribution. */
+  probability: number | null;
+}
+
+/** The sentence view of one or two models. */
+export interface SentenceFigure {
+  text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
+  /** `[T]`: 0 or 1, -1 for special tokens. */
+  sentence: number[];
+  threshold: string;
+  /** Both sentences; the second may be empty. */
+  texts: string[];
+  /** `[T]`: where in its sentence the word of each unit stands, in UTF-16 code units; null if it stands for none. */
+  spans: (Head | null)[];
+  /** What masks a word in both models; empty if they have nothing in common. */
+  mask: string;
+  models: SentenceModel[];
+}
+
+/** Influence of the words in one model. */
+export interface SentenceModel {
+  name: string;
+  layers: number;
+  /** The token that the score reads, or several. */
+  root: number[];
+  /** Null without a trained classification head. */
+  classes: ClassScore[] | null;
+  /** How many heads are switched off. */
+  off: number;
+  /** `[L, T]`, in heads; null where the model has no such token. */
+  influence: ((number | null)[])[];
+}
+
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
 export interface Edges {
   /** `[L]`: edges of each layer; they follow each other in this order. */
@@ -354,14 +393,6 @@ export interface Download {
   at: number;
 }
 
-/** One class of a prediction. */
-export interface ClassScore {
-  label: string;
-  score: number;
-  /** 0 to 1; null where the scores are no distribution. */
-  probability: number | null;
-}
-
 /** What one model is and predicts. */
 export interface Prediction {
   name: string;
@@ -395,37 +426,6 @@ export interface DifferenceTable {
 /** What two models decide, and what changes between them. */
 export interface Answer {
   sentence: string;
-}
-
-/** Influence of the words in one model. */
-export interface SentenceModel {
-  name: string;
-  layers: number;
-  /** The token that the score reads, or several. */
-  root: number[];
-  /** Null without a trained classification head. */
-  classes: ClassScore[] | null;
-  /** How many heads are switched off. */
-  off: number;
-  /** `[L, T]`, in heads; null where the model has no such token. */
-  influence: ((number | null)[])[];
-}
-
-/** The sentence view of one or two models. */
-export interface SentenceFigure {
-  text: string[];
-  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
-  names: string[];
-  /** `[T]`: 0 or 1, -1 for special tokens. */
-  sentence: number[];
-  threshold: string;
-  /** Both sentences; the second may be empty. */
-  texts: string[];
-  /** `[T]`: where in its sentence the word of each unit stands, in UTF-16 code units; null if it stands for none. */
-  spans: (Head | null)[];
-  /** What masks a word in both models; empty if they have nothing in common. */
-  mask: string;
-  models: SentenceModel[];
 }
 
 /** A cell for each head of one model, or of the difference. */

@@ -39,6 +39,9 @@ from attnflow.views.collection import TextOrder as TextOrder
 from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
+from attnflow.views.strip import ClassScore as ClassScore
+from attnflow.views.strip import SentenceFigure as SentenceFigure
+from attnflow.views.strip import SentenceModel as SentenceModel
 
 # ---- the radial view
 
@@ -144,15 +147,6 @@ class Download(TypedDict):
 # ---- predictions and sentence
 
 
-class ClassScore(TypedDict):
-    """One class of a prediction."""
-
-    label: str
-    score: float
-    probability: float | None
-    """0 to 1; null where the scores are no distribution."""
-
-
 class Prediction(TypedDict):
     """What one model is and predicts."""
 
@@ -190,39 +184,6 @@ class Answer(TypedDict):
     """What two models decide, and what changes between them."""
 
     sentence: str
-
-
-class SentenceModel(TypedDict):
-    """Influence of the words in one model."""
-
-    name: str
-    layers: int
-    root: list[int]
-    """The token that the score reads, or several."""
-    classes: list[ClassScore] | None
-    """Null without a trained classification head."""
-    off: int
-    """How many heads are switched off."""
-    influence: list[list[float | None]]
-    """`[L, T]`, in heads; null where the model has no such token."""
-
-
-class SentenceFigure(TypedDict):
-    """The sentence view of one or two models."""
-
-    text: list[str]
-    names: list[str]
-    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
-    sentence: list[int]
-    """`[T]`: 0 or 1, -1 for special tokens."""
-    threshold: str
-    texts: list[str]
-    """Both sentences; the second may be empty."""
-    spans: list[tuple[int, int] | None]
-    """`[T]`: where in its sentence the word of each unit stands, in UTF-16 code units; null if it stands for none."""
-    mask: str
-    """What masks a word in both models; empty if they have nothing in common."""
-    models: list[SentenceModel]
 
 
 # ---- heads
