@@ -119,7 +119,7 @@ def project_layers(
     stack = np.asarray(hidden)
     if stack.ndim != 3 or not len(stack):
         raise SelectionError(f"Vectors of layers have the shape {list(stack.shape)}; give [layer, text, width].")
-    others = list(start) if isinstance(start, Sequence) and all(isinstance(one, Projection) for one in start) else []
+    others = [one for one in start if isinstance(one, Projection)] if isinstance(start, Sequence) else []
     before: Any = None if others else start
     found: list[Projection] = []
     for layer, values in enumerate(stack):

@@ -191,12 +191,12 @@ def _computed(
 def _kinds_of(checkpoint: Checkpoint, pairs: bool) -> tuple[str, ...]:
     """The kinds of token that the texts of a model have: it may write no special ones, or see nothing that follows."""
     trace = capture(checkpoint, encode(checkpoint, *_PROBE[: 1 + pairs], truncate=True))
-    first, separator, _ = special_kinds(trace.tokens).any(1)
-    there = {"first": first, "separator": separator, "next": np.triu(trace.attention, 1).any()}
+    kinds = special_kinds(trace.tokens)
+    there = {"first": kinds[0].any(), "separator": kinds[1].any(), "next": np.triu(trace.attention, 1).any()}
     return tuple(kind for kind in KINDS if there.get(kind, True))
 
 
-def _importance_method(checkpoint: Checkpoint) -> str | None:
+def _importance_method(checkpoint: Checkpoint) -> Literal["taylor", "gate"] | None:
     """`taylor`, or `gate` where the parameters of single heads cannot be told apart; None without a loss."""
     if not checkpoint.head.classifies_texts:
         return None

@@ -79,7 +79,7 @@ def run(
         _say_of_survey(found[-1], match_labels(texts, own, mine).note if own and texts.label_names else "")
     if len(found) == 2:
         decided = all(one.has_classes for one in found) and set(found[0].labels) == set(found[1].labels)
-        _say_order(most_different(*found, "decision" if decided else "influence"), found[0], texts)
+        _say_order(most_different(found[0], found[1], "decision" if decided else "influence"), found[0], texts)
     sure = [one for one in found if one.has_classes and one.known.any()]
     if sure:
         _say_order(likely_mislabelled(*sure), sure[0], texts)

@@ -55,7 +55,7 @@ def write_rest(place: Path, survey: Survey) -> None:
     with writing(place / "texts.parquet") as file:
         parquet.write_table(pyarrow.table(columns(survey)), file)
     with writing(place / "heads.npz") as file:
-        np.savez(file, **survey.head_state)  # type: ignore[arg-type]
+        np.savez(file, allow_pickle=False, **dict[str, Any](survey.head_state))
     with writing(place / _WHOLE) as file:
         told = {"settings": asdict(survey.settings), "label_map": dict(survey.label_map)}
         file.write(json.dumps(told, indent=1).encode())
@@ -167,10 +167,10 @@ def write_part(path: Path, part: Survey) -> None:
         "gold_labels": part.gold_labels,
         "reasons": {str(row): reason for row, reason in part.reasons.items()},
     }
-    heads = {f"head_state/{name}": array for name, array in part.head_state.items()}
+    heads: dict[str, Any] = {f"head_state/{name}": array for name, array in part.head_state.items()}
     kept = {name: array for name, array in _arrays_of(part).items() if array is not None}
     with writing(path) as file:
-        np.savez(file, told=np.frombuffer(json.dumps(told).encode(), np.uint8), **kept, **heads)  # type: ignore[arg-type]
+        np.savez(file, told=np.frombuffer(json.dumps(told).encode(), np.uint8), allow_pickle=False, **kept, **heads)
 
 
 def read_part(path: Path, settings: SurveySettings) -> Survey | None:

@@ -80,7 +80,7 @@ class _Reader:
         for head in {*of.pruned, *checkpoint.pruned}:
             self.allowed[head] = False
         self.mean_attention = MeanAttention()
-        self.importance = HeadImportance(method=of.importance) if of.importance else None  # type: ignore[arg-type]
+        self.importance = HeadImportance(method=of.importance) if of.importance else None
 
     def encode(self, row: int, text: Text) -> None:
         """Cut a text into tokens, or note why that cannot be."""

@@ -53,7 +53,7 @@ class SurveySettings:
     """The kinds of token whose shares of attention make up the behaviour, of `stats.attention_kinds.KINDS`."""
     heads: bool = False
     """Whether the attention of every head was averaged, too."""
-    importance: str | None = None
+    importance: Literal["taylor", "gate"] | None = None
     """The method by which the importance of every head was measured; None if it was not."""
     importance_labels: tuple[tuple[str, str], ...] = ()
     """The class that each label stood for in it."""
@@ -164,7 +164,8 @@ class Survey:
         """`[N]`: the name of the likeliest class, None where there is none."""
         if self.decision is None:
             return (None,) * len(self)
-        return tuple(self.labels[index] if index >= 0 else None for index in self.decision.tolist())
+        indices: list[int] = self.decision.tolist()
+        return tuple(self.labels[index] if index >= 0 else None for index in indices)
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ def attention_sums(attention: Any) -> tuple[Any, Any, Any, Any]:
     Returns:
         What each token receives from all, from itself, from the one after it, and from the one before it.
     """
-    size = attention.shape[-1]
+    size: int = attention.shape[-1]
     keys = np.arange(size)
     itself = attention[..., keys, keys]
     from_after, from_before = itself * 0, itself * 0
