@@ -919,9 +919,10 @@ def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
     assert (
         predictions[1]["classes"] == answers.prediction(workspace.without(runs[1], off)) != answers.prediction(runs[1])
     )
-    assert others[-2]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-1]["visible"]
+    assert others[-6]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-5]["visible"]
+    assert others[-3:] == ["3.1", "", ",".join(f"{layer}.{head}" for layer, head in off)], "what the address tells"
     back, predictions, *others = events.prune(after, NO_HEADS, *rest)
-    assert back == shown and predictions[1]["note"] == "" and not others[-1]["visible"]
+    assert back == shown and predictions[1]["note"] == "" and not others[-5]["visible"]
     with pytest.raises(SelectionError, match="is not a head of this checkpoint"):
         events.prune(shown, {"a": [(9, 0)], "b": []}, *rest)
 
@@ -931,8 +932,10 @@ def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():
     off = workspace.without(run, [(0, 1), (2, 2)])
     here, there = (one.ask(CONTRIBUTIONS, probes=4).values for one in (run, off))
     assert abs(here - there)[3].max() > 1e-3 and not there[2, 2].any()
-    before, after = (explanations_tab.draw(Shown.of(one, one), "supported", "", "word") for one in (run, off))
-    strips = [values["models"][0]["values"]["lrp"] for values in (before[2], after[2])]
+    before, after = (
+        explanations_tab.draw(Shown.of(one, one), explanations_tab.Explained("supported"), "word") for one in (run, off)
+    )
+    strips = [values["models"][0]["values"]["lrp"] for values in (before[3], after[3])]
     assert not np.allclose(*strips, atol=1e-3)
 
 
