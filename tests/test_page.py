@@ -789,6 +789,7 @@ def test_wrong_input_is_told_and_nothing_is_lost(fields, reason, page, flows):
     names = page.locator("#flow .af-labels").text_content()
     analyse(page, **fields)
     expect(page.locator(".toast-body")).to_contain_text(reason)
+    expect(page.locator("#hint")).to_contain_text(reason)
     assert page.locator("#flow .af-labels").text_content() == names
     expect(page.locator("#predictions .af-card")).to_have_count(2)
     token = some_token(flows, 1)
@@ -962,7 +963,7 @@ def test_a_map_of_a_head_that_a_model_lacks_is_empty(page, hub, tmp_path):
     page.locator("#layer input").click()
     page.get_by_role("option", name="A L2", exact=True).click()
     expect(page.locator("#map-a .af-title")).to_contain_text("L2")
-    expect(page.locator("#map-b .af-title")).to_have_text("This model has no such head")
+    expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned has no head L2 H1")
 
 
 @pytest.mark.parametrize("select", ["9:1", "1:99", "0:0.h77", "1:1~8:0", "x", "1:"])

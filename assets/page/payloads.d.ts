@@ -500,7 +500,7 @@ export interface MapTrace {
 
 /** Token against token, and a sentence under it for one row. */
 export interface HeatMap {
-  /** One. */
+  /** One; none where there is no map, which the title says. */
   data: MapTrace[];
   layout: Record<string, any>;
   title: string;

@@ -271,7 +271,7 @@ class HeatMap(TypedDict):
     """Token against token, and a sentence under it for one row."""
 
     data: list[MapTrace]
-    """One."""
+    """One; none where there is no map, which the title says."""
     layout: dict[str, Any]
     title: str
     names: list[str]

@@ -32,6 +32,8 @@ CLOSE_SIDEBAR_ON_PHONES = """() => {
   if (toggle && window.innerWidth < 768) toggle.click();
 }"""
 """There the sidebar covers the page, and a visitor comes for the results."""
+TELL_FAILURE = """() => IMPORTED.then((failures) => failures.told())"""
+"""What failed stays under *Analyse*, where the eye is, after the message in the corner has gone."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,9 @@ def _page(
         outputs = [controls.hint, beside.story, *filled]
         done = on(happens, events.analyse, [shown, pair, selected, settings, linked], outputs, **running)
         done.success(**_remembered(linked))
+        done.failure(
+            None, None, controls.hint, js=TELL_FAILURE.replace("IMPORTED", imported("shared/failures.js")), **CLICK
+        )
         return done
 
     def what_if(changed: Any) -> Any:
