@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from attnflow.methods.hta.attribution import attribution_estimates, hidden_token_attribution
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
+    from attnflow.notebook import show
     from attnflow.records.survey import Survey
     from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
@@ -63,6 +64,7 @@ _HOME = {
     "methods.saliency.explain": ("Saliency", "saliency"),
     "stats.ring_thresholds": ("ring_tau",),
     "stats.rollout": ("attention_rollout",),
+    "notebook": ("show",),
     "runtime.capture": ("capture",),
     "runtime.encode": ("encode",),
     "checkpoints.checkpoint": ("Checkpoint",),
@@ -156,6 +158,7 @@ __all__ = [
     "reach",
     "ring_tau",
     "saliency",
+    "show",
     "survey",
 ]
 

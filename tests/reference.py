@@ -62,6 +62,19 @@ def ring_tau(
     return taus, rings
 
 
+def ring_sizes(
+    attention: np.ndarray,
+    taus: list[float],
+    root: Root,
+    heads: Iterable[tuple[int, int]] | None = None,
+    hidden: Iterable[int] = (),
+) -> list[list[int]]:
+    """For each threshold, how many tokens each ring 0 … L of the graph that is built with it holds."""
+    shown = attention.copy()
+    shown[..., list(hidden)] = 0
+    return [[len(ring) for ring in attention_graph(shown, tau, root, heads)[0]] for tau in taus]
+
+
 def influence(attention: np.ndarray, tau: float, root: Root, alpha: float) -> np.ndarray:
     """Attention Flows eq. 3 and 4 with layers counted from 0: `[L, T]`."""
     n_layers, _, size, _ = attention.shape

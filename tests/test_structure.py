@@ -30,6 +30,7 @@ BELOW = {
     "methods": {"runtime", "stats"},
     "corpus": {"methods"},
     "views": {"methods", "stats"},
+    "notebook": {"views"},
     "service": {"corpus"},
     "web": {"service", "views"},
     "demo": {"web"},

@@ -119,10 +119,9 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     """Read the texts when the room is first opened or the button pressed, and answer what the map asks."""
     sources = [parts.chosen, pair, page.shown, parts.page, parts.labels]
     reading: dict[str, Any] = {**MODEL, "show_progress_on": parts.map, "show_progress": "full", "trigger_mode": "once"}
-    asked = on(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, **reading)
-    asked.success(**page.remembered)
+    on(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, **reading)
     on(room["room"].change, open_room, [room, parts.collected, *sources], parts.filled, **reading)
-    room["room"].change(**page.remembered)
+    on(room["room"].change, lambda room: gr.Tabs(selected=room.room), [room], [cast("Component", rooms)], **CLICK)
     on(parts.cancel.click, cancel, [parts.page], [], **CLICK)
     shown = parts.map
     events: Any = shown  # Gradio gives it the events that it names
