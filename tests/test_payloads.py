@@ -50,6 +50,10 @@ def test_all_tabs_send_what_the_types_say_and_no_two_elements_share_an_id(open_p
         open_tab(page, tab.TITLE)
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id).filter(Boolean)")
         assert {name for name, times in Counter(ids).items() if times > 1} == set(), tab.TITLE
+    page.get_by_role("tab", name="Many texts", exact=True).click()
+    page.wait_for_selector("#text-map .af-texts[data-drawn]:not(.af-empty)", timeout=60_000)
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id).filter(Boolean)")
+    assert {name for name, times in Counter(ids).items() if times > 1} == set()
     assert set(sent) == set(PAYLOADS) == {panel.__name__ for panel in Panel.__subclasses__()}
     for name, values in sent.items():
         for value in values:
