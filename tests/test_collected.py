@@ -15,7 +15,7 @@ import pytest
 from attnflow import most_different, survey
 from attnflow.corpus.rows_file import SETTINGS, parquet_bytes
 from attnflow.records.texts import Columns, Text, Texts
-from attnflow.views import collected, payloads
+from attnflow.views import collected, collected_files, payloads
 from attnflow.views.collected import LaidOut, Ranking, collection
 from tests.checkpoints import PAIR, TEXT
 from tests.payload_types import mismatch
@@ -140,16 +140,16 @@ def test_answers_hold_what_was_asked_for():
 
 @pytest.mark.parametrize("sent", ["x", "AAAA", base64.b64encode(np.uint32([5]).tobytes()).decode(), "AAAAAAAAAAA="])
 def test_rows_that_are_none_are_seen(sent):
-    assert collected.unpacked_rows(sent, 5) is None
+    assert collected_files.unpacked_rows(sent, 5) is None
 
 
 def test_a_saved_file_holds_the_rows_in_their_order_and_how_it_came_about(found):
     packed = base64.b64encode(np.uint32([2, 0]).tobytes()).decode()
-    rows = collected.unpacked_rows(packed, 5)
+    rows = collected_files.unpacked_rows(packed, 5)
     assert rows == [2, 0]
-    table = collected.table_of(found, TEXTS, rows)
-    settings = collected.told_settings(found, "only what B gets wrong")
-    saved = collected.csv_file(table, settings)
+    table = collected_files.table_of(found, TEXTS, rows)
+    settings = collected_files.told_settings(found, "only what B gets wrong")
+    saved = collected_files.csv_file(table, settings)
     assert mismatch(saved, payloads.CollectionFile) is None
     (header, first, second) = csv.reader(io.StringIO(saved["text"]))
     assert json.loads(first[0])["filters and order"] == "only what B gets wrong"
@@ -160,7 +160,7 @@ def test_a_saved_file_holds_the_rows_in_their_order_and_how_it_came_about(found)
     assert json.loads(read.schema.metadata[SETTINGS])["source"] == "lab/rows"
     assert read.to_pydict()["guid"] == ["c", "a"] and read.to_pydict()["topic"] == ["news", "=gift"]
     clash = Texts((Text("a", "x", None, None, {"label": 1, "loss_a": 2}),), "s", Columns("t"))
-    table = collected.table_of(found, clash, [0])
+    table = collected_files.table_of(found, clash, [0])
     assert (table["label"], table["source: label"], table["source: loss_a"]) == ([None], [1], [2])
     mixed = parquet_bytes({"x": [1, "y", None]}, {})
     assert parquet.read_table(io.BytesIO(mixed)).to_pydict()["x"] == ["1", "y", None]

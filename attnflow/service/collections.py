@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +157,7 @@ class Collections:
     def forget(self, owner: str) -> None:
         """Drop what is kept for a page alone."""
         for cache in (self._texts, self._surveys, self._layouts, self._orders):
-            cache.forget(lambda key: isinstance(key, tuple) and key[0] == owner)
+            cache.forget(lambda key: cast("tuple[Hashable, ...]", key)[0] == owner)
 
     def open(self, asked: Asked, page: Page, *, anew: bool = False) -> Opened:
         """Open texts, or recall those that this page opened.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +15,6 @@ from attnflow.records.survey import Survey
 from attnflow.records.texts import Text, Texts
 from attnflow.views.collection import (
     Collection,
-    CollectionFile,
     Decided,
     Found,
     Layout,
@@ -29,7 +26,6 @@ from attnflow.views.collection import (
     TextColumn,
     TextOrder,
 )
-from attnflow.views.csv_text import csv_text
 from attnflow.views.payloads import SIDES
 
 MOST_KINDS = 50
@@ -40,10 +36,10 @@ MOST_ROWS = 200
 """Rows whose texts are sent at a time."""
 MOST_SHOWN = 1_000
 """Characters of a cell of the table."""
-_MISSING = 0xFFFF
+MISSING = 0xFFFF
 """The kind of a text that has none."""
 _NO_YES = ("no", "yes")
-_OWN_FIELDS = ("first text", "second text", "label")
+OWN_FIELDS = ("first text", "second text", "label")
 
 
 @dataclass(frozen=True)
@@ -151,7 +147,7 @@ def _label(texts: Texts) -> list[TextColumn]:
         values = [label if isinstance(label, int | float) else math.nan for label in labels]
         return [numbers("label", "Label", "The gold value, as the source tells it.", np.array(values, np.float64))]
     names = list(dict.fromkeys([*texts.label_names, *(label for label in labels if label is not None)]))
-    if not 0 < len(names) < _MISSING:
+    if not 0 < len(names) < MISSING:
         return []
     place = {name: number for number, name in enumerate(names)}
     index = [place[label] if label is not None else -1 for label in labels]
@@ -251,7 +247,7 @@ def numbers(name: str, title: str, says: str, values: NDArray[np.floating]) -> T
 def kinds(name: str, title: str, says: str, names: Sequence[str], index: Any) -> TextColumn:
     """A column of kinds by their number; one below 0 is missing."""
     numbered = np.asarray(index, np.int64)
-    packed = np.where(numbered < 0, _MISSING, numbered).astype("<u2")
+    packed = np.where(numbered < 0, MISSING, numbered).astype("<u2")
     return {"name": name, "title": title, "kind": "kind", "help": says, "kinds": list(names), "values": _packed(packed)}
 
 
@@ -314,12 +310,12 @@ def _about_models(texts: Texts, surveys: Sequence[Survey]) -> list[str]:
 
 def fields(texts: Texts) -> list[str]:
     """What a row of the table has of its text."""
-    return [*_OWN_FIELDS, *meta_names(texts)]
+    return [*OWN_FIELDS, *meta_names(texts)]
 
 
 def cells_of(text: Text, names: Sequence[str]) -> list[Any]:
     """The cells of a text under `fields`, as values."""
-    return [text.text_a, text.text_b, text.label, *(text.meta.get(name) for name in names[len(_OWN_FIELDS) :])]
+    return [text.text_a, text.text_b, text.label, *(text.meta.get(name) for name in names[len(OWN_FIELDS) :])]
 
 
 def rows_answer(asked: RowsOf, texts: Texts) -> Rows:
@@ -357,70 +353,3 @@ def layout_answer(asked: LayoutOf, laid: LaidOut) -> Layout:
 
 def _known(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
-
-
-# ---- files
-
-
-def unpacked_rows(packed: str, n: int) -> list[int] | None:
-    """Rows that the page sent as base64 text of uint32; None if they are none of `n`, or one comes twice."""
-    try:
-        data = base64.b64decode(packed, validate=True)
-    except ValueError:
-        return None
-    if len(data) % 4 or len(data) > 4 * n:
-        return None
-    rows: list[int] = np.frombuffer(data, "<u4").tolist()
-    return rows if all(row < n for row in rows) and len(set(rows)) == len(rows) else None
-
-
-def table_of(collected: Collection, texts: Texts, rows: Sequence[int]) -> dict[str, list[Any]]:
-    """All that is known of some texts, by the name of a column: their texts whole, then what is drawn of them."""
-    names = fields(texts)
-    cells = [cells_of(texts[row], names) for row in rows]
-    table: dict[str, list[Any]] = {"guid": [texts[row].guid for row in rows]}
-    own = [one for one in collected["columns"] if one["name"] != "label" and not one["name"].startswith("meta:")]
-    taken = {"guid", "settings", *_OWN_FIELDS, *(one["name"] for one in own)}
-    for place, name in enumerate(names):
-        clashes = place >= len(_OWN_FIELDS) and name in taken
-        table[f"source: {name}" if clashes else name] = [row[place] for row in cells]
-    return table | {column["name"]: _values(column, rows) for column in own}
-
-
-def _values(column: TextColumn, rows: Sequence[int]) -> list[Any]:
-    data = base64.b64decode(column["values"])
-    if column["kind"] == "kind":
-        index = np.frombuffer(data, "<u2")
-        return [column["kinds"][number] if number != _MISSING else None for number in index[list(rows)].tolist()]
-    return [
-        None if math.isnan(value) else float(f"{value:.6g}")
-        for value in np.frombuffer(data, "<f4")[list(rows)].tolist()
-    ]
-
-
-def told_settings(collected: Collection, settings: str) -> dict[str, Any]:
-    """What a saved file says of how it came about."""
-    return {
-        "source": collected["source"],
-        "models": collected["models"],
-        "key": collected["key"],
-        "about": collected["about"],
-        "filters and order": settings,
-    }
-
-
-def csv_file(table: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> CollectionFile:
-    """A table as CSV; its first column tells, in its first row, how the file came about."""
-    header = ["settings", *table]
-    told = json.dumps(settings, ensure_ascii=False)
-    rows = zip(*table.values(), strict=True)
-    lines = (
-        [told if number == 0 else "", *("" if cell is None else cell for cell in row)]
-        for number, row in enumerate(rows)
-    )
-    return {"name": "texts.csv", "text": csv_text(header, lines), "at": time.time()}
-
-
-def binary_file(name: Literal["texts.parquet"], data: bytes) -> CollectionFile:
-    """A file of bytes."""
-    return {"name": name, "base64": base64.b64encode(data).decode("ascii"), "at": time.time()}

@@ -15,18 +15,8 @@ from attnflow import limits
 from attnflow.corpus.rows_file import parquet_bytes
 from attnflow.errors import SelectionError
 from attnflow.service.collections import Of, collections, methods
-from attnflow.views.collected import (
-    MOST_ROWS,
-    LaidOut,
-    binary_file,
-    csv_file,
-    found_answer,
-    layout_answer,
-    rows_answer,
-    table_of,
-    told_settings,
-    unpacked_rows,
-)
+from attnflow.views.collected import MOST_ROWS, LaidOut, found_answer, layout_answer, rows_answer
+from attnflow.views.collected_files import binary_file, csv_file, table_of, told_settings, unpacked_rows
 from attnflow.views.collection import LayoutOf, RowsOf, Search
 from attnflow.views.payloads import OtherPair
 from attnflow.web import arguments
@@ -62,7 +52,7 @@ def layout(collected: Collected | None, event: gr.EventData) -> Any:
     layer = whole_number("layer", getattr(event, "layer", None))
     opened, survey = collected.opened(), collected.survey(side)
     beside = collected.survey("a") if side == "b" else None
-    found = collections.layout(opened, survey, of, layer, method, beside=beside)
+    found = collections.layout(opened, survey, cast("Of", of), layer, method, beside=beside)
     asked = cast(
         "LayoutOf", {"key": collected.key, "plot": int(plot), "side": side, "of": of, "layer": layer, "method": method}
     )

@@ -125,5 +125,5 @@ class Chosen:
         source = self.source.strip()[:MOST_NAME] or BUNDLED
         if source == BUNDLED:
             return Asked(source, None, None, None, columns, self.rows, self.seed)
-        where = (one.strip()[:MOST_NAME] or None for one in (self.name, self.split, self.revision))
-        return Asked(source, *where, columns, self.rows, self.seed)
+        name, split, revision = (one.strip()[:MOST_NAME] or None for one in (self.name, self.split, self.revision))
+        return Asked(source, name, split, revision, columns, self.rows, self.seed)
