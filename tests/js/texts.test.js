@@ -133,10 +133,10 @@ test("confusions are counted of what is filtered and selected; a text without a 
 
 test("filters are told in words", () => {
   const say = (condition) => told(condition, columns);
-  assert.equal(say({ column: "right_a", kinds: [0] }), "right a is no");
+  assert.equal(say({ column: "right_a", kinds: [0] }), "right a: no");
   assert.equal(say({ column: "label", kinds: [0, MISSING] }), "label is x or none");
   assert.equal(say({ column: "label", kinds: [0, 1, MISSING] }), "label is not z");
-  assert.equal(say({ column: "label", kinds: [] }), "label is nothing of all");
+  assert.equal(say({ column: "label", kinds: [] }), "no kind of label");
   assert.equal(say({ column: "loss", low: 0.12345, high: null }), "loss at least 0.123");
   assert.equal(say({ column: "loss", low: null, high: -1 }), "loss at most −1");
   assert.equal(say({ column: "loss", low: 0, high: 2 }), "loss from 0 to 2");

@@ -52,16 +52,18 @@ export function chooser(box, index, acts) {
   slider.addEventListener("input", () => change({ layer: slider.valueAsNumber }));
   const x = list("x", bar, (x) => change({ x }), `x of the ${which} plot`), y = list("y", bar, (y) => change({ y }), `y of the ${which} plot`);
 
+  for (const axis of [x, y]) axis.parentElement?.classList.add("af-tx-axis");
+
   return {
     /** @param {Room} shown */
     show(shown) {
       room = shown;
       now = room.choices.plots[index];
-      const { collection, columns } = room, sides = collection.models.map((_, i) => ({ side: "ab"[i], name: collection.models.length > 1 ? ` of ${"AB"[i]}` : "" }));
+      const { collection, columns } = room, sides = collection.models.map((_, i) => ({ side: "ab"[i], name: collection.models.length > 1 ? `${"AB"[i]}: ` : "" }));
       /** @type {[string, string][]} */
-      const options = laidOut(collection) ? sides.map(({ side, name }) => [`hidden ${side}`, `Hidden states${name}`]) : [];
-      if (laidOut(collection)) options.push(...sides.map(({ side, name }) => /** @type {[string, string]} */ ([`behaviour ${side}`, `Behaviour${name}`])));
-      options.push(["columns", "Two columns"]);
+      const options = laidOut(collection) ? sides.map(({ side, name }) => [`hidden ${side}`, `${name}hidden states`]) : [];
+      if (laidOut(collection)) options.push(...sides.map(({ side, name }) => /** @type {[string, string]} */ ([`behaviour ${side}`, `${name}behaviour`])));
+      options.push(["columns", "two columns"]);
       fill(what, options, now.of === "columns" ? now.of : `${now.of} ${now.side}`);
       /** @param {HTMLElement} control @param {boolean} on */
       const seen = (control, on) => { (control.closest("label") ?? control).hidden = !on; };

@@ -78,7 +78,7 @@ export function confusion(box, acts) {
         make("span", "", share, press);
         press.style.setProperty("--share", `${(100 * count) / most}%`);
         press.setAttribute("aria-pressed", String(holds(filters, asked)));
-        press.setAttribute("aria-label", `Label ${gold.kinds[is]}, decided ${decision.kinds[said]}: ${number(count, 0)} texts, ${share}`);
+        press.setAttribute("aria-label", `${number(count, 0)} ${share}: label ${gold.kinds[is]}, decided ${decision.kinds[said]}`);
         press.dataset.at = `${side} ${is} ${said}`;
       }
     }

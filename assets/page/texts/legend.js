@@ -69,7 +69,7 @@ export function legend(box, acts) {
       else if (column?.kind === "kind") kinds(room, column);
       else if (column && scale) {
         ramp(`${scale.cutLow ? "≤ " : ""}${precise(scale.low, false)}`, `${scale.cutHigh ? "≥ " : ""}${precise(scale.high, false)}`, dark);
-        button("Filter", keys, () => acts.edit(column.name), `Choose a range of ${column.title}`);
+        button("Filter", keys, () => acts.edit(column.name), `Choose a range of ${column.title}`).classList.add("af-tx-framed");
       }
       const again = keys.children[held];
       if (again instanceof HTMLElement) again.focus();

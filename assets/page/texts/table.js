@@ -43,7 +43,11 @@ export function table(box, acts, cells) {
     orders.set(key, found);
     return ready ? found.rows.subarray(0, found.having) : found.rows;
   }
-  const fields = () => room.collection.fields;
+  /** Fields by their places; one that is a column, too, such as the label, is shown once. */
+  function fields() {
+    const titles = new Set([...room.columns.values()].map(({ title }) => title.toLowerCase()));
+    return room.collection.fields.flatMap((name, place) => (titles.has(name.toLowerCase()) ? [] : [{ name, place, text: place < 2 }]));
+  }
   const shown = () => [...room.columns.values()];
   /** Names above the columns, and how wide these are. */
   function titles() {
@@ -53,8 +57,8 @@ export function table(box, acts, cells) {
     const held = document.activeElement instanceof HTMLElement && head.contains(document.activeElement) ? document.activeElement.dataset.column : undefined;
     const decisions = new Set(room.collection.decided.map(({ decision }) => decision));
     head.replaceChildren();
-    grid.style.setProperty("--columns", ["4.6rem", "4.4rem", ...fields().map((_, i) => (i < 2 ? "17rem" : "8rem")), ...shown().map(({ kind }) => (kind === "kind" ? "8.5rem" : "7.5rem"))].join(" "));
-    grid.style.setProperty("--few", ["3.6rem", "4.2rem", ...fields().flatMap((_, i) => (i < 2 ? "13rem" : [])), ...shown().flatMap(({ name }) => (decisions.has(name) ? "7rem" : []))].join(" "));
+    grid.style.setProperty("--columns", ["4.6rem", "4.4rem", ...fields().map(({ text }) => (text ? "17rem" : "8rem")), ...shown().map(({ kind }) => (kind === "kind" ? "8.5rem" : "7.5rem"))].join(" "));
+    grid.style.setProperty("--few", ["3.6rem", "4.2rem", ...fields().flatMap(({ text }) => (text ? "13rem" : [])), ...shown().flatMap(({ name }) => (decisions.has(name) ? "7rem" : []))].join(" "));
     grid.ariaColCount = String(2 + fields().length + shown().length);
     /** @param {string} text @param {string} column @param {string} title @param {string} className */
     function cell(text, column, title, className) {
@@ -70,7 +74,7 @@ export function table(box, acts, cells) {
     }
     cell("no.", "", "In the order of the collection", "");
     cell("open", "\n", "", "");
-    fields().forEach((field, i) => cell(field, "\n", "", i < 2 ? "" : "af-tx-more"));
+    for (const { name, text } of fields()) cell(name, "\n", "", text ? "" : "af-tx-more");
     for (const { name, title, help, kind } of shown()) cell(title, name, help, `${kind === "number" ? "af-tx-number" : ""} ${decisions.has(name) ? "" : "af-tx-more"}`);
     for (const press of head.querySelectorAll("button")) if (press.dataset.column === held) press.focus();
   }
@@ -95,7 +99,12 @@ export function table(box, acts, cells) {
     const open = button("Open", cell(""), () => acts.open(row), row === room.opened ? "This text was opened last" : "Open in One pair");
     open.tabIndex = -1; // Enter does it
     open.setAttribute("aria-label", `Open text ${numberOf(row)}`);
-    fields().forEach((_, i) => { const made = cell(known?.[i] ?? "…", i < 2 ? "af-tx-field" : "af-tx-field af-tx-more"); made.dir = "auto"; if (known) made.title = known[i]; else made.classList.add("af-tx-quiet"); });
+    for (const { place, text } of fields()) {
+      const made = cell(known?.[place] ?? "…", text ? "" : "af-tx-more");
+      made.dir = "auto";
+      if (known) made.title = known[place];
+      else made.classList.add("af-tx-quiet");
+    }
     for (const column of shown()) cell(written(column, row), `${column.kind === "number" ? "af-tx-number" : ""} ${decisions.has(column.name) ? "" : "af-tx-more"}`);
     return line;
   }
@@ -167,6 +176,7 @@ export function table(box, acts, cells) {
       if (active < 0) grid.removeAttribute("aria-activedescendant");
       body.style.height = `${rows.length * ROW}px`;
       none.hidden = rows.length > 0;
+      grid.hidden = !none.hidden;
       draw(true);
     },
     /** Texts have come. */

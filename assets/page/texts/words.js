@@ -29,7 +29,8 @@ export function told(condition, columns) {
     if (!column) return title;
     const all = column.kinds.length, names = condition.kinds.map((kind) => kindName(column, kind));
     const gone = [...column.kinds.keys()].filter((kind) => !condition.kinds.includes(kind)).map((kind) => column.kinds[kind]);
-    if (!names.length) return `${title} is nothing of all`;
+    if (String(column.kinds) === "no,yes") return `${title}: ${listed(names, "or")}`;
+    if (!names.length) return `no kind of ${title}`;
     return gone.length && gone.length < all / 2 && names.length > 2 ? `${title} is not ${listed(gone, "or")}` : `${title} is ${listed(names, "or")}`;
   }
   const { low, high } = condition;
