@@ -1,12 +1,13 @@
 // The pure parts of the room of many texts: columns, filters, order, colours, points, words, and the address.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { luminance } from "../../assets/page/shared/contrast.js";
 import { compact, defaults, expand, PRESERVED } from "../../assets/page/texts/choices.js";
 import { bytes, counts, ends, floats, histogram, lacks, MISSING, packed, unpack, written } from "../../assets/page/texts/columns.js";
 import { confused } from "../../assets/page/texts/confusion.js";
 import { fulfilled, holds, left, put, ready, toggled, without } from "../../assets/page/texts/filters.js";
 import { kept, ordered } from "../../assets/page/texts/order.js";
-import { colouring, plainColouring } from "../../assets/page/texts/palette.js";
+import { colouring, plainColouring, shades } from "../../assets/page/texts/palette.js";
 import { between, framed, groups, inside, nearest, paired } from "../../assets/page/texts/points.js";
 import { counted, slice, told, trust } from "../../assets/page/texts/words.js";
 
@@ -92,6 +93,38 @@ test("the ten kinds of most texts have a colour each, the rest are grey; numbers
   const far = unpack([number("far", ...Array.from({ length: 100 }, (_, i) => i), 1e6)]).get("far");
   assert.deepEqual(colouring(far, false).scale, { low: 2, high: 98, cutLow: true, cutHigh: true });
   assert.deepEqual(new Set(plainColouring(3, false).classes), new Set([0]));
+});
+
+test("every colour of a point is seen on its ground", () => {
+  const kinds = Array.from({ length: 12 }, (_, i) => String(i)), topic = unpack([kind("topic", kinds, ...kinds.keys())]).get("topic");
+  const contrast = (one, other) => [luminance(one), luminance(other)].sort((a, b) => b - a).map((light) => light + 0.05).reduce((high, low) => high / low);
+  const parts = (colour) => (colour.startsWith("#") ? colour.match(/\w\w/g).map((hex) => parseInt(hex, 16)) : colour.match(/\d+/g).map(Number));
+  for (const [dark, ground] of [[false, [255, 255, 255]], [true, [39, 39, 42]]]) {
+    for (const colour of [...colouring(topic, dark).colours, ...shades(dark)]) assert.ok(contrast(parts(colour), ground) >= 3, `${colour} ${contrast(parts(colour), ground)}`);
+  }
+});
+
+test("kinds are told apart without red or green receptors, too", () => {
+  const topic = unpack([kind("topic", [..."abcdefghijkl"], ...Array(12).keys())]).get("topic");
+  const seen = { // what is left of linear red, green and blue: Machado, Oliveira and Fernandes 2009, severity 1
+    protanopia: [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    deuteranopia: [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+  };
+  const toXyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]];
+  const times = (matrix, vector) => matrix.map((line) => line.reduce((sum, weight, i) => sum + weight * vector[i], 0));
+  function lab(colour, eye) {
+    const linear = colour.match(/\w\w/g).map((hex) => parseInt(hex, 16) / 255).map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+    const xyz = times(toXyz, times(eye, linear).map((value) => Math.min(1, Math.max(0, value)))), white = [0.95047, 1, 1.08883];
+    const [x, y, z] = xyz.map((value, i) => value / white[i]).map((value) => (value > 0.008856 ? Math.cbrt(value) : 7.787 * value + 16 / 116));
+    return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
+  }
+  for (const dark of [false, true]) {
+    const { colours } = colouring(topic, dark);
+    for (const [name, eye] of Object.entries(seen)) {
+      const labs = colours.map((colour) => lab(colour, eye));
+      labs.forEach((one, i) => labs.slice(0, i).forEach((other, j) => assert.ok(Math.hypot(...one.map((value, k) => value - other[k])) >= 20, `${name}: ${colours[i]} ${colours[j]}`)));
+    }
+  }
 });
 
 test("layouts are put into one square in proportion, and points move from one to another", () => {

@@ -14,10 +14,11 @@ import { ordered } from "./order.js";
 
 const HUES = 10;
 const SHADES = 9;
-/** Hues that differ in lightness, too; each has a contrast of 3 at least on the ground it is for. */
-const LIGHT = ["#0072b2", "#c2410c", "#00795b", "#9d3f86", "#8a6d00", "#4a4a58", "#2b8cc4", "#5b1a8b", "#7a2e0e", "#d6457f"];
-const DARK = ["#56b4e9", "#ff8c42", "#2fd0a0", "#e08fc8", "#f0e442", "#c9ccd6", "#3f8fd0", "#b79cff", "#c98b6b", "#ff6f9f"];
-const RAMPS = { light: [[133, 147, 187], [10, 34, 150]], dark: [[96, 108, 134], [178, 209, 255]] };
+/** Each has a contrast of 3 at least on its ground, and the first ones differ most. Also without red or without green receptors
+ * (Machado, Oliveira and Fernandes 2009) any two of them, and grey, are at least 20 apart in CIE Lab. */
+const LIGHT = ["#0072b2", "#d48000", "#550015", "#000095", "#555500", "#0000ff", "#bf40ff", "#550055", "#bf0055", "#ea6a55"];
+const DARK = ["#56b4e9", "#ffea00", "#ea2a15", "#aa40ff", "#55ffbf", "#aa6a55", "#bfff80", "#aaaa55", "#ff9515", "#95eaea"];
+const RAMPS = { light: [[133, 147, 187], [10, 34, 150]], dark: [[104, 116, 142], [178, 209, 255]] };
 const GREYS = { light: "#85858f", dark: "#7c7c86" };
 
 /** @param {boolean} dark */

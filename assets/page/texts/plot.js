@@ -26,6 +26,8 @@ const SMOOTH = 5000; // points that are moved
 const MOVING = 450; // ms
 const REACH = 14; // pixels from the pointer to a point
 const RESTING = 150; // ms on a point until its text is asked for
+/** Out of sight: a point that is drawn while the others are awaited, since WebGL takes longest for the first one. */
+const FAR = { x: Float32Array.of(99), y: Float32Array.of(99) };
 const SPACE = 0.04; // of the width, around the points
 
 /**
@@ -100,7 +102,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
     const size = drawn > 3000 ? 4 : drawn > 500 ? 6 : 8;
     /** @param {{ x: Float32Array, y: Float32Array }} group @param {string} hue @param {number} opacity */
     const trace = (group, hue, opacity) => ({ type: "scattergl", mode: "markers", ...group, marker: { color: hue, size, opacity }, hoverinfo: "skip" });
-    const data = [trace(faded, colour("--body-text-color-subdued"), 0.22), ...lit.map((group, i) => trace(group, hues[i], 0.85))];
+    const data = !points.length ? [trace(FAR, hues[0], 0.01)] : [trace(faded, colour("--body-text-color-subdued"), 0.22), ...lit.map((group, i) => trace(group, hues[i], 0.85))];
     const line = { gridcolor: colour("--border-color-primary"), zeroline: false, showline: true, mirror: true, linecolor: colour("--border-color-primary") };
     const { x, y } = view ?? whole();
     /** @param {string} name */
