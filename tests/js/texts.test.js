@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { luminance } from "../../assets/page/shared/contrast.js";
 import { compact, defaults, expand, PRESERVED } from "../../assets/page/texts/choices.js";
-import { bytes, counts, ends, floats, histogram, lacks, MISSING, packed, unpack, written } from "../../assets/page/texts/columns.js";
+import { bytes, counts, digits, ends, floats, histogram, lacks, MISSING, packed, unpack, written } from "../../assets/page/texts/columns.js";
 import { confused } from "../../assets/page/texts/confusion.js";
 import { fulfilled, holds, left, put, ready, toggled, without } from "../../assets/page/texts/filters.js";
 import { kept, ordered } from "../../assets/page/texts/order.js";
@@ -26,6 +26,7 @@ const label = columns.get("label"), loss = columns.get("loss");
 
 test("columns are unpacked, what is missing is known, and rows are packed as little-endian numbers", () => {
   assert.deepEqual([...label.values], [0, 1, 2, MISSING, 1]);
+  assert.deepEqual([12345, -2, 0.12345, null].map(digits), ["12,345", "−2", "0.123", "–"]);
   assert.deepEqual([lacks(label, 3), lacks(label, 0), lacks(loss, 1), lacks(loss, 0)], [true, false, true, false]);
   assert.deepEqual([written(label, 2), written(label, 3), written(loss, 4), written(loss, 1)], ["z", "–", "0.1", "–"]);
   const many = Uint32Array.from({ length: 100000 }, (_, i) => i);

@@ -25,6 +25,8 @@ export function chips(box, acts, room) {
   const list = make("div", "af-tx-bar af-tx-chips", undefined, around), form = make("div", "af-tx-editor", undefined, around);
   form.hidden = true;
 
+  let edited = "";
+  const fillForm = () => editor(form, edited === WORDS ? "" : edited, room, acts, close);
   function close() {
     form.hidden = true;
     select.value = "";
@@ -39,7 +41,9 @@ export function chips(box, acts, room) {
   function edit(name) {
     if (!name) return;
     form.hidden = false;
-    editor(form, name === WORDS ? "" : name, room, acts, close);
+    edited = name;
+    fillForm();
+    form.querySelector("input")?.focus();
     form.scrollIntoView({ block: "nearest" });
     select.value = "";
   }
@@ -68,6 +72,7 @@ export function chips(box, acts, room) {
       gone.setAttribute("aria-label", `Take out the filter: ${said}`);
     }
     if (filters.length) button("Clear all", list, () => { form.hidden = true; acts.select(null, false); acts.filter([]); });
+    if (!form.hidden && edited !== WORDS && !form.contains(document.activeElement)) fillForm(); // the filter was changed elsewhere
     if (inside) (list.querySelector("button") ?? select).focus();
   }
   return { show, edit };

@@ -1,6 +1,6 @@
 // @ts-check
 // The attributes of all texts as typed arrays, and what is counted of them.  No DOM here.
-import { precise } from "../shared/numbers.js";
+import { number, precise } from "../shared/numbers.js";
 /** @import { TextColumn } from "../payloads.js" */
 
 /** @typedef {Omit<TextColumn, "values"> & { values: Float32Array | Uint16Array }} Column */
@@ -54,13 +54,19 @@ export function lacks({ kind, values }, row) {
 }
 
 /**
+ * A number of a column: whole ones in full, others with three digits.
+ * @param {number | null} value
+ */
+export const digits = (value) => (value !== null && Number.isInteger(value) ? number(value, 0).replace("-", "−") : precise(value, false));
+
+/**
  * A value as it is written; nothing where it is missing.
  * @param {Column} column
  * @param {number} row
  */
 export function written(column, row) {
   if (lacks(column, row)) return "–";
-  return column.kind === "kind" ? column.kinds[column.values[row]] ?? "–" : precise(column.values[row], false);
+  return column.kind === "kind" ? column.kinds[column.values[row]] ?? "–" : digits(column.values[row]);
 }
 
 /**

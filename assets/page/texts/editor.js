@@ -1,8 +1,8 @@
 // @ts-check
 // The form of one filter: two ends of a number over a histogram, kinds with their counts, or words in the text.
 import { make, makeSvg } from "../shared/dom.js";
-import { number, precise } from "../shared/numbers.js";
-import { counts, ends, histogram, MISSING } from "./columns.js";
+import { number } from "../shared/numbers.js";
+import { counts, digits, ends, histogram, MISSING } from "./columns.js";
 import { put, without } from "./filters.js";
 import { button, later } from "./room.js";
 import { kindName } from "./words.js";
@@ -33,7 +33,6 @@ export function editor(box, name, room, acts, done) {
   else if (column.kind === "kind") kinds(box, column, room, acts);
   else range(box, column, room, acts);
   button("Done", box, done);
-  box.querySelector("input")?.focus();
 }
 
 /**
@@ -56,7 +55,7 @@ function range(box, column, room, acts) {
     const input = make("input", "", undefined, label);
     input.type = "number";
     input.step = "any";
-    input.placeholder = precise([low, high][i], false);
+    input.placeholder = digits([low, high][i]);
     input.setAttribute("aria-label", `${title}, ${word}`);
     if (now && "low" in now) input.value = String([now.low, now.high][i] ?? "");
     input.addEventListener("change", apply);

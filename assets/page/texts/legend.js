@@ -1,9 +1,9 @@
 // @ts-check
 // What colours the points: the choice, and a legend whose kinds filter.
 import { make } from "../shared/dom.js";
-import { number, precise } from "../shared/numbers.js";
+import { number } from "../shared/numbers.js";
 import { laidOut, PRESERVED } from "./choices.js";
-import { counts } from "./columns.js";
+import { counts, digits } from "./columns.js";
 import { put, without } from "./filters.js";
 import { shades } from "./palette.js";
 import { button, choice, fill } from "./room.js";
@@ -68,7 +68,7 @@ export function legend(box, acts) {
       if (colour === PRESERVED) ramp("none kept", "all kept", dark);
       else if (column?.kind === "kind") kinds(room, column);
       else if (column && scale) {
-        ramp(`${scale.cutLow ? "≤ " : ""}${precise(scale.low, false)}`, `${scale.cutHigh ? "≥ " : ""}${precise(scale.high, false)}`, dark);
+        ramp(`${scale.cutLow ? "≤ " : ""}${digits(scale.low)}`, `${scale.cutHigh ? "≥ " : ""}${digits(scale.high)}`, dark);
         button("Filter", keys, () => acts.edit(column.name), `Choose a range of ${column.title}`).classList.add("af-tx-framed");
       }
       const again = keys.children[held];

@@ -56,7 +56,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
   let laid = null;
   /** @type {View | null} */
   let view = null;
-  let about = "", moving = 0, marked = -1, margin = { l: 8, r: 8, t: 8, b: 8 }, asked = false;
+  let about = "", moving = 0, marked = -1, margin = { l: 8, r: 8, t: 8, b: 8 }, asked = false, owed = false;
   /** @type {{ of: Laid | null, dark: boolean, colouring: Colouring } | null} */
   let preserved = null;
 
@@ -94,7 +94,8 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
   }
   async function paint() {
     asked = false;
-    if (!room || !chart.clientWidth || !chart.isConnected) return;
+    owed = !chart.clientWidth; // a hidden tab: drawn when it is shown
+    if (!room || owed || !chart.isConnected) return;
     const { choices: { plots }, columns, mask, selection, collection: { n } } = room, choice = plots[index];
     const titles = !laid && choice.of === "columns";
     margin = titles ? { l: 54, r: 8, t: 8, b: 40 } : { l: 8, r: 8, t: 8, b: 8 };
@@ -103,6 +104,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
     /** @param {{ x: Float32Array, y: Float32Array }} group @param {string} hue @param {number} opacity */
     const trace = (group, hue, opacity) => ({ type: "scattergl", mode: "markers", ...group, marker: { color: hue, size, opacity }, hoverinfo: "skip" });
     const data = !points.length ? [trace(FAR, hues[0], 0.01)] : [trace(faded, colour("--body-text-color-subdued"), 0.22), ...lit.map((group, i) => trace(group, hues[i], 0.85))];
+    data.splice(1, 0, ...data.splice(-1)); // grey lies below the hues
     const line = { gridcolor: colour("--border-color-primary"), zeroline: false, showline: true, mirror: true, linecolor: colour("--border-color-primary") };
     const { x, y } = view ?? whole();
     /** @param {string} name */
@@ -197,6 +199,8 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
     click(place) { const row = at(place); if (row >= 0) acts.point(row); },
     twice(place) { const row = at(place); if (row >= 0) acts.open(row); },
   });
+  const sizes = new ResizeObserver(() => { if (owed && chart.clientWidth) soon(); });
+  sizes.observe(chart);
   return {
     /** @param {Room} now */
     show(now) {
@@ -234,6 +238,9 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
       marked = row;
       circle();
     },
-    leave: () => Plotly.purge(chart),
+    leave() {
+      sizes.disconnect();
+      Plotly.purge(chart);
+    },
   };
 }

@@ -32,7 +32,7 @@ export function table(box, acts, cells) {
   let room;
   /** @type {Map<string, { rows: Uint32Array, having: number }>} orders of the columns of this collection, once they were asked for */
   let orders = new Map();
-  let order = "", rows = new Uint32Array(), active = -1, top = 0, key = "", heads = "";
+  let order = "", rows = new Uint32Array(), active = -1, top = 0, owed = false, key = "", heads = "";
   /** @type {Map<number, HTMLElement>} by their place */
   let made = new Map();
 
@@ -110,9 +110,10 @@ export function table(box, acts, cells) {
   }
   /** @param {boolean} [anew] rows that are there may have changed */
   function draw(anew = false) {
-    if (!room || !grid.clientHeight) return;
+    owed ||= anew;
+    if (!room || !grid.clientHeight) return; // a hidden tab: drawn when it is shown
     const first = Math.max(0, Math.floor(grid.scrollTop / ROW) - SPARE), last = Math.min(rows.length, Math.ceil((grid.scrollTop + grid.clientHeight) / ROW) + SPARE);
-    if (anew) { body.replaceChildren(); made = new Map(); }
+    if (owed) { owed = false; body.replaceChildren(); made = new Map(); }
     for (const [place, element] of made) if ((place < first || place >= last) && place !== active) { element.remove(); made.delete(place); }
     for (let place = first; place < last; place++) if (!made.has(place)) made.set(place, line(place));
     const seen = rows.subarray(first, last);

@@ -1,7 +1,7 @@
 // @ts-check
 // Filters, selection and order in words.  No DOM here.
-import { number, plural, precise } from "../shared/numbers.js";
-import { MISSING } from "./columns.js";
+import { number, plural } from "../shared/numbers.js";
+import { digits, MISSING } from "./columns.js";
 /** @import { Column, Columns } from "./columns.js" */
 /** @import { Condition } from "./filters.js" */
 
@@ -35,8 +35,8 @@ export function told(condition, columns) {
   }
   const { low, high } = condition;
   if (low === null && high === null) return `${title}: any`;
-  if (low === null) return `${title} at most ${precise(high, false)}`;
-  return high === null ? `${title} at least ${precise(low, false)}` : `${title} from ${precise(low, false)} to ${precise(high, false)}`;
+  if (low === null) return `${title} at most ${digits(high)}`;
+  return high === null ? `${title} at least ${digits(low)}` : `${title} from ${digits(low)} to ${digits(high)}`;
 }
 
 /**
