@@ -53,7 +53,9 @@ test("conditions hold together; ends belong to a range; what is missing fulfils 
   assert.deepEqual(rows([{ column: "label", kinds: [1] }, { column: "loss", low: 0, high: null }]), [4]);
   assert.deepEqual(rows([{ column: "label", kinds: [] }]), []);
   assert.deepEqual(rows([{ column: "gone", kinds: [0] }]), [0, 1, 2, 3, 4]);
-  assert.deepEqual(rows([{ text: "a" }, { text: "not searched yet" }], new Map([["a", Uint8Array.of(1, 0, 1, 0, 0)]])), [0, 2]);
+  const found = new Map([["a", Uint8Array.of(1, 0, 1, 0, 0)]]);
+  assert.deepEqual(rows([{ text: "a" }, { text: "not searched yet" }], found), [0, 2]);
+  assert.deepEqual(rows([{ column: "loss", low: 1, high: null }, { text: "a" }], found), [2]);
   assert.deepEqual([...left(all, Uint8Array.of(0, 1, 0, 0, 1))], [1, 4]);
 });
 
@@ -131,6 +133,7 @@ test("kinds are told apart without red or green receptors, too", () => {
 test("layouts are put into one square in proportion, and points move from one to another", () => {
   const points = framed(Float32Array.of(0, 10, 4, 10, 2, 12, NaN, NaN));
   assert.deepEqual([...points], [-1, -0.5, 1, -0.5, 0, 0.5, NaN, NaN]);
+  assert.deepEqual([...framed(Float32Array.of(0, 0, 1, 4))], [-0.25, -1, 0.25, 1]);
   assert.deepEqual([...framed(Float32Array.of(3, 3))], [0, 0]);
   assert.deepEqual([...between(Float32Array.of(0, NaN), Float32Array.of(2, 5), 0.5)], [1, 5]);
   assert.deepEqual([...between(Float32Array.of(0), Float32Array.of(2), 1)], [2]);

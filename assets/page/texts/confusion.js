@@ -75,6 +75,7 @@ export function confusion(box, acts) {
         const count = cells[is * width + said], asked = [{ column: goldName, kinds: [is] }, { column: decisionName, kinds: [said] }];
         const share = `${number(all ? (100 * count) / all : 0, 1)} %`, cell = make("td", "", undefined, line), press = button("", cell, () => acts.filter(toggled(filters, asked)));
         make("strong", "", number(count, 0), press);
+        press.append(" "); // not seen, but heard
         make("span", "", share, press);
         press.style.setProperty("--share", `${(100 * count) / most}%`);
         press.setAttribute("aria-pressed", String(holds(filters, asked)));

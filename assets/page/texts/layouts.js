@@ -3,13 +3,14 @@
 import { floats } from "./columns.js";
 import { framed } from "./points.js";
 import { later } from "./room.js";
-/** @import { Layout } from "../payloads.js" */
+/** @import { Layout, LayoutOf } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { Behaviour, Hidden } from "./choices.js" */
 
 /** @typedef {Omit<Layout, "points" | "preserved"> & { points: Float32Array, preserved: Float32Array }} Laid `points` in the square from -1 to 1 */
 
 const PAUSE = 150; // ms: a slider that moves on asks for nothing
+const APART = 1000; // ms: answers in one frame would overwrite each other, so the next is asked when one is here, or after that
 const MOST = 80; // layouts that are kept
 
 /** @param {{ side: string, of: string, layer?: number, method: string }} choice */
@@ -23,13 +24,28 @@ export function layouts({ props, trigger, watch }, arrived) {
   /** @type {Map<string, Laid>} */
   const kept = new Map();
   let collection = "";
-  const ask = ([0, 1]).map(() => later(PAUSE, (/** @type {object} */ asked) => trigger("layout", asked)));
+  /** @type {(LayoutOf | null)[]} of each plot what is to be asked for */
+  const next = [null, null];
+  let sent = -APART, retry = 0;
+  function send() {
+    const plot = next.findIndex(Boolean), wait = sent + APART - performance.now();
+    clearTimeout(retry);
+    if (plot < 0) return;
+    if (wait > 0) { retry = setTimeout(send, wait); return; }
+    trigger("layout", /** @type {LayoutOf} */ (next[plot]));
+    next[plot] = null;
+    sent = performance.now();
+    send();
+  }
+  const ask = [0, 1].map((plot) => later(PAUSE, (/** @type {LayoutOf} */ asked) => { next[plot] = asked; send(); }));
   /** @type {[string, string]} */
   const awaited = ["", ""];
   watch("layout", () => {
     /** @type {Layout | null | undefined} */
     const layout = props.layout;
     if (!layout || layout.key !== collection) return;
+    sent = -APART;
+    send();
     const key = keyOf(layout);
     kept.set(key, { ...layout, points: framed(floats(layout.points)), preserved: floats(layout.preserved) });
     for (const first of kept.keys()) if (kept.size > MOST) kept.delete(first);
@@ -42,6 +58,7 @@ export function layouts({ props, trigger, watch }, arrived) {
       collection = key;
       kept.clear();
       awaited.fill("");
+      next.fill(null);
     },
     /**
      * A layout, or null: it is then asked for, and `arrived` is called when it is there.

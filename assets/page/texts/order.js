@@ -14,7 +14,7 @@ export function ordered(column, descending) {
   const [having, lacking] = [[], []];
   for (let row = 0; row < values.length; row++) (lacks(column, row) ? lacking : having).push(row);
   const sign = descending ? -1 : 1, rows = Uint32Array.from(having);
-  rows.sort((one, other) => sign * (values[one] - values[other]) || one - other);
+  rows.sort((one, other) => sign * (values[one] - values[other])); // stable, as all sorting in JavaScript
   return { rows: Uint32Array.from([...rows, ...lacking]), having: rows.length };
 }
 

@@ -23,6 +23,7 @@ import { slice } from "./words.js";
 /** @import { Acts, Room } from "./room.js" */
 
 const FOLLOW = 400; // ms after a change until other parts of the page follow it
+const PATIENCE = 8000; // ms until words are searched again that nobody has answered
 const MODES = /** @type {[Mode, string, string][]} */ ([
   ["lasso", "Lasso", "Draw around points to select them; Shift adds"], ["box", "Box", "Draw a box over points to select them; Shift adds"], ["move", "Move", "Drag the plot; Ctrl and the wheel make it larger"],
 ]);
@@ -59,12 +60,23 @@ export function mount(element, gradio) {
   const remember = later(200, () => {
     if (room) link.set({ map: compact(room.choices, defaults(room.collection, room.columns), room.columns) });
   });
+  let searched = { text: "", at: -PATIENCE };
+  /** Ask for words that are not searched yet, one after another: answers in one frame would overwrite each other. @param {Room} now */
+  function search({ collection: { key }, choices: { filters }, found }) {
+    for (const filter of filters) {
+      if (!("text" in filter) || found.has(filter.text)) continue;
+      if (searched.text === filter.text && performance.now() - searched.at < PATIENCE) return;
+      searched = { text: filter.text, at: performance.now() };
+      gradio.trigger("search", { key, text: filter.text });
+      return;
+    }
+  }
   /** @type {Acts} */
   const acts = {
     filter(filters) {
       if (!room) return;
       room.choices.filters = filters;
-      for (const filter of filters) if ("text" in filter && !room.found.has(filter.text)) gradio.trigger("search", { key: room.collection.key, text: filter.text });
+      search(room);
       change.left(true);
     },
     select(selection, add) {
@@ -188,8 +200,8 @@ export function mount(element, gradio) {
     const choices = expand(told, collection, columns), dark = document.body.classList.contains("dark");
     if (!again) { layouts.reset(collection.key); cells.reset(collection.key); }
     room = {
-      collection, columns, choices, dark, mask: new Uint8Array(), count: 0, selection: again ? room?.selection ?? null : null, selected: 0,
-      found: again ? room?.found ?? new Map() : new Map(), colouring: plainColouring(collection.n, dark), opened: opened(),
+      collection, columns, choices, dark, mask: new Uint8Array(), count: 0, selection: (again && room?.selection) || null, selected: 0,
+      found: (again && room?.found) || new Map(), colouring: plainColouring(collection.n, dark), opened: opened(),
     };
     few.hidden = laidOut(collection);
     few.textContent = collection.n < 3 ? "Fewer than 3 texts cannot be laid out; two columns can be drawn." : "No projection is installed; two columns can be drawn.";
@@ -219,6 +231,7 @@ export function mount(element, gradio) {
     const found = gradio.props.found;
     if (!room || !found || found.key !== room.collection.key) return;
     room.found.set(found.text, bytes(found.rows));
+    search(room);
     change.left(true);
   });
   let saved = 0; // when the file that was saved last was made
