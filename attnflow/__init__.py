@@ -20,6 +20,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
     from attnflow.corpus.gold import LabelMatch, match_labels
+    from attnflow.corpus.orders import Order, confusion, likely_mislabelled, most_different, nearest
+    from attnflow.corpus.projection import Projection, project_layers, projection
+    from attnflow.corpus.survey import survey
+    from attnflow.corpus.survey_files import open_survey
     from attnflow.corpus.texts import open_texts
     from attnflow.errors import (
         AttnflowError,
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from attnflow.methods.hta.attribution import attribution_estimates, hidden_token_attribution
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
+    from attnflow.notebook import show
+    from attnflow.records.survey import Survey
     from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
     from attnflow.runtime.capture import capture
@@ -58,12 +64,18 @@ _HOME = {
     "methods.saliency.explain": ("Saliency", "saliency"),
     "stats.ring_thresholds": ("ring_tau",),
     "stats.rollout": ("attention_rollout",),
+    "notebook": ("show",),
     "runtime.capture": ("capture",),
     "runtime.encode": ("encode",),
     "checkpoints.checkpoint": ("Checkpoint",),
     "runtime.load": ("load_checkpoint",),
     "stats.alignment": ("Pairing", "merge_words", "pair_traces"),
     "stats.entropy": ("AttentionEntropy",),
+    "corpus.orders": ("Order", "confusion", "likely_mislabelled", "most_different", "nearest"),
+    "corpus.projection": ("Projection", "project_layers", "projection"),
+    "corpus.survey": ("survey",),
+    "corpus.survey_files": ("open_survey",),
+    "records.survey": ("Survey",),
     "corpus.gold": ("LabelMatch", "match_labels"),
     "corpus.texts": ("open_texts",),
     "errors": (
@@ -100,13 +112,16 @@ __all__ = [
     "HeadInteractions",
     "LabelMatch",
     "MeanAttention",
+    "Order",
     "Pairing",
     "Patterns",
+    "Projection",
     "PruningCurve",
     "Reach",
     "RelativePositions",
     "Saliency",
     "SelectionError",
+    "Survey",
     "Text",
     "TextError",
     "Texts",
@@ -118,24 +133,33 @@ __all__ = [
     "attention_rollout",
     "attribution_estimates",
     "capture",
+    "confusion",
     "encode",
     "faithfulness",
     "head_importance",
     "head_interactions",
     "hidden_token_attribution",
     "influence",
+    "likely_mislabelled",
     "load_checkpoint",
     "match_labels",
     "merge_words",
+    "most_different",
+    "nearest",
     "normalise_importance",
+    "open_survey",
     "open_texts",
     "pair_traces",
     "paths_between",
+    "project_layers",
+    "projection",
     "pruning_curve",
     "ranking",
     "reach",
     "ring_tau",
     "saliency",
+    "show",
+    "survey",
 ]
 
 

@@ -9,3 +9,6 @@ _INSTALLED = _PACKAGE / "assets"
 
 ASSETS = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "assets"
 """The folder of the bundled checkpoints, `demo`, and of the page's scripts and styles, `page`."""
+
+PAGE = ASSETS / "page"
+"""The scripts, styles and markup of the panels."""

@@ -22,6 +22,20 @@ examples:
   attnflow serve --port 8000
   ATTNFLOW_HOSTS=models.example.org attnflow serve --host 0.0.0.0"""
 
+_SURVEY = """\
+Read every text of a collection with one model or two, and keep of each the decision, its probabilities and loss, the
+vectors after every layer, the attention of every head in shares, and which words the decision goes back to. Prints how
+many are right, where the two models differ most, and which labels may be wrong."""
+_SURVEY_MORE = """\
+MODEL is a Hub id, a local folder, demo/pretrained or demo/finetuned; TEXTS is demo/pairs, a file (CSV, TSV, JSON Lines,
+Parquet, TXT, CoNLL-U) or a Hub data set. The surveys of the first and second model are kept in FOLDER/a and FOLDER/b,
+each with a row a text in texts.parquet; a run that was ended goes on where it was, and a finished one is opened.
+
+examples:
+  attnflow survey demo/pretrained demo/finetuned demo/pairs --rows 200 --out found
+  attnflow survey ./my-model pairs.csv --column text_a=question --column text_b=answer --out found
+  attnflow survey ./my-model pairs.tsv --label 1=paraphrase --label "0=not paraphrase" --out found"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -63,7 +77,71 @@ def _parser() -> argparse.ArgumentParser:
         help="port to listen on (default: that of the environment variable PORT, else the first free one from 7860)",
     )
     serve.set_defaults(run=_serve)
+    _add_survey(commands)
     return parser
+
+
+def _add_survey(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    survey = commands.add_parser(
+        "survey",
+        help="read many texts with one model or two",
+        usage="attnflow survey MODEL_A [MODEL_B] TEXTS --out FOLDER [options]",
+        description=_SURVEY,
+        epilog=_SURVEY_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    survey.add_argument("models", nargs="+", metavar="MODEL", help="one checkpoint, or two to compare")
+    survey.add_argument("texts", metavar="TEXTS", help="the collection of texts")
+    survey.add_argument("--out", required=True, metavar="FOLDER", help="where the surveys are kept")
+    texts = survey.add_argument_group("texts")
+    texts.add_argument("--name", help="configuration of a data set of the Hub")
+    texts.add_argument("--split", help="split of a data set of the Hub")
+    texts.add_argument("--rows", type=int, metavar="NUMBER", help="how many texts to draw (default: all)")
+    texts.add_argument("--seed", type=int, default=0, metavar="NUMBER", help="what draws them (default: 0)")
+    texts.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="ROLE=NAME",
+        help="the column that is text_a, text_b, label or guid, where it is not guessed; may be given several times",
+    )
+    texts.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="LABEL=CLASS",
+        help="the class of a model that a label of the texts stands for, where names do not tell; likewise",
+    )
+    models = survey.add_argument_group("models")
+    models.add_argument("--device", default="auto", help="as torch names it (default: CUDA where there is one)")
+    models.add_argument("--dtype", metavar="PRECISION", help="as torch names it (default: float32)")
+    models.add_argument("--max-tokens", type=int, metavar="NUMBER", help="most tokens of a text (default: the model's)")
+    models.add_argument("--leave-out", action="store_true", help="leave longer texts out instead of cutting them")
+    models.add_argument("--heads", action="store_true", help="add up mean attention and importance of heads, too")
+    models.add_argument("--part", type=int, default=256, metavar="NUMBER", help="texts kept together (default: 256)")
+    survey.set_defaults(run=_survey)
+
+
+def _survey(options: argparse.Namespace) -> None:
+    from attnflow.corpus import survey_command
+
+    survey_command.run(
+        options.models,
+        options.texts,
+        options.out,
+        name=options.name,
+        split=options.split,
+        rows=options.rows,
+        seed=options.seed,
+        columns=options.column,
+        labels=options.label,
+        too_long="leave_out" if options.leave_out else "cut",
+        max_tokens=options.max_tokens,
+        heads=options.heads,
+        part_size=options.part,
+        device=options.device,
+        dtype=options.dtype,
+    )
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -171,7 +171,7 @@ def open_page(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(f"{url}?{'__theme=dark&' * dark}{query}")
-        page.wait_for_selector("#flow .af-radial[data-drawn]")
+        page.wait_for_selector("#flow .af-radial[data-drawn]:not(.af-empty)")  # drawn, and with something
         page.wait_for_timeout(300)  # Gradio may tell a panel of its first value twice
         return page
 

@@ -17,8 +17,9 @@ def project() -> dict[str, Any]:
 
 
 def declared() -> list[Requirement]:
-    """What the page needs: the requirements of the package and of its extra `web`."""
-    return [Requirement(text) for text in project()["dependencies"] + project()["optional-dependencies"]["web"]]
+    """What the page needs: the requirements of the package and of its extras `web` and `texts`."""
+    extras = project()["optional-dependencies"]
+    return [Requirement(text) for text in [*project()["dependencies"], *extras["web"], *extras["texts"]]]
 
 
 def lowest(requirement: Requirement) -> str:

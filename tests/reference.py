@@ -62,6 +62,19 @@ def ring_tau(
     return taus, rings
 
 
+def ring_sizes(
+    attention: np.ndarray,
+    taus: list[float],
+    root: Root,
+    heads: Iterable[tuple[int, int]] | None = None,
+    hidden: Iterable[int] = (),
+) -> list[list[int]]:
+    """For each threshold, how many tokens each ring 0 … L of the graph that is built with it holds."""
+    shown = attention.copy()
+    shown[..., list(hidden)] = 0
+    return [[len(ring) for ring in attention_graph(shown, tau, root, heads)[0]] for tau in taus]
+
+
 def influence(attention: np.ndarray, tau: float, root: Root, alpha: float) -> np.ndarray:
     """Attention Flows eq. 3 and 4 with layers counted from 0: `[L, T]`."""
     n_layers, _, size, _ = attention.shape
@@ -173,6 +186,49 @@ def merge_words(attention: np.ndarray, word: list[int]) -> np.ndarray:
                     rows = [sum(float(attention[layer, h, i, j]) for j in keys) for i in queries]
                     merged[layer, h, query_word, key_word] = sum(rows) / len(rows)
     return merged
+
+
+def attended_words(attention: np.ndarray, root: Root, allowed: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Attention Flows eq. 3 in the graph of a text's own thresholds: pairs of head and attending word, `[L, W]`."""
+    taus, _ = ring_tau(attention, root, allowed)
+    _, edges = attention_graph(attention, taus, root, allowed)
+    count = np.zeros((len(attention), attention.shape[-1]), int)
+    for (layer, _, key), heads in edges.items():
+        count[layer, key] += len(heads)
+    return count
+
+
+def attention_shares(attention: np.ndarray, kinds: list[str]) -> dict[str, np.ndarray]:
+    """Clark 3.1, 3.2: the mean over tokens of what each pays to itself, its neighbours, kinds of tokens, and the rest.
+
+    `kinds` says of each token `first`, `separator`, `punctuation` or `word`.
+    """
+    n_layers, n_heads, size, _ = attention.shape
+    names = ("self", "previous", "next", "first", "separator", "punctuation", "else")
+    found = {name: np.zeros((n_layers, n_heads)) for name in names}
+    for layer, head, query, key in np.ndindex(attention.shape):
+        of = {"self": query == key, "previous": key == query - 1, "next": key == query + 1}
+        of |= {name: kinds[key] == name for name in ("first", "separator", "punctuation")}
+        of["else"] = not any(of.values())
+        for name in names:
+            if of[name]:
+                found[name][layer, head] += float(attention[layer, head, query, key]) / size
+    return found
+
+
+def trustworthiness(values: np.ndarray, points: np.ndarray, k: int) -> float:
+    """Venna and Kaski: `1 - 2 / (N k (2 N - 3 k - 1)) sum_i sum over j of U_k(i) of (r(i, j) - k)`."""
+    n = len(values)
+
+    def order(of: np.ndarray, i: int) -> list[int]:
+        return sorted((j for j in range(n) if j != i), key=lambda j: float(np.linalg.norm(of[i] - of[j])))
+
+    total = 0
+    for i in range(n):
+        true = order(values, i)
+        for j in order(points, i)[:k]:
+            total += max(0, true.index(j) + 1 - k)
+    return 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * total
 
 
 def hidden_token_attribution(head_outputs: Callable[[torch.Tensor], torch.Tensor], hidden: torch.Tensor) -> np.ndarray:

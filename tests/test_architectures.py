@@ -8,11 +8,27 @@ import numpy as np
 import pytest
 import torch
 
-from attnflow import SelectionError, UnsupportedArchitectureError, capture, encode, load_checkpoint
+from attnflow import (
+    SelectionError,
+    UnsupportedArchitectureError,
+    attention_graph,
+    capture,
+    encode,
+    influence,
+    load_checkpoint,
+    merge_words,
+    ring_tau,
+    survey,
+)
 from attnflow.checkpoints.checkpoint import check_supported
+from attnflow.records.root import tokens_of
+from attnflow.records.texts import Text
+from attnflow.records.trace import SPECIAL
 from attnflow.runtime import attention_hook
 from attnflow.runtime.batch import capture_batch
 from attnflow.runtime.capture import model_inputs
+from attnflow.stats.attention_kinds import attention_shares
+from tests import reference
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR
 from tests.pipelines import ALL, BEGIN, END, PAGE, PIPELINES, PRUNED, line_of, make_case, refused, row
 
@@ -119,6 +135,48 @@ def test_a_list_of_texts_gives_what_each_gives_alone(name, case):
         for part in (batch.attention[index].movedim(3, 0), batch.attention[index].movedim(2, 0)):
             assert not part[length:].any()
         assert not batch.hidden[index, :, length:].any() and not batch.head_output[index, :, length:].any()
+
+
+def kinds_of(tokens):
+    """Of each token what the transcription asks for."""
+    special = ["first" if position == 0 else "separator" for position in range(len(tokens))]
+    marks = ["punctuation" if text.strip("·") in (".", ",") else "word" for text in tokens.text]
+    return [special[i] if part == SPECIAL else marks[i] for i, part in enumerate(tokens.sentence.tolist())]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_survey_holds_what_the_definitions_give_of_each_text_alone(name, case):
+    checkpoint = load_checkpoint(case(name).folder, dtype="float64") if name in UNSCALED else case(name).checkpoint
+    texts = [Text(str(number), *pair) for number, pair in enumerate([PAIR, *OTHERS])]
+    found = survey(checkpoint, texts, pruned=PRUNED, part_size=3)
+    kinds, words = found.settings.kinds, found.words
+    for number, text in enumerate(texts):
+        trace = capture(checkpoint, encode(checkpoint, text.text_a, text.text_b), pruned=PRUNED)
+        tokens, root = trace.tokens, tokens_of(trace.root)
+        assert found.length[number] == len(tokens)
+        expected = sum(trace.hidden[:, token] for token in root) / len(root)
+        np.testing.assert_allclose(found.hidden[:, number], expected, rtol=2e-3, atol=2e-3 * abs(expected).max())
+        if trace.scores is None:
+            assert found.scores is None and found.decision is None
+        else:
+            np.testing.assert_allclose(found.probabilities[number], trace.probabilities, rtol=1e-4, atol=1e-6)
+            assert found.decision_names[number] == trace.labels[int(trace.scores.argmax())]
+        shares = reference.attention_shares(trace.attention, kinds_of(tokens))
+        for index, kind in enumerate(kinds):
+            np.testing.assert_allclose(found.shares[number, ..., index], shares[kind], rtol=1e-4, atol=2e-6)
+        assert not any(shares[kind].any() for kind in set(shares) - set(kinds)), "a kind that is left out is there"
+        np.testing.assert_allclose(
+            attention_shares(trace, kinds).ravel(), found.behaviour[number], rtol=1e-4, atol=2e-6
+        )
+        merged = merge_words(trace)
+        heads = {(layer, head) for layer in range(N_LAYERS) for head in range(N_HEADS)} - set(PRUNED)
+        inside = np.flatnonzero(merged.tokens.sentence != SPECIAL)
+        expected = reference.attended_words(merged.attention, merged.root, heads)[:, inside]
+        np.testing.assert_array_equal(words.attended[:, words.of(number)], expected)
+        assert words.start[words.of(number)].tolist() == merged.tokens.span[inside, 0].tolist()
+        graph = attention_graph(merged, ring_tau(merged))
+        for layer in range(N_LAYERS):
+            np.testing.assert_allclose(found.influence(number, layer), influence(graph)[layer, inside], rtol=1e-6)
 
 
 def test_rows_of_a_batch_carry_their_own_gates_in_watched_modules(case):

@@ -225,6 +225,18 @@ def test_the_same_twice_in_threads_and_nothing_left_changed(checkpoints, method)
 
 
 @pytest.mark.parametrize("name", MIXED)
+def test_what_no_score_reads_is_spared_without_changing_a_gradient(checkpoints, name):
+    spared, whole = asked(checkpoints[name]), asked(checkpoints[name])
+    whole.__dict__["_read"] = None
+    assert spared._read == spared.root
+    np.testing.assert_allclose(spared.gradients()[2], whole.gradients()[2], rtol=1e-5, atol=1e-5)
+    for rule in ("constant", "bilinear"):
+        (values, *sums), (expected, *whole_sums) = spared.relevance(rule), whole.relevance(rule)
+        np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(sums, whole_sums, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MIXED)
 def test_many_variants_at_once_are_as_one_by_one(checkpoints, name, monkeypatch):
     question = asked(checkpoints[name])
     removed = np.random.default_rng(0).random((7, len(question.words))) < 0.4
@@ -234,7 +246,7 @@ def test_many_variants_at_once_are_as_one_by_one(checkpoints, name, monkeypatch)
     assert together[0] == pytest.approx(question.score, abs=1e-4)
     np.testing.assert_allclose(together, scores, atol=1e-4)
     for one, gradient in zip(hidden, gradients, strict=True):
-        np.testing.assert_allclose(question.gradients(one[None])[2][0], gradient, atol=1e-4)
+        np.testing.assert_allclose(question.gradients(one[None])[2][0], gradient, rtol=1e-5, atol=1e-4)
     masked = question.scores(removed[:1] | ~question.words, "attention")
     monkeypatch.setattr("attnflow.methods.score_function._TOKENS_AT_ONCE", 2 * len(question.words))
     np.testing.assert_allclose(question.scores(removed), together, atol=1e-4)

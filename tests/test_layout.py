@@ -134,6 +134,12 @@ def test_a_card_that_is_none_changes_nothing(card):
     assert found in (("default", "train", ["train.csv"]), None)
 
 
+def test_a_card_that_merges_keys_is_not_read():
+    """A few lines of merged keys open to more than fits into memory."""
+    card = "---\nbase: &base {config_name: x, data_files: a.csv}\nconfigs: [{<<: *base}]\n---\n"
+    assert chosen(["a.csv", "train.csv"], card) == ("default", "train", ["train.csv"])
+
+
 @pytest.mark.parametrize(
     ("file", "pattern", "expected"),
     [

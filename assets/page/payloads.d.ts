@@ -5,6 +5,23 @@ export type Head = [number, number];
 /** One of the two models. */
 export type Side = "a" | "b";
 
+/** Event `choose` of that choice. */
+export interface ChosenThreshold {
+  tau: number;
+}
+
+/** Event `export` of the radial view: a file of it, as a page with what is shown there, or exact numbers. */
+export interface Export {
+  kind: "html" | "json" | "csv";
+  /** Whether the page is to be dark. */
+  dark?: boolean;
+  view?: string;
+  select?: string;
+  strongest?: string;
+  /** Each as the address of the page tells it. */
+  differing?: string;
+}
+
 /** How the address of the page tells one setting. */
 export interface LinkedSetting {
   name: string;
@@ -39,6 +56,28 @@ export interface Selected {
   side?: Side;
   /** Its number among the units of the radial view. */
   word?: number;
+}
+
+/** The choice of one threshold for all layers. */
+export interface ThresholdChoice {
+  /** `[N]`: those offered. */
+  taus: number[];
+  /** The one that is chosen; null where each layer has its own. */
+  tau: number | null;
+  /** Tokens that a ring can hold. */
+  most: number;
+  models: ThresholdModel[];
+}
+
+/** The rings of one model, from the decision outwards without that of the decision itself. */
+export interface ThresholdModel {
+  layers: number;
+  /** `[L, N]`: tokens of each ring at each of the thresholds offered. */
+  sizes: number[][];
+  /** `[L]`: tokens of each ring as it is drawn. */
+  now: number[];
+  /** `[L]`: the threshold of the attention that leads to each ring, as it is drawn. */
+  tau: number[];
 }
 
 /** A collection of texts as two models read it. */
@@ -225,6 +264,45 @@ export interface HeadLine {
   share: string;
 }
 
+/** One class of a prediction. */
+export interface ClassScore {
+  label: string;
+  score: number;
+  /** 0 to 1; null where the scores are no distribution. */
+  probability: number | null;
+}
+
+/** The sentence view of one or two models. */
+export interface SentenceFigure {
+  text: string[];
+  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
+  names: string[];
+  /** `[T]`: 0 or 1, -1 for special tokens. */
+  sentence: number[];
+  threshold: string;
+  /** Both sentences; the second may be empty. */
+  texts: string[];
+  /** `[T]`: where in its sentence the word of each unit stands, in UTF-16 code units; null if it stands for none. */
+  spans: (Head | null)[];
+  /** What masks a word in both models; empty if they have nothing in common. */
+  mask: string;
+  models: SentenceModel[];
+}
+
+/** Influence of the words in one model. */
+export interface SentenceModel {
+  name: string;
+  layers: number;
+  /** The token that the score reads, or several. */
+  root: number[];
+  /** Null without a trained classification head. */
+  classes: ClassScore[] | null;
+  /** How many heads are switched off. */
+  off: number;
+  /** `[L, T]`, in heads; null where the model has no such token. */
+  influence: ((number | null)[])[];
+}
+
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */
 export interface Edges {
   /** `[L]`: edges of each layer; they follow each other in this order. */
@@ -307,25 +385,12 @@ export interface Lit {
   at: number;
 }
 
-/** Event `export` of the radial view. */
-export interface Export {
-  kind: "json" | "csv";
-}
-
 /** Property `download` of the radial view: a file for the visitor's browser. */
 export interface Download {
   name: string;
   text: string;
   /** When it was made, in seconds: the same file can be asked for twice. */
   at: number;
-}
-
-/** One class of a prediction. */
-export interface ClassScore {
-  label: string;
-  score: number;
-  /** 0 to 1; null where the scores are no distribution. */
-  probability: number | null;
 }
 
 /** What one model is and predicts. */
@@ -361,27 +426,6 @@ export interface DifferenceTable {
 /** What two models decide, and what changes between them. */
 export interface Answer {
   sentence: string;
-}
-
-/** Influence of the words in one model. */
-export interface SentenceModel {
-  name: string;
-  layers: number;
-  /** The token that the score reads, or several. */
-  root: number[];
-  /** `[L, T]`, in heads; null where the model has no such token. */
-  influence: ((number | null)[])[];
-}
-
-/** The sentence view of one or two models. */
-export interface SentenceFigure {
-  text: string[];
-  /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
-  names: string[];
-  /** `[T]`: 0 or 1, -1 for special tokens. */
-  sentence: number[];
-  threshold: string;
-  models: SentenceModel[];
 }
 
 /** A cell for each head of one model, or of the difference. */
@@ -456,7 +500,7 @@ export interface MapTrace {
 
 /** Token against token, and a sentence under it for one row. */
 export interface HeatMap {
-  /** One. */
+  /** One; none where there is no map, which the title says. */
   data: MapTrace[];
   layout: Record<string, any>;
   title: string;

@@ -141,28 +141,27 @@ class Question:
         Returns:
             `[B]`
         """
-        root = self.root if isinstance(self.root, int) and reads_one_position(self.checkpoint, self.encoding) else None
         here = np.broadcast_to(np.arange(removed.shape[1]), removed.shape)
         if way == "token":
-            return self._scores(here + removed.shape[1] * removed, None, root, probability)
+            return self._scores(here + removed.shape[1] * removed, None, self._read, probability)
         if not self._order_is_in_input:
-            return self._scores(here, ~removed, root, probability)
+            return self._scores(here, ~removed, self._read, probability)
         given, lengths = np.empty(len(removed)), (~removed).sum(axis=1)
         for length in np.unique(lengths):  # those that no one attends to need not be there at all
             rows = lengths == length
             kept = here[rows][~removed[rows]].reshape(-1, length)
-            given[rows] = self._scores(kept, None, root, probability)
+            given[rows] = self._scores(kept, None, self._read, probability)
         return given
 
     def _scores(
-        self, which: NDArray[np.intp], attended: NDArray[np.bool_] | None, root: int | None, probability: bool
+        self, which: NDArray[np.intp], attended: NDArray[np.bool_] | None, read: int | None, probability: bool
     ) -> NDArray[np.float64]:
         """Run texts `[B, L]`, made of token `t` of the text where they hold `t`, of its blank where they hold `T + t`.
 
         Args:
             which: The texts.
             attended: `[B, L]`: the tokens that may be attended to; all if None.
-            root: The token at which alone what follows the last attention is computed; None for all.
+            read: The token at which alone what follows the last attention is computed; None for all.
             probability: As in `scores`.
         """
         vectors = self.hidden if which.max() < len(self.hidden) else np.concatenate((self.hidden, self.blank))
@@ -171,9 +170,15 @@ class Question:
             part = self._tensor(vectors[which[rows]])
             mask = None if attended is None else attended[rows]
             with torch.inference_mode():
-                logits = self._logits(lambda _, part=part: part, len(part), mask, (which[rows], root))
+                logits = self._logits(lambda _, part=part: part, len(part), mask, which[rows], read)
                 given[rows] = _array(self._probability(logits) if probability else self._scored(logits))
         return given
+
+    @cached_property
+    def _read(self) -> int | None:
+        """The token at which alone what follows the last attention matters to the score; None if several do."""
+        root = self.root
+        return root if isinstance(root, int) and reads_one_position(self.checkpoint, self.encoding) else None
 
     @cached_property
     def _order_is_in_input(self) -> bool:
@@ -201,11 +206,10 @@ class Question:
             What entered `[B, T, D]`, the scores `[B]`, and their gradients `[B, T, D]`.
         """
         if hidden is None:
-            leaf, scores, gradient, _ = self._backward(None)
-            return leaf, scores, gradient
+            return self._backward(None, self._read)[:3]
         scores, gradients = np.empty(len(hidden)), np.empty_like(hidden)
         for rows in self._batches(*hidden.shape[:2]):
-            _, scores[rows], gradients[rows], _ = self._backward(self._tensor(hidden[rows]))
+            _, scores[rows], gradients[rows], _ = self._backward(self._tensor(hidden[rows]), self._read)
         return hidden, scores, gradients
 
     def relevance(self, attention_rule: relevance.Attention) -> tuple[NDArray[np.float64], float, float]:
@@ -218,8 +222,9 @@ class Question:
             UnsupportedArchitectureError: If there is no rule for one of the model's operations.
         """
         model = f"{self.checkpoint.architecture} ({self.checkpoint.name})"
+        read = self._read  # found by trying, which the rules must not see
         with relevance.rules(attention_rule, model) as rules:
-            leaf, scores, gradient, bias = self._backward(None, rules)
+            leaf, scores, gradient, bias = self._backward(None, read, rules)
         return np.einsum("td,td->t", leaf[0], gradient[0], dtype=np.float64), bias, float(scores[0])
 
     def dependence_of_root(self, probes: int) -> NDArray[np.float64]:
@@ -238,7 +243,7 @@ class Question:
         return _array(gradient.double().square().sum(-1))
 
     def _backward(
-        self, hidden: torch.Tensor | None, rules: Propagation | None = None
+        self, hidden: torch.Tensor | None, read: int | None, rules: Propagation | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32], float]:
         leaves: list[torch.Tensor] = []
 
@@ -247,7 +252,7 @@ class Question:
             return leaves[0]
 
         with torch.enable_grad():
-            scores = self._scored(self._logits(enter, 1 if hidden is None else len(hidden)))
+            scores = self._scored(self._logits(enter, 1 if hidden is None else len(hidden), read=read))
             wanted = leaves[:1]
             if rules is not None:
                 rules.check(scores)
@@ -267,23 +272,22 @@ class Question:
         enter: Callable[[torch.Tensor], torch.Tensor],
         copies: int = 1,
         mask: NDArray[np.bool_] | None = None,
-        spare: tuple[NDArray[np.intp], int | None] | None = None,
+        which: NDArray[np.intp] | None = None,
+        read: int | None = None,
     ) -> torch.Tensor:
-        """Run the model on what `enter` gives; `spare`: which tokens it gives `[B, L]`, and which one is read."""
-        length = spare[0].shape[1] if spare else len(self.encoding.tokens)
+        """Run the model on what `enter` gives: the tokens `which`, `[B, L]`, of which the score reads `read` alone."""
+        length = len(self.encoding.tokens) if which is None else which.shape[1]
         device = self.checkpoint.device
-        inputs = model_inputs(self.encoding, copies, device=device)
-        inputs = {name: values[:, :length] for name, values in inputs.items()}
+        inputs = {name: x[:, :length] for name, x in model_inputs(self.encoding, copies, device=device).items()}
         if mask is not None:
             inputs["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(device)
         with ExitStack() as passing:
             passing.enter_context(layers.steer(enter=lambda layer, hidden: hidden if layer else enter(hidden)))
             gates = head_gates(self.checkpoint, self.pruned)
             recording = passing.enter_context(attention_hook.record(gates, keep=False))
-            if spare:
-                sparing = SparingLinear(recording, self.checkpoint.n_layers, length, spare[1])
-                sparing.repeat(0, spare[0])
-                passing.enter_context(sparing)
+            sparing = passing.enter_context(SparingLinear(recording, self.checkpoint.n_layers, length, read))
+            if which is not None:
+                sparing.repeat(0, which)
             return self.checkpoint.model(**inputs).logits
 
     def _tensor(self, values: NDArray[np.floating]) -> torch.Tensor:

@@ -14,7 +14,7 @@ from attnflow.runtime.attention_hook import Recording
 
 
 class SparingLinear(TorchFunctionMode):
-    """While it is on, linear maps of this thread are computed only where they are needed, without a gradient.
+    """While it is on, linear maps of this thread are computed only where they are needed.
 
     Before the attention of a layer every vector depends on its own token alone, so that of equal tokens one is
     computed. After the last attention nothing mixes positions any more, so that only the one that is read is
@@ -46,10 +46,12 @@ class SparingLinear(TorchFunctionMode):
         if func is not torch.nn.functional.linear:
             return func(*args, **kwargs)
         x, *rest = args
-        layer, texts = self._recording.layer, x.dim() == 3 and x.shape[1] == self._length
-        if texts and layer == self._n_layers and self._position is not None:
+        layer = self._recording.layer
+        read, repeated = layer == self._n_layers and self._position is not None, layer == self._layer
+        texts = (read or repeated) and x.dim() == 3 and x.shape[1] == self._length  # asked last: it goes through modes
+        if read and texts:
             return linear(x[:, self._position], *rest, **kwargs)[:, None].expand(-1, self._length, -1)
-        if texts and layer == self._layer and x.shape[:2] == self._shape:
+        if repeated and texts and x.shape[:2] == self._shape:
             first, which = (torch.from_numpy(rows).to(x.device) for rows in (self._first, self._which))
             return linear(x.flatten(0, 1)[first], *rest, **kwargs)[which].unflatten(0, self._shape)
         return linear(x, *rest, **kwargs)

@@ -44,6 +44,8 @@ class ModelCard:
     """Heads that it was saved without."""
     notes: tuple[str, ...] = ()
     """What a reader must know of how its files were read, in sentences."""
+    mask_token: str = ""
+    """What stands for a hidden word in a text; empty if its tokenizer has nothing for that."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> ModelCard:
@@ -63,6 +65,7 @@ class ModelCard:
             license=checkpoint.license,
             pruned=checkpoint.pruned,
             notes=checkpoint.notes,
+            mask_token=checkpoint.tokenizer.facts.mask_token or "",
         )
 
     @property

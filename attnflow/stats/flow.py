@@ -13,6 +13,7 @@ from attnflow.records.trace import SPECIAL, Head, Trace, check_heads
 from attnflow.records.words import check_unit
 from attnflow.stats.alignment import Pairing, merge_words, pair_traces
 from attnflow.stats.attention_graph import AttentionGraph, Threshold, attention_graph, check_token, influence
+from attnflow.stats.ring_sizes import ring_limits
 from attnflow.stats.ring_thresholds import ring_tau
 
 
@@ -24,6 +25,8 @@ class Flow:
     graph: AttentionGraph
     influence: NDArray[np.float64]
     """`[L, T]`"""
+    limits: NDArray[np.floating]
+    """`[L + 1, T]`: the threshold from which on a token is no longer in a ring (`ring_limits`)."""
     hidden_share: float | None = None
     """Share of the attention of all tokens in the graph that goes to the hidden special tokens; None if none are."""
 
@@ -86,7 +89,8 @@ def flow(
         taken = trace.attention[..., special].sum(axis=-1)  # [L, H, T]
         weight = np.broadcast_to(graph.rings[1:, None, :], taken.shape)
         share = float(taken[weight].mean())
-    return Flow(trace, graph, influence(graph, alpha), share)
+    limits = ring_limits(trace, root=root, heads=allowed, hidden=hidden)
+    return Flow(trace, graph, influence(graph, alpha), limits, share)
 
 
 def _special(trace: Trace) -> NDArray[np.intp]:

@@ -51,24 +51,37 @@ def ring_tau(
     thresholds = np.zeros(trace.n_layers)
     for below, layer in enumerate(reversed(range(trace.n_layers))):
         strongest = trace.attention[layer][allowed[layer]][:, ring].max(axis=(0, 1), initial=0) * shown
-        thresholds[layer] = _between(strongest, min(FIRST_RING + GROWTH * below, LARGEST_RING))
+        thresholds[layer] = ring_threshold(strongest, ring_size(below))
         ring = strongest > thresholds[layer]
     return thresholds
 
 
-def _between(strongest: NDArray[np.floating], n: int) -> np.floating:
-    """The threshold that `n` of some values pass, without parting equal ones."""
-    ranked = np.sort(strongest[strongest > 0])[::-1]
-    zero = strongest.dtype.type(0)
-    if len(ranked) == 0:
-        return zero
-    if len(ranked) <= n:
-        upper, lower = ranked[-1], zero
-    else:
-        upper, lower = ranked[n - 1], ranked[n]
-        if upper == lower:  # the equal ones stay out, or come in where there is nothing above them
-            above, beneath = ranked[ranked > upper], ranked[ranked < upper]
-            upper = above[-1] if len(above) else upper
-            lower = lower if len(above) else (beneath[0] if len(beneath) else zero)
+def ring_size(below: int) -> int:
+    """How many tokens the ring that lies so many steps below the first is to hold."""
+    return min(FIRST_RING + GROWTH * below, LARGEST_RING)
+
+
+def ring_threshold(strongest: NDArray[np.floating], n: int) -> NDArray[np.floating]:
+    """The thresholds that `n` of some values pass, without parting equal ones.
+
+    Args:
+        strongest: `[…, T]`, none below 0; zeros are attended to by nobody.
+        n: How many are to pass, at least one.
+
+    Returns:
+        `[…]`, in the precision of the values: halfway between the `n`-th and the next, equal ones out, or in where
+        nothing would pass; 0 where all values are 0.
+    """
+    ranked = -np.sort(-np.append(strongest, np.zeros((*strongest.shape[:-1], n + 1), strongest.dtype), -1))
+    upper, lower = ranked[..., n - 1, None], ranked[..., n, None]
+    parted = (upper == lower) & (upper > 0)
+    above = np.where(ranked > upper, ranked, np.inf).min(-1, keepdims=True)  # infinity where nothing is above
+    beneath = np.where(ranked < upper, ranked, 0).max(-1, keepdims=True)
+    least = np.where(ranked > 0, ranked, np.inf).min(-1, keepdims=True)
+    upper, lower = (
+        np.where(parted, np.where(np.isinf(above), upper, above), np.where(upper > 0, upper, least)),
+        np.where(parted & np.isinf(above), beneath, lower),
+    )
+    upper = np.where(np.isinf(upper), 0, upper)
     halfway = lower + (upper - lower) / 2
-    return halfway if halfway < upper else lower
+    return np.where(halfway < upper, halfway, lower)[..., 0].astype(strongest.dtype)

@@ -49,3 +49,46 @@ class OtherPair(TypedDict):
     revision_b: NotRequired[str]
     text_a: NotRequired[str]
     text_b: NotRequired[str]
+
+
+class Export(TypedDict):
+    """Event `export` of the radial view: a file of it, as a page with what is shown there, or exact numbers."""
+
+    kind: Literal["html", "json", "csv"]
+    dark: NotRequired[bool]
+    """Whether the page is to be dark."""
+    view: NotRequired[str]
+    select: NotRequired[str]
+    strongest: NotRequired[str]
+    differing: NotRequired[str]
+    """Each as the address of the page tells it."""
+
+
+class ThresholdModel(TypedDict):
+    """The rings of one model, from the decision outwards without that of the decision itself."""
+
+    layers: int
+    sizes: list[list[int]]
+    """`[L, N]`: tokens of each ring at each of the thresholds offered."""
+    now: list[int]
+    """`[L]`: tokens of each ring as it is drawn."""
+    tau: list[float]
+    """`[L]`: the threshold of the attention that leads to each ring, as it is drawn."""
+
+
+class ThresholdChoice(TypedDict):
+    """The choice of one threshold for all layers."""
+
+    taus: list[float]
+    """`[N]`: those offered."""
+    tau: float | None
+    """The one that is chosen; null where each layer has its own."""
+    most: int
+    """Tokens that a ring can hold."""
+    models: list[ThresholdModel]
+
+
+class ChosenThreshold(TypedDict):
+    """Event `choose` of that choice."""
+
+    tau: float

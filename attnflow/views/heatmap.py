@@ -64,3 +64,15 @@ def attention_heatmap(
         "row": "What {} attends to" if quantity == "attention" else "What the output at {} owes to each token",
         "start": start,
     }
+
+
+def no_heatmap(title: str, model: Side) -> HeatMap:
+    """In place of a map: why there is none.
+
+    Args:
+        title: The reason.
+        model: Which has none.
+    """
+    return {
+        "data": [], "layout": {}, "title": title, "names": [], "told": [], "model": model, "row": "", "start": 0
+    }  # fmt: skip

@@ -13,11 +13,15 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from attnflow.records.trace import Head
 from attnflow.views.asked import SIDES as SIDES
+from attnflow.views.asked import ChosenThreshold as ChosenThreshold
+from attnflow.views.asked import Export as Export
 from attnflow.views.asked import LinkedSetting as LinkedSetting
 from attnflow.views.asked import OtherPair as OtherPair
 from attnflow.views.asked import Pruned as Pruned
 from attnflow.views.asked import Selected as Selected
 from attnflow.views.asked import Side as Side
+from attnflow.views.asked import ThresholdChoice as ThresholdChoice
+from attnflow.views.asked import ThresholdModel as ThresholdModel
 from attnflow.views.collection import Collection as Collection
 from attnflow.views.collection import CollectionFile as CollectionFile
 from attnflow.views.collection import Decided as Decided
@@ -35,6 +39,9 @@ from attnflow.views.collection import TextOrder as TextOrder
 from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
+from attnflow.views.strip import ClassScore as ClassScore
+from attnflow.views.strip import SentenceFigure as SentenceFigure
+from attnflow.views.strip import SentenceModel as SentenceModel
 
 # ---- the radial view
 
@@ -128,12 +135,6 @@ class Lit(TypedDict):
     """When, in seconds: the same can be selected twice."""
 
 
-class Export(TypedDict):
-    """Event `export` of the radial view."""
-
-    kind: Literal["json", "csv"]
-
-
 class Download(TypedDict):
     """Property `download` of the radial view: a file for the visitor's browser."""
 
@@ -144,15 +145,6 @@ class Download(TypedDict):
 
 
 # ---- predictions and sentence
-
-
-class ClassScore(TypedDict):
-    """One class of a prediction."""
-
-    label: str
-    score: float
-    probability: float | None
-    """0 to 1; null where the scores are no distribution."""
 
 
 class Prediction(TypedDict):
@@ -192,29 +184,6 @@ class Answer(TypedDict):
     """What two models decide, and what changes between them."""
 
     sentence: str
-
-
-class SentenceModel(TypedDict):
-    """Influence of the words in one model."""
-
-    name: str
-    layers: int
-    root: list[int]
-    """The token that the score reads, or several."""
-    influence: list[list[float | None]]
-    """`[L, T]`, in heads; null where the model has no such token."""
-
-
-class SentenceFigure(TypedDict):
-    """The sentence view of one or two models."""
-
-    text: list[str]
-    names: list[str]
-    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
-    sentence: list[int]
-    """`[T]`: 0 or 1, -1 for special tokens."""
-    threshold: str
-    models: list[SentenceModel]
 
 
 # ---- heads
@@ -302,7 +271,7 @@ class HeatMap(TypedDict):
     """Token against token, and a sentence under it for one row."""
 
     data: list[MapTrace]
-    """One."""
+    """One; none where there is no map, which the title says."""
     layout: dict[str, Any]
     title: str
     names: list[str]
@@ -383,6 +352,7 @@ PAYLOADS: dict[str, Any] = {
     "Predictions": list[Prediction],
     "SentenceView": SentenceFigure,
     "RadialView": Radial,
+    "Thresholds": ThresholdChoice,
     "AttentionMap": HeatMap,
     "HeadMatrix": Matrix,
     "PruneEffect": list[Effect],

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import plotly
 
-from attnflow.bundled import ASSETS
+from attnflow.bundled import PAGE
 from attnflow.web.surface import ASSETS_AT
 
-PAGE = ASSETS / "page"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-FIRST_SEEN = ("shared", "predictions", "sentence", "radial")
+FIRST_SEEN = ("shared", "predictions", "sentence", "radial", "thresholds")
 """Folders of the modules that the page needs at once; those of other tabs come when they are opened."""
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 

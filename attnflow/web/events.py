@@ -17,6 +17,7 @@ from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
 from attnflow.progress import reporting
 from attnflow.records.head_names import head_key, head_name, head_names
+from attnflow.records.trace import Head
 from attnflow.service.bounds import reading
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.workspace import workspace
@@ -25,22 +26,27 @@ from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
 from attnflow.web.model_box import MOST_RECENT
-from attnflow.web.settings import DECISION, Pair, SelectedHead, Settings
+from attnflow.web.settings import DECISION, LinkedHeads, Pair, SelectedHead, Settings
 from attnflow.web.shared import Shown, cases_of, heads_of, layer_choices
-from attnflow.web.tabs import flow
+from attnflow.web.tabs import flow, tab_named
 from attnflow.web.verbs import Selection
 
 CHANGED = "*Not analysed yet: press Analyse.*"
 PROGRESS = gr.Progress()
 """Gradio fills a parameter with this default."""
-MOST_LINKED = 2000
+MOST_LINKED = 4000
 """Characters that are read of one text of a link."""
 
 
 def analyse(
-    before: Shown | None, pair: Pair, at: SelectedHead, settings: Settings, progress: gr.Progress = PROGRESS
+    before: Shown | None,
+    pair: Pair,
+    at: SelectedHead,
+    settings: Settings,
+    linked: LinkedHeads,
+    progress: gr.Progress = PROGRESS,
 ) -> tuple[Any, ...]:
-    """Run both models and fill the page."""
+    """Run both models and fill the page; the first time with the heads that the link names."""
     cases = []
     for number, ref in enumerate(pair.refs):
         side = "AB"[number]
@@ -50,7 +56,39 @@ def analyse(
             cases.append(workspace.case(ref, pair.text_a, pair.text_b))
     progress((2, 3), desc="Drawing")
     a, b = cases
-    return "", _story(pair), *fill(before, a, b, at, settings)
+    missing = ""
+    if before is None:
+        at, missing = linked.at, _missing(a, b, linked)
+        a, b = (workspace.without(case, _own(case, heads)) for case, heads in zip(cases, linked.off, strict=True))
+    return "", "\n\n".join(filter(None, [_story(pair), missing])), *fill(before, a, b, at, settings)
+
+
+def _own(case: Case, heads: Sequence[Head]) -> list[Head]:
+    """Those of some heads that a model has."""
+    return [head for head in heads if head[0] < case.card.n_layers and head[1] < case.card.n_heads]
+
+
+def _missing(a: Case, b: Case, linked: LinkedHeads) -> str:
+    """Says which heads of a link the models have not."""
+    told, at = [], linked.at
+    near = _nearest(a, b, at)
+    if at != near:
+        told.append(
+            f"No model has the head {head_name((at.layer, at.head))} that this link selects; "
+            f"{head_name((near.layer, near.head))} is selected."
+        )
+    for side, case, heads in zip("AB", (a, b), linked.off, strict=True):
+        absent = sorted(set(heads) - set(_own(case, heads)))
+        if absent:
+            more = f" and {len(absent) - 12} more" if len(absent) > 12 else ""
+            told.append(f"This link switches off heads that model {side} has not: {head_names(absent[:12])}{more}.")
+    return " ".join(told)
+
+
+def _nearest(a: Case, b: Case, at: SelectedHead) -> SelectedHead:
+    """The selected head, or the last one on the way to it where the models have fewer."""
+    layers, heads = max(a.card.n_layers, b.card.n_layers), max(a.card.n_heads, b.card.n_heads)
+    return SelectedHead(min(at.layer, layers - 1), min(at.head, heads - 1))
 
 
 def prune(before: Shown | None, pruned: Pruned, at: SelectedHead, settings: Settings) -> tuple[Any, ...]:
@@ -75,15 +113,26 @@ def select(shown: Shown | None, selection: Selection) -> tuple[Any, ...]:
     return layer, number, word, rings, gr.update(selected=lit)
 
 
+def link_selected(linked: LinkedHeads, at: SelectedHead) -> str:
+    """What the address of the page tells of the head that is selected now."""
+    return LinkedHeads.of(at, *linked.off).selected
+
+
 def change_pair(shown: Shown | None, wanted: OtherPair, pair: Pair) -> tuple[str, ...]:
     """What the boxes of the pair hold before it is analysed."""
     return astuple(replace(pair, **wanted))
 
 
+def what_was(shown: Shown | None) -> tuple[Any, ...]:
+    """What the boxes of the sentences held before a change that could not be read, which the sentence view is told."""
+    texts = (gr.skip(), gr.skip()) if shown is None else (shown.text_a, shown.text_b)
+    return *texts, gr.update(failed=time.time())
+
+
 def fill(before: Shown | None, a: Case, b: Case, at: SelectedHead, settings: Settings) -> tuple[Any, ...]:
     """What two cases make of the page: values of `page.filled`."""
     layers, heads = layer_choices(a, b), max(a.card.n_heads, b.card.n_heads)
-    at = SelectedHead(min(at.layer, len(layers) - 1), min(at.head, heads - 1))
+    at = _nearest(a, b, at)
     choices = [(head_name(head), head_key(head)) for head in product(range(len(layers)), range(heads))]
     now = Shown.of(a, b)
     # Root and heads belong to what they were chosen for: the last analysis, or the link that was opened.
@@ -94,7 +143,6 @@ def fill(before: Shown | None, a: Case, b: Case, at: SelectedHead, settings: Set
     except SelectionError:
         settings = replace(settings, root=DECISION, heads=())
         drawn = flow.draw(a, b, settings)
-    off = [len(case.trace.pruned) for case in (a, b)]
     named = " ".join(filter(None, [_named_heads("A", a), _named_heads("B", b)]))
     return (
         now,
@@ -103,9 +151,10 @@ def fill(before: Shown | None, a: Case, b: Case, at: SelectedHead, settings: Set
         gr.update(choices=choices, value=list(settings.heads)),
         gr.update(choices=layers, value=at.layer),
         gr.update(choices=[(f"H{h + 1}", h) for h in range(heads)], value=at.head),
-        gr.update(value=f"**Switched off:** {named}", visible=any(off)),
-        gr.update(visible=any(off)),
+        gr.update(value=f"**Switched off:** {named}", visible=bool(named)),
+        gr.update(visible=bool(named)),
         gr.skip() if before is not None and before.pair == now.pair else None,
+        *astuple(LinkedHeads.of(at, a.trace.pruned, b.trace.pruned)),
     )
 
 
@@ -167,6 +216,12 @@ def keep_models(recent: Any, shown: Shown | None) -> list[str]:
     names = [] if shown is None else [side.ref.partition("@")[0] for side in (shown.a, shown.b)]
     kept = recent if isinstance(recent, list) else []
     return list(dict.fromkeys(name for name in [*names, *kept] if name not in BUNDLED))[:MOST_RECENT]
+
+
+def restore_tab(request: gr.Request) -> tuple[Any, Any]:
+    """Open the tab that a shared link names; the first one if there is no such tab."""
+    title = tab_named(dict(request.query_params).get("tab", ""))
+    return (gr.skip(), gr.skip()) if title is None else (gr.update(selected=title), title)
 
 
 def restore(forms: Sequence[Form[Any]]) -> Callable[[gr.Request], list[Any]]:

@@ -15,10 +15,10 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import Panel, Predictions, SentenceView, imported
-from attnflow.web.settings import Pair, Settings
+from attnflow.web.panels import Panel, Predictions, SentenceView, Thresholds, imported
+from attnflow.web.settings import LinkedHeads, Pair, Settings
 from attnflow.web.shared import Page
-from attnflow.web.tabs import TABS, flow
+from attnflow.web.tabs import TABS, flow, tab_link
 from attnflow.web.verbs import connect
 from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
 
@@ -32,6 +32,8 @@ CLOSE_SIDEBAR_ON_PHONES = """() => {
   if (toggle && window.innerWidth < 768) toggle.click();
 }"""
 """There the sidebar covers the page, and a visitor comes for the results."""
+TELL_FAILURE = """() => IMPORTED.then((failures) => failures.told())"""
+"""What failed stays under *Analyse*, where the eye is, after the message in the corner has gone."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,11 @@ class Controls:
 
     pair: Form[Pair]
     settings: Form[Settings]
+    linked: Form[LinkedHeads]
     analyse: gr.Button
     hint: gr.Markdown
     """Says that what is written is not yet what is shown."""
+    thresholds: Thresholds
     examples: gr.Dataset
 
 
@@ -62,13 +66,16 @@ def build() -> gr.Blocks:
         strip = _strip()
         open_tab, parts = gr.State(TABS[0].TITLE), {}
         with gr.Row(elem_id="desk"):
-            with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs"):
+            with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs") as tabs:
                 for module in TABS:
-                    with gr.Tab(module.TITLE) as tab:
+                    with gr.Tab(module.TITLE, id=module.TITLE) as tab:
                         parts[module] = module.build()
                     tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
+                    tab.select(None, js=_linked(tab=tab_link(module.TITLE)), **CLICK)
             beside = pane.build()
-        page = _page(demo, controls, strip, beside, parts[flow], open_tab)
+        demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
+        kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
+        page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
         pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)
@@ -77,6 +84,11 @@ def build() -> gr.Blocks:
         for function in ENDPOINTS:
             api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
+
+
+def _linked(**values: str) -> str:
+    """JavaScript that keeps texts in the address of the page."""
+    return f"() => {imported('shared/link.js')}.then((link) => link.set({json.dumps(values)}))"
 
 
 def _remembered(*forms: Form[Any]) -> dict[str, Any]:
@@ -96,6 +108,9 @@ def _sidebar() -> Controls:
     analyse = gr.Button("Analyse", variant="primary", elem_id="analyse")
     hint = gr.Markdown(elem_id="hint")
     settings.place()
+    thresholds = Thresholds(elem_id="thresholds")
+    linked = Form(LinkedHeads())
+    linked.place()
     picker = gr.Dataset(
         label="Examples",
         components=["textbox"],
@@ -107,35 +122,59 @@ def _sidebar() -> Controls:
     with gr.Accordion("More settings", open=False):
         settings.place(more=True)
         pair.place(more=True)
-    return Controls(pair, settings, analyse, hint, picker)
+    return Controls(pair, settings, linked, analyse, hint, thresholds, picker)
 
 
 def _strip() -> Strip:
     with gr.Column(elem_id="strip"):
-        return Strip(Predictions(elem_id="predictions"), SentenceView(elem_id="sentence"))
+        return Strip(Predictions(elem_id="predictions"), SentenceView(elem_id="sentence", failed=None))
 
 
 def _page(
-    demo: gr.Blocks, controls: Controls, strip: Strip, beside: pane.Parts, drawing: flow.Parts, open_tab: gr.State
+    demo: gr.Blocks,
+    controls: Controls,
+    strip: Strip,
+    beside: pane.Parts,
+    drawing: flow.Parts,
+    open_tab: gr.State,
+    kept: list[Form[Any]],
 ) -> Page:
-    """Connect what stands beside and above the tabs, and make what these share."""
-    shown, word, pair, settings, selected = (
+    """Connect what stands beside and above the tabs, and make what these share; `kept` are the forms of the tabs."""
+    shown, word, pair, settings, selected, linked = (
         gr.State(None),
         gr.State(None),
         controls.pair,
         controls.settings,
         beside.selected,
+        controls.linked,
     )
-    drawn = [beside.answer, beside.differences, strip.words, *drawing.filled, settings["root"]]
+    drawn = [beside.answer, beside.differences, strip.words, *drawing.filled, settings["root"], controls.thresholds]
     filled = [shown, strip.predictions, *drawn, settings["heads"], *selected.controls]
-    filled += [beside.pruned, beside.restore, word]
+    filled += [beside.pruned, beside.restore, word, *linked.controls]
     remembered = _remembered(pair, settings)
+    for form in kept:
+        gr.on([control.change for control in form.controls], **_remembered(form))
+    chosen = on(
+        [box.change for box in selected.controls], events.link_selected, [linked, selected], linked["selected"], **CLICK
+    )
+    chosen.success(**_remembered(linked))
 
     def analyse(happens: Any) -> Any:
         # Progress and failure show in one place; what was there stays readable.
         running = {**MODEL, "show_progress_on": strip.predictions}
         outputs = [controls.hint, beside.story, *filled]
-        return on(happens, events.analyse, [shown, pair, selected, settings], outputs, **running)
+        done = on(happens, events.analyse, [shown, pair, selected, settings, linked], outputs, **running)
+        done.success(**_remembered(linked))
+        done.failure(
+            None, None, controls.hint, js=TELL_FAILURE.replace("IMPORTED", imported("shared/failures.js")), **CLICK
+        )
+        return done
+
+    def what_if(changed: Any) -> Any:
+        done = analyse(changed.success)
+        done.success(**remembered)
+        before = [pair["text_a"], pair["text_b"], strip.words]
+        return on(done.failure, events.what_was, [shown], before, **CLICK)
 
     page = Page(
         shown=shown,
@@ -144,17 +183,22 @@ def _page(
         word=word,
         settings=settings,
         drawn=drawn,
+        thresholds=controls.thresholds,
         remembered=remembered,
         select=Verb(events.select, [shown], [*selected.controls, word, drawing.rings, beside.differences]),
-        prune=Verb(events.prune, [shown, selected, settings], filled),
+        prune=Verb(
+            events.prune, [shown, selected, settings], filled, follow=lambda done: done.success(**_remembered(linked))
+        ),
         analyse=Verb(
             events.change_pair,
             [shown, pair],
             pair.controls,
             follow=lambda changed: analyse(changed.success).success(**remembered),
         ),
+        what_if=Verb(events.change_pair, [shown, pair], pair.controls, follow=what_if),
     )
-    opened = demo.load(events.restore([pair, settings]), None, components([pair, settings]), **CLICK)
+    told = [pair, settings, linked, *kept]
+    opened = demo.load(events.restore(told), None, components(told), **CLICK)
     analyse(opened.then)
     analyse([controls.analyse.click, pair["text_a"].submit, pair["text_b"].submit]).success(**remembered)
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")

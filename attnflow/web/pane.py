@@ -57,7 +57,7 @@ def wire(parts: Parts, page: Page) -> None:
     """Follow the selection, and switch heads on again."""
     page.prune.on(parts.restore.click, lambda shown: NO_HEADS)
     sources = [page.shown, page.selected, page.word, page.settings]
-    changes = [one.change for one in [page.shown, page.word, *components([page.selected])]]  # pyright: ignore[reportAttributeAccessIssue]
+    changes = [one.change for one in [page.shown, page.word, *components([page.selected])]]
     on(changes, follow, sources, parts.details, **MODEL, show_progress="hidden", trigger_mode="always_last")
 
 

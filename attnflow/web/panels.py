@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from attnflow.bundled import PAGE
 from attnflow.web import assets
 
 
@@ -21,8 +22,8 @@ class Panel(gr.HTML):
     The template is constant: Gradio runs `${…}` in values as code, so nothing that a person or a tokenizer wrote may be
     put into it. Values travel as JSON text, which Gradio passes on many times faster than a dict.
 
-    A panel that has the event `select` (`payloads.Selected`), `prune` (`payloads.Pruned`) or `analyse`
-    (`payloads.OtherPair`) may ask that of the page, which does it (`verbs.connect`).
+    A panel that has the event `select` (`payloads.Selected`), `prune` (`payloads.Pruned`), `analyse` or `what_if` (both
+    `payloads.OtherPair`; the second goes back where it fails) may ask that of the page, which does it (`verbs`).
     """
 
     EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
@@ -90,8 +91,12 @@ class Predictions(Panel):
 
 
 class SentenceView(Panel):
-    """The words with their influence as circles; the layer is chosen in the panel itself."""
+    """The words with their influence as circles; the layer is chosen in the panel itself.
 
+    Events: `select` and `what_if`. The property `failed` tells when, in seconds, the latter could not be done.
+    """
+
+    EVENTS = ["select", "what_if"]  # noqa: RUF012
     module = "sentence/sentence.js"
     template = """
 <div class="af-sentence">
@@ -105,6 +110,7 @@ class SentenceView(Panel):
     </span>
   </div>
   <div class="af-text"></div>
+  <div class="af-changed" role="status" hidden></div>
 </div>"""
 
 
@@ -117,55 +123,20 @@ class RadialView(Panel):
 
     EVENTS = ["select", "export"]  # noqa: RUF012
     module = "radial/radial.js"
+    template = (PAGE / "radial" / "radial.html").read_text(encoding="utf-8")
+
+
+class Thresholds(Panel):
+    """How many tokens each ring would hold at every threshold. Events: `choose` (`payloads.ChosenThreshold`)."""
+
+    EVENTS = ["choose"]  # noqa: RUF012
+    module = "thresholds/thresholds.js"
     template = """
-<div class="af-radial">
-  <h3 class="af-title">Attention flow</h3>
-  <div class="af-toolbar">
-    <span class="af-views" role="group" aria-label="Which model">
-      <button type="button" data-view="a">A</button><button type="button" data-view="b">B</button>
-      <button type="button" data-view="both">A and B</button>
-    </span>
-    <span class="af-legend"></span>
-  </div>
-  <p class="af-note">Centre: where the decision is read; each ring outwards: one layer earlier.</p>
-  <div class="af-tour"><span class="af-tour-steps" role="group" aria-label="Guided tour"></span></div>
-  <p class="af-note af-warning" hidden></p>
-  <div class="af-stage">
-    <div class="af-chart" tabindex="0" role="group"></div>
-    <span class="af-views af-zoom" role="group" aria-label="Zoom">
-      <button type="button" data-zoom="in" aria-label="Larger" title="Larger (Ctrl and the wheel)">+</button>
-      <button type="button" data-zoom="out" aria-label="Smaller" title="Smaller (Ctrl and the wheel)">−</button>
-      <button type="button" data-zoom="whole" aria-label="Whole" title="Whole (Escape, or a double click)">○</button>
-    </span>
-    <figure class="af-aside">
-      <div class="af-context"></div><figcaption>place in the sentence</figcaption>
-    </figure>
-    <div class="af-tip" hidden></div>
-  </div>
-  <p class="af-tour-text" role="status"></p>
-  <p class="af-status" role="status" aria-live="polite"></p>
-  <p class="af-legend af-squares"></p>
-  <div class="af-toolbar">
-    <label class="af-check"><input type="checkbox" class="af-names" checked> names</label>
-    <label class="af-check" hidden><input type="checkbox" class="af-differing"> only what differs</label>
-    <label class="af-check">light <select class="af-most">
-      <option value="1">the strongest line</option><option value="2">the 2 strongest lines</option>
-      <option value="3">the 3 strongest lines</option><option value="5">the 5 strongest lines</option>
-      <option value="10">the 10 strongest lines</option><option value="all">all lines</option>
-    </select> of each word</label>
-    <span class="af-views" role="group" aria-label="Save">
-      <button type="button" data-save="png">PNG</button><button type="button" data-save="svg">SVG</button>
-      <button type="button" data-save="html">HTML</button>
-      <button type="button" data-save="json">JSON</button><button type="button" data-save="csv">CSV</button>
-    </span>
-  </div>
-  <details class="af-table">
-    <summary>The same as a table: choose words with the keyboard</summary>
-    <table>
-      <thead><tr><th scope="col">Ring, from the centre</th><th scope="col">Words</th></tr></thead>
-      <tbody></tbody>
-    </table>
-  </details>
+<div class="af-thresholds">
+  <h3 class="af-title">Tokens in each ring at one threshold</h3>
+  <div class="af-sizes" tabindex="0" role="slider" aria-label="One threshold tau, by the tokens in each ring"
+    aria-valuemin="0" aria-valuemax="0.95" aria-valuenow="0"></div>
+  <p class="af-note"></p>
 </div>"""
 
 

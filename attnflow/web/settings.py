@@ -6,12 +6,14 @@ the page keeps it, from what is written here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import gradio as gr
 
-from attnflow.records.head_names import head_name, head_of, is_head_key
+from attnflow.records.head_names import head_key, head_name, head_of, is_head_key
+from attnflow.records.trace import Head
 from attnflow.records.words import Unit
 from attnflow.web.forms import choice, number, setting, switch
 from attnflow.web.model_box import full_ref, model_box, revision_box
@@ -103,3 +105,39 @@ class SelectedHead:
     head: int = setting(
         0, lambda at: gr.Dropdown([("H1", 0)], value=at, label="Selected head", elem_id="head", min_width=120)
     )
+
+
+def _unseen_box(value: str) -> gr.Textbox:
+    return gr.Textbox(value, visible=False)
+
+
+@dataclass(frozen=True)
+class LinkedHeads:
+    """Heads in the address of the page: keys (`head_key`), with commas between them.
+
+    Which heads there are comes with an analysis, and which are off is kept on the server. So neither can be set by the
+    address at once: it fills these unseen boxes, which the first analysis reads, and which follow the page after that.
+    """
+
+    selected: str = setting("", _unseen_box, link="head")
+    """The selected one, by the layers of the deeper model; empty for the first."""
+    off_a: str = setting("", _unseen_box, link="off_a")
+    """Those that are switched off, by the layers of their model."""
+    off_b: str = setting("", _unseen_box, link="off_b")
+
+    @classmethod
+    def of(cls, at: SelectedHead, a: Iterable[Head], b: Iterable[Head]) -> LinkedHeads:
+        """What the address tells of a selected head and of what is off in each model."""
+        selected = "" if at == SelectedHead() else head_key((at.layer, at.head))
+        return cls(selected, *(",".join(map(head_key, sorted(heads))) for heads in (a, b)))
+
+    @property
+    def at(self) -> SelectedHead:
+        """The selected head, whether a model has it or not."""
+        return SelectedHead(*head_of(self.selected)) if is_head_key(self.selected) else SelectedHead()
+
+    @property
+    def off(self) -> tuple[list[Head], list[Head]]:
+        """What is off in each model, whether it has it or not; what is no key is left out."""
+        a, b = ([head_of(key) for key in text.split(",") if is_head_key(key)] for text in (self.off_a, self.off_b))
+        return a, b

@@ -19,6 +19,7 @@ from attnflow.service.workspace import workspace
 from attnflow.views.payloads import Pruned
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form
+from attnflow.web.panels import Thresholds
 from attnflow.web.settings import SelectedHead, Settings
 from attnflow.web.wiring import CLICK, Source, Verb, components, positional, told
 
@@ -130,6 +131,8 @@ class Page:
     settings: Form[Settings]
     drawn: list[Component]
     """What the settings of the flow draw, in the order of `flow.draw`."""
+    thresholds: Thresholds
+    """Where one threshold can be chosen by the tokens in each ring."""
     remembered: dict[str, Any]
     """The event that keeps the address of the page up to date."""
     select: Verb
@@ -138,6 +141,8 @@ class Page:
     """Asked for with `payloads.Pruned`."""
     analyse: Verb
     """Asked for with `payloads.OtherPair`."""
+    what_if: Verb
+    """The same; where it fails, the boxes hold again what is shown."""
 
     def when_open(
         self,

@@ -38,6 +38,7 @@ def connect(panel: Panel, page: Page) -> None:
         ("select", page.select, find_selection),
         ("prune", page.prune, find_pruned),
         ("analyse", page.analyse, find_pair),
+        ("what_if", page.what_if, find_pair),
     ):
         if name in panel.EVENTS:
             verb.on(getattr(panel, name), find)

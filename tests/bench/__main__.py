@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 
 import tests.conftest  # noqa: F401 - the environment of the tests: no network, no telemetry
-from tests.bench import attribution, capture, heads, load, page, saliency
+from tests.bench import attribution, capture, heads, load, page, saliency, texts
 
 PARTS = {
     "capture": capture,
     "heads": heads,
     "attribution": attribution,
     "saliency": saliency,
+    "texts": texts,
     "page": page,
     "load": load,
 }

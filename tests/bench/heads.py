@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import linear
+from torch.overrides import TorchFunctionMode
 from transformers import BertConfig, BertForSequenceClassification
 
 from attnflow import Checkpoint, Encoding, encode, head_importance, load_checkpoint
@@ -34,11 +37,12 @@ def measure() -> Iterator[tuple[str, str]]:
     encodings = [encode(bundled, pair["text_a"], pair["text_b"]) for pair in pairs]
     labels = [pair["label"] for pair in pairs]
     base = _base(bundled)
-    long = encode(base, *LONG)
-    if len(long.tokens) != 32:
-        raise ValueError(f"the text of the benchmark has {len(long.tokens)} tokens instead of 32")
     yield from _ablations("bundled model", bundled, encodings[0], 41)
-    yield from _ablations("BERT-base size", base, long, 2)
+    for copies, size in ((1, 32), (2, 61)):
+        long = encode(base, *(" ".join([text] * copies) for text in LONG))
+        if len(long.tokens) != size:
+            raise ValueError(f"the text of the benchmark has {len(long.tokens)} tokens instead of {size}")
+        yield from _ablations("BERT-base size", base, long, 2)
     yield from _taylor("bundled model", bundled, encodings, labels, 21)
     yield from _taylor("BERT-base size", base, encodings, labels, 1)
     yield from _prune_click(pairs[0])
@@ -65,6 +69,41 @@ def _ablations(name: str, checkpoint: Checkpoint, encoding: Encoding, rounds: in
         f"{name}, {size}: loop of forwards / all ablations",
         f"{ratio:.1f} x  ({1000 * first:.0f} / {1000 * second:.0f} ms)",
     )
+    with _Maps() as of_loop:
+        loop()
+    with _Maps() as of_sweep:
+        Sweep(checkpoint, encoding).ablations()
+    yield f"{name}, {size}: multiplications of the loop / of all ablations", f"{of_loop.work / of_sweep.work:.2f} x"
+    share, *_ = side_by_side(of_sweep.again, lambda: Sweep(checkpoint, encoding).ablations(), rounds)
+    yield f"{name}, {size}: linear maps alone / all ablations", f"{share:.2f} x"
+
+
+@dataclass
+class _Maps(TorchFunctionMode):
+    """Notes the linear maps that a block applies, and applies maps of the same sizes again: nothing can be faster."""
+
+    calls: list[tuple[torch.Size, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is linear:
+            x, weight, bias = args
+            self.calls.append((x.shape, weight, bias))
+        return func(*args, **(kwargs or {}))
+
+    @property
+    def work(self) -> int:
+        """Multiplications."""
+        return sum(shape[:-1].numel() * weight.numel() for shape, weight, _ in self.calls)
+
+    def again(self) -> None:
+        """Apply maps of these sizes."""
+        vectors = torch.ones(max(shape.numel() for shape, *_ in self.calls))
+        with torch.inference_mode():
+            for shape, weight, bias in self.calls:
+                linear(vectors[: shape.numel()].view(shape), weight, bias)
 
 
 def _taylor(

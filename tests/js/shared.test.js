@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { headKey, headName, headOf } from "../../assets/page/shared/head.js";
+import { replaced } from "../../assets/page/shared/words.js";
 import * as link from "../../assets/page/shared/link.js";
 import { number, plural, precise, shorten } from "../../assets/page/shared/numbers.js";
 import { escape } from "../../assets/page/shared/markup.js";
@@ -59,4 +60,13 @@ test("a saved page has its state inside, and leaves its address alone", () => {
   assert.equal(location.href, "file:///tmp/flow.html");
   assert.equal(link.get("select"), "1:2");
   link.restore({});
+});
+
+test("a word is replaced, or left out with its space", () => {
+  assert.equal(replaced("The cook left.", [4, 8], "[MASK]"), "The [MASK] left.");
+  assert.equal(replaced("The cook left.", [4, 8], ""), "The left.");
+  assert.equal(replaced("The cook left.", [0, 3], ""), "cook left.");
+  assert.equal(replaced("The cook left.", [9, 13], ""), "The cook .");
+  assert.equal(replaced("The cook left.", [13, 14], ""), "The cook left");
+  assert.equal(replaced("cook", [0, 4], ""), "");
 });

@@ -48,16 +48,17 @@ export function mount(element, gradio) {
     if (current) words(current, row);
   }
 
-  function clear() {
+  function clear(heading = "") {
     Plotly.purge(chart);
     strip.replaceChildren();
     told.textContent = "";
     query = current = null;
-    title.textContent = "This model has no such head";
+    title.textContent = heading;
     chart.style.height = "";
   }
   /** @param {HeatMap} figure */
   async function draw(figure) {
+    if (!figure.data.length) { clear(figure.title); return; } // the model has no such head
     const { data: [trace], layout, names } = figure, own = colour(`--af-${figure.model}`);
     const width = chart.clientWidth, narrow = width < 420;
     title.textContent = figure.title;
@@ -80,5 +81,5 @@ export function mount(element, gradio) {
     chart.removeAllListeners?.("plotly_click");
     chart.on("plotly_click", ({ points: [point] }) => choose(point.pointIndex[0]));
   }
-  panel(gradio, part(element, ".af-heatmap"), { draw, clear, leave: () => Plotly.purge(chart) });
+  panel(gradio, part(element, ".af-heatmap"), { draw, clear: () => clear(), leave: () => Plotly.purge(chart) });
 }

@@ -12,7 +12,7 @@ import { painter as painterOn } from "./highlight.js";
 import { keyboard } from "./keyboard.js";
 import { pointer } from "./pointer.js";
 import * as rings from "./rings.js";
-import { download, saveImage, savePage } from "./save.js";
+import { download, saveImage } from "./save.js";
 import { Scene, nameOf } from "./scene.js";
 import * as select from "./selection.js";
 import { table as ringTable } from "./table.js";
@@ -82,6 +82,7 @@ export function mount(element, { props, trigger, watch }) {
     const first = !data, sameText = data?.text.join("\n") === next.text.join("\n");
     data = next;
     graphs = next.models.map((model) => new Graph(model, next.text));
+    part(element, "[data-view]").parentElement?.toggleAttribute("hidden", graphs.length < 2);
     if (graphs.length < 2) view = "a";
     else if (first) view = VIEWS.find((name) => name === link.get("view")) ?? view;
     const held = first ? select.decode(link.get("select")) : sameText ? selected.frozen : null;
@@ -245,7 +246,11 @@ export function mount(element, { props, trigger, watch }) {
     for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === view));
   }
   for (const button of views) button.addEventListener("click", () => present(VIEWS.find((name) => name === button.dataset.view) ?? "both", null));
-  named.addEventListener("change", place);
+  named.checked = link.get("names") !== "0";
+  named.addEventListener("change", () => {
+    link.set({ names: named.checked ? "" : "0" });
+    place();
+  });
   most.value = [...most.options].find(({ value }) => value === link.get("strongest"))?.value ?? String(select.FEW);
   differing.checked = link.get("differing") === "1";
   for (const control of [most, differing]) {
@@ -258,7 +263,7 @@ export function mount(element, { props, trigger, watch }) {
   /** @param {string} [kind] */
   function save(kind) {
     if (!data) return;
-    if (kind === "html") savePage(box, data, { view, select: select.encode(selected.frozen), strongest: most.value, differing: differing.checked ? "1" : "" });
+    if (kind === "html") tell("export", { kind, view, select: select.encode(selected.frozen), strongest: most.value, differing: differing.checked ? "1" : "", dark: document.body.classList.contains("dark") });
     else if (kind === "json" || kind === "csv") tell("export", { kind }); // exact numbers come from Python
     else if (kind === "png" || kind === "svg") {
       const selection = current();

@@ -1,8 +1,7 @@
 // @ts-check
-// Saving what the radial view shows: as a picture with the held selection, or as a page of its own that works offline.
+// Saving what the radial view shows: as a picture with the held selection.
 
-import { colour, make, makeSvg, parts } from "../shared/dom.js";
-import { escape } from "../shared/markup.js";
+import { colour, make, makeSvg } from "../shared/dom.js";
 import { cellCorners } from "./geometry.js";
 import { carried, opacityOf, widthOf } from "./highlight.js";
 import { draw, names } from "./rings.js";
@@ -16,11 +15,6 @@ import { projection } from "./zoom.js";
 /** @typedef {{ selection: Selection, hit: Hit, told: string }} Held what is held, what it lights, and how it is said */
 
 const DENSITY = 2; // pixels of a PNG for one of the page
-
-const THEME = [
-  "--body-text-color", "--body-text-color-subdued", "--background-fill-primary", "--background-fill-secondary",
-  "--border-color-primary", "--color-accent", "--color-accent-soft", "--block-background-fill", "--font",
-];
 
 /**
  * Let the browser save a text or an address under a name.
@@ -164,63 +158,4 @@ export async function saveImage(format, scene, held) {
   canvas.height = DENSITY * height;
   canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
   download("attention-flow.png", canvas.toDataURL("image/png"));
-}
-
-/** @param {URL | string} address */
-const read = async (address) => (await fetch(address)).text();
-
-/** An import of another module of ours; each stands in a line of its own. */
-const IMPORT = /^(import [^"]*")(\.[^"]+)(";)$/gm;
-
-/**
- * A module and all that it imports, by their paths below `base`: relative imports become such paths, without a dot, so that
- * an import map can name a module that has no address.
- * @param {string} path
- * @param {URL} base
- * @param {Map<string, string>} [modules]
- */
-async function collected(path, base, modules = new Map()) {
-  if (modules.has(path)) return modules;
-  modules.set(path, ""); // is on its way
-  const source = await read(new URL(path, base));
-  /** @param {string} relative */
-  const full = (relative) => new URL(relative, new URL(path, base)).href.slice(base.href.length);
-  modules.set(path, source.replace(IMPORT, (_, before, relative, after) => before + full(relative) + after));
-  await Promise.all([...source.matchAll(IMPORT)].map(([, , relative]) => collected(full(relative), base, modules)));
-  return modules;
-}
-
-/**
- * A page of its own with the same data, scripts and interaction.  Modules cannot be loaded from files, so an import map
- * carries them.
- * @param {HTMLElement} box the radial view
- * @param {Radial} data
- * @param {Record<string, string>} state
- */
-export async function savePage(box, data, state) {
-  const base = new URL("..", import.meta.url);
-  const [styles, modules] = await Promise.all([read(new URL("panels.css", base)), collected("radial/radial.js", base)]);
-  const imports = Object.fromEntries([...modules].map(([path, source]) => [path, `data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`]));
-  const body = /** @type {HTMLElement} */ (box.cloneNode(true));
-  body.removeAttribute("data-drawn");
-  for (const layer of body.querySelectorAll(".af-overlay")) layer.remove();
-  body.querySelector(".af-table tbody")?.replaceChildren();
-  for (const button of parts(body, "[data-save]")) if (!["png", "svg"].includes(button.dataset.save ?? "")) button.remove();
-  const theme = THEME.map((name) => `${name}: ${colour(name)};`).join(" "), models = data.models.map((model) => model.name).join(" and ");
-  /**
-   * @param {string} source
-   * @param {string} [type]
-   */
-  const inline = (source, type = "") => `<script${type && ` type="${type}"`}>${source.replace(/<\/script/gi, "<\\/script")}</scr` + "ipt>";
-  /** @param {any} content */
-  const json = (content) => JSON.stringify(content).replace(/</g, "\\u003c");
-  const start = `import { restore } from "shared/link.js";
-import { mount } from "radial/radial.js";
-restore(${json(state)});
-mount(document.querySelector("main"), { props: { value: ${json(JSON.stringify(data))} }, trigger() {}, watch() {} });`;
-  download("attention-flow.html", `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Attention flow of ${escape(models)}</title><style>:root { ${theme} } body { max-width: 960px; margin: 1rem auto; padding: 0 1rem; font-family: var(--font); color: var(--body-text-color); background: var(--block-background-fill); } ${styles}</style>
-${inline(json({ imports }), "importmap")}</head>
-<body class="${document.body.classList.contains("dark") ? "dark" : ""}"><main class="gradio-container"><p>${escape(models)}, ${data.threshold}</p>${sentences(data).map((text) => `<p>${escape(text)}</p>`).join("")}${body.outerHTML}</main>
-${inline(start, "module")}</body></html>`);
 }

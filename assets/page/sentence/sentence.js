@@ -1,9 +1,11 @@
 // @ts-check
 // The sentences with influence circles over their words, for a layer that the reader chooses.
 import { make, part, parts } from "../shared/dom.js";
+import * as link from "../shared/link.js";
 import { number } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 import { spread } from "../shared/words.js";
+import { changes } from "./change.js";
 /** @import { SentenceFigure, SentenceModel } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
@@ -17,8 +19,8 @@ export function mount(element, gradio) {
   const layerName = part(element, "output"), text = part(element, ".af-text"), note = part(element, ".af-note");
   /** @type {SentenceFigure | null} */
   let shown = null;
-  /** @type {string | undefined} */
-  let side = "both";
+  /** @type {string} */
+  let side = ["a", "b"].find((one) => one === link.get("influence")) ?? "both";
 
   /**
    * Layers are chosen by their distance from the root, so that models of different depth are aligned there.
@@ -30,7 +32,7 @@ export function mount(element, gradio) {
   function words(data) {
     text.replaceChildren();
     spread(data, text, (name, index, word) => {
-      const unit = make("span", data.sentence[index] < 0 ? "af-unit af-special" : "af-unit", undefined, word);
+      const can = Boolean(data.spans[index]), unit = make(can ? "button" : "span", data.sentence[index] < 0 ? "af-unit af-special" : "af-unit", undefined, word);
       const values = data.models.map((model) => model.influence[layerOf(model)]?.[index] ?? null);
       const circles = make("span", "af-circles", undefined, unit);
       circles.setAttribute("aria-hidden", "true");
@@ -42,8 +44,12 @@ export function mount(element, gradio) {
       make("span", "af-token", name, unit);
       const told = values.map((value, i) => value === null ? null : `${"AB"[i]} ${number(value)}`).filter(Boolean).join(", ");
       unit.title = `${data.names[index]}: influence ${told} heads`;
-      unit.setAttribute("role", "img");
       unit.setAttribute("aria-label", unit.title);
+      if (unit instanceof HTMLButtonElement) {
+        unit.type = "button";
+        unit.setAttribute("aria-haspopup", "dialog");
+        unit.addEventListener("click", () => changing.open(index, unit));
+      } else unit.setAttribute("role", "img");
     });
     const layers = data.models.map((model, i) => /** @type {const} */ ([i, layerOf(model)])).filter(([, layer]) => layer >= 0);
     const same = new Set(data.models.map((model) => model.layers)).size === 1;
@@ -55,21 +61,30 @@ export function mount(element, gradio) {
       : `Circles: influence on the decision from ${layerName.textContent} on, in heads, later layers counting more; rounded up, at most five.`;
   }
 
+  const changing = changes(part(element, ".af-sentence"), gradio.trigger);
+  gradio.watch("failed", changing.fail);
+
   /** @param {SentenceFigure} data */
   function draw(data) {
+    changing.receive(data);
     const layers = Math.max(...data.models.map((model) => model.layers));
-    const back = shown ? Number(slider.max) - Number(slider.value) : 0; // keep the distance from the root
+    const back = shown ? Number(slider.max) - Number(slider.value) : Number(link.get("back")) || 0; // keep the distance from the root
     slider.max = String(layers);
     slider.value = String(Math.max(1, layers - back));
     shown = data;
     words(data);
   }
-  slider.addEventListener("input", () => shown && words(shown));
+  slider.addEventListener("input", () => {
+    link.set({ back: Number(slider.max) - Number(slider.value) || "" });
+    if (shown) words(shown);
+  });
   const sides = parts(element, "[data-side]");
   for (const button of sides) {
+    button.setAttribute("aria-pressed", String(button.dataset.side === side));
     button.addEventListener("click", () => {
-      side = button.dataset.side;
+      side = button.dataset.side ?? "both";
       for (const other of sides) other.setAttribute("aria-pressed", String(other === button));
+      link.set({ influence: side === "both" ? "" : side });
       if (shown) words(shown);
     });
   }

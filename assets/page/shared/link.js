@@ -21,7 +21,7 @@ export const get = (name) => new URLSearchParams(location.search).get(name) ?? s
  * @param {Record<string, string | number | null>} values
  */
 export function set(values) {
-  if (location.protocol === "file:") return; // a saved page
+  if (!location.protocol.startsWith("http")) return; // a saved page, or a frame of a notebook
   const query = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(values)) {
     if (value === "" || value === null) query.delete(name);

@@ -9,6 +9,17 @@ import { make } from "./dom.js";
 export const plain = (text) => (text.startsWith("·") && text.length > 1 ? text.slice(1) : text);
 
 /**
+ * A text with something in the place of a word, or without it and the space that it leaves.
+ * @param {string} text
+ * @param {[start: number, end: number]} span
+ * @param {string} put
+ */
+export function replaced(text, [start, end], put) {
+  const before = text.slice(0, start), after = text.slice(end);
+  return before + put + (put || (before && !/\s$/.test(before)) ? after : after.replace(/^\s/, ""));
+}
+
+/**
  * Put the pieces of a pair into a box: those of one word stay together, and the second sentence begins a line.
  * @param {{ text: string[], sentence: number[] }} pair
  * @param {Element} box

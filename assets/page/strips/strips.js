@@ -2,6 +2,7 @@
 // Token strips: the words of each model coloured by what a saliency method says of them, and all methods for one word.
 
 import { make, part, parts, titled } from "../shared/dom.js";
+import * as link from "../shared/link.js";
 import { precise } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 import { spread } from "../shared/words.js";
@@ -129,10 +130,13 @@ export function mount(element, gradio) {
     choice.replaceChildren();
     for (const method of data.methods) make("option", "", method.title, choice).value = method.name;
     make("option", "", "All methods", choice).value = ALL;
-    const wanted = [before, "integrated_gradients", data.methods[0]?.name, ALL];
+    const wanted = [before || link.get("method"), "integrated_gradients", data.methods[0]?.name, ALL];
     choice.value = wanted.find((name) => [...choice.options].some((option) => option.value === name)) ?? ALL;
     show();
   }
-  choice.addEventListener("change", show);
+  choice.addEventListener("change", () => {
+    link.set({ method: choice.value === "integrated_gradients" ? "" : choice.value });
+    show();
+  });
   panel(gradio, part(element, ".af-saliency"), { draw, redraw: () => {}, clear: () => strips.replaceChildren() });
 }

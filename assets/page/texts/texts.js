@@ -65,8 +65,9 @@ export function mount(element, gradio) {
   function search({ collection: { key }, choices: { filters }, found }) {
     for (const filter of filters) {
       if (!("text" in filter) || found.has(filter.text)) continue;
-      if (searched.text === filter.text && performance.now() - searched.at < PATIENCE) return;
-      searched = { text: filter.text, at: performance.now() };
+      const text = `${key} ${filter.text}`;
+      if (searched.text === text && performance.now() - searched.at < PATIENCE) return;
+      searched = { text, at: performance.now() };
       gradio.trigger("search", { key, text: filter.text });
       return;
     }

@@ -57,7 +57,10 @@ class Propagation:
 
 def depends(*values: Any) -> bool:
     """Whether all values are tensors that depend on the text."""
-    return all(isinstance(value, Tensor) and value.requires_grad for value in values)
+    for value in values:  # noqa: SIM110 - asked at every operation, where a generator costs more than the question
+        if not isinstance(value, Tensor) or not value.requires_grad:
+            return False
+    return True
 
 
 # ---- Linear maps: LRP-0 (Bach et al. 2015, section 2.3), as gradient times input is. A bias takes its share.
@@ -91,7 +94,8 @@ def _fused(state: Propagation, func: Operation, added: Any, left: Any, right: An
     """A linear map with a bias, as GPT-2 writes it, or a product of two matrices added to another, as in Bloom."""
     if depends(left) != depends(right) and not depends(added):
         added = _biased(state, added)
-    return func(added, *_shared(left, right), *args, **kwargs)
+    factors = (_half(left), _half(right)) if depends(left, right) else (left, right)
+    return func(added, *factors, *args, **kwargs)
 
 
 # ---- Normalisation: the scale is a constant (Ali et al. 2022, section 3.2; AttnLRP, proposition 3.4).
@@ -102,18 +106,17 @@ class _LayerNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, bias_scale: Tensor, shape: Any, weight: Any, bias: Any, eps: float) -> Tensor:
-        over = tuple(range(-len(shape), 0))
-        scale = (torch.var(x, over, correction=0, keepdim=True) + eps).rsqrt()
-        ctx.save_for_backward(scale if weight is None else scale * weight, bias)
-        ctx.over = over
-        return F.layer_norm(x, shape, weight, bias, eps)
+        value, _, scale = torch.native_layer_norm(x, shape, weight, bias, eps)
+        ctx.save_for_backward(scale, weight, bias)
+        ctx.over = tuple(range(-len(shape), 0))
+        return value
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (gradient,), (scale, bias) = gradients, ctx.saved_tensors
-        scaled = gradient * scale
-        to_bias = None if bias is None else (gradient * bias).sum()
-        return scaled - scaled.mean(ctx.over, keepdim=True), to_bias, None, None, None, None
+        (gradient,), (scale, weight, bias) = gradients, ctx.saved_tensors
+        to_bias = None if bias is None else torch.tensordot(gradient, bias, bias.dim()).sum()
+        weighted = gradient if weight is None else gradient * weight
+        return (weighted - weighted.mean(ctx.over, keepdim=True)) * scale, to_bias, None, None, None, None
 
 
 def _layer_norm(
@@ -173,7 +176,7 @@ class _Passed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, compute: Callable[[], Tensor]) -> Tensor:
         value, x = compute(), x.detach()
-        ctx.save_for_backward(torch.where(x == 0, 0, value / x))
+        ctx.save_for_backward((value / x).nan_to_num_(0, 0, 0))  # x = 0: there is nothing to hand on
         return value
 
     @staticmethod
@@ -245,6 +248,13 @@ def _same(state: Propagation, func: Operation, input: Tensor, *args: Any, **kwar
 # ---- Products of two quantities that depend on the text: half of the relevance to each (AttnLRP, proposition 3.3).
 
 
+def _halved(result: Tensor, left: Any, right: Any) -> Tensor:
+    """A product with half the gradient, and so half to each of its factors, if both depend on the text."""
+    if depends(left, right):
+        result.register_hook(lambda gradient: 0.5 * gradient)
+    return result
+
+
 def _half(x: Tensor) -> Tensor:
     """The same value with half the gradient."""
     same = x.view_as(x)
@@ -252,12 +262,8 @@ def _half(x: Tensor) -> Tensor:
     return same
 
 
-def _shared(left: Any, right: Any) -> tuple[Any, Any]:
-    return (_half(left), _half(right)) if depends(left, right) else (left, right)
-
-
 def _matrix_product(state: Propagation, func: Operation, left: Any, right: Any, *args: Any, **kwargs: Any) -> Tensor:
-    return func(*_shared(left, right), *args, **kwargs)
+    return _halved(func(left, right, *args, **kwargs), left, right)
 
 
 def _product(state: Propagation, func: Operation, left: Any, right: Any, *args: Any, **kwargs: Any) -> Tensor:
@@ -265,7 +271,7 @@ def _product(state: Propagation, func: Operation, left: Any, right: Any, *args: 
         return _scaled(func(left, right, *args, **kwargs), left, right)
     if _origin(left) is _origin(right):
         return _passed(_origin(left), lambda: func(left, right, *args, **kwargs))
-    return func(_half(left), _half(right), *args, **kwargs)
+    return _halved(func(left, right, *args, **kwargs), left, right)
 
 
 def _einsum(state: Propagation, func: Operation, equation: Any, *operands: Any) -> Tensor:
@@ -273,10 +279,8 @@ def _einsum(state: Propagation, func: Operation, equation: Any, *operands: Any) 
     places = [place for place, factor in enumerate(factors) if depends(factor)]
     if not isinstance(equation, str) or len(places) > 2:
         state.refuse(f"{resolve_name(func)} of more than two tensors")
-    if len(places) == 2:
-        for place in places:
-            factors[place] = _half(factors[place])
-    return func(equation, *factors)
+    result = func(equation, *factors)
+    return _halved(result, *(factors[place] for place in places)) if len(places) == 2 else result
 
 
 # ---- Softmax: a constant (Ali et al. 2022, section 3.1), or to first order (AttnLRP, proposition 3.1).

@@ -65,7 +65,8 @@ class _Rules(TorchFunctionMode):
             named = [name for name in NAMED if name in kwargs] if kwargs else []
             return rule(self.state, func, *args, *(kwargs[name] for name in named), **_without(kwargs, named))
         result = func(*args, **kwargs)
-        if func not in LINEAR and any(map(depends, result if isinstance(result, list | tuple) else (result,))):
+        several = isinstance(result, list | tuple)
+        if (any(map(depends, result)) if several else depends(result)) and func not in LINEAR:
             self.state.refuse(resolve_name(func) or str(func))
         return result
 

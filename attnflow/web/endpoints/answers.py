@@ -7,7 +7,7 @@ from typing import TypedDict
 from attnflow.records.root import pooled_name
 from attnflow.records.trace import SPECIAL, Tokens
 from attnflow.service.case import Case, ModelCard
-from attnflow.views.rounding import rounded
+from attnflow.views.class_scores import class_scores
 
 
 class ModelAnswer(TypedDict):
@@ -70,14 +70,7 @@ def tokens_answer(tokens: Tokens) -> list[TokenAnswer]:
 
 def prediction(case: Case) -> list[ClassAnswer] | None:
     """Score and probability of every class, or None without a trained classification head."""
-    trace = case.trace
-    if trace.scores is None:
-        return None
-    probabilities = [None] * len(trace.labels) if trace.probabilities is None else trace.probabilities
-    return [
-        {"label": label, "score": rounded(score), "probability": None if p is None else rounded(p)}
-        for label, score, p in zip(trace.labels, trace.scores, probabilities, strict=True)
-    ]
+    return class_scores(case.trace)
 
 
 def case_note(case: Case, *more: str) -> str:

@@ -11,3 +11,13 @@ from attnflow.web.tabs import attribution, explanations, flow, heads
 
 TABS = (flow, heads, attribution, explanations)
 """In the order of the page."""
+
+
+def tab_link(title: str) -> str:
+    """How the address of the page tells the open tab; empty for the first one."""
+    return "" if title == TABS[0].TITLE else title.lower().replace(" ", "-")
+
+
+def tab_named(link: str) -> str | None:
+    """The title of the tab that an address tells; None if there is no such tab."""
+    return next((module.TITLE for module in TABS if link and tab_link(module.TITLE) == link), None)

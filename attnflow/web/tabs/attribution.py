@@ -43,6 +43,7 @@ class Compared:
     method: Literal["estimate", "exact"] = choice(
         "estimate",
         [("Estimate", "estimate"), ("Exact", "exact")],
+        link="contributions",
         label="Contributions of the input",
         info="An estimate comes first and tells what exact values cost.",
         elem_id="attribution-method",
@@ -51,6 +52,7 @@ class Compared:
     measure: Literal["pearson", "spearman"] = choice(
         "pearson",
         [("Pearson", "pearson"), ("Spearman (ranks)", "spearman")],
+        link="correlation",
         label="Correlation",
         elem_id="attribution-measure",
         min_width=220,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,7 +14,9 @@ from attnflow.service.analyses.saliency import PREDICTED, REPORT
 from attnflow.service.case import Case
 from attnflow.views.explanations import ExplainedModel, faithfulness_chart, rank_correlation_matrix, strips
 from attnflow.views.payloads import SIDES, Side
+from attnflow.web.arguments import came
 from attnflow.web.endpoints.explanations import sum_note
+from attnflow.web.forms import Form, setting
 from attnflow.web.panels import Chart, SaliencyStrips
 from attnflow.web.shared import Page, Shown, cases_of
 from attnflow.web.wiring import MODEL
@@ -25,13 +28,43 @@ HOW_TO_READ = (
     "of them names, and so measures which to believe for this very text."
 )
 
+WHICH = ("What each model predicts", "Nothing")
+"""What the two choices are called while they are empty."""
+
+
+def _choice(value: str, label: str, none: str, elem_id: str) -> gr.Dropdown:
+    return gr.Dropdown(
+        [(none, PREDICTED)],
+        value=value,
+        label=label,
+        info="A class; for a language model, type a word.",
+        allow_custom_value=True,
+        elem_id=elem_id,
+        min_width=200,
+    )
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What is explained: a class or predicted word, perhaps in contrast with another; empty for the predicted one."""
+
+    target: str = setting(
+        PREDICTED,
+        partial(_choice, label="Explain the score of", none=WHICH[0], elem_id="saliency-target"),
+        link="explain",
+    )
+    against: str = setting(
+        PREDICTED, partial(_choice, label="Contrast with", none=WHICH[1], elem_id="saliency-against"), link="against"
+    )
+
 
 @dataclass(frozen=True)
 class Parts:
     """Components of the tab."""
 
-    target: gr.Dropdown
-    against: gr.Dropdown
+    explained: Form[Explained]
+    unknown: gr.Markdown
+    """Says which class there is not."""
     strips: SaliencyStrips
     faithful: Chart
     rank_correlations: list[Chart]
@@ -41,48 +74,47 @@ def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(HOW_TO_READ)
     with gr.Row():
-        target = _choice("Explain the score of", "What each model predicts", "saliency-target")
-        against = _choice("Contrast with", "Nothing", "saliency-against")
+        explained = Form(Explained())
+        explained.place()
+    unknown = gr.Markdown(elem_id="saliency-unknown", visible=False)
     words = SaliencyStrips(elem_id="saliency")
     faithful = Chart(elem_id="faithfulness")
     with gr.Row():
         correlations = [Chart(elem_id=f"saliency-agreement-{side}", min_width=320) for side in "ab"]
-    return Parts(target, against, words, faithful, correlations)
-
-
-def _choice(label: str, none: str, elem_id: str) -> gr.Dropdown:
-    return gr.Dropdown(
-        [(none, PREDICTED)],
-        value=PREDICTED,
-        label=label,
-        info="A class; for a language model, type a word.",
-        allow_custom_value=True,
-        elem_id=elem_id,
-        min_width=200,
-    )
+    return Parts(explained, unknown, words, faithful, correlations)
 
 
 def wire(parts: Parts, page: Page) -> None:
     """Explain what is shown, and anew when the target or the unit changes."""
-    outputs = [parts.target, parts.against, parts.strips, parts.faithful, *parts.rank_correlations]
+    outputs = [*parts.explained.controls, parts.unknown, parts.strips, parts.faithful, *parts.rank_correlations]
     options = {**MODEL, "show_progress_on": parts.strips, "trigger_mode": "always_last"}
-    page.when_open(TITLE, draw, [parts.target, parts.against, page.settings["unit"]], outputs, **options)
+    page.when_open(TITLE, draw, [parts.explained, page.settings["unit"]], outputs, **options)
 
 
-def draw(shown: Shown | None, target: str, against: str, unit: str) -> Any:
+def draw(shown: Shown | None, explained: Explained, unit: str) -> Any:
     """Values of the tab's components."""
     cases = cases_of(shown)
     labels = list(dict.fromkeys(label for case in cases for label in case.card.head.labels))
     lists_all = all(case.card.head.kind.endswith("classification") for case in cases if case.card.head.trained)
-    chosen = ["" if lists_all and (one or "") not in labels else (one or "") for one in (target, against)]
+    wanted = explained.target, explained.against
+    unknown = [one for one in wanted if lists_all and one and one not in labels]
+    chosen = [PREDICTED if one in unknown else one for one in wanted]
     sides = [_explained(side, case, *chosen) for side, case in zip(SIDES, cases, strict=True)]
     notes = [{one.method.name: sum_note(one) for one in side.report.answers} if side.report else {} for side in sides]
     updates = [
         gr.update(choices=[(none, PREDICTED), *((label, label) for label in labels)], value=now)
-        for none, now in zip(("What each model predicts", "Nothing"), chosen, strict=True)
+        for none, now in zip(WHICH, wanted, strict=True)
     ]
+    absent = " and ".join(map(came, unknown))
+    told = f"No model here has a class {absent}, so it is left aside; choose one from the list." if unknown else ""
     figure = strips(sides, check_unit(unit), notes)
-    return *updates, figure, faithfulness_chart(sides), *(rank_correlation_matrix(side) for side in sides)
+    return (
+        *updates,
+        gr.update(value=told, visible=bool(told)),
+        figure,
+        faithfulness_chart(sides),
+        *(rank_correlation_matrix(side) for side in sides),
+    )
 
 
 def _explained(side: Side, case: Case, target: str, against: str) -> ExplainedModel:

@@ -12,15 +12,17 @@ from gradio.components import Component
 from attnflow.records.head_names import head_of
 from attnflow.records.root import pooled_name
 from attnflow.service.case import Case
-from attnflow.stats.attention_graph import Threshold
+from attnflow.stats.attention_graph import Threshold, check_tau
 from attnflow.stats.flow import Flow, FlowPair, compare_flows
 from attnflow.views import thresholds
 from attnflow.views.answer import answer
-from attnflow.views.payloads import Download
+from attnflow.views.payloads import Download, Export, Radial
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
+from attnflow.views.standalone import Theme, standalone
+from attnflow.views.threshold_choice import threshold_choice
 from attnflow.views.tour import tour
-from attnflow.web import export
+from attnflow.web import arguments, export
 from attnflow.web.endpoints.answers import prediction
 from attnflow.web.endpoints.graphs import comparison_note
 from attnflow.web.panels import RadialView
@@ -68,6 +70,8 @@ def wire(parts: Parts, page: Page) -> None:
         (rest, redraw, outputs),
     ):
         on(happens, function, sources, fills, **CLICK).success(**page.remembered)
+    chosen = on(page.thresholds.choose, choose_threshold, sources, [*outputs, control["tau"], control["auto"]], **CLICK)
+    chosen.success(**page.remembered)
     on(parts.rings.export, export_graphs, sources, parts.rings, **CLICK)
 
 
@@ -95,10 +99,17 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     starts = [READ_BY_TASK]
     starts += [(f"{index + 1}: {text}", index) for index, text in enumerate(flows.pairing.text)]
     root = gr.update(choices=starts, value=settings.root)
-    rings = radial(flows, names)
-    rings["tour"] = tour(flows)
+    texts = a.encoding.text_a, a.encoding.text_b or ""
+    mask = a.card.mask_token if a.card.mask_token == b.card.mask_token else ""
+    words = sentence(flows, names, texts, mask)
+    choice = threshold_choice(flows, None if settings.auto else settings.tau)
     said, differences = answer(flows, [prediction(case) for case in (a, b)])
-    return said, differences, sentence(flows, names), note, rings, root
+    return said, differences, words, note, _rings(a, b, flows), root, choice
+
+
+def _rings(a: Case, b: Case, flows: FlowPair) -> Radial:
+    """The radial view with its tour."""
+    return {**radial(flows, (a.card.ref, b.card.ref)), "tour": tour(flows)}
 
 
 def _pooling_note(name: str, one: Flow) -> str:
@@ -117,16 +128,40 @@ def rethreshold(shown: Shown | None, settings: Settings) -> Any:
     return *draw(*cases_of(shown), replace(settings, auto=False)), False
 
 
+def choose_threshold(shown: Shown | None, settings: Settings, event: gr.EventData) -> Any:
+    """A threshold chosen where the rings are counted, which becomes that of the slider.
+
+    Raises:
+        SelectionError: If it is none.
+    """
+    tau = float(check_tau(arguments.checked("tau", getattr(event, "tau", None), float), 1)[0])
+    return *draw(*cases_of(shown), replace(settings, tau=tau, auto=False)), tau, False
+
+
 def recount(shown: Shown | None, settings: Settings) -> Any:
     """Words instead of pieces, or back: the tokens are counted anew."""
     return draw(*cases_of(shown), replace(settings, root=DECISION))
 
 
 def export_graphs(shown: Shown | None, settings: Settings, event: gr.EventData) -> Any:
-    """The graphs that are shown, with exact numbers, as a file for the visitor's browser."""
+    """What is shown as a file for the visitor's browser: the view as a page, or the graphs with exact numbers."""
     a, b = cases_of(shown)
     flows = flows_at(a, b, settings)
-    kind = "csv" if getattr(event, "kind", None) == "csv" else "json"
-    text = export.graph_csv(a, b, flows) if kind == "csv" else export.graph_json(a, b, flows, settings.alpha)
+    kind = getattr(event, "kind", None)
+    if kind == "html":
+        text = _page(a, b, flows, event)
+    elif kind == "csv":
+        text = export.graph_csv(a, b, flows)
+    else:
+        kind, text = "json", export.graph_json(a, b, flows, settings.alpha)
     download: Download = {"name": f"attention-flow.{kind}", "text": text, "at": time.time()}
     return gr.update(download=download)
+
+
+def _page(a: Case, b: Case, flows: FlowPair, event: gr.EventData) -> str:
+    """The view as a page of its own, with what is held there."""
+    given = {name: getattr(event, name, None) for name in Export.__annotations__ if name not in ("kind", "dark")}
+    state = {name: arguments.checked(name, text, str) for name, text in given.items() if text is not None}
+    theme: Theme = "dark" if getattr(event, "dark", None) is True else "light"
+    texts = filter(None, (a.encoding.text_a, a.encoding.text_b))
+    return standalone(_rings(a, b, flows), texts, state=state, theme=theme)

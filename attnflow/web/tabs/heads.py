@@ -68,12 +68,18 @@ SCALE_NOTE = {
 class Measured:
     """What the matrix shows of each head."""
 
-    show: str = choice("importance", SHOW, label="Show", elem_id="heads-show")
-    over: str = choice("pair", [(title, over) for over, title in OVER.items()], label="Over", elem_id="heads-over")
-    method: str = choice(
-        "ablation", IMPORTANCE.parameter("method").choices, label="Importance by", elem_id="heads-method"
+    show: str = choice("importance", SHOW, link="show", label="Show", elem_id="heads-show")
+    over: str = choice(
+        "pair", [(title, over) for over, title in OVER.items()], link="over", label="Over", elem_id="heads-over"
     )
-    scale: Scale = choice("all", CURVE.parameter("scale").choices, label="Compare", elem_id="heads-scale")
+    method: str = choice(
+        "ablation",
+        IMPORTANCE.parameter("method").choices,
+        link="importance",
+        label="Importance by",
+        elem_id="heads-method",
+    )
+    scale: Scale = choice("all", CURVE.parameter("scale").choices, link="scale", label="Compare", elem_id="heads-scale")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import gradio as gr
 
 from attnflow.records.head_names import head_name
 from attnflow.records.root import tokens_of
-from attnflow.views.heatmap import attention_heatmap
+from attnflow.views.heatmap import attention_heatmap, no_heatmap
 from attnflow.views.payloads import SIDES
 from attnflow.web.panels import AttentionMap
 from attnflow.web.settings import SelectedHead
@@ -23,13 +23,13 @@ def build() -> list[AttentionMap]:
 
 
 def draw(shown: Shown | None, at: SelectedHead) -> Any:
-    """Both models' maps of a head, on one colour scale; None for a model that has no such head."""
+    """Both models' maps of a head, on one colour scale; a sentence for a model that has no such head."""
     cases = cases_of(shown)
     own = heads_of(*cases, at)
     found = [None if head is None else case.trace.attention[head] for case, head in zip(cases, own, strict=True)]
     highest = max((float(values.max()) for values in found if values is not None), default=1.0)
     return tuple(
-        None
+        no_heatmap(f"{case.card.ref} has no head {head_name((at.layer, at.head))}", side)
         if head is None or values is None
         else attention_heatmap(
             values,

@@ -1,0 +1,187 @@
+"""Reads some texts with a checkpoint, in batches of similar length, and keeps of each what a survey tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attnflow import progress
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.corpus.rings import attended_words
+from attnflow.corpus.survey_join import head_states
+from attnflow.errors import CheckpointError, TextError, UnsupportedArchitectureError
+from attnflow.methods.heads.importance import HeadImportance
+from attnflow.records.root import tokens_of
+from attnflow.records.survey import Survey, SurveyedWords, SurveySettings, class_of
+from attnflow.records.texts import Text
+from attnflow.records.trace import SPECIAL, Encoding, Tokens
+from attnflow.runtime.batch import Batch, batches, capture_batch
+from attnflow.runtime.encode import encode
+from attnflow.runtime.root import root_of
+from attnflow.stats.attention_kinds import KINDS, attention_sums, shares_of_sums, special_kinds
+from attnflow.stats.mean_attention import MeanAttention
+from attnflow.stats.statistic import Statistic
+
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+def survey_part(
+    checkpoint: Checkpoint,
+    texts: Sequence[Text],
+    settings: SurveySettings,
+    label_map: Mapping[str, str],
+    done: Callable[[int], object] = lambda texts: None,
+) -> Survey:
+    """Survey some texts of a collection; parts that are joined in their order are the survey of all.
+
+    Args:
+        checkpoint: The model that the settings speak of.
+        texts: The texts of this part.
+        settings: Of the whole survey.
+        label_map: See `Survey`.
+        done: Is told now and then how many of these texts have been read.
+
+    Raises:
+        UnsupportedArchitectureError: If the model cannot be recorded. What is wrong with one text is noted instead.
+    """
+    reader = _Reader(checkpoint, texts, settings, label_map)
+    for row, text in enumerate(texts):
+        progress.go_on()
+        reader.encode(row, text)
+    rows = list(reader.encodings)
+    finished = len(texts) - len(rows)
+    for numbers in batches(checkpoint, [reader.encodings[row] for row in rows]):
+        reader.read([rows[number] for number in numbers])
+        finished += len(numbers)
+        done(finished)
+    return reader.result()
+
+
+class _Reader:
+    """The rows of one part while they are filled."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, texts: Sequence[Text], settings: SurveySettings, label_map: Mapping[str, str]
+    ) -> None:
+        size, of = len(texts), settings
+        self.checkpoint, self.texts, self.settings, self.label_map = checkpoint, texts, settings, label_map
+        self.encodings: dict[int, Encoding] = {}
+        self.reasons: dict[int, str] = {}
+        self.scores = np.full((size, len(of.labels)), np.nan, np.float32) if of.labels else None
+        self.length, self.cut = np.zeros((2, size), np.int32)
+        self.hidden = np.full((of.n_layers + 1, size, of.width), np.nan, np.float16)
+        self.behaviour = np.full((size, of.n_layers * of.n_heads * len(of.kinds)), np.nan, np.float32)
+        self.words: list[_Words] = [_no_words(of.n_layers)] * size
+        self.kinds = [KINDS.index(kind) for kind in of.kinds]
+        self.allowed = np.ones((of.n_layers, of.n_heads), bool)
+        for head in {*of.pruned, *checkpoint.pruned}:
+            self.allowed[head] = False
+        self.mean_attention = MeanAttention()
+        self.importance = HeadImportance(method=of.importance) if of.importance else None
+
+    def encode(self, row: int, text: Text) -> None:
+        """Cut a text into tokens, or note why that cannot be."""
+        truncate, most = self.settings.too_long == "cut", self.settings.max_tokens
+        try:
+            self.encodings[row] = encode(self.checkpoint, text.text_a, text.text_b, truncate=truncate, max_tokens=most)
+        except UnsupportedArchitectureError:
+            raise
+        except (TextError, CheckpointError) as error:
+            self.reasons[row] = str(error)
+
+    def read(self, rows: list[int]) -> None:
+        """Run the model on texts of similar length, or, if something is wrong with one, on each alone."""
+        encodings = [self.encodings[row] for row in rows]
+        try:
+            batch = capture_batch(self.checkpoint, encodings, pruned=self.settings.pruned)
+        except UnsupportedArchitectureError:
+            raise
+        except CheckpointError as error:
+            if len(rows) == 1:
+                self.reasons[rows[0]] = str(error)
+            else:
+                for row in rows:
+                    self.read([row])
+            return
+        with torch.inference_mode():
+            self._keep(rows, batch)
+        if self.settings.heads:
+            self._keep_heads(rows, batch)
+
+    def _keep(self, rows: list[int], batch: Batch) -> None:
+        encodings, lengths = batch.encodings, batch.lengths
+        roots = [root_of(self.checkpoint, encoding) for encoding in encodings]
+        if batch.scores is not None and self.scores is not None:
+            self.scores[rows] = _array(batch.scores)
+        self.length[rows] = lengths
+        self.cut[rows] = [encoding.cut for encoding in encodings]
+        hidden = batch.hidden
+        for row, text, root in zip(rows, range(len(rows)), roots, strict=True):
+            at_root = _array(hidden[text, :, list(tokens_of(root))]).mean(1)
+            self.hidden[:, row] = np.clip(at_root, -LARGEST_HALF, LARGEST_HALF)
+        size = batch.attention.shape[-1]
+        kinds = np.zeros((len(rows), 3, size), bool)
+        for text, encoding in enumerate(encodings):
+            kinds[text, :, : lengths[text]] = special_kinds(encoding.tokens)
+        sums = [_array(one) for one in attention_sums(batch.attention.float())]
+        self.behaviour[rows] = shares_of_sums(sums, kinds, lengths)[..., self.kinds].reshape(len(rows), -1)
+        words = [encoding.tokens.word for encoding in encodings]
+        counts = attended_words(batch.attention, words, roots, self.allowed, self.settings.tau)
+        for text, row in enumerate(rows):
+            self.words[row] = _words_of(encodings[text].tokens, counts[text])
+
+    def _keep_heads(self, rows: list[int], batch: Batch) -> None:
+        self.mean_attention.update(_array(batch.attention), lengths=batch.lengths)
+        if self.importance is not None:
+            gold = [class_of(self.texts[row].label, self.settings.labels, self.label_map) for row in rows]
+            self.importance.update(self.checkpoint, batch.encodings, gold, pruned=self.settings.pruned)
+
+    def result(self) -> Survey:
+        """What was read."""
+        offsets = np.cumsum([0, *(len(sentence) for sentence, _, _ in self.words)], dtype=np.int64)
+        sentence, start, attended = (np.concatenate(parts, axis=-1) for parts in zip(*self.words, strict=True))
+        heads: dict[str, Statistic] = {"mean_attention": self.mean_attention}
+        heads |= {"importance": self.importance} if self.importance is not None else {}
+        return Survey(
+            self.settings,
+            tuple(text.guid for text in self.texts),
+            tuple(text.label for text in self.texts),
+            self.scores,
+            self.length,
+            self.cut,
+            self.hidden,
+            self.behaviour,
+            SurveyedWords(offsets, sentence, start, attended),
+            dict(self.label_map),
+            self.reasons,
+            head_states(heads),
+        )
+
+
+_Words = tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.int32]]
+"""Sentence `[W]`, start `[W]` and `[L, W]` counts of the words of one text."""
+
+
+def _no_words(n_layers: int) -> _Words:
+    return np.zeros(0, np.int8), np.zeros(0, np.int32), np.zeros((n_layers, 0), np.int32)
+
+
+def _words_of(tokens: Tokens, counts: NDArray[np.int64]) -> _Words:
+    """The words of a text, special tokens left out.
+
+    Args:
+        tokens: The pieces of the text.
+        counts: `[L, W or more]`: for each word, special tokens included.
+    """
+    word, first = np.unique(tokens.word, return_index=True)
+    shown = tokens.sentence[first] != SPECIAL
+    start = np.full(len(word), np.iinfo(np.int32).max, np.int32)
+    np.minimum.at(start, tokens.word, tokens.span[:, 0])
+    return tokens.sentence[first][shown], start[shown], counts[:, word[shown]].astype(np.int32)
+
+
+def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return tensor.float().cpu().numpy()

@@ -1,0 +1,47 @@
+"""What stands above the tabs, decisions and the influence of the words: part of `payloads`."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class ClassScore(TypedDict):
+    """One class of a prediction."""
+
+    label: str
+    score: float
+    probability: float | None
+    """0 to 1; null where the scores are no distribution."""
+
+
+class SentenceModel(TypedDict):
+    """Influence of the words in one model."""
+
+    name: str
+    layers: int
+    root: list[int]
+    """The token that the score reads, or several."""
+    classes: list[ClassScore] | None
+    """Null without a trained classification head."""
+    off: int
+    """How many heads are switched off."""
+    influence: list[list[float | None]]
+    """`[L, T]`, in heads; null where the model has no such token."""
+
+
+class SentenceFigure(TypedDict):
+    """The sentence view of one or two models."""
+
+    text: list[str]
+    names: list[str]
+    """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
+    sentence: list[int]
+    """`[T]`: 0 or 1, -1 for special tokens."""
+    threshold: str
+    texts: list[str]
+    """Both sentences; the second may be empty."""
+    spans: list[tuple[int, int] | None]
+    """`[T]`: where in its sentence the word of each unit stands, in UTF-16 code units; null if it stands for none."""
+    mask: str
+    """What masks a word in both models; empty if they have nothing in common."""
+    models: list[SentenceModel]
