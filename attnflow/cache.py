@@ -78,6 +78,12 @@ class BoundedCache(Generic[T]):
             self._values.move_to_end(key)
             return self._values[key]
 
+    def forget(self, which: Callable[[Hashable], bool]) -> None:
+        """Drop the values of all keys that a function names; what is under way is kept when it is there."""
+        with self._lock:
+            for key in [key for key in self._values if which(key)]:
+                del self._values[key], self._sizes[key]
+
     @property
     def nbytes(self) -> int:
         """Bytes kept at the moment."""

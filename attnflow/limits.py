@@ -46,7 +46,7 @@ REQUESTS_PER_MINUTE = _whole_number("ATTNFLOW_REQUESTS_PER_MINUTE", 120)
 """Model runs that one visitor may ask for in a minute; a call that is refused before it runs one counts as one."""
 CALLS_PER_MINUTE = _whole_number("ATTNFLOW_CALLS_PER_MINUTE", 600)
 """Requests of any kind, but for static files, that one visitor may send in a minute."""
-REQUEST_BYTES = _whole_number("ATTNFLOW_MAX_REQUEST_KB", 64) * 1000
+REQUEST_BYTES = _whole_number("ATTNFLOW_MAX_REQUEST_KB", 128) * 1000
 """Body of one request; it is counted while it arrives, and nothing reads it before it is complete."""
 WAITING_BYTES = _whole_number("ATTNFLOW_WAITING_MB", 100) * 10**6
 """Answers that are ready and have not been collected, of all visitors together."""
@@ -84,3 +84,11 @@ MAX_TEXT_CHARACTERS = _whole_number("ATTNFLOW_MAX_TEXT_CHARACTERS", 20_000)
 """Characters of one cell of a collection of texts; a row with a longer text is left out."""
 MAX_COLUMNS = _whole_number("ATTNFLOW_MAX_COLUMNS", 500)
 """Columns of a collection of texts."""
+COLLECTION_CACHE_BYTES = _whole_number("ATTNFLOW_COLLECTION_CACHE_MB", 1_000) * 10**6
+"""Memory for collections of texts, for what models made of them, and for their layouts."""
+SURVEY_DISK_BYTES = _whole_number("ATTNFLOW_SURVEY_DISK_MB", 2_000) * 10**6
+"""Disk for what models made of public collections."""
+MAX_SURVEY_SECONDS = _whole_number("ATTNFLOW_MAX_SURVEY_SECONDS", 1_800)
+"""Seconds after which the reading of a collection by one model is ended."""
+MAX_MATCHED_LABELS = 20
+"""Labels of a collection that a visitor can match to classes himself."""

@@ -72,6 +72,18 @@ PARAMETERS = {
     "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned", "truncate", "chat"],
     "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps", "truncate", "chat"],
     "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head", "truncate", "chat"],
+    "/survey": [
+        *("model", "texts", "columns", "rows", "name", "split", "revision", "labels", "seed", "pruned", "too_long"),
+        *("offset", "limit"),
+    ],
+    "/projection": [
+        *("model", "texts", "layer", "method", "of", "columns", "rows", "name", "split", "revision", "seed", "pruned"),
+        *("too_long", "offset", "limit"),
+    ],
+    "/compare_texts": [
+        *("model_a", "model_b", "texts", "order", "columns", "rows", "name", "split", "revision", "labels", "seed"),
+        *("too_long", "offset", "limit"),
+    ],
 }
 EXAMPLE = load_examples()[0]
 TEXTS = {"sentence_a": EXAMPLE.text_a, "sentence_b": EXAMPLE.text_b}

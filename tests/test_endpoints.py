@@ -14,8 +14,12 @@ from attnflow.web.endpoints.checks import documentation, endpoint
 
 ANALYSES = (attribution.CONTRIBUTIONS, saliency.SALIENCY, saliency.REPORT, heads.IMPORTANCE, heads.CURVE)
 PARAMETERS = [LAYER, HEAD, *(parameter for analysis in ANALYSES for parameter in analysis.parameters)]
-OTHERWISE = {("attention_vs_attribution", "probes"), ("compare_saliency", "target")}
-"""Arguments that mean something else than the parameter of that name: an estimate by default, a class of both."""
+OTHERWISE = {
+    *{("attention_vs_attribution", "probes"), ("compare_saliency", "target")},
+    *{("projection", "layer"), ("projection", "method"), ("compare_texts", "order")},
+}
+"""Arguments that mean something else than the parameter of that name: an estimate by default, a class of both, and what
+is of many texts."""
 
 
 @pytest.mark.parametrize("published", ENDPOINTS, ids=lambda function: function.__name__)

@@ -148,7 +148,7 @@ def test_a_body_that_is_too_large_is_refused_whatever_it_says_of_itself(headers,
 
     answer = ask("POST", JOIN, endless(), **headers)
     assert answer.status == 413
-    assert answer.sentence.startswith("The body of this request has more than 64 kB")
+    assert answer.sentence.startswith("The body of this request has more than 128 kB")
     assert len(taken) <= limits.REQUEST_BYTES / 1000 + 2
     assert behind.scopes == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from attnflow import progress
 from attnflow.errors import GoneError, TooManyRequestsError
-from attnflow.service.places import Places
+from attnflow.service.places import Places, give_way
 
 
 class Worker:
@@ -146,3 +146,55 @@ def test_work_inside_of_work_takes_no_place_of_its_own():
     with places.one("a"), places.one("a", long=True):
         assert len(places._working) == 1
     assert not places._working
+
+
+def test_long_work_gives_way_between_its_steps_and_then_goes_on():
+    places, order = Places(1, 1, 10, 10), []
+    goes_on = threading.Event()
+
+    def long_work():
+        with places.one("a", long=True):
+            give_way()
+            order.append("first step")
+            goes_on.wait(10)
+            give_way()
+            order.append("second step")
+
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(long_work)
+        while order != ["first step"]:
+            threading.Event().wait(0.01)
+        short = Worker(places, "b", order=order)
+        waiting(places, 1)
+        goes_on.set()
+        assert short.begun.wait(5)
+        short.done()
+        work.result(10)
+    assert order == ["first step", "b", "second step"]
+    assert places._working == places._waiting == []
+
+
+def test_who_gives_way_and_is_no_longer_wanted_leaves_no_place_taken():
+    places = Places(1, 1, 10, 10)
+    begun, ended = threading.Event(), threading.Event()
+
+    def check():
+        if ended.is_set():
+            raise GoneError("gone")
+
+    def long_work():
+        with progress.ending(check), places.one("a", long=True):
+            begun.set()
+            while True:
+                give_way()
+
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(long_work)
+        assert begun.wait(5)
+        short = Worker(places, "b")
+        assert short.begun.wait(5)
+        ended.set()
+        with pytest.raises(GoneError):
+            work.result(10)
+        short.done()
+    assert places._working == places._waiting == []

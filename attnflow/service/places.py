@@ -19,9 +19,6 @@ _PATIENCE = 10.0
 _LOOK = 0.2
 """Seconds after which one who waits looks whether he is still wanted."""
 
-_holding: ContextVar[bool] = ContextVar("attnflow_holding", default=False)
-"""Whether what runs in this context has a place: work inside of other work takes none of its own."""
-
 
 @dataclass(eq=False)
 class _Ticket:
@@ -29,6 +26,26 @@ class _Ticket:
     long: bool
     number: int
     since: float
+
+
+@dataclass(eq=False)
+class _Held:
+    """A place that is held, and where."""
+
+    places: Places
+    ticket: _Ticket | None
+    """None while those who wait go first."""
+
+
+_holding: ContextVar[_Held | None] = ContextVar("attnflow_holding", default=None)
+"""The place of what runs in this context: work inside of other work takes none of its own."""
+
+
+def give_way() -> None:
+    """Between two steps of long work, let those go first who could take its place; it then waits for one again."""
+    held = _holding.get()
+    if held is not None:
+        held.places._give_way(held)  # pyright: ignore[reportPrivateUsage]  # of the same module
 
 
 class Places:
@@ -72,12 +89,28 @@ class Places:
         Raises:
             TooManyRequestsError: If too many wait.
         """
-        if _holding.get():
+        if _holding.get() is not None:
             yield
             return
+        held = _Held(self, self._take(name, long))
+        before = _holding.set(held)
+        try:
+            yield
+        finally:
+            _holding.reset(before)
+            with self._changed:
+                if held.ticket is not None:
+                    self._working.remove(held.ticket)
+                self._changed.notify_all()
+
+    def _take(self, name: str | None, long: bool, *, again: bool = False) -> _Ticket:
+        """Wait for a place; who had one before is not sent away because many wait."""
         ticket = _Ticket(name, long, next(self._numbers), self._clock())
         with self._changed:
-            self._line_up(ticket)
+            if again:
+                self._waiting.append(ticket)
+            else:
+                self._line_up(ticket)
             try:
                 while self._next() is not ticket:
                     self._changed.wait(_LOOK)
@@ -89,14 +122,20 @@ class Places:
             self._waiting.remove(ticket)
             self._working.append(ticket)
             self._changed.notify_all()
-        before = _holding.set(True)
-        try:
-            yield
-        finally:
-            _holding.reset(before)
-            with self._changed:
-                self._working.remove(ticket)
-                self._changed.notify_all()
+        return ticket
+
+    def _give_way(self, held: _Held) -> None:
+        ticket = held.ticket
+        if ticket is None:
+            return
+        with self._changed:
+            self._working.remove(ticket)
+            if self._next() is None:
+                self._working.append(ticket)
+                return
+            held.ticket = None
+            self._changed.notify_all()
+        held.ticket = self._take(ticket.name, ticket.long, again=True)
 
     def _line_up(self, ticket: _Ticket) -> None:
         own = sum(one.name == ticket.name for one in self._waiting)

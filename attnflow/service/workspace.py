@@ -59,7 +59,7 @@ class Workspace:
     ) -> None:
         self._cases: BoundedCache[Case] = BoundedCache(case_bytes, lambda case: case.trace.nbytes)
         self._results: BoundedCache[Any] = BoundedCache(result_bytes, lambda result: _size(result) + _OVERHEAD)
-        self._places = places
+        self.places = places
         self.most_operations = most_operations
         self.most_seconds = most_seconds
 
@@ -188,7 +188,7 @@ class Workspace:
 
         def compute() -> Case:
             check_trace(checkpoint, len(encoding.tokens))
-            with self._places.one(visitors.name()):
+            with self.places.one(visitors.name()):
                 trace = capture(checkpoint, encoding, pruned=heads)
             card = ModelCard.of(checkpoint)
             return Case(card, encoding, trace, loaded=weakref.ref(checkpoint), workspace=self)
@@ -198,7 +198,7 @@ class Workspace:
     @contextmanager
     def _working(self, case: Case, work: float) -> Generator[None]:
         """Hold a place, and tell of an analysis that does not follow an architecture in one sentence."""
-        place = self._places.one(visitors.name(), long=work > limits.LONG_OPERATIONS) if work else nullcontext()
+        place = self.places.one(visitors.name(), long=work > limits.LONG_OPERATIONS) if work else nullcontext()
         with place:
             try:
                 yield

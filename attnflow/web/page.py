@@ -16,6 +16,7 @@ from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
 from attnflow.web.panels import Panel, Predictions, SentenceView, Thresholds, imported
+from attnflow.web.rooms import texts
 from attnflow.web.settings import LinkedHeads, Pair, Settings
 from attnflow.web.shared import Page
 from attnflow.web.tabs import TABS, flow, tab_link
@@ -63,19 +64,28 @@ def build() -> gr.Blocks:
     with AnsweringBlocks(title=TITLE, fill_width=True) as demo:
         with gr.Sidebar(width=340):
             controls = _sidebar()
-        strip = _strip()
         open_tab, parts = gr.State(TABS[0].TITLE), {}
-        with gr.Row(elem_id="desk"):
-            with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs") as tabs:
-                for module in TABS:
-                    with gr.Tab(module.TITLE, id=module.TITLE) as tab:
-                        parts[module] = module.build()
-                    tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-                    tab.select(None, js=_linked(tab=tab_link(module.TITLE)), **CLICK)
-            beside = pane.build()
+        room = Form(texts.Room())
+        room.place()
+        with gr.Tabs(elem_id="rooms") as rooms:
+            with gr.Tab("One pair", id=texts.PAIR) as pair_tab:
+                strip = _strip()
+                with gr.Row(elem_id="desk"):
+                    with gr.Column(elem_id="main"), gr.Tabs(elem_id="tabs") as tabs:
+                        for module in TABS:
+                            with gr.Tab(module.TITLE, id=module.TITLE) as tab:
+                                parts[module] = module.build()
+                            tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
+                            tab.select(None, js=_linked(tab=tab_link(module.TITLE)), **CLICK)
+                    beside = pane.build()
+            with gr.Tab(texts.TITLE, id=texts.TEXTS) as texts_tab:
+                many = texts.build()
+        for tab, name in ((pair_tab, texts.PAIR), (texts_tab, texts.TEXTS)):
+            tab.select(lambda name=name: name, None, room["room"], **CLICK)
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
         kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
-        page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
+        page = _page(demo, controls, strip, beside, parts[flow], open_tab, [*kept, many.chosen, room])
+        texts.wire(many, page, controls.pair, rooms, room)
         pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)

@@ -20,6 +20,7 @@ from attnflow.web.endpoints.heads import (
     pruning_curve,
 )
 from attnflow.web.endpoints.runs import attention_map, predict
+from attnflow.web.endpoints.texts import compare_texts, projection, survey
 
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
     predict,
@@ -36,5 +37,8 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     prune_heads,
     pruning_curve,
     head_interactions,
+    survey,
+    projection,
+    compare_texts,
 )
 """All published functions; their names are the names of the endpoints."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
@@ -33,6 +33,18 @@ SHARED = {
     "pruned": "Heads to switch off as [layer, head], both counted from 0.",
     "truncate": "Whether a text that is too long is cut, token by token from the end of the longer sentence, instead "
     "of refused; the answer says how much is left out.",
+    "texts": 'The collection: "demo/pairs", or the id of a data set of the Hub, such as "nyu-mll/glue".',
+    "name": "Configuration of a data set of the Hub; empty for the first.",
+    "split": "Split of a data set of the Hub; empty for the only one, or validation, or train.",
+    "revision": "Branch, tag or commit of a data set of the Hub; empty for the newest.",
+    "columns": 'Columns that are not to be guessed, such as ["text_a=premise", "text_b=", "label=gold"]; an empty one '
+    "is not used.",
+    "labels": 'Classes of the model for labels that do not have their names, such as ["1=entailment", "-1="].',
+    "rows": "How many texts are drawn, in the proportions of their labels.",
+    "seed": "The same seed draws the same texts.",
+    "too_long": 'Whether a text that is too long is cut ("cut") or left out ("leave_out").',
+    "offset": "The first row of the answer, from 0.",
+    "limit": "How many rows the answer has at most; up to 1000.",
     "chat": "Whether the pair is read as a conversation in the chat template of the checkpoint: the first sentence as "
     "the user's message, the second, if any, as the assistant's answer.",
 }
@@ -41,7 +53,7 @@ READING = ("truncate", "chat")
 """How a text is read, which every endpoint can be told: see `reading`."""
 
 
-def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def endpoint(*parameters: Parameter, one_text: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Publish a function: check every argument, run it for its visitor, and tell what fails in one sentence.
 
     What belongs to an analysis is described there alone: a keyword-only parameter without a default takes type, default
@@ -54,11 +66,13 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
 
     Args:
         *parameters: Those of the analyses that it asks.
+        one_text: Whether it reads one text, so that `READING` says how.
     """
+    reads = READING if one_text else ()
     known = {parameter.name: parameter for parameter in parameters}
 
     def publish(function: Callable[P, R]) -> Callable[P, R]:
-        signature, hints = published(function, known)
+        signature, hints = published(function, known, reads)
         defaults = {name: one.default for name, one in signature.parameters.items() if one.default is not one.empty}
         own = inspect.Parameter(
             "oauth_token", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.OAuthToken | None
@@ -73,11 +87,11 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
                 args, token = args[:-1], args[-1]
             with one_sentence(), serving(current_visitor(token)), visitors.calls.one(visitors.name()):
                 given = defaults | arguments.bound(signature, hints, *args, **kwargs)
-                with reading(**{name: given.pop(name) for name in READING}):
+                with reading(**{name: given.pop(name) for name in reads}):
                     answer = run(**given)
                 return answers.keep(answer) if _through_the_gateway() else answer
 
-        guarded.__doc__ = documentation(function, {**SHARED, **{name: one.says for name, one in known.items()}})
+        guarded.__doc__ = documentation(function, {**SHARED, **{name: one.says for name, one in known.items()}}, reads)
         guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), own])  # pyright: ignore[reportAttributeAccessIssue]  # for `inspect`
         guarded.__annotations__ = {**function.__annotations__, **hints, own.name: own.annotation}
         return guarded
@@ -85,8 +99,10 @@ def endpoint(*parameters: Parameter) -> Callable[[Callable[P, R]], Callable[P, R
     return publish
 
 
-def published(function: Callable[..., Any], known: Mapping[str, Parameter]) -> tuple[inspect.Signature, dict[str, Any]]:
-    """Signature and types of an endpoint: those of its function, of analyses what it leaves to them, and `READING`."""
+def published(
+    function: Callable[..., Any], known: Mapping[str, Parameter], reads: Sequence[str] = READING
+) -> tuple[inspect.Signature, dict[str, Any]]:
+    """Signature and types of an endpoint: those of its function, of analyses what it leaves to them, and `reads`."""
     signature, hints, filled = inspect.signature(function), get_type_hints(function), []
     for one in signature.parameters.values():
         if one.kind is one.KEYWORD_ONLY:
@@ -95,17 +111,18 @@ def published(function: Callable[..., Any], known: Mapping[str, Parameter]) -> t
                 told = known[one.name]
                 one, hints[one.name] = one.replace(default=told.default, annotation=told.kind), told.kind
         filled.append(one)
-    for name in READING:
+    for name in reads:
         filled.append(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation=bool))
-    return signature.replace(parameters=filled), hints | dict.fromkeys(READING, bool)
+    return signature.replace(parameters=filled), hints | dict.fromkeys(reads, bool)
 
 
-def documentation(function: Callable[..., Any], told: Mapping[str, str]) -> str:
+def documentation(function: Callable[..., Any], told: Mapping[str, str], reads: Sequence[str] = READING) -> str:
     """The docstring of a function with a description of each of its parameters.
 
     Args:
         function: It describes what nothing else does, as Google's style has it.
         told: Descriptions of other parameters by name.
+        reads: Those of `READING` that it has.
 
     Raises:
         KeyError: If nothing describes a parameter.
@@ -114,7 +131,7 @@ def documentation(function: Callable[..., Any], told: Mapping[str, str]) -> str:
     own = {name: " ".join(says.split()) for name, says in _DESCRIBED.findall(args)}
     lines = [
         f"    {name}: {own[name] if name in own else told[name]}"
-        for name in [*inspect.signature(function).parameters, *READING]
+        for name in [*inspect.signature(function).parameters, *reads]
     ]
     return "\n".join([text, "", "Args:", *lines])
 

@@ -1,0 +1,393 @@
+"""Collections of texts: opened, read by models and laid out for visitors, each once, within the limits of this machine.
+
+What a visitor sent, or may read because of his token, is kept under the page that he has open (`Page`), given to no
+other, and forgotten with it. Everything else is what anybody could have asked for, and shared.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow import limits, progress
+from attnflow.cache import BoundedCache
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.corpus import survey_store
+from attnflow.corpus.bounds import SERVER
+from attnflow.corpus.gold import match_labels
+from attnflow.corpus.orders import Difference, Order, likely_mislabelled, most_different
+from attnflow.corpus.projection import Method, Projection, projection
+from attnflow.corpus.survey import TooLong, survey, survey_settings
+from attnflow.corpus.texts import BUNDLED, open_file, open_published
+from attnflow.errors import GoneError, SelectionError, TextsError, TooLongError
+from attnflow.records.survey import Survey
+from attnflow.records.texts import Texts
+from attnflow.records.trace import Head, check_heads, is_whole
+from attnflow.service import visitors
+from attnflow.service.case import open_checkpoint
+from attnflow.service.places import Places, give_way
+from attnflow.service.workspace import workspace
+
+Of = Literal["hidden", "behaviour"]
+DIFFERENCES: tuple[Difference, ...] = ("decision", "influence", "graph")
+"""By which two models are compared on every text."""
+_OVERHEAD = 1_000
+
+
+class Page:
+    """Stands for one open page: what is private to it is kept under its name and forgotten with it.
+
+    A copy is another page, as the state of each session of Gradio is.
+    """
+
+    def __init__(self) -> None:
+        self.name = secrets.token_hex(16)
+        self._wanted = 0
+        self._lock = threading.Lock()
+        weakref.finalize(self, collections.forget, self.name)
+
+    def __deepcopy__(self, memo: Any) -> Page:
+        return Page()
+
+    def cancel(self) -> None:
+        """End what is being read for this page."""
+        with self._lock:
+            self._wanted += 1
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """Read something that `cancel` ends."""
+        begun = self._wanted
+
+        def check() -> None:
+            if self._wanted != begun:
+                raise GoneError("Cancelled: what was read of a public collection is kept, and goes on when asked for.")
+
+        with progress.ending(check):
+            yield
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which texts are asked for."""
+
+    source: str = BUNDLED
+    """`demo/pairs`, a data set of the Hub, or the name of a file that was sent."""
+    name: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    columns: tuple[tuple[str, str | None], ...] = ()
+    """What is to be read as `text_a`, `text_b`, `label` or `guid`; the rest is guessed."""
+    rows: int = 200
+    seed: int = 0
+    file: str | None = None
+    """Where the file lies that a visitor sent; nothing else of this machine is ever opened."""
+    sent: str = ""
+    """What tells this file from another of its name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """Texts, and whose they are."""
+
+    texts: Texts
+    owner: str | None
+    """The page that they are kept for; None if anybody may read them."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes, about."""
+        return sum(
+            200
+            + 2 * (len(text.text_a) + len(text.text_b or ""))
+            + sum(100 + len(str(cell)) for cell in text.meta.values())
+            for text in self.texts
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """Where texts lie in the plane; NaN for those that were not read."""
+
+    points: NDArray[np.float32]
+    """`[N, 2]`"""
+    preserved: NDArray[np.float32]
+    """`[N]`"""
+    trustworthiness: float
+    continuity: float
+    neighbours: int
+    begun: str
+    """What the layout was started from, for a reader; empty if from nothing."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes."""
+        return self.points.nbytes + self.preserved.nbytes
+
+
+class Collections:
+    """Collections of texts and what was made of them, bounded in memory.
+
+    Args:
+        most_bytes: Memory for each of texts, surveys, and the rest.
+        disk_bytes: Disk for surveys that anybody may read.
+        places: Who computes now.
+        most_seconds: Seconds after which one reading is ended.
+    """
+
+    def __init__(self, *, most_bytes: int, disk_bytes: int, places: Places, most_seconds: float) -> None:
+        self._texts: BoundedCache[Opened] = BoundedCache(most_bytes // 4, lambda opened: opened.nbytes + _OVERHEAD)
+        self._surveys: BoundedCache[Survey] = BoundedCache(most_bytes // 2, lambda found: found.nbytes + _OVERHEAD)
+        self._layouts: BoundedCache[Laid] = BoundedCache(most_bytes // 8, lambda laid: laid.nbytes + _OVERHEAD)
+        self._orders: BoundedCache[dict[str, Order]] = BoundedCache(
+            most_bytes // 8, lambda orders: _OVERHEAD + sum(3 * order.column.nbytes for order in orders.values())
+        )
+        self._disk_bytes, self._places, self._most_seconds = disk_bytes, places, most_seconds
+
+    def forget(self, owner: str) -> None:
+        """Drop what is kept for a page alone."""
+        for cache in (self._texts, self._surveys, self._layouts, self._orders):
+            cache.forget(lambda key: isinstance(key, tuple) and key[0] == owner)
+
+    def open(self, asked: Asked, page: Page, *, anew: bool = False) -> Opened:
+        """Open texts, or recall those that this page opened.
+
+        Args:
+            asked: Which.
+            page: For whom.
+            anew: Whether the source is asked again for what may have changed there.
+
+        Raises:
+            TextsError: If they cannot be found, reached or read, or a file that was sent is no longer there.
+            SelectionError: If an argument is out of range.
+        """
+        if not is_whole(asked.rows) or not 1 <= asked.rows <= limits.MAX_TEXTS:
+            raise SelectionError(f"rows is {asked.rows!r}; give a whole number from 1 to {limits.MAX_TEXTS:,}.")
+        bundled = asked.file is None and asked.source == BUNDLED
+        key = (None if bundled else page.name, replace(asked, file=None))
+        if anew and not bundled:
+            self._texts.forget(lambda known: known == key)
+
+        def compute() -> Opened:
+            with self._time():
+                return self._open(asked, page)
+
+        return self._texts.get(key, compute)
+
+    def _open(self, asked: Asked, page: Page) -> Opened:
+        token = visitors.own_token()
+        columns = dict(asked.columns) or None
+        told: dict[str, Any] = {"columns": columns, "rows": asked.rows, "seed": asked.seed, "bounds": SERVER}
+        if asked.sent:
+            if asked.file is None:
+                raise TextsError(f"The server has forgotten {asked.source}; send the file again.")
+            texts = replace(open_file(asked.file, **told), source=asked.source)
+            return Opened(texts, page.name)
+        if asked.source != BUNDLED:
+            visitors.admit()
+        where = {"name": asked.name or None, "split": asked.split or None, "revision": asked.revision or None}
+        texts = open_published(asked.source, **where, token=token, **told)
+        # With a token it may be that nobody else may read them; without one anybody may.
+        return Opened(texts, page.name if token is not None and asked.source != BUNDLED else None)
+
+    def survey(
+        self,
+        opened: Opened,
+        ref: str,
+        page: Page,
+        *,
+        pruned: Iterable[Head] = (),
+        labels: Mapping[str, str | None] | None = None,
+        too_long: TooLong = "cut",
+        heads: bool = False,
+        told: progress.Listener | None = None,
+    ) -> Survey:
+        """Let a model read texts, or recall what it made of them.
+
+        Args:
+            opened: The texts.
+            ref: A bundled reference or a Hub id, perhaps with `@` and a revision. Never a local path.
+            page: For whom.
+            pruned: Heads that are switched off.
+            labels: The model's class by the label of the texts; those that name no class of this model are matched by
+                name.
+            too_long: What becomes of a text with more tokens than fit.
+            heads: Whether mean attention and importance of every head are added up, too.
+            told: Is told how far it has come.
+
+        Raises:
+            AttnflowError: With one sentence for whatever is wrong with the texts or the checkpoint.
+        """
+        checkpoint = open_checkpoint(ref)
+        own = checkpoint.head.labels if checkpoint.head.classifies_texts else ()
+        mine = {label: name for label, name in (labels or {}).items() if name is None or name in own} if own else {}
+        label_map = dict(match_labels(opened.texts, own, mine).classes) if decides(checkpoint) else {}
+        settings = survey_settings(
+            checkpoint,
+            opened.texts,
+            pruned=check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned,
+            label_map=label_map,
+            too_long=too_long,
+            max_tokens=limits.MAX_TOKENS,
+            heads=heads,
+        )
+        public = opened.owner is None and visitors.own_token() is None
+
+        def listen(what: str, share: float) -> None:
+            give_way()
+            if told is not None:
+                told(what, share)
+
+        def compute() -> Survey:
+            visitors.admit()
+            disk = self._disk_bytes if public else 0
+            with (
+                survey_store.keeping(settings, disk) as folder,
+                self._time(),
+                page.reading(),
+                self._places.one(visitors.name(), long=True),
+            ):
+                return survey(
+                    checkpoint,
+                    opened.texts,
+                    pruned=settings.pruned,
+                    labels=mine if decides(checkpoint) else {},
+                    too_long=too_long,
+                    max_tokens=limits.MAX_TOKENS,
+                    heads=heads,
+                    out=folder,
+                    progress=listen,
+                )
+
+        found = self._surveys.get((opened.owner, settings), compute)
+        return found if found.label_map == label_map else replace(found, label_map=label_map)
+
+    def layout(
+        self, opened: Opened, survey_: Survey, of: Of, layer: int, method: Method, *, beside: Survey | None = None
+    ) -> Laid:
+        """Lay texts out in the plane by the vectors of a layer, or by what the heads look at.
+
+        It starts from the nearest layer below that is laid out already, or, for the first of a model, from the layout
+        of the other model, so that points move little from one to the next.
+
+        Args:
+            opened: The texts.
+            survey_: What a model made of them.
+            of: Vectors of the root, or behaviour.
+            layer: Of the vectors, 0 to L.
+            method: `pca`, `tsne` or `umap`.
+            beside: What the other model made of them.
+
+        Raises:
+            SelectionError: If there is no such layer or method, or there are too few texts.
+        """
+        if of not in get_args(Of) or method not in methods():
+            raise SelectionError(f"There is no layout of {of!r} by {method!r}; choose {', '.join(methods())}.")
+        depth, layer = survey_.settings.n_layers, 0 if of == "behaviour" else layer
+        if not is_whole(layer) or not 0 <= layer <= depth:
+            raise SelectionError(f"There is no layer {layer!r}; choose one from 0 to {depth}.")
+
+        def compute() -> Laid:
+            rows = survey_.usable
+            start, begun = self._start(opened, survey_, of, layer, method, beside)
+            if start is not None and not np.isfinite(start[rows]).all():
+                start, begun = None, ""
+            vectors = survey_.hidden[layer] if of == "hidden" else survey_.behaviour
+            visitors.admit()
+            with self._time(), self._places.one(visitors.name(), long=method != "pca" and len(survey_) > 1_000):
+                found = projection(vectors[rows], method=method, start=None if start is None else start[rows])
+            return _laid(found, rows, begun)
+
+        return self._layouts.get(self._layout_key(opened, survey_, of, layer, method), compute)
+
+    def _start(
+        self, opened: Opened, survey_: Survey, of: Of, layer: int, method: Method, beside: Survey | None
+    ) -> tuple[NDArray[np.float32] | None, str]:
+        for lower in range(layer - 1, -1, -1):
+            known = self._layouts.find(self._layout_key(opened, survey_, of, lower, method))
+            if known is not None:
+                return known.points, f"Started from the layout of layer {lower}."
+        if beside is not None:
+            same = 0 if of == "behaviour" else max(0, layer - survey_.settings.n_layers + beside.settings.n_layers)
+            known = self._layouts.find(self._layout_key(opened, beside, of, same, method))
+            if known is not None:
+                return known.points, "Started from the layout of the other model."
+        return None, ""
+
+    def _layout_key(self, opened: Opened, survey_: Survey, of: Of, layer: int, method: Method) -> Hashable:
+        return opened.owner, survey_.settings, of, layer, method
+
+    def orders(self, opened: Opened, surveys: Sequence[Survey]) -> dict[str, Order]:
+        """The orders that can be told of what one model or two made of texts: by `DIFFERENCES`, and mislabelled."""
+        maps = tuple(tuple(sorted(one.label_map.items())) for one in surveys)
+
+        def compute() -> dict[str, Order]:
+            found: dict[str, Order] = {}
+            with self._time(), self._places.one(visitors.name()):
+                for by in DIFFERENCES if len(surveys) == 2 else ():
+                    _if_defined(found, by, lambda by=by: most_different(surveys[0], surveys[1], by))
+                sure = [one for one in surveys if one.has_classes and one.known.any()]
+                _if_defined(found, "mislabelled", lambda: likely_mislabelled(*sure))
+            return found
+
+        return self._orders.get((opened.owner, tuple(one.settings for one in surveys), maps), compute)
+
+    @contextmanager
+    def _time(self) -> Generator[None]:
+        """End what takes too long, or what nobody waits for any more."""
+        end = time.monotonic() + self._most_seconds
+
+        def check() -> None:
+            visitors.stay()
+            if time.monotonic() > end:
+                raise TooLongError(
+                    f"This took longer than {self._most_seconds:g} seconds, which is the most that this machine gives "
+                    "one reading; ask again, and what was read of a public collection goes on, or ask for fewer rows."
+                )
+
+        with progress.ending(check):
+            yield
+
+
+def decides(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint decides between classes."""
+    return checkpoint.head.classifies_texts and checkpoint.head.problem != "regression"
+
+
+def methods() -> tuple[Method, ...]:
+    """The layouts that are installed."""
+    installed: list[Method] = ["pca", "tsne"]
+    return (*installed, "umap") if importlib.util.find_spec("umap") else tuple(installed)
+
+
+def _if_defined(found: dict[str, Order], name: str, compute: Callable[[], Order]) -> None:
+    try:
+        found[name] = compute()
+    except SelectionError:  # models of other classes, or without any
+        return
+
+
+def _laid(found: Projection, rows: NDArray[np.bool_], begun: str) -> Laid:
+    points = np.full((len(rows), 2), np.nan, np.float32)
+    preserved = np.full(len(rows), np.nan, np.float32)
+    points[rows], preserved[rows] = found.points, found.preserved
+    return Laid(points, preserved, found.trustworthiness, found.continuity, found.neighbours, begun)
+
+
+collections = Collections(
+    most_bytes=limits.COLLECTION_CACHE_BYTES,
+    disk_bytes=limits.SURVEY_DISK_BYTES,
+    places=workspace.places,
+    most_seconds=limits.MAX_SURVEY_SECONDS,
+)
+"""Those of the app: page and endpoints share them."""

@@ -1,0 +1,206 @@
+"""The tab *Heads* of the room: what each head matters and looks at, over the texts that are left by the filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from attnflow.corpus.survey_join import head_statistics
+from attnflow.errors import SelectionError
+from attnflow.records.survey import Survey
+from attnflow.service.collections import Opened, collections
+from attnflow.stats.mean_attention import normalise_importance
+from attnflow.views.heads import MatrixSide, head_matrix
+from attnflow.views.payloads import SIDES, Matrix
+from attnflow.web.forms import Form, choice
+from attnflow.web.panels import HeadMatrix
+from attnflow.web.rooms.answers import Slice
+from attnflow.web.rooms.reading import PROGRESS, Collected, collected_of
+from attnflow.web.wiring import MODEL, on
+
+TITLE = "Heads"
+MOST_TEXTS = 256
+"""Texts that heads are measured over: of more, evenly spaced ones."""
+INTRO = (
+    "What each head matters and looks at, over the texts that filters and selection leave on the map; of more than "
+    f"{MOST_TEXTS}, {MOST_TEXTS} that are evenly spaced. *Against the rest* shows what is more in these texts than in "
+    "all others."
+)
+READING = {
+    "importance": "How much the loss, of the label where it is known and else of the prediction, depends on the head "
+    "(first order). Shown from 0, the head that matters least, to 1.",
+    "pattern": "Each picture is a head: rows attend, columns are attended to; the mean over the texts that have both "
+    "positions.",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the matrix shows."""
+
+    show: str = choice(
+        "importance",
+        [("Importance", "importance"), ("Attention pattern", "pattern")],
+        label="Show",
+        elem_id="texts-heads-show",
+    )
+    over: str = choice(
+        "slice",
+        [("What is left", "slice"), ("All", "all"), ("Against the rest", "rest")],
+        label="Over",
+        elem_id="texts-heads-over",
+    )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Components of the tab."""
+
+    measured: Form[Measured]
+    measure: gr.Button
+    status: gr.Markdown
+    matrix: HeadMatrix
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured of the heads of one model over some texts."""
+
+    survey: Survey
+    values: NDArray[np.float64]
+    """`[L, H]` importance, or `[L, H, T, T]` mean attention."""
+    n: int
+
+
+def build() -> Parts:
+    """Lay out the tab."""
+    gr.Markdown(INTRO)
+    with gr.Row():
+        measured = Form(Measured())
+        measured.place()
+        measure = gr.Button("Measure the heads", elem_id="measure-heads", min_width=160)
+    status = gr.Markdown(elem_id="texts-heads-status")
+    return Parts(measured, measure, status, HeadMatrix(elem_id="texts-head-matrix", confirmed=None))
+
+
+def wire(parts: Parts, collected: gr.State, sliced: gr.State) -> None:
+    """Measure when asked: it runs both models, with a backward pass."""
+    running = {**MODEL, "show_progress_on": parts.matrix, "trigger_mode": "once"}
+    outputs = [parts.status, parts.matrix]
+    on(parts.measure.click, measure, [collected, sliced, parts.measured], outputs, **running)
+
+
+def measure(
+    collected: Collected | None, sliced: Slice | None, measured: Measured, progress: gr.Progress = PROGRESS
+) -> tuple[str, Matrix]:
+    """Importance or attention of every head of both models over some texts, and the difference."""
+    collected = collected_of(collected)
+    opened = collected.opened()
+    rows, told = _rows(collected, sliced, measured.over, len(opened.texts))
+    chosen = [_spaced(rows)]
+    if measured.over == "rest":
+        inside = set(rows)
+        chosen.append(_spaced([row for row in range(len(opened.texts)) if row not in inside]))
+    found: list[list[Found]] = []
+    for number, side in enumerate(SIDES):
+        found.append([])
+        for part, some in enumerate(chosen):
+            begun, steps = number * len(chosen) + part, 2 * len(chosen)
+
+            def listen(what: str, share: float, side: str = side, begun: int = begun, steps: int = steps) -> None:
+                progress((begun + share) / steps, desc=f"{side.upper()}: {what}")
+
+            found[-1].append(_measured(collected, opened, number, some, measured.show, listen))
+    count = f"{told} {len(chosen[0]):,} texts were run" + (f", and {len(chosen[1]):,} others." if chosen[1:] else ".")
+    if measured.show == "pattern":
+        return count, _patterns(collected, found)
+    return count, _importance(collected, found)
+
+
+def _rows(collected: Collected, sliced: Slice | None, over: str, n: int) -> tuple[list[int], str]:
+    """Which rows are meant, and what tells them."""
+    if over == "all":
+        return list(range(n)), "All texts."
+    if sliced is None or sliced.key != collected.key or len(sliced.rows) in (0, n):
+        if over == "rest":
+            raise SelectionError("Nothing is set apart on the map; filter or select some texts there first.")
+        return list(range(n)), "All texts, as nothing is set apart on the map."
+    return sorted(sliced.rows), f"{sliced.told or 'What is left on the map'}: {len(sliced.rows):,} texts."
+
+
+def _spaced(rows: list[int]) -> tuple[int, ...]:
+    """At most `MOST_TEXTS` of some rows, evenly spaced."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_TEXTS)).round().astype(int)
+    return tuple(rows[place] for place in places.tolist())
+
+
+def _measured(collected: Collected, opened: Opened, number: int, rows: tuple[int, ...], show: str, told: Any) -> Found:
+    """Of one model over some rows, which are read once more, with what each head does."""
+    texts = replace(opened.texts, rows=tuple(opened.texts[row] for row in rows))
+    survey = collections.survey(
+        Opened(texts, opened.owner),
+        collected.refs[number],
+        collected.page,
+        pruned=collected.pruned[number],
+        labels=dict(collected.labels),
+        too_long=collected.too_long,
+        heads=True,
+        told=told,
+    )
+    statistics = head_statistics(survey)
+    if show == "pattern":
+        mean = statistics["mean_attention"]
+        return Found(survey, np.nan_to_num(np.asarray(mean.result())), mean.n)
+    if "importance" not in statistics:
+        shape = survey.settings.n_layers, survey.settings.n_heads
+        return Found(survey, np.full(shape, np.nan), 0)
+    return Found(survey, np.asarray(statistics["importance"].result()), statistics["importance"].n)
+
+
+def _importance(collected: Collected, found: list[list[Found]]) -> Matrix:
+    """Of both models, and B less A; or, against the rest, how much more each head matters in what is left."""
+    sides, scaled = [], []
+    for number, (side, parts) in enumerate(zip(SIDES, found, strict=True)):
+        name = parts[0].survey.settings.model
+        if any(one.n == 0 for one in parts):
+            continue  # it has no task whose loss a head could matter for
+        values = [normalise_importance(one.values, "all") for one in parts]
+        shown = values[0] if len(parts) == 1 else values[0] - values[1]
+        raw = parts[0].values if len(parts) == 1 else parts[0].values - parts[1].values
+        scaled.append(values[0])
+        sides.append(MatrixSide(side, name, collected.pruned[number], None, f"{parts[0].n:,} texts.", shown, raw))
+    signed = len(found[0]) > 1
+    if not sides:
+        raise SelectionError(
+            "Neither model has a trained head for whole texts, so no head matters for a loss; show patterns."
+        )
+    if not signed and len(scaled) == 2 and scaled[0].shape == scaled[1].shape:
+        change = scaled[1] - scaled[0]
+        both = set(collected.pruned[0]) & set(collected.pruned[1])
+        colours = "Purple: it matters more in B; turquoise: more in A."
+        sides.append(MatrixSide("difference", "B less A", both, None, colours, change, change))
+    missing = (
+        "" if len(scaled) == 2 else " A model without a trained head for whole texts has no loss, and is left out."
+    )
+    title = "Importance of each head" + (": what is left, less the rest" if signed else "")
+    return head_matrix(sides, title=title, note=READING["importance"] + missing, measured="importance", signed=signed)
+
+
+def _patterns(collected: Collected, found: list[list[Found]]) -> Matrix:
+    """Mean attention of both models; or, against the rest, where it is stronger in what is left."""
+    sides = []
+    for number, (side, parts) in enumerate(zip(SIDES, found, strict=True)):
+        mean = parts[0].values
+        if len(parts) > 1:
+            size = min(one.values.shape[-1] for one in parts)
+            mean = np.maximum(mean[..., :size, :size] - parts[1].values[..., :size, :size], 0)
+        highest = mean.max((2, 3))
+        name = parts[0].survey.settings.model
+        note = f"{parts[0].n:,} texts."
+        sides.append(MatrixSide(side, name, collected.pruned[number], None, note, highest, highest, mean))
+    title = "Mean attention of each head" + (": more in what is left than in the rest" if len(found[0]) > 1 else "")
+    return head_matrix(sides, title=title, note=READING["pattern"], measured="strongest attention")

@@ -1,0 +1,259 @@
+"""Reads a collection with both models of the sidebar, and tells how far it has come and what is in the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast
+
+import gradio as gr
+
+from attnflow import limits
+from attnflow.checkpoints.checkpoint import BUNDLED
+from attnflow.corpus.gold import match_labels
+from attnflow.errors import AttnflowError, SelectionError
+from attnflow.records.survey import Survey
+from attnflow.records.texts import Texts
+from attnflow.records.trace import Head
+from attnflow.service.case import ModelCard, open_checkpoint
+from attnflow.service.collections import Asked, Opened, Page, collections, methods
+from attnflow.views.collected import Ranking, collection, meta_names
+from attnflow.views.collection import Collection
+from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen, column_choices
+from attnflow.web.settings import Pair
+from attnflow.web.shared import Shown
+
+PROGRESS = gr.Progress()
+PRESS = "Press *Read them with both models* to see these texts."
+TITLES = {
+    "decision": ("change", "Change of the decision"),
+    "influence": ("influence_change", "Change of influence"),
+    "graph": ("graph_change", "Change of the attention graph"),
+    "mislabelled": ("mislabelled", "Likely mislabelled"),
+}
+"""Column and title of each order of the service."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What the room shows, kept on the server for one visitor; texts and surveys stay in bounded caches."""
+
+    key: str
+    asked: Asked
+    refs: tuple[str, str]
+    """With the very commits."""
+    named: tuple[str, str, str, str]
+    """Model and revision of A and of B, as they were asked for."""
+    pruned: tuple[tuple[Head, ...], tuple[Head, ...]]
+    labels: tuple[tuple[str, str | None], ...]
+    too_long: Literal["cut", "leave_out"]
+    page: Page = field(compare=False)
+
+    def opened(self) -> Opened:
+        """The texts, from memory if they are still there."""
+        return collections.open(self.asked, self.page)
+
+    def surveys(self) -> list[Survey]:
+        """What both models made of them, likewise."""
+        opened = self.opened()
+        return [self._survey(opened, number) for number in range(2)]
+
+    def survey(self, side: str) -> Survey:
+        """What one model made of them, likewise."""
+        return self._survey(self.opened(), "ab".index(side))
+
+    def _survey(self, opened: Opened, number: int) -> Survey:
+        return collections.survey(
+            opened,
+            self.refs[number],
+            self.page,
+            pruned=self.pruned[number],
+            labels=dict(self.labels),
+            too_long=self.too_long,
+        )
+
+    def payload(self) -> Collection:
+        """What the map of texts draws."""
+        opened = self.opened()
+        return _payload(self.key, opened, [self._survey(opened, number) for number in range(2)])
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the room shows after a step of reading; None for what stays."""
+
+    status: str
+    reading: bool = True
+    collected: Collected | None = None
+    payload: Collection | None = None
+    texts: Texts | None = None
+    matches: Matches | None = None
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Which class each label of the texts stands for, where not all do by their names."""
+
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
+    """Those of both models."""
+    chosen: Mapping[str, str]
+
+
+def read(
+    chosen: Chosen,
+    pair: Pair,
+    shown: Shown | None,
+    page: Page,
+    labels: Sequence[tuple[str, str | None]] = (),
+    progress: gr.Progress = PROGRESS,
+) -> Iterator[Step]:
+    """Open the texts and read them with both models; what is wrong is told in the last step."""
+    try:
+        yield from _read(chosen, pair, shown, page, labels, progress)
+    except AttnflowError as error:
+        yield Step(str(error), reading=False)
+
+
+def _read(
+    chosen: Chosen,
+    pair: Pair,
+    shown: Shown | None,
+    page: Page,
+    labels: Sequence[tuple[str, str | None]],
+    progress: gr.Progress,
+) -> Iterator[Step]:
+    asked, too_long = chosen.asked(), chosen.too_long
+    yield Step(f"Opening {asked.source} …")
+    progress((0, 3), desc="Opening the texts")
+    opened = collections.open(asked, page, anew=True)
+    told = told_of(opened.texts)
+    yield Step(f"{told} A reads them …", texts=opened.texts)
+    refs, pruned, surveys = list[str](), list[tuple[Head, ...]](), list[Survey]()
+    labels = [(label, name) for label, name in labels if label in opened.texts.label_names]
+    for number, ref in enumerate(pair.refs):
+        side = "AB"[number]
+        card = ModelCard.of(open_checkpoint(ref))
+        refs.append(card.pinned)
+        pruned.append(_pruned(shown, number, card.pinned))
+
+        def listen(what: str, share: float, side: str = side, at: int = number) -> None:
+            progress((at + 1 + share) / 3, desc=f"{side}: {what}")
+
+        surveys.append(
+            collections.survey(
+                opened,
+                card.pinned,
+                page,
+                pruned=pruned[-1],
+                labels=dict(labels),
+                too_long=cast('Literal["cut", "leave_out"]', too_long),
+                told=listen,
+            )
+        )
+        if number == 0:
+            right = _right(surveys[0])
+            yield Step(f"{told} A has read them{right}. B reads them …")
+    progress((3, 3), desc="Comparing")
+    key = _key(surveys)
+    collected = Collected(
+        key,
+        asked,
+        (refs[0], refs[1]),
+        (pair.model_a, pair.revision_a, pair.model_b, pair.revision_b),
+        (pruned[0], pruned[1]),
+        tuple(labels),
+        cast('Literal["cut", "leave_out"]', too_long),
+        page,
+    )
+    yield Step(
+        "", False, collected, _payload(key, opened, surveys), opened.texts, _matches(opened.texts, surveys, labels)
+    )
+
+
+def may_begin(chosen: Chosen, pair: Pair) -> bool:
+    """Whether the room may read without being asked: only what is bundled, which takes seconds."""
+    return chosen == Chosen() and all(ref in BUNDLED for ref in pair.refs)
+
+
+def told_of(texts: Texts) -> str:
+    """How many texts there are, and which column is what."""
+    of = f" of {texts.total:,}" if texts.total is not None and texts.total != len(texts) else ""
+    names = {"first text": texts.columns.text_a, "second text": texts.columns.text_b, "label": texts.columns.label}
+    named = ", ".join(f"{what}: {name[:60]}" for what, name in names.items() if name is not None)
+    return f"{len(texts):,}{of} texts ({named})."
+
+
+def column_updates(texts: Texts) -> list[Any]:
+    """Updates of the boxes of columns: what there is to choose, and what was guessed."""
+    own = [getattr(texts.columns, name) for name in (*COLUMNS.values(), "guid")]
+    choices = column_choices(dict.fromkeys([*(name for name in own if name), *meta_names(texts)]))
+    read_as = (getattr(texts.columns, name) or "none" for name in COLUMNS.values())
+    return [gr.update(choices=choices, info=f"read: {name[:40]}") for name in read_as]
+
+
+def _right(survey: Survey) -> str:
+    known = int(survey.known.sum())
+    return f" and is right on {int(survey.right.sum()) / known:.0%} of {known:,} labelled ones" if known else ""
+
+
+def _pruned(shown: Shown | None, number: int, pinned: str) -> tuple[Head, ...]:
+    """The heads that are switched off on the page, if it shows the same model."""
+    if shown is None:
+        return ()
+    model = (shown.a, shown.b)[number]
+    return tuple(sorted(model.pruned)) if model.ref == pinned else ()
+
+
+def _key(surveys: Sequence[Survey]) -> str:
+    """The same for the same texts, models, switched-off heads and meaning of labels."""
+    told = [[asdict(one.settings), sorted(one.label_map.items())] for one in surveys]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _payload(key: str, opened: Opened, surveys: Sequence[Survey]) -> Collection:
+    orders = collections.orders(opened, surveys)
+    rankings = [Ranking(*TITLES[name], order.column, order.quantity, order.sentence) for name, order in orders.items()]
+    return collection(key, opened.texts, surveys, rankings, methods=methods())
+
+
+def _matches(texts: Texts, surveys: Sequence[Survey], labels: Sequence[tuple[str, str | None]]) -> Matches | None:
+    """What there is to match by hand: labels that a model which decides has not, unless there are too many."""
+    deciding = [one for one in surveys if one.has_classes]
+    if not deciding or not texts.label_names or len(texts.label_names) > limits.MAX_MATCHED_LABELS:
+        return None
+    whole = all(not match_labels(texts, one.labels).unmatched for one in deciding)
+    if whole and not labels:
+        return None
+    classes = tuple(dict.fromkeys(name for one in deciding for name in one.labels))
+    found: dict[str, str] = {}
+    for one in deciding:
+        found = {**one.label_map, **found}
+    return Matches(texts.label_names, classes[:200], found)
+
+
+def checked_labels(names: Sequence[str] | None, classes: Sequence[Any]) -> list[tuple[str, str | None]]:
+    """Which class each label stands for, from the boxes of the room.
+
+    Args:
+        names: Labels that the boxes are about, in their order.
+        classes: What the boxes hold.
+    """
+    return [
+        (label, None if name == NONE else name)
+        for label, name in zip(names or (), classes, strict=False)
+        if isinstance(name, str) and name
+    ]
+
+
+def collected_of(collected: Collected | None) -> Collected:
+    """What the room shows.
+
+    Raises:
+        SelectionError: If it shows nothing.
+    """
+    if collected is None:
+        raise SelectionError("No texts have been read yet, or the server has forgotten them; read them again.")
+    return collected

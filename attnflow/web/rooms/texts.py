@@ -1,0 +1,202 @@
+"""The room *Many texts*: its layout and wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import gradio as gr
+from gradio.components import Component
+
+from attnflow import limits
+from attnflow.records.texts import Texts
+from attnflow.service.collections import Page as OpenPage
+from attnflow.web.forms import Form, setting
+from attnflow.web.panels import TextMap
+from attnflow.web.rooms import answers, heads
+from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen
+from attnflow.web.rooms.reading import PRESS, Collected, Matches, Step, checked_labels, column_updates, may_begin, read
+from attnflow.web.settings import Pair
+from attnflow.web.shared import Page, Shown
+from attnflow.web.wiring import CLICK, MODEL, components, on
+
+TITLE = "Many texts"
+PAIR, TEXTS = "pair", "texts"
+"""The two rooms, as the address names them."""
+INTRO = (
+    "Both models of the sidebar read a whole collection: each point and each row is a text. Filter, select, colour and "
+    "order them; a row opens its text in *One pair*. Heads that are switched off there are off here, too."
+)
+ASKED: dict[str, Any] = {**CLICK, "trigger_mode": "multiple"}
+"""Each of these is answered, also where the next one comes before its answer."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Which room is open."""
+
+    room: str = setting(
+        PAIR,
+        lambda room: gr.Textbox(room, label="Room", visible="hidden", elem_id="room"),
+        link="room",
+        read={PAIR: PAIR, TEXTS: TEXTS}.get,
+    )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Components of the room."""
+
+    chosen: Form[Chosen]
+    read: gr.Button
+    cancel: gr.Button
+    status: gr.Markdown
+    matching: gr.Accordion
+    classes: list[gr.Dropdown]
+    """What each label of the texts stands for."""
+    labels: gr.State
+    """The labels that these boxes are about, in their order."""
+    map: TextMap
+    heads: heads.Parts
+    collected: gr.State
+    sliced: gr.State
+    page: gr.State
+
+    @property
+    def filled(self) -> list[Component]:
+        """What a step of reading fills."""
+        matching = cast("Component", self.matching)  # which an event can change as if it were one
+        boxes = [self.chosen[name] for name in COLUMNS]
+        return [
+            self.status,
+            self.read,
+            self.cancel,
+            self.collected,
+            self.map,
+            *boxes,
+            self.labels,
+            matching,
+            *self.classes,
+        ]
+
+
+def build() -> Parts:
+    """Lay out the room."""
+    gr.Markdown(INTRO)
+    chosen = Form(Chosen())
+    with gr.Row(elem_id="texts-controls"):
+        chosen.place()
+        with gr.Column(min_width=200):
+            button = gr.Button("Read them with both models", variant="primary", elem_id="read-texts")
+            cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel-texts")
+    status = gr.Markdown(PRESS, elem_id="texts-status")
+    with gr.Accordion("Which columns, which rows", open=False, elem_id="texts-more"), gr.Row():
+        chosen.place(more=True)
+    with gr.Accordion(
+        "Which class each label stands for", open=True, visible=False, elem_id="texts-matching"
+    ) as matching:
+        gr.Markdown("Labels and classes are matched by their names alone. Choose the rest, and read the texts again.")
+        with gr.Row():
+            classes = [
+                gr.Dropdown(
+                    [NONE], label=f"Label {number + 1}", visible=False, elem_id=f"texts-class-{number}", min_width=160
+                )
+                for number in range(limits.MAX_MATCHED_LABELS)
+            ]
+    with gr.Tabs(elem_id="texts-tabs"):
+        with gr.Tab("Map"):
+            drawn = TextMap(elem_id="text-map", layout=None, rows=None, found=None, download=None, opened=None)
+        with gr.Tab(heads.TITLE):
+            beside = heads.build()
+    return Parts(
+        chosen, button, cancel, status, matching, classes, gr.State(()), drawn, beside,
+        collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
+    )  # fmt: skip
+
+
+def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[Room]) -> None:
+    """Read the texts when the room is first opened or the button pressed, and answer what the map asks."""
+    sources = [parts.chosen, pair, page.shown, parts.page, parts.labels]
+    reading: dict[str, Any] = {**MODEL, "show_progress_on": parts.map, "show_progress": "full", "trigger_mode": "once"}
+    asked = on(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, **reading)
+    asked.success(**page.remembered)
+    on(room["room"].change, open_room, [room, parts.collected, *sources], parts.filled, **reading)
+    room["room"].change(**page.remembered)
+    on(parts.cancel.click, cancel, [parts.page], [], **CLICK)
+    shown = parts.map
+    events: Any = shown  # Gradio gives it the events that it names
+    for event, answer in (
+        (events.layout, answers.layout),
+        (events.rows, answers.rows),
+        (events.search, answers.search),
+    ):
+        on(event, answer, [parts.collected], shown, **ASKED)
+    on(events.keep, answers.keep, [parts.collected], shown, **ASKED)
+    on(events.slice, answers.slice_, [parts.collected], parts.sliced, **CLICK)
+    page.analyse.on(events.open, answers.find_text, [parts.collected])
+    outputs = [cast("Component", rooms), *components([room]), shown]
+    on(events.open, answers.go_to_pair, [parts.collected], outputs, **CLICK)
+    heads.wire(parts.heads, parts.collected, parts.sliced)
+
+
+def read_all(
+    chosen: Chosen, pair: Pair, shown: Shown | None, page: OpenPage, labels: Sequence[str], *classes: Any
+) -> Iterator[list[Any]]:
+    """What the room shows, step by step."""
+    for step in read(chosen, pair, shown, page, checked_labels(labels, classes)):
+        yield _filled(step)
+
+
+def open_room(
+    room: Room,
+    collected: Collected | None,
+    chosen: Chosen,
+    pair: Pair,
+    shown: Shown | None,
+    page: OpenPage,
+    labels: Any,
+) -> Iterator[Any]:
+    """What the room shows when it is opened first: the bundled pairs, if both models are bundled, too."""
+    if room.room == TEXTS and collected is None and may_begin(chosen, pair):
+        yield from read_all(chosen, pair, shown, page, labels)
+    else:
+        yield gr.skip()
+
+
+def cancel(page: OpenPage) -> None:
+    """End what is being read."""
+    page.cancel()
+
+
+def _filled(step: Step) -> list[Any]:
+    kept = gr.skip()
+    return [
+        step.status,
+        gr.update(interactive=not step.reading),
+        gr.update(visible=step.reading),
+        kept if step.collected is None else step.collected,
+        kept
+        if step.payload is None
+        else gr.update(value=step.payload, opened=None, layout=None, rows=None, found=None),
+        *_boxes(step.texts),
+        *_matching(step),
+    ]
+
+
+def _boxes(texts: Texts | None) -> list[Any]:
+    return [gr.skip() for _ in COLUMNS] if texts is None else column_updates(texts)
+
+
+def _matching(step: Step) -> list[Any]:
+    """Updates of the labels, of what holds their boxes, and of each box."""
+    if step.collected is None:  # what was chosen stays until there is something new
+        return [gr.skip()] * (2 + limits.MAX_MATCHED_LABELS)
+    found: Matches | None = step.matches
+    boxes: list[Any] = [gr.update(visible=False)] * limits.MAX_MATCHED_LABELS
+    labels = () if found is None else found.labels
+    for number, label in enumerate(labels):
+        assert found is not None, "which has these labels"
+        value = found.chosen.get(label, NONE)
+        boxes[number] = gr.update(visible=True, label=label[:60], choices=[*found.classes, NONE], value=value)
+    return [labels, gr.update(visible=found is not None), *boxes]

@@ -1,0 +1,216 @@
+"""The room *Many texts*: reading step by step, what the map asks, and the way to a pair and back."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+
+from attnflow import SelectionError
+from attnflow.records.texts import Columns, Text, Texts
+from attnflow.service import collections as module
+from attnflow.service.collections import Asked, Page
+from attnflow.service.workspace import workspace
+from attnflow.views import payloads
+from attnflow.web.forms import Form
+from attnflow.web.rooms import answers, heads, texts
+from attnflow.web.rooms.answers import Slice
+from attnflow.web.rooms.chosen import GUESSED, NONE, Chosen
+from attnflow.web.rooms.heads import Measured
+from attnflow.web.rooms.reading import checked_labels, column_updates, may_begin, read
+from attnflow.web.settings import Pair, Settings
+from attnflow.web.shared import Shown
+from tests.payload_types import mismatch
+
+PAIR = Pair("demo/pretrained", "", "demo/finetuned", "", "", "")
+FEW = Chosen(rows=24)
+PAGE = Page()
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return [*read(FEW, PAIR, None, PAGE)]
+
+
+@pytest.fixture(scope="module")
+def collected(steps):
+    return steps[-1].collected
+
+
+def event(collected, **data):
+    return SimpleNamespace(**{"key": collected.key, **data})
+
+
+def rows_packed(*rows):
+    return base64.b64encode(np.array(rows, "<u4").tobytes()).decode()
+
+
+def is_skip(update):
+    return update == gr.skip()
+
+
+def test_reading_tells_what_it_does_and_ends_with_the_map(steps):
+    assert [step.reading for step in steps] == [True, True, True, False]
+    assert "24 of 2,000 texts" in steps[1].status and "label: label" in steps[1].status
+    assert "A has read them" in steps[2].status
+    payload = json.loads(json.dumps(steps[-1].payload, allow_nan=False))
+    assert mismatch(payload, payloads.Collection) is None
+    assert payload["n"] == 24 and payload["models"] == ["demo/pretrained", "demo/finetuned"]
+    orders = {order["name"] for order in payload["orders"]}
+    assert (
+        {"influence_change", "graph_change", "loss_b"}
+        <= orders
+        <= {*"influence_change graph_change loss_b mislabelled".split()}
+    )
+    assert steps[-1].matches is None, "all labels are classes by their names"
+
+
+def test_what_is_wrong_is_told_in_the_last_step():
+    for chosen, pair, told in (
+        (Chosen(rows=0), PAIR, "rows is 0"),
+        (Chosen(source="no such thing"), PAIR, "no such thing"),
+        (Chosen(column_a="brown"), PAIR, "no column 'brown'"),
+        (FEW, Pair("demo/none", "", "demo/finetuned", "", "", ""), "demo/none"),
+    ):
+        last = [*read(chosen, pair, None, Page())][-1]
+        assert told in last.status and not last.reading and last.payload is None
+
+
+def test_heads_that_are_off_are_off_if_the_page_shows_the_same_model(collected):
+    cases = [workspace.case(ref, "Anna met Paul.") for ref in PAIR.refs]
+    shown = Shown.of(workspace.without(cases[0], [(1, 2)]), cases[1])
+    last = [*read(FEW, PAIR, shown, PAGE)][-1]
+    assert last.collected.pruned == (((1, 2),), ())
+    assert last.collected.key != collected.key
+    assert "In A, 1 heads are switched off." in last.payload["about"]
+    swapped = Pair("demo/finetuned", "", "demo/pretrained", "", "", "")
+    assert [*read(FEW, swapped, shown, PAGE)][-1].collected.pruned == ((), ())
+
+
+def test_labels_can_be_matched_by_hand(collected, monkeypatch):
+    opened = collected.opened()
+    odd = tuple(Text(one.guid, one.text_a, one.text_b, {"supported": "1"}.get(one.label, "0")) for one in opened.texts)
+    odd_texts = Texts(odd, "odd", Columns("a", "b", "label"), ("0", "1"))
+    monkeypatch.setattr(module, "open_published", lambda *args, **more: odd_texts)
+    chosen = Chosen(source="lab/odd")
+    last = [*read(chosen, PAIR, None, PAGE)][-1]
+    assert last.matches.labels == ("0", "1") and last.matches.chosen == {}
+    assert last.payload["decided"] == []
+    assert "B has no class of the name" in last.payload["about"]
+    boxes = texts._filled(last)[-20:]
+    assert boxes[0]["choices"] == [*last.matches.classes, NONE]
+    assert set(last.matches.classes) == {"supported", "unsupported"}
+    assert [box["visible"] for box in boxes[:3]] == [True, True, False]
+    labels = checked_labels(last.matches.labels, ["unsupported", "supported", None, "x"])
+    again = [*read(chosen, PAIR, None, PAGE, labels)][-1]
+    assert again.payload["decided"] == [{"side": "b", "gold": "gold_b", "decision": "decision_b"}]
+    assert again.matches.chosen == {"0": "unsupported", "1": "supported"}
+
+
+def test_the_boxes_say_which_texts():
+    linked = [one["name"] for form in (Form(Chosen()), Form(PAIR), Form(Settings())) for one in form.linked]
+    assert len(set(linked)) == len(linked), "the address knows them by these names"
+    plain = Asked(rows=200)
+    assert Chosen().asked() == Chosen(name="x", split="y", revision="z").asked() == plain
+    asked = Chosen(
+        source=" lab/x ", split="test", column_a="title", column_b=NONE, column_label=GUESSED, seed=3
+    ).asked()
+    assert asked == Asked("lab/x", None, "test", None, (("text_a", "title"), ("text_b", None)), 200, 3)
+    assert may_begin(Chosen(), PAIR) and not may_begin(FEW, PAIR)
+    assert not may_begin(Chosen(), Pair("lab/x", "", "demo/finetuned", "", "", ""))
+    found = Texts((Text("a", "x", None, None, {"year": 1}),), "s", Columns("t", None, "y"))
+    updates = column_updates(found)
+    assert updates[0]["choices"] == [GUESSED, "t", "y", "year", NONE]
+    assert [update["info"] for update in updates] == ["read: t", "read: none", "read: y"]
+
+
+def test_the_map_gets_what_it_asks_for(collected):
+    asked = {"plot": 0, "side": "b", "of": "hidden", "layer": 4, "method": "pca"}
+    found = answers.layout(collected, event(collected, **asked))["layout"]
+    assert mismatch(json.loads(json.dumps(found, allow_nan=False)), payloads.Layout) is None
+    assert np.isfinite(np.frombuffer(base64.b64decode(found["points"]), "<f4")).all()
+    found = answers.rows(collected, event(collected, rows=[3, 0]))["rows"]
+    assert mismatch(found, payloads.Rows) is None
+    assert found["cells"][0][0] == collected.opened().texts[3].text_a
+    found = answers.search(collected, event(collected, text="the"))["found"]
+    assert mismatch(found, payloads.Found) is None
+    kept = event(collected, rows=rows_packed(5, 2), kind="csv", settings="all")
+    found = answers.keep(collected, kept)["download"]
+    assert mismatch(found, payloads.CollectionFile) is None and found["text"].count("\n") >= 3
+    kept.kind = "parquet"
+    data = base64.b64decode(answers.keep(collected, kept)["download"]["base64"])
+    names = [collected.opened().texts[row].guid for row in (5, 2)]
+    assert parquet.read_table(io.BytesIO(data)).to_pydict()["guid"] == names
+    found = answers.slice_(collected, event(collected, rows=rows_packed(1, 2), told="two"))
+    assert found == Slice(collected.key, (1, 2), "two")
+    text = collected.opened().texts[7]
+    pair = answers.find_text(None, collected, event(collected, row=7.0))
+    assert mismatch(pair, payloads.OtherPair) is None
+    assert (pair["text_a"], pair["text_b"], pair["model_b"]) == (text.text_a, text.text_b, "demo/finetuned")
+    rooms, room, update = answers.go_to_pair(collected, event(collected, row=7))
+    assert (rooms.selected, room, update["opened"]) == ("pair", "pair", 7)
+
+
+@pytest.mark.parametrize(
+    ("answer", "data"),
+    [
+        (answers.layout, {"plot": 2, "side": "a", "of": "hidden", "layer": 0, "method": "pca"}),
+        (answers.layout, {"plot": True, "side": "a", "of": "hidden", "layer": 0, "method": "pca"}),
+        (answers.layout, {"plot": 0, "side": ["a"], "of": "hidden", "layer": 0, "method": "pca"}),
+        (answers.layout, {"plot": 0, "side": "a", "of": ["x"], "layer": 0, "method": "pca"}),
+        (answers.layout, {"plot": 0, "side": "a", "of": "hidden", "layer": 99, "method": "pca"}),
+        (answers.layout, {"plot": 0, "side": "a", "of": "hidden", "layer": None, "method": "pca"}),
+        (answers.layout, {"plot": 0, "side": "a", "of": "hidden", "layer": 0, "method": ["pca"]}),
+        (answers.rows, {"rows": [24]}),
+        (answers.rows, {"rows": [-1]}),
+        (answers.rows, {"rows": [0] * 201}),
+        (answers.rows, {"rows": ["x"]}),
+        (answers.rows, {}),
+        (answers.search, {"text": "x" * 501}),
+        (answers.search, {"text": 5}),
+        (answers.keep, {"rows": rows_packed(24), "kind": "csv", "settings": ""}),
+        (answers.keep, {"rows": "?", "kind": "csv", "settings": ""}),
+        (answers.keep, {"rows": 5, "kind": "csv", "settings": ""}),
+        (answers.keep, {"rows": rows_packed(1), "kind": "exe", "settings": ""}),
+        (answers.keep, {"rows": rows_packed(1), "kind": "csv", "settings": None}),
+        (answers.slice_, {"rows": rows_packed(1, 1), "told": ""}),
+        (answers.slice_, {"rows": rows_packed(1), "told": ["x"]}),
+        (answers.go_to_pair, {"row": 24}),
+        (answers.go_to_pair, {"row": "x"}),
+    ],
+)
+def test_what_is_sent_is_checked_and_what_is_about_something_else_is_left_alone(collected, answer, data):
+    with pytest.raises(SelectionError):
+        answer(collected, event(collected, **data))
+    for key in ("other", None, ["x"]):
+        found = answer(collected, SimpleNamespace(**{**data, "key": key}))
+        assert all(map(is_skip, found)) if isinstance(found, tuple) else is_skip(found)
+    found = answer(None, event(collected, **data))
+    assert all(map(is_skip, found)) if isinstance(found, tuple) else is_skip(found)
+
+
+def test_heads_over_a_slice_and_against_the_rest(collected):
+    sliced = Slice(collected.key, (0, 3, 5, 8), "four of them")
+    status, matrix = heads.measure(collected, sliced, Measured("importance", "slice"))
+    assert status == "four of them: 4 texts. 4 texts were run."
+    assert mismatch(json.loads(json.dumps(matrix, allow_nan=False)), payloads.Matrix) is None
+    assert [side["side"] for side in matrix["sides"]] == ["b"] and "left out" in matrix["note"]
+    opened = collected.opened()
+    few = [opened.texts[row] for row in sliced.rows]
+    found = module.survey("demo/finetuned", few, heads=True, max_tokens=128)
+    expected = heads.head_statistics(found)["importance"].result()
+    np.testing.assert_allclose(matrix["sides"][0]["raw"], np.asarray(expected), rtol=1e-3, atol=1e-7)
+    status, matrix = heads.measure(collected, sliced, Measured("importance", "rest"))
+    assert matrix["signed"] and "and 20 others" in status
+    status, matrix = heads.measure(collected, sliced, Measured("pattern", "all"))
+    assert "24 texts were run" in status and [side["side"] for side in matrix["sides"]] == ["a", "b"]
+    with pytest.raises(SelectionError, match="Nothing is set apart"):
+        heads.measure(collected, None, Measured("pattern", "rest"))
+    with pytest.raises(SelectionError, match="No texts have been read"):
+        heads.measure(None, None, Measured())
