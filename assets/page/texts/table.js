@@ -191,7 +191,6 @@ export function table(box, acts, cells) {
     },
     /** The rows in the order of the table. */
     rows: () => rows,
-    top() { grid.scrollTop = 0; },
     told: () => number(rows.length, 0),
   };
 }

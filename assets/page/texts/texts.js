@@ -38,20 +38,22 @@ export function mount(element, gradio) {
   let room = null;
   /** @type {Mode} */
   let mode = matchMedia("(pointer: coarse)").matches ? "" : "lasso"; // a finger scrolls the page until it is to draw
-  const change = {
-    /** Filters or selection have changed. @param {boolean} filters */
-    left(filters) {
-      if (!room) return;
-      const { collection: { n }, choices, columns, found } = room;
-      if (filters) room.mask = fulfilled(n, choices.filters, columns, found);
-      room.count = room.mask.reduce((sum, on) => sum + on, 0);
-      room.selected = room.selection ? left(room.mask, room.selection).length : 0;
-      if (!room.selected) room.selection = null; // what no filter leaves is not selected
-      show();
-      remember();
-      follow();
-    },
-  };
+  /** What is left is counted anew, shown, and told. @param {boolean} filters or only the selection has changed */
+  function changed(filters) {
+    if (!room) return;
+    count(room, filters);
+    show();
+    remember();
+    follow();
+  }
+  /** @param {Room} now @param {boolean} filters */
+  function count(now, filters) {
+    const { collection: { n }, choices, columns, found } = now;
+    if (filters) now.mask = fulfilled(n, choices.filters, columns, found);
+    now.count = now.mask.reduce((sum, on) => sum + on, 0);
+    now.selected = now.selection ? left(now.mask, now.selection).length : 0;
+    if (!now.selected) now.selection = null; // what no filter leaves is not selected
+  }
   const follow = later(FOLLOW, () => {
     if (!room) return;
     const { collection: { key }, columns, choices: { filters }, mask, selection, selected } = room;
@@ -78,13 +80,13 @@ export function mount(element, gradio) {
       if (!room) return;
       room.choices.filters = filters;
       search(room);
-      change.left(true);
+      changed(true);
     },
     select(selection, add) {
       if (!room) return;
       const before = room.selection;
       room.selection = selection && add && before ? selection.map((on, row) => on | before[row]) : selection;
-      change.left(false);
+      changed(false);
     },
     colour(column) {
       if (!room) return;
@@ -150,7 +152,7 @@ export function mount(element, gradio) {
   const layouts = layoutsOf(gradio, () => { if (room) for (const one of plots) one.show(room); });
   const pair = make("div", "af-tx-plots", undefined, map), sources = { layouts, cells, mode: () => mode };
   const plots = [plot(pair, 0, acts, sources), plot(pair, 1, acts, sources)];
-  const few = make("p", "af-note", "Fewer than 3 texts cannot be laid out; two columns can be drawn.", map);
+  const few = make("p", "af-note", undefined, map);
   const matrices = confusion(stage, acts);
 
   const below = make("section", "af-tx-list", undefined, stage), controls = make("div", "af-tx-bar", undefined, below);
@@ -208,11 +210,10 @@ export function mount(element, gradio) {
     few.textContent = collection.n < 3 ? "Fewer than 3 texts cannot be laid out; two columns can be drawn." : "No projection is installed; two columns can be drawn.";
     paintBrush(room);
     showOrder(room);
-    room.mask = fulfilled(collection.n, choices.filters, columns, room.found);
-    room.count = room.mask.reduce((sum, on) => sum + on, 0);
-    room.selected = room.selection ? left(room.mask, room.selection).length : 0;
+    count(room, true);
     show();
-    if (choices.filters.length) acts.filter(choices.filters); // asks for the words, and the page follows
+    search(room);
+    if (choices.filters.length) follow();
   }
   /** The theme or the width is another one. */
   function redraw() {
@@ -233,7 +234,7 @@ export function mount(element, gradio) {
     if (!room || !found || found.key !== room.collection.key) return;
     room.found.set(found.text, bytes(found.rows));
     search(room);
-    change.left(true);
+    changed(true);
   });
   let saved = 0; // when the file that was saved last was made
   gradio.watch("download", () => {
