@@ -11,13 +11,16 @@ import gradio as gr
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
+from playwright.sync_api import expect
 
 from attnflow import SelectionError
+from attnflow.bundled import ASSETS
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.service import collections as module
 from attnflow.service.collections import Asked, Page
 from attnflow.service.workspace import workspace
 from attnflow.views import payloads
+from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
 from attnflow.web.rooms import answers, heads, texts
 from attnflow.web.rooms.answers import Slice
@@ -214,3 +217,25 @@ def test_heads_over_a_slice_and_against_the_rest(collected):
         heads.measure(collected, None, Measured("pattern", "rest"))
     with pytest.raises(SelectionError, match="No texts have been read"):
         heads.measure(None, None, Measured())
+
+
+@pytest.mark.skipif(not (ASSETS / "page" / "texts" / "table.js").exists(), reason="the map has no table")
+def test_a_row_opens_in_one_pair_and_the_room_is_there_when_one_comes_back(open_page):
+    page = open_page()
+    assert not page.locator("#text-map").count(), "nothing is read before the room is opened"
+    page.get_by_role("tab", name="Many texts").click()
+    page.wait_for_selector("#text-map .af-texts[data-drawn]:not(.af-empty)", timeout=60_000)
+    expect(page.locator("#text-map")).to_contain_text("200 of 2,000 texts of demo/pairs")
+    expect(page.locator("#read-texts")).to_be_enabled()
+    assert "room=texts" in page.url
+    page.get_by_role("button", name="Open text 3", exact=True).click()
+    expect(page.locator("#strip")).to_be_visible()
+    expect(page.locator("#text-a textarea")).not_to_have_value(load_examples()[0].pair.text_a)
+    page.wait_for_function("!location.search.includes('room=texts')")
+    page.get_by_role("tab", name="Many texts").click()
+    expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)
+    page.locator("#texts-source input").fill("lab/nothing here")
+    page.locator("#texts-source input").press("Enter")
+    page.locator("#read-texts").click()
+    expect(page.locator("#texts-status")).to_contain_text("lab/nothing here")
+    expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)

@@ -83,8 +83,10 @@ def build() -> gr.Blocks:
         for tab, name in ((pair_tab, texts.PAIR), (texts_tab, texts.TEXTS)):
             tab.select(lambda name=name: name, None, room["room"], **CLICK)
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
+        demo.load(texts.restore_room, None, rooms, **CLICK)
         kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
-        page = _page(demo, controls, strip, beside, parts[flow], open_tab, [*kept, many.chosen, room])
+        kept += [many.chosen, room]
+        page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
         texts.wire(many, page, controls.pair, rooms, room)
         pane.wire(beside, page)
         for module in TABS:

@@ -37,7 +37,6 @@ MOST_WORDS = 500
 """Characters of words that are searched for."""
 MOST_TOLD = 5_000
 """Characters of filters in words."""
-LEGEND = "Only who is near whom means something: axes, directions and distances do not."
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def layout(collected: Collected | None, event: gr.EventData) -> Any:
         found.trustworthiness,
         found.continuity,
         found.neighbours,
-        " ".join(filter(None, [LEGEND, found.begun])),
+        found.begun,
     )
     return gr.update(layout=layout_answer(asked, laid))
 

@@ -119,10 +119,8 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     """Read the texts when the room is first opened or the button pressed, and answer what the map asks."""
     sources = [parts.chosen, pair, page.shown, parts.page, parts.labels]
     reading: dict[str, Any] = {**MODEL, "show_progress_on": parts.map, "show_progress": "full", "trigger_mode": "once"}
-    asked = on(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, **reading)
-    asked.success(**page.remembered)
+    on(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, **reading)
     on(room["room"].change, open_room, [room, parts.collected, *sources], parts.filled, **reading)
-    room["room"].change(**page.remembered)
     on(parts.cancel.click, cancel, [parts.page], [], **CLICK)
     shown = parts.map
     events: Any = shown  # Gradio gives it the events that it names
@@ -162,6 +160,11 @@ def open_room(
         yield from read_all(chosen, pair, shown, page, labels)
     else:
         yield gr.skip()
+
+
+def restore_room(request: gr.Request) -> Any:
+    """Open the room that a shared link names."""
+    return gr.Tabs(selected=TEXTS) if dict(request.query_params).get("room") == TEXTS else gr.skip()
 
 
 def cancel(page: OpenPage) -> None:
