@@ -25,7 +25,7 @@ LAST_OF_TAB = {
 
 
 def open_tab(page: Page, title: str) -> None:
-    page.get_by_role("tab", name=title, exact=True).click()
+    page.locator("#tabs").get_by_role("tab", name=title, exact=True).click()
     page.wait_for_selector(f"{LAST_OF_TAB[title]}[data-drawn]:not(.af-empty)", timeout=60_000)
 
 
@@ -54,7 +54,10 @@ def test_all_tabs_send_what_the_types_say_and_no_two_elements_share_an_id(open_p
     page.wait_for_selector("#text-map .af-texts[data-drawn]:not(.af-empty)", timeout=60_000)
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id).filter(Boolean)")
     assert {name for name, times in Counter(ids).items() if times > 1} == set()
-    assert set(sent) == set(PAYLOADS) == {panel.__name__ for panel in Panel.__subclasses__()}
+    page.get_by_role("tab", name="Many texts", exact=True).click()
+    page.wait_for_selector("#text-map .af-texts[data-drawn]:not(.af-empty)", timeout=60_000)
+    ours = {panel.__name__ for panel in Panel.__subclasses__() if panel.__module__.startswith("attnflow.")}
+    assert set(sent) == set(PAYLOADS) == ours
     for name, values in sent.items():
         for value in values:
             assert mismatch(value, PAYLOADS[name], name) is None
@@ -86,7 +89,7 @@ def test_what_panels_tell_python_is_what_the_types_say(open_page):
     page.mouse.move(x, y)
     head = last(lambda: page.mouse.click(x, y))
     assert mismatch(head, payloads.Selected) is None
-    assert head == {"head": [3, 2]}
+    assert head == {"head": [3, 2], "word": 0}
     expect(page.locator("#head input")).to_have_value("H3")
     open_tab(page, "Heads")
     cell = page.locator('#head-matrix .af-cell[data-side="difference"][data-at="2.1"]')

@@ -97,12 +97,12 @@ def test_a_verb_gets_what_is_found_and_the_records_of_the_page():
 
 def test_a_panel_is_connected_with_the_verbs_that_it_has():
     class Row(Panel):
-        EVENTS = ["select", "analyse"]  # noqa: RUF012
+        EVENTS = ["select", "analyse", "what_if"]  # noqa: RUF012
 
     asked = []
     verbs = {
         name: Sent(on=lambda happens, find, name=name: asked.append((name, happens.event_name, find)))
-        for name in ("select", "prune", "analyse")
+        for name in ("select", "prune", "analyse", "what_if")
     }
     with gr.Blocks():
         connect(Row(), Sent(**verbs))
@@ -110,6 +110,7 @@ def test_a_panel_is_connected_with_the_verbs_that_it_has():
     assert asked == [
         ("select", "select", find_selection),
         ("analyse", "analyse", find_pair),
+        ("what_if", "what_if", find_pair),
         ("select", "select", find_selection),
     ]
 

@@ -40,8 +40,8 @@ class Parts:
 def build() -> Parts:
     """Lay out the pane."""
     with gr.Column(elem_id="answers"):  # on a phone it stands above the tabs, the rest of the pane below them
-        story = gr.Markdown(elem_id="story")
         answer = AnswerPanel(elem_id="answer")
+        story = gr.Markdown(elem_id="story")
         differences = Differences(elem_id="differences", selected=None)
     with gr.Column(elem_id="details"):
         with gr.Row(elem_id="selected-head"):

@@ -30,7 +30,7 @@ import { zoom as zoomOf } from "./zoom.js";
 const VIEWS = ["a", "b", "both"];
 const HELP = "Hover a word, or a square for one head; click to hold, drag along a ring for several, Shift-click a word of another ring for the paths between.";
 
-const ABOVE = 440; // pixels of what stands above the rings and is to be seen with them
+const ABOVE = 470; // pixels of what stands above the rings and is to be seen with them
 /**
  * How high the rings may be: all of them in sight at once, but never too small to be read, and never huge.
  * @param {Radial} data
