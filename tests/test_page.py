@@ -475,6 +475,20 @@ def test_one_model_can_be_shown_alone(page, flows):
     assert set(lit(page)) == {(int(d), int(t)) for d, t in np.argwhere(rings)}
 
 
+def test_what_is_held_stays_when_another_model_is_shown_that_has_it(page, flows):
+    a, b = (one.graph.rings[-2] for one in (flows.a, flows.b))
+    shared, only_a = int(np.flatnonzero(a & b)[0]), int(np.flatnonzero(a & ~b)[0])
+    status = page.locator("#flow .af-status")
+    page.mouse.click(*hover(page, 1, shared))
+    page.locator("#flow [data-view=b]").click()
+    expect(status).to_contain_text("Held")
+    page.locator("#flow [data-view=a]").click()
+    expect(status).to_contain_text("Held")
+    page.mouse.click(*hover(page, 1, only_a))
+    page.locator("#flow [data-view=b]").click()
+    expect(status).not_to_contain_text("Held")
+
+
 def test_a_head_clicked_in_the_rings_is_shown_as_a_map(page, flows):
     token = some_token(flows, 1)
     page.mouse.click(*hover(page, 1, token, 1))

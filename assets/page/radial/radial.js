@@ -211,6 +211,8 @@ export function mount(element, { props, trigger, watch }) {
     link.set({ view: view === "both" ? "" : view, select: select.encode(selection) });
     showViews();
     if (data) draw(data);
+    const drawn = selection?.ends.every(({ depth, tokens }) => tokens.every((token) => scene.node(depth, token)));
+    if (selection && !drawn) keep(null); // the models that are shown now do not have it
   }
 
   const context = contextRing(part(element, ".af-context"));
@@ -245,7 +247,9 @@ export function mount(element, { props, trigger, watch }) {
   function showViews() {
     for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === view));
   }
-  for (const button of views) button.addEventListener("click", () => present(VIEWS.find((name) => name === button.dataset.view) ?? "both", null));
+  for (const button of views) {
+    button.addEventListener("click", () => present(VIEWS.find((name) => name === button.dataset.view) ?? "both", selected.frozen && { ...selected.frozen, model: null }));
+  }
   named.checked = link.get("names") !== "0";
   named.addEventListener("change", () => {
     link.set({ names: named.checked ? "" : "0" });
