@@ -46,6 +46,13 @@ def test_strips_carry_every_value_on_a_symmetric_scale(sides):
     assert sum(words["values"]["lrp"]) == pytest.approx(sum(b["values"]["lrp"]), rel=1e-2)
 
 
+def test_the_method_to_be_believed_first_is_the_one_that_stands_up_best(sides):
+    measured = sides[1].report.faithfulness
+    best = measured.names[int(np.argmax(measured.merit))]
+    assert strips(sides, "piece", [{}, {}])["best"] == best, "A predicts nothing that could be measured"
+    assert strips(sides[:1], "piece", [{}])["best"] == ""
+
+
 def test_models_with_one_target_are_contrasted_and_a_missing_one_says_why(sides):
     twice = [ExplainedModel("a", "x", sides[1].report), ExplainedModel("b", "y", sides[1].report)]
     difference = strips(twice, "piece", [{}, {}])["models"][2]

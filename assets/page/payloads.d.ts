@@ -565,4 +565,6 @@ export interface SaliencyModel {
 export interface Saliency {
   methods: SaliencyMethod[];
   models: SaliencyModel[];
+  /** Name of the method that stands up best on this text; empty if that was not measured. */
+  best: string;
 }

@@ -41,14 +41,25 @@ def strips(sides: Sequence[ExplainedModel], unit: str, notes: Sequence[dict[str,
 
     Returns:
         What a reader must know of each method, and the strips of each model. Where both explain the same score, a third
-        entry holds what is more in B than in A, in shares.
+        entry holds what is more in B than in A, in shares. And the method that stands up best on this text: it is what
+        is shown first.
     """
     told = [one.report for one in sides if one.report]
     models = [_strip(one, unit, note) for one, note in zip(sides, notes, strict=True)]
     if len(told) == 2 and told[0].target == told[1].target is not None:
         models += _difference(told[0], told[1], unit)
     shown = {answer.method.name for report in told for answer in report.answers}
-    return {"methods": [_method(method) for name, method in METHODS.items() if name in shown], "models": models}
+    methods = [_method(method) for name, method in METHODS.items() if name in shown]
+    return {"methods": methods, "models": models, "best": _most_faithful(told)}
+
+
+def _most_faithful(told: Sequence[Report]) -> str:
+    """The method with the largest merit, the mean over the models that were measured; empty if none was."""
+    merits: dict[str, list[float]] = {}
+    for found in filter(None, (report.faithfulness for report in told)):
+        for name, merit in zip(found.names, found.merit.tolist(), strict=True):
+            merits.setdefault(name, []).append(merit)
+    return max(merits, key=lambda name: sum(merits[name]) / len(merits[name]), default="")
 
 
 def _method(method: Method) -> SaliencyMethod:

@@ -343,6 +343,8 @@ class Saliency(TypedDict):
 
     methods: list[SaliencyMethod]
     models: list[SaliencyModel]
+    best: str
+    """Name of the method that stands up best on this text; empty if that was not measured."""
 
 
 PAYLOADS: dict[str, Any] = {

@@ -20,7 +20,7 @@ export function mount(element, gradio) {
   const choice = part(element, ".af-method");
   const strips = part(element, ".af-strips"), detail = part(element, ".af-detail"), scale = part(element, ".af-scale"), about = part(element, ".af-about");
   /** @type {Saliency} */
-  let data = { methods: [], models: [] };
+  let data = { methods: [], models: [], best: "" };
   /** @type {[side: string, token: number] | null} */
   let picked = null;
 
@@ -126,16 +126,16 @@ export function mount(element, gradio) {
   /** @param {Saliency} value */
   function draw(value) {
     data = value;
-    const before = choice.value;
     choice.replaceChildren();
     for (const method of data.methods) make("option", "", method.title, choice).value = method.name;
     make("option", "", "All methods", choice).value = ALL;
-    const wanted = [before || link.get("method"), "integrated_gradients", data.methods[0]?.name, ALL];
+    // What the reader chose stays; else the method to be believed first.
+    const wanted = [link.get("method"), data.best, "integrated_gradients", data.methods[0]?.name, ALL];
     choice.value = wanted.find((name) => [...choice.options].some((option) => option.value === name)) ?? ALL;
     show();
   }
   choice.addEventListener("change", () => {
-    link.set({ method: choice.value === "integrated_gradients" ? "" : choice.value });
+    link.set({ method: choice.value });
     show();
   });
   panel(gradio, part(element, ".af-saliency"), { draw, redraw: () => {}, clear: () => strips.replaceChildren() });
