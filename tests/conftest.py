@@ -37,12 +37,13 @@ import pytest  # noqa: E402
 import transformers  # noqa: E402
 from gradio_client import Client  # noqa: E402
 from huggingface_hub import constants  # noqa: E402
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright  # noqa: E402
 
 from attnflow import Checkpoint, Trace, capture, encode, load_checkpoint  # noqa: E402
 from attnflow.cache import BoundedCache  # noqa: E402
 from tests.checkpoints import ARCHITECTURES, PAIR, make_checkpoint  # noqa: E402
 
+expect.set_options(timeout=20_000)  # milliseconds: machines that run tests are slow at times
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 
