@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import json
 import os
 import shutil
@@ -458,6 +459,8 @@ def test_logits_that_are_not_finite_are_one_sentence_of_every_endpoint(task, bad
     hub.add(name, folder)
     for function in ENDPOINTS:
         endpoint = function.__name__
+        if "sentence_a" not in inspect.signature(function).parameters:
+            continue  # those of many texts leave out what cannot be read, and say so
         models = {"model_a": name, "model_b": name} if endpoint.startswith("compare") else {"model": name}
         fewer = {"attention_vs_attribution": {"probes": 2}, "pruning_curve": {"steps": 2}}.get(endpoint, {})
         call = {**models, "sentence_a": "Anna gave [MASK] a book.", **fewer, "api_name": f"/{endpoint}"}

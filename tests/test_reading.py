@@ -294,7 +294,7 @@ def test_what_differs_and_what_is_selected_fit_their_cards(width, open_pair):
         assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth + 1")
         assert box["x"] >= card["x"] and box["x"] + box["width"] <= card["x"] + card["width"]
     answer, predictions = (page.locator(name).bounding_box() for name in ("#answer", "#predictions"))
-    assert min(answer["width"], predictions["width"]) >= 320
+    assert min(answer["width"], predictions["width"]) >= 300
     for name in ("#layer input", "#head input"):
         assert page.locator(name).bounding_box()["width"] >= 24, "what is selected can be read"
 

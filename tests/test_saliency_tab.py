@@ -141,8 +141,7 @@ def test_a_person_reads_chooses_and_clicks(open_page):
 
 def test_a_long_text_is_readable_on_a_phone_and_shown_as_it_is(open_page):
     page = open_page(width=390, height=800, dark=True, query=f"model_a=demo/finetuned&a={LONG.replace('+', '%2B')}&b=")
-    page.locator(".overflow-menu > button").first.click()  # where tabs go that a phone has no room for
-    page.locator(".overflow-dropdown button", has_text="Saliency").click()
+    page.locator("#tabs").get_by_role("tab", name="Saliency").click()  # a phone has room for all of them
     page.wait_for_selector("#saliency .af-heat", timeout=60_000)
     tokens = page.locator("#saliency .af-model-a .af-heat")
     assert tokens.count() > 45

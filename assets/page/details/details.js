@@ -48,7 +48,7 @@ export function mount(element, gradio) {
     without.textContent = one.without ?? "Measuring what changes without it …";
     const button = make("button", "af-detail-switch", one.off ? "Switch on" : "Switch off", section);
     button.type = "button";
-    button.setAttribute("aria-label", `Switch ${headName(one.head)} of ${one.side.toUpperCase()} ${one.off ? "on" : "off"}`);
+    button.setAttribute("aria-label", `Switch ${one.off ? "on" : "off"} ${headName(one.head)} of ${one.side.toUpperCase()}`);
     button.addEventListener("click", () => { button.disabled = true; toggle(sides, one); });
   }
 
