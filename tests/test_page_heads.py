@@ -66,8 +66,10 @@ def cell(side: str, layer: int, head: int, part: str = "") -> str:
 
 
 def probabilities(page: Page) -> list[float]:
-    values = page.locator("#predictions .af-model-b .af-value").all_inner_texts()
-    return [float(value.rstrip(" %")) / 100 for value in values]
+    """By the number of the class; the card has them by their probability."""
+    rows = [text.split("\n") for text in page.locator("#predictions .af-model-b .af-class").all_inner_texts()]
+    shares = {label: float(value.rstrip(" %")) / 100 for label, value in rows}
+    return [shares[label] for label in load_checkpoint("demo/finetuned").head.labels]
 
 
 def off(page: Page, side: str) -> list[list[int]]:
