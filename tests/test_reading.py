@@ -113,7 +113,8 @@ IN_DRAWINGS = """() => {
   const linear = (value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
   const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
   const texts = [...document.querySelectorAll('svg text')].filter((text) =>
-    text.textContent.trim() && text.getBoundingClientRect().width && text.checkVisibility({ opacityProperty: true }));
+    text.textContent.trim() && text.getBoundingClientRect().width && text.checkVisibility({ opacityProperty: true })
+    && !text.closest('.heatmaplayer'));  // on a cell, whose colour is in an image: Plotly chooses black or white for it
   const faint = [];
   for (const text of texts) {
     let ground = [255, 255, 255, 0], opacity = 1;
