@@ -99,7 +99,9 @@ def test_an_address_restores_all_that_is_set(open_page, url):
     for shown in (page, again):
         shown.get_by_role("tab", name="Heads").click()
         expect(shown.locator('#head-matrix .af-cell[data-side="b"][data-at="2.1"] .af-off')).to_have_text("↺")
+        shown.wait_for_function("location.search.includes('tab=heads')")
         shown.get_by_role("tab", name="Saliency").click()
+        shown.wait_for_function("location.search.includes('tab=saliency')")
         expect(shown.locator("#saliency .af-strip").first).to_be_visible()
     assert again.evaluate(KEPT) == before
     assert sorted(parse_qsl(again.evaluate("location.search"))) == sorted(parse_qsl(page.evaluate("location.search")))
