@@ -7,6 +7,7 @@ checkpoints with different tokenizers can be compared word by word.
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
@@ -218,10 +219,14 @@ def join_words(words: Sequence[Span], *tokenizations: Iterable[Span]) -> list[Sp
             first, last = _touched(joined, start, end)
             if last > first:
                 joined[first : last + 1] = [(joined[first][0], joined[last][1])]
+        covered: set[int] = set()
+        for start, end in shown:
+            first, last = _touched(joined, start, end)
+            covered.update(range(first, last + 1))
         kept: list[Span] = []
         orphan: Span | None = None  # words at the beginning that no piece shows go to the word after them
-        for word in joined:
-            if any(start < word[1] and end > word[0] for start, end in shown):
+        for index, word in enumerate(joined):
+            if index in covered:
                 kept.append(word if orphan is None else (orphan[0], word[1]))
                 orphan = None
             elif kept:
@@ -233,9 +238,13 @@ def join_words(words: Sequence[Span], *tokenizations: Iterable[Span]) -> list[Sp
 
 
 def _touched(words: Sequence[Span], start: int, end: int) -> Span:
-    """First and last word that share a character with a range; last < first if none does."""
-    touched = [index for index, (left, right) in enumerate(words) if start < right and end > left]
-    return (touched[0], touched[-1]) if touched else (0, -1)
+    """First and last of some disjoint words in order that share a character with a range; last < first if none does."""
+    return _first_beyond(words, start), bisect_left(words, end, key=lambda word: word[0]) - 1
+
+
+def _first_beyond(words: Sequence[Span], place: int) -> int:
+    """The first word that ends beyond a place."""
+    return bisect_right(words, place, key=lambda word: word[1])
 
 
 def word_of_piece(words: Sequence[Span], span: Span) -> int:
@@ -248,4 +257,4 @@ def word_of_piece(words: Sequence[Span], span: Span) -> int:
     first, last = _touched(words, *span)
     if last >= first:
         return first
-    return next((index for index, (_, right) in enumerate(words) if span[0] < right), len(words) - 1)
+    return min(_first_beyond(words, span[0]), len(words) - 1)
