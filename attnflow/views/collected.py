@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from attnflow.views.collection import (
     TextColumn,
     TextOrder,
 )
+from attnflow.views.packed import packed
 from attnflow.views.payloads import SIDES
 
 MOST_KINDS = 50
@@ -240,19 +240,15 @@ def numbers(name: str, title: str, says: str, values: NDArray[np.floating]) -> T
     """A column of numbers; what is not finite is missing."""
     with np.errstate(over="ignore"):
         values = np.asarray(values, "<f4")
-    packed = np.where(np.isfinite(values), values, np.float32(np.nan)).astype("<f4")
-    return {"name": name, "title": title, "kind": "number", "help": says, "kinds": [], "values": _packed(packed)}
+    sent = packed(np.where(np.isfinite(values), values, np.float32(np.nan)).astype("<f4"))
+    return {"name": name, "title": title, "kind": "number", "help": says, "kinds": [], "values": sent}
 
 
 def kinds(name: str, title: str, says: str, names: Sequence[str], index: Any) -> TextColumn:
     """A column of kinds by their number; one below 0 is missing."""
     numbered = np.asarray(index, np.int64)
-    packed = np.where(numbered < 0, MISSING, numbered).astype("<u2")
-    return {"name": name, "title": title, "kind": "kind", "help": says, "kinds": list(names), "values": _packed(packed)}
-
-
-def _packed(values: NDArray[Any]) -> str:
-    return base64.b64encode(values.tobytes()).decode("ascii")
+    sent = packed(np.where(numbered < 0, MISSING, numbered).astype("<u2"))
+    return {"name": name, "title": title, "kind": "kind", "help": says, "kinds": list(names), "values": sent}
 
 
 # ---- orders and sentences
@@ -335,15 +331,15 @@ def found_answer(asked: Search, texts: Texts) -> Found:
     words = asked["text"].casefold().split()
     wholes = (f"{text.text_a}\n{text.text_b or ''}".casefold() for text in texts)
     held = np.fromiter((all(word in whole for word in words) for whole in wholes), np.uint8, len(texts))
-    return {**asked, "rows": _packed(held)}
+    return {**asked, "rows": packed(held)}
 
 
 def layout_answer(asked: LayoutOf, laid: LaidOut) -> Layout:
     """Where the points of a plot lie."""
     return {
         **asked,
-        "points": _packed(laid.points.astype("<f4")),
-        "preserved": _packed(laid.preserved.astype("<f4")),
+        "points": packed(laid.points.astype("<f4")),
+        "preserved": packed(laid.preserved.astype("<f4")),
         "trustworthiness": _known(laid.trustworthiness),
         "continuity": _known(laid.continuity),
         "neighbours": laid.neighbours,

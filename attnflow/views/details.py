@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from attnflow.stats.differences import flow_differences
 from attnflow.stats.flow import FlowPair
 from attnflow.views.answer import carriers_told, percent
 from attnflow.views.heads import thumbnails
+from attnflow.views.packed import packed
 from attnflow.views.payloads import SIDES, Details, DetailsHead, HeadLine
 
 _LINES = 3
@@ -94,7 +94,7 @@ def _side(index: int, side: SelectedHeadOf) -> DetailsHead:
     if side.head is not None and side.attention is not None:
         picture = thumbnails(side.attention[None], MAP)[0, side.head[1]]
         described["size"] = picture.shape[-1]
-        described["pixels"] = base64.b64encode(picture.tobytes()).decode("ascii")
+        described["pixels"] = packed(picture)
         described["lines"] = _strongest(side.attention[side.head[1]], side.tokens)
     return described
 

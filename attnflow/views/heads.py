@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.trace import Head
+from attnflow.views.packed import packed
 from attnflow.views.payloads import Matrix, MatrixHalf
 from attnflow.views.rounding import rounded
 
@@ -76,7 +76,7 @@ def _side(side: MatrixSide) -> MatrixHalf:
         size = pictures.shape[-1]
         image = pictures.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
         described["size"] = size
-        described["pixels"] = base64.b64encode(image.tobytes()).decode("ascii")
+        described["pixels"] = packed(image)
     return described
 
 

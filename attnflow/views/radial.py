@@ -5,9 +5,6 @@ Positions depend on the size of the panel and on its zoom, so the browser comput
 
 from __future__ import annotations
 
-import base64
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +12,7 @@ from attnflow.records.root import pooled_name, tokens_of
 from attnflow.records.words import told_apart
 from attnflow.stats.attention_graph import AttentionGraph
 from attnflow.stats.flow import Flow, FlowPair
+from attnflow.views.packed import packed
 from attnflow.views.payloads import Edges, Radial, RadialModel
 from attnflow.views.thresholds import told
 
@@ -84,12 +82,8 @@ def pack(graph: AttentionGraph, unit: NDArray[np.int_]) -> Edges:
     return {
         "count": np.bincount(graph.layer, minlength=graph.n_layers).tolist(),
         "bytes": 1 if small else 2,
-        "query": _base64(unit[graph.query].astype(number)),
-        "key": _base64(unit[graph.key].astype(number)),
-        "heads": _base64(np.packbits(graph.heads, axis=1, bitorder="little")),
-        "weight": _base64(weights),
+        "query": packed(unit[graph.query].astype(number)),
+        "key": packed(unit[graph.key].astype(number)),
+        "heads": packed(np.packbits(graph.heads, axis=1, bitorder="little")),
+        "weight": packed(weights),
     }
-
-
-def _base64(array: NDArray[Any]) -> str:
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

@@ -2,19 +2,13 @@
 // Attention graphs in the browser: unpacking, and what depends on what.  No DOM here.
 // Rings count from the root outwards (depth 0 is the root), so that models of different depth are aligned.
 
+import { bytes } from "../shared/bytes.js";
 /** @import { Edges, RadialModel } from "../payloads.js" */
 /** @typedef {{ rings: Uint8Array[], edges: Uint8Array }} Traced masks: rings[depth][token], edges[e] */
 
 /** How many of its strongest edges a token lights at most, if all. */
 export const ALL = Infinity;
 const FAR = 255; // a place in an order that is not counted further
-
-/** @param {string} text */
-function bytes(text) {
-  const characters = atob(text), array = new Uint8Array(characters.length);
-  for (let i = 0; i < array.length; i++) array[i] = characters.charCodeAt(i);
-  return array;
-}
 
 /**
  * @param {string} text

@@ -1,5 +1,6 @@
 // @ts-check
 // Attention as pixels: one colour, as strong as the attention.
+import { bytes } from "./bytes.js";
 import { colour, rgb } from "./dom.js";
 
 /**
@@ -10,11 +11,10 @@ import { colour, rgb } from "./dom.js";
  * @param {string} side whose colour it is
  */
 export function paint(canvas, width, height, pixels, side) {
-  const bytes = Uint8Array.from(atob(pixels), (letter) => letter.charCodeAt(0));
   canvas.width = width;
   canvas.height = height;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), [red, green, blue] = rgb(colour(`--af-${side}`));
   const image = context.createImageData(width, height);
-  bytes.forEach((value, index) => image.data.set([red, green, blue, value], 4 * index));
+  bytes(pixels).forEach((value, index) => image.data.set([red, green, blue, value], 4 * index));
   context.putImageData(image, 0, 0);
 }

@@ -1,5 +1,6 @@
 // @ts-check
 // The attributes of all texts as typed arrays, and what is counted of them.  No DOM here.
+import { bytes } from "../shared/bytes.js";
 import { number, precise } from "../shared/numbers.js";
 /** @import { TextColumn } from "../payloads.js" */
 
@@ -8,16 +9,6 @@ import { number, precise } from "../shared/numbers.js";
 
 /** The kind of a text that has none. */
 export const MISSING = 65535;
-
-/**
- * @param {string} text base64
- * @returns {Uint8Array<ArrayBuffer>}
- */
-export function bytes(text) {
-  const letters = atob(text), read = new Uint8Array(letters.length);
-  for (let i = 0; i < letters.length; i++) read[i] = letters.charCodeAt(i);
-  return read;
-}
 
 /** @param {string} text base64 of little-endian float32 */
 export const floats = (text) => new Float32Array(bytes(text).buffer);

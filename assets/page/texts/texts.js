@@ -1,5 +1,6 @@
 // @ts-check
 // A collection of texts: two scatter plots, filters, confusion matrices and a table, all of the same selection.
+import { bytes } from "../shared/bytes.js";
 import { make, part } from "../shared/dom.js";
 import * as link from "../shared/link.js";
 import { panel } from "../shared/panel.js";
@@ -7,7 +8,7 @@ import { download } from "../radial/save.js";
 import { cells as cellsOf } from "./cells.js";
 import { chips } from "./chips.js";
 import { compact, defaults, expand, laidOut } from "./choices.js";
-import { bytes, packed, unpack } from "./columns.js";
+import { packed, unpack } from "./columns.js";
 import { confusion } from "./confusion.js";
 import { fulfilled, left } from "./filters.js";
 import { layouts as layoutsOf } from "./layouts.js";
