@@ -14,9 +14,10 @@ import pytest
 
 from attnflow import most_different, survey
 from attnflow.corpus.rows_file import SETTINGS, parquet_bytes
+from attnflow.records.laid import Laid
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.views import collected, collected_files, payloads
-from attnflow.views.collected import LaidOut, Ranking, collection
+from attnflow.views.collected import Ranking, collection
 from tests.checkpoints import PAIR, TEXT
 from tests.payload_types import mismatch
 
@@ -130,7 +131,7 @@ def test_answers_hold_what_was_asked_for():
         for gave, one in zip(expected, ROWS, strict=True)
     ]
     assert collected.found_answer({"key": "k", "text": " "}, TEXTS)["rows"] == base64.b64encode(b"\1" * 5).decode()
-    laid = LaidOut(np.float32([[0, 1], [np.nan, np.nan]]), np.float32([1, np.nan]), float("nan"), 0.5, 2)
+    laid = Laid(np.float32([[0, 1], [np.nan, np.nan]]), np.float32([1, np.nan]), float("nan"), 0.5, 2, "")
     asked = {"key": "k", "plot": 1, "side": "b", "of": "hidden", "layer": 3, "method": "pca"}
     layout = collected.layout_answer(asked, laid)
     assert mismatch(json.loads(json.dumps(layout, allow_nan=False)), payloads.Layout) is None

@@ -96,11 +96,6 @@ def cut_lines(blocks: Iterable[str], name: str, budget: Budget) -> Iterator[str]
         yield last
 
 
-def read_lines(file: BinaryIO, name: str, budget: Budget) -> Iterator[str]:
-    """The lines of a file; see `read_blocks` and `cut_lines`."""
-    return cut_lines(read_blocks(file, name, budget), name, budget)
-
-
 def without_mark(text: str) -> str:
     """A text without the byte order marks that it begins with, however often they were encoded."""
     while text.startswith(("\ufeff", _BROKEN_MARK)):

@@ -71,6 +71,12 @@ class Texts(Sequence[Text]):
     def __getitem__(self, index: int | slice) -> Text | tuple[Text, ...]:
         return self.rows[index]
 
+    @property
+    def counted(self) -> str:
+        """How many there are of how many, in words."""
+        of = f" of {self.total:,}" if self.total is not None and self.total != len(self) else ""
+        return f"{len(self):,}{of} texts"
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of all that an analysis may depend on: names, texts and labels of the rows, in their order."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib.util
 import secrets
 import threading
-import time
 import weakref
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
@@ -29,12 +28,14 @@ from attnflow.corpus.orders import Difference, Order, likely_mislabelled, most_d
 from attnflow.corpus.projection import Method, Projection, projection
 from attnflow.corpus.survey import TooLong, survey, survey_settings
 from attnflow.corpus.texts import BUNDLED, open_file, open_published
-from attnflow.errors import GoneError, SelectionError, TextsError, TooLongError
+from attnflow.errors import GoneError, SelectionError, TextsError
+from attnflow.records.laid import Laid
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head, check_heads, is_whole
 from attnflow.service import visitors
 from attnflow.service.case import open_checkpoint
+from attnflow.service.deadline import within
 from attnflow.service.places import Places, give_way
 from attnflow.service.workspace import workspace
 
@@ -113,26 +114,6 @@ class Opened:
             + sum(100 + len(str(cell)) for cell in text.meta.values())
             for text in self.texts
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Laid:
-    """Where texts lie in the plane; NaN for those that were not read."""
-
-    points: NDArray[np.float32]
-    """`[N, 2]`"""
-    preserved: NDArray[np.float32]
-    """`[N]`"""
-    trustworthiness: float
-    continuity: float
-    neighbours: int
-    begun: str
-    """What the layout was started from, for a reader; empty if from nothing."""
-
-    @property
-    def nbytes(self) -> int:
-        """Memory in bytes."""
-        return self.points.nbytes + self.preserved.nbytes
 
 
 class Collections:
@@ -342,21 +323,10 @@ class Collections:
 
         return self._orders.get((opened.owner, tuple(one.settings for one in surveys), maps), compute)
 
-    @contextmanager
-    def _time(self) -> Generator[None]:
+    def _time(self) -> AbstractContextManager[None]:
         """End what takes too long, or what nobody waits for any more."""
-        end = time.monotonic() + self._most_seconds
-
-        def check() -> None:
-            visitors.stay()
-            if time.monotonic() > end:
-                raise TooLongError(
-                    f"This took longer than {self._most_seconds:g} seconds, which is the most that this machine gives "
-                    "one reading; ask again, and what was read of a public collection goes on, or ask for fewer rows."
-                )
-
-        with progress.ending(check):
-            yield
+        advice = "ask again, and what was read of a public collection goes on, or ask for fewer rows"
+        return within(self._most_seconds, "one reading", advice)
 
 
 def decides(checkpoint: Checkpoint) -> bool:

@@ -11,13 +11,13 @@ import logging
 import time
 import weakref
 from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from attnflow import limits, progress
+from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import hub_search
 from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
@@ -25,7 +25,6 @@ from attnflow.checkpoints.hub_search import Listing
 from attnflow.errors import (
     AttnflowError,
     SelectionError,
-    TooLongError,
     UnsupportedArchitectureError,
     brief,
 )
@@ -34,6 +33,7 @@ from attnflow.runtime.capture import capture
 from attnflow.service import visitors
 from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import Case, ModelCard, key_of, open_checkpoint, parted
+from attnflow.service.deadline import within
 from attnflow.service.places import Places
 from attnflow.service.registry import Analysis
 
@@ -211,21 +211,10 @@ class Workspace:
                     "another method or another checkpoint."
                 ) from error
 
-    @contextmanager
-    def _time(self, end: float | None = None) -> Generator[None]:
+    def _time(self, end: float | None = None) -> AbstractContextManager[None]:
         """End what takes too long, or what nobody waits for any more."""
-        end = time.monotonic() + self.most_seconds if end is None else end
-
-        def check() -> None:
-            visitors.stay()
-            if time.monotonic() > end:
-                raise TooLongError(
-                    f"This took longer than {self.most_seconds:g} seconds, which is the most that this machine gives "
-                    "one request; shorten the text, ask for less, or use a smaller checkpoint."
-                )
-
-        with progress.ending(check):
-            yield
+        advice = "shorten the text, ask for less, or use a smaller checkpoint"
+        return within(self.most_seconds, "one request", advice, end=end)
 
 
 def _key(analysis: Analysis[Any], case: Case, values: Mapping[str, Any]) -> Hashable:

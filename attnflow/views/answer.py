@@ -48,7 +48,7 @@ def answer(flows: FlowPair, predictions: Sequence[Classes]) -> tuple[Answer, lis
     parts = [_decisions(predictions), _words_told(found, changed[:_NAMED], names)]
     tables = [_word_table(found, words[:MOST_ROWS], names)]
     if changed:
-        parts.append(carriers_told(flows, changed[0]))
+        parts.append(carriers_told(flows, changed[0], names))
         tables.append(_head_table(flows, changed[0], names))
     return {"sentence": " ".join(filter(None, parts))}, [*tables, _ring_table(flows, found)]
 
@@ -105,9 +105,8 @@ def _words_told(found: FlowDifferences, words: Sequence[int], names: Sequence[st
     return f"Of the influence on its decision, B has {'. It has '.join(told)}."
 
 
-def carriers_told(flows: FlowPair, unit: int) -> str:
+def carriers_told(flows: FlowPair, unit: int, names: Sequence[str]) -> str:
     """Through which head a word comes closest to the decision in each model; empty if it does so in neither."""
-    names = told_apart(flows.pairing.text, flows.pairing.sentence.tolist())
     told = []
     for side, one, place in (("A", flows.a, flows.pairing.in_a), ("B", flows.b, flows.pairing.in_b)):
         found = carrier(one, int(place[unit])) if place[unit] >= 0 else None

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.laid import Laid
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Text, Texts
 from attnflow.views.collection import (
@@ -55,25 +56,6 @@ class Ranking:
     """What the number is, in a few words."""
     sentence: str
     """How to read the order."""
-
-
-@dataclass(frozen=True)
-class LaidOut:
-    """Where the texts lie in the plane, and how far that can be trusted; NaN for texts that were not read."""
-
-    points: NDArray[np.float32]
-    """`[N, 2]`"""
-    preserved: NDArray[np.float32]
-    """`[N]`"""
-    trustworthiness: float
-    continuity: float
-    neighbours: int
-    note: str = ""
-
-    @property
-    def nbytes(self) -> int:
-        """Memory in bytes."""
-        return self.points.nbytes + self.preserved.nbytes
 
 
 def collection(
@@ -272,10 +254,9 @@ def _orders_of_loss(surveys: Sequence[Survey]) -> list[TextOrder]:
 
 
 def _about_texts(texts: Texts) -> list[str]:
-    of = f" of {texts.total:,}" if texts.total is not None and texts.total != len(texts) else ""
     left = [f"{count:,} {reason}" for reason, count in texts.left_out.items()]
     return [
-        f"{len(texts):,}{of} texts of {texts.source}.",
+        f"{texts.counted} of {texts.source}.",
         f"Left out: {'; '.join(left)}." if left else "",
         *texts.notes,
     ]
@@ -334,7 +315,7 @@ def found_answer(asked: Search, texts: Texts) -> Found:
     return {**asked, "rows": packed(held)}
 
 
-def layout_answer(asked: LayoutOf, laid: LaidOut) -> Layout:
+def layout_answer(asked: LayoutOf, laid: Laid) -> Layout:
     """Where the points of a plot lie."""
     return {
         **asked,
@@ -343,7 +324,7 @@ def layout_answer(asked: LayoutOf, laid: LaidOut) -> Layout:
         "trustworthiness": _known(laid.trustworthiness),
         "continuity": _known(laid.continuity),
         "neighbours": laid.neighbours,
-        "note": laid.note,
+        "note": laid.begun,
     }
 
 

@@ -65,7 +65,7 @@ def _word_told(flows: FlowPair, word: int) -> str:
     if not 0 <= word < len(flows.pairing.text):
         return ""
     found = flow_differences(flows)
-    name = told_apart(flows.pairing.text, flows.pairing.sentence.tolist())[word]
+    names = told_apart(flows.pairing.text, flows.pairing.sentence.tolist())
     shares = []
     for side, share, place in (("A", found.share_a, flows.pairing.in_a), ("B", found.share_b, flows.pairing.in_b)):
         if place[word] < 0:
@@ -75,8 +75,8 @@ def _word_told(flows: FlowPair, word: int) -> str:
         else:
             rank = 1 + int(np.count_nonzero(share > share[word]))
             shares.append(f"{percent(float(share[word]))} in {side} (number {rank} of {np.count_nonzero(place >= 0)})")
-    told = f"{name}: of the influence on the decision {' and '.join(shares)}."
-    return " ".join(filter(None, [told, carriers_told(flows, word)]))
+    told = f"{names[word]}: of the influence on the decision {' and '.join(shares)}."
+    return " ".join(filter(None, [told, carriers_told(flows, word, names)]))
 
 
 def _side(index: int, side: SelectedHeadOf) -> DetailsHead:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,20 +68,20 @@ def follow(shown: Shown | None, at: SelectedHead, word: int | None, settings: Se
         return
     cases = cases_of(shown)
     own = heads_of(*cases, at)
-    yield _described(cases, own, at, word, settings, (None, None))
-    yield _described(cases, own, at, word, settings, tuple(_without(*one) for one in zip(cases, own, strict=True)))
-
-
-def _described(
-    cases: tuple[Case, Case],
-    own: tuple[Head | None, Head | None],
-    at: SelectedHead,
-    word: int | None,
-    settings: Settings,
-    without: tuple[str | None, ...],
-) -> Details:
     flows = flows_at(*cases, settings)
-    sides = [
+
+    def known(*without: str | None) -> Details:
+        return details(flows, word, (at.layer, at.head), _sides(cases, own, without))
+
+    yield known(None, None)
+    yield known(*(_without(*one) for one in zip(cases, own, strict=True)))
+
+
+def _sides(
+    cases: tuple[Case, Case], own: tuple[Head | None, Head | None], without: Sequence[str | None]
+) -> list[SelectedHeadOf]:
+    """The selected head in both models."""
+    return [
         SelectedHeadOf(
             name=case.card.ref,
             tokens=case.trace.tokens,
@@ -92,7 +92,6 @@ def _described(
         )
         for case, head, told in zip(cases, own, without, strict=True)
     ]
-    return details(flows, word, (at.layer, at.head), sides)
 
 
 def _without(case: Case, head: Head | None) -> str:

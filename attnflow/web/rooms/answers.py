@@ -15,7 +15,7 @@ from attnflow import limits
 from attnflow.corpus.rows_file import parquet_bytes
 from attnflow.errors import SelectionError
 from attnflow.service.collections import Of, collections, methods
-from attnflow.views.collected import MOST_ROWS, LaidOut, found_answer, layout_answer, rows_answer
+from attnflow.views.collected import MOST_ROWS, found_answer, layout_answer, rows_answer
 from attnflow.views.collected_files import binary_file, csv_file, table_of, told_settings, unpacked_rows
 from attnflow.views.collection import LayoutOf, RowsOf, Search
 from attnflow.views.payloads import OtherPair
@@ -56,15 +56,7 @@ def layout(collected: Collected | None, event: gr.EventData) -> Any:
     asked = cast(
         "LayoutOf", {"key": collected.key, "plot": int(plot), "side": side, "of": of, "layer": layer, "method": method}
     )
-    laid = LaidOut(
-        found.points,
-        found.preserved,
-        found.trustworthiness,
-        found.continuity,
-        found.neighbours,
-        found.begun,
-    )
-    return gr.update(layout=layout_answer(asked, laid))
+    return gr.update(layout=layout_answer(asked, found))
 
 
 def rows(collected: Collected | None, event: gr.EventData) -> Any:

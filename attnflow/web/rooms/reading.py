@@ -180,10 +180,9 @@ def may_begin(chosen: Chosen, pair: Pair) -> bool:
 
 def told_of(texts: Texts) -> str:
     """How many texts there are, and which column is what."""
-    of = f" of {texts.total:,}" if texts.total is not None and texts.total != len(texts) else ""
     names = {"first text": texts.columns.text_a, "second text": texts.columns.text_b, "label": texts.columns.label}
     named = ", ".join(f"{what}: {name[:60]}" for what, name in names.items() if name is not None)
-    return f"{len(texts):,}{of} texts ({named})."
+    return f"{texts.counted} ({named})."
 
 
 def column_updates(texts: Texts) -> list[Any]:
