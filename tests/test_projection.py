@@ -147,6 +147,18 @@ def test_what_cannot_be_laid_out_is_told(values, more, message):
         project_layers(np.zeros((4, 3)))
 
 
+def test_a_layout_that_goes_on_from_another_is_not_blown_up_first(monkeypatch):
+    from sklearn import manifold
+
+    asked = []
+    engine = manifold.TSNE
+    monkeypatch.setattr(manifold, "TSNE", lambda **settings: asked.append(settings) or engine(**settings))
+    first = projection(clouds(), method="tsne")
+    projection(clouds(), method="tsne", start=first.points)
+    assert [settings["early_exaggeration"] for settings in asked] == [12, 1]
+    assert np.abs(asked[0]["init"]).max() < 0.01 < np.abs(asked[1]["init"]).max(), "at its full extent"
+
+
 def test_what_is_not_installed_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
     with pytest.raises(SelectionError, match=r"needs scikit-learn, which is not installed; .*'attnflow\[texts\]'"):

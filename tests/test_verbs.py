@@ -13,7 +13,7 @@ from attnflow.service.workspace import workspace
 from attnflow.views import attribution
 from attnflow.web import events
 from attnflow.web.examples import load_examples
-from attnflow.web.panels import Chart, Panel
+from attnflow.web.panels import Chart, Panel, RadialView
 from attnflow.web.settings import Pair
 from attnflow.web.shared import Shown
 from attnflow.web.verbs import Selection, connect, find_pair, find_pruned, find_selection
@@ -33,6 +33,8 @@ def test_a_head_is_counted_by_its_model_or_else_as_on_the_page(shown):
     assert find_selection(shown, Sent(side="b", head=[1, 0])) == Selection(head=(1, 0))
     assert find_selection(shown, Sent(head=[1, 0], word=2)) == Selection(head=(1, 0), word=2)
     assert find_selection(shown, Sent(word=3.0)) == Selection(word=3)
+    assert find_selection(shown, Sent(word=3, target=RadialView())) == Selection(word=3, in_rings=True)
+    assert find_selection(shown, Sent(word=3, target=Chart())) == Selection(word=3)
 
 
 @pytest.mark.parametrize(
