@@ -40,6 +40,11 @@ def test_a_word_is_told_with_its_share_and_place():
     assert details(flows, None, (0, 0), [])["word"] == ""
 
 
+def test_a_word_that_neither_decision_reaches_is_told_as_that():
+    (word,) = {details(compare_flows(A, B, 0.9999), unit, (0, 0), [])["word"].partition(": ")[2] for unit in (4, 5)}
+    assert word == "of the influence on the decision none in A and none in B."
+
+
 def test_a_head_is_shown_with_its_map_and_its_strongest_lines():
     (one,) = details(compare_flows(A, B), None, (2, 3), [side(A, (2, 3), [(2, 3)], "Nothing.")])["sides"]
     attention = A.attention[2, 3]

@@ -16,6 +16,11 @@ def test_a_collection_is_a_sequence():
     assert TEXTS[1:] == ROWS[1:]
 
 
+@pytest.mark.parametrize(("total", "told"), [(2, "2 texts"), (None, "2 texts"), (2000, "2 of 2,000 texts")])
+def test_it_tells_how_many_of_how_many_there_are(total, told):
+    assert replace(TEXTS, total=total).counted == told
+
+
 @pytest.mark.parametrize(
     "rows",
     [

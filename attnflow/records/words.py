@@ -219,10 +219,8 @@ def join_words(words: Sequence[Span], *tokenizations: Iterable[Span]) -> list[Sp
             first, last = _touched(joined, start, end)
             if last > first:
                 joined[first : last + 1] = [(joined[first][0], joined[last][1])]
-        covered: set[int] = set()
-        for start, end in shown:
-            first, last = _touched(joined, start, end)
-            covered.update(range(first, last + 1))
+        touched = (_touched(joined, start, end) for start, end in shown)
+        covered = {first for first, last in touched if first <= last}  # by now a piece lies in one word
         kept: list[Span] = []
         orphan: Span | None = None  # words at the beginning that no piece shows go to the word after them
         for index, word in enumerate(joined):
