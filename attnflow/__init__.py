@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TextsError,
         UnsupportedArchitectureError,
     )
+    from attnflow.methods.heads.attention_gradient import attention_gradient
     from attnflow.methods.heads.importance import HeadImportance, head_importance
     from attnflow.methods.heads.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
     from attnflow.methods.hta.attribution import attribution_estimates, hidden_token_attribution
@@ -47,13 +48,17 @@ if TYPE_CHECKING:
     from attnflow.runtime.load import load_checkpoint
     from attnflow.stats.agreement import Agreement
     from attnflow.stats.alignment import Pairing, merge_words, pair_traces
+    from attnflow.stats.attention_gradient import AttentionGradient
     from attnflow.stats.attention_graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
     from attnflow.stats.entropy import AttentionEntropy
+    from attnflow.stats.head_distances import HeadDistances
     from attnflow.stats.mean_attention import MeanAttention, normalise_importance
+    from attnflow.stats.named_heads import NamedHeads, name_heads
     from attnflow.stats.patterns import Patterns
     from attnflow.stats.relative_positions import RelativePositions
     from attnflow.stats.ring_thresholds import ring_tau
     from attnflow.stats.rollout import attention_rollout
+    from attnflow.stats.surface import SurfaceStatistics
 
 __version__ = "0.1.0"
 
@@ -70,7 +75,11 @@ _HOME = {
     "checkpoints.checkpoint": ("Checkpoint",),
     "runtime.load": ("load_checkpoint",),
     "stats.alignment": ("Pairing", "merge_words", "pair_traces"),
+    "stats.attention_gradient": ("AttentionGradient",),
     "stats.entropy": ("AttentionEntropy",),
+    "stats.head_distances": ("HeadDistances",),
+    "stats.named_heads": ("NamedHeads", "name_heads"),
+    "stats.surface": ("SurfaceStatistics",),
     "corpus.orders": ("Order", "confusion", "likely_mislabelled", "most_different", "nearest"),
     "corpus.projection": ("Projection", "project_layers", "projection"),
     "corpus.survey": ("survey",),
@@ -87,6 +96,7 @@ _HOME = {
         "UnsupportedArchitectureError",
     ),
     "stats.attention_graph": ("AttentionGraph", "Reach", "attention_graph", "influence", "paths_between", "reach"),
+    "methods.heads.attention_gradient": ("attention_gradient",),
     "stats.mean_attention": ("MeanAttention", "normalise_importance"),
     "methods.heads.importance": ("HeadImportance", "head_importance"),
     "stats.patterns": ("Patterns",),
@@ -100,6 +110,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "Agreement",
     "AttentionEntropy",
+    "AttentionGradient",
     "AttentionGraph",
     "AttnflowError",
     "Attribution",
@@ -108,10 +119,12 @@ __all__ = [
     "Columns",
     "Encoding",
     "Faithfulness",
+    "HeadDistances",
     "HeadImportance",
     "HeadInteractions",
     "LabelMatch",
     "MeanAttention",
+    "NamedHeads",
     "Order",
     "Pairing",
     "Patterns",
@@ -121,6 +134,7 @@ __all__ = [
     "RelativePositions",
     "Saliency",
     "SelectionError",
+    "SurfaceStatistics",
     "Survey",
     "Text",
     "TextError",
@@ -129,6 +143,7 @@ __all__ = [
     "Tokens",
     "Trace",
     "UnsupportedArchitectureError",
+    "attention_gradient",
     "attention_graph",
     "attention_rollout",
     "attribution_estimates",
@@ -145,6 +160,7 @@ __all__ = [
     "match_labels",
     "merge_words",
     "most_different",
+    "name_heads",
     "nearest",
     "normalise_importance",
     "open_survey",

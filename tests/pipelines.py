@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from torch.overrides import TorchFunctionMode
 from transformers import (
     CONFIG_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -38,6 +39,7 @@ from attnflow import (
     SelectionError,
     Trace,
     UnsupportedArchitectureError,
+    attention_gradient,
     attention_graph,
     capture,
     encode,
@@ -60,6 +62,7 @@ PAGE = ASSETS / "docs" / "architectures.md"
 BEGIN, END = "<!-- table of architectures: python -m tests.pipelines -->", "<!-- end of the table -->"
 PRUNED = [(0, 1), (1, 0), (1, 3), (2, 2)]
 TAU = 0.15
+SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
 WORDS = "Anna gave the book to a friend , didn't she ? The friend has an unbelievable book 😀 .".split()
 
 
@@ -282,6 +285,54 @@ def taylor(case: Case) -> None:
     assert pruned[1, 2] == 0
 
 
+class _Moved(TorchFunctionMode):
+    """Adds a little to one weight of attention, where a softmax gives it."""
+
+    def __init__(self, place: tuple[int, int, int, int], step: float) -> None:
+        super().__init__()
+        self.place, self.step, self.layer = place, step, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in SOFTMAX:
+            if self.layer == self.place[0]:
+                result = result.clone()
+                result[0, self.place[1], self.place[2], self.place[3]] += self.step
+            self.layer += 1
+        return result
+
+
+def slope_of_attention(
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    place: tuple[int, int, int, int],
+    loss: Callable[[torch.Tensor], float],
+    step: float = 1e-4,
+) -> float:
+    """How fast a loss of the logits `[…]` of a text rises with one weight `(layer, head, query, key)`, measured."""
+    model = copy.deepcopy(checkpoint.model).double()
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad(), _Moved(place, sign * step):
+            values.append(loss(model(**model_inputs(encoding)).logits[0]))
+    return (values[0] - values[1]) / (2 * step)
+
+
+def attention_slope(case: Case) -> None:
+    """The gradient of the loss with respect to attention is its slope, measured at the steepest weights."""
+    found = attention_gradient(case.checkpoint, case.encoding)
+    predicted = int(case.trace.scores.argmax())
+    for layer in range(N_LAYERS):
+        head, query, key = np.unravel_index(abs(found[layer]).argmax(), found[layer].shape)
+        slope = slope_of_attention(
+            case.checkpoint,
+            case.encoding,
+            (layer, int(head), int(query), int(key)),
+            lambda logits: -float(logits.log_softmax(-1)[predicted]),
+        )
+        assert found[layer, head, query, key] == pytest.approx(slope, rel=1e-2, abs=1e-4)
+
+
 PIPELINES: dict[str, Callable[[Case], str | None]] = {
     "words": tokenize,
     "capture": equals_eager,
@@ -291,6 +342,7 @@ PIPELINES: dict[str, Callable[[Case], str | None]] = {
     "attribution": attribution,
     "removal, gate": importance,
     "taylor": taylor,
+    "attention gradient": attention_slope,
     **saliency_columns.COLUMNS,
 }
 

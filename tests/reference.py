@@ -526,3 +526,57 @@ def standard_error(values: list[float], counts: list[int]) -> float:
     n, ratio = len(pairs), sum(x for x, _ in pairs) / sum(c for _, c in pairs)
     spread = sum((x - ratio * c) ** 2 for x, c in pairs) / (n - 1)
     return (spread * n) ** 0.5 / sum(c for _, c in pairs)
+
+
+def separator_to_separator(attention: np.ndarray, special: list[str]) -> np.ndarray:
+    """`[L, H]`: the mean, over the separators of a text, of what each pays to all separators; Clark's `sep_sep`."""
+    n_layers, n_heads, size, _ = attention.shape
+    found = np.zeros((n_layers, n_heads))
+    separators = [i for i in range(size) if special[i] == "separator"]
+    for layer in range(n_layers):
+        for h in range(n_heads):
+            for i in separators:
+                for j in separators:
+                    found[layer, h] += float(attention[layer, h, i, j]) / len(separators)
+    return found
+
+
+def gradient_by_kind(gradient: np.ndarray, attention: np.ndarray, special: list[str], kind: str) -> np.ndarray:
+    """`[L, H]`: the mean of `|d loss / d attention|` over the weights that there are on tokens of a kind."""
+    n_layers, n_heads, size, _ = attention.shape
+    found = np.zeros((n_layers, n_heads))
+    for layer in range(n_layers):
+        for h in range(n_heads):
+            values = []
+            for i in range(size):
+                for j in range(size):
+                    there = any(attention[m, g, i, j] > 0 for m in range(n_layers) for g in range(n_heads))
+                    own = special[j] if special[j] in ("separator", "punctuation") else "else"
+                    if there and own == kind:
+                        values.append(abs(float(gradient[layer, h, i, j])))
+            found[layer, h] = sum(values) / len(values)
+    return found
+
+
+def jensen_shannon(one: list[float], other: list[float]) -> float:
+    """`1/2 KL(p || m) + 1/2 KL(q || m)`, `m` halfway between, in nats; a term of 0 is 0."""
+    total = 0.0
+    for p, q in zip(one, other, strict=True):
+        for share in (p, q):
+            if share > 0:
+                total += share * log(2 * share / (p + q)) / 2
+    return total
+
+
+def head_distances(texts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """`[L * H, L * H]` twice: mean over rows, then texts; and the sum over the rows of all texts."""
+    n_layers, n_heads = texts[0].shape[:2]
+    heads = [(layer, h) for layer in range(n_layers) for h in range(n_heads)]
+    mean, total = np.zeros((2, len(heads), len(heads)))
+    for text in texts:
+        for a, one in enumerate(heads):
+            for b, other in enumerate(heads):
+                rows = [jensen_shannon(text[one][i].tolist(), text[other][i].tolist()) for i in range(text.shape[2])]
+                mean[a, b] += sum(rows) / len(rows) / len(texts)
+                total[a, b] += sum(rows)
+    return mean, total

@@ -15,13 +15,17 @@ import attnflow
 from attnflow import (
     Agreement,
     AttentionEntropy,
+    AttentionGradient,
+    HeadDistances,
     HeadImportance,
     MeanAttention,
     Patterns,
     RelativePositions,
     SelectionError,
+    SurfaceStatistics,
     encode,
 )
+from attnflow.records.trace import Tokens
 from attnflow.stats.statistic import Statistic
 from tests import reference
 from tests.checkpoints import PAIR
@@ -35,16 +39,34 @@ def text(seed, size, shape=(2, 3)):
     random = np.random.default_rng(seed)
     attention, contribution = random.dirichlet(np.full(size, 0.4), size=(2, *shape, size)).astype(np.float32)
     sentence = np.where(np.arange(size) < size // 2, 0, seed % 2)  # every other text has one sentence
-    return {"attention": attention, "contribution": contribution, "sentence": sentence, "root": seed % size}
+    return {
+        "attention": attention,
+        "contribution": contribution,
+        "gradient": random.normal(size=attention.shape),
+        "sentence": sentence,
+        "tokens": tokens_like(size),
+        "root": seed % size,
+    }
+
+
+def tokens_like(size):
+    """A first special token, words with a comma among them where there is room, and a separator."""
+    texts = ["[CLS]", *("," if place == 2 else "word" for place in range(size - 2)), "[SEP]"]
+    sentence = np.zeros(size, np.int8)
+    sentence[[0, -1]] = -1
+    return Tokens(tuple(texts), tuple(texts), sentence, np.arange(size, dtype=np.int32), np.zeros((size, 2), np.int32))
 
 
 TEXTS = [text(seed, size) for seed, size in enumerate(SIZES)]
 ARRAYS = {  # what each of them is fed with
     Agreement: ("attention", "contribution"),
     AttentionEntropy: ("attention", "root"),
+    AttentionGradient: ("gradient", "attention", "tokens"),
+    HeadDistances: ("attention",),
     MeanAttention: ("attention",),
     Patterns: ("attention", "sentence"),
     RelativePositions: ("attention",),
+    SurfaceStatistics: ("attention", "tokens"),
 }
 
 
@@ -82,6 +104,9 @@ def assert_same(one, other, rtol=1e-12, atol=0.0):
     found, expected = numbers(one), numbers(other)
     assert found.keys() == expected.keys()
     for name in found:
+        if isinstance(found[name], tuple):  # names of kinds
+            assert found[name] == expected[name]
+            continue
         np.testing.assert_allclose(found[name], expected[name], rtol=rtol, atol=atol, err_msg=name)
 
 
@@ -232,14 +257,16 @@ def errors_by_hand(kind, single):
     if kind is RelativePositions:
         counts = [np.broadcast_to(one.occurrences, one.mean.shape) for one in ones]
         return {"": ([one.mean * one.occurrences for one in ones], counts)}
-    names = {AttentionEntropy: ("whole", "root"), Patterns: ("diagonal", "vertical", "block"), MeanAttention: ("mean",)}
-    return {
-        name if kind is not MeanAttention else "": (
-            [getattr(one, name) for one in ones],
-            [np.ones(getattr(one, name).shape, int) for one in ones],
-        )
-        for name in names[kind]
+    means = {
+        AttentionEntropy: {"whole": "whole", "root": "root"},
+        AttentionGradient: {"": "mean", "layer": "layer"},
+        HeadDistances: {"": "distance"},
+        MeanAttention: {"": "mean"},
+        Patterns: {"diagonal": "diagonal", "vertical": "vertical", "block": "block"},
+        SurfaceStatistics: {"": "mean"},
     }
+    found = {name: [getattr(one, mean) for one in ones] for name, mean in means[kind].items()}
+    return {name: (values, [np.ones(values[0].shape, int)] * len(ones)) for name, values in found.items()}
 
 
 @every_one
@@ -313,7 +340,7 @@ def test_texts_of_another_model_are_refused_and_nothing_is_added(kind):
 def test_what_has_not_the_axes_of_texts_is_refused(kind):
     def fed(change, **options):
         one = {
-            name: change(np.asarray(value)) if name in ("attention", "contribution") else value
+            name: change(np.asarray(value)) if name in ("attention", "contribution", "gradient") else value
             for name, value in TEXTS[0].items()
         }
         return kind().update(*(one[name] for name in ARRAYS[kind]), **options)
@@ -368,7 +395,7 @@ def test_parts_and_states_of_something_else_are_refused(importance):
     with pytest.raises(SelectionError, match="is of no statistic, not of Patterns"):
         Patterns.from_state({})
     old = OldEntropy().state() | {"statistic": np.array("AttentionEntropy")}
-    with pytest.raises(SelectionError, match="version 0 of AttentionEntropy, and this is version 1; compute it anew"):
+    with pytest.raises(SelectionError, match="version 0 of AttentionEntropy, and this is version 2; compute it anew"):
         AttentionEntropy.from_state(old)
     state = entropy.state()
     for name, value in (

@@ -23,6 +23,7 @@ BELOW = {
     "progress": {"errors"},
     "cache": {"errors"},
     "limits": {"errors"},
+    "extras": {"errors"},
     "records": {"errors"},
     "stats": {"records"},
     "checkpoints": {"records"},
@@ -37,7 +38,7 @@ BELOW = {
     "cli": {"web"},
     "__main__": {"cli"},
 }
-BASE = {"errors", "bundled", "progress", "cache", "limits"}
+BASE = {"errors", "bundled", "progress", "cache", "limits", "extras"}
 """What every package may import."""
 ARRAYS = ("records", "stats", "views")
 """Packages that work on arrays alone."""

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from attnflow import progress
 from attnflow.corpus.layout_quality import layout_quality, neighbours_of
-from attnflow.corpus.survey_files import needed
 from attnflow.errors import SelectionError
+from attnflow.extras import needed
 
 Method = Literal["tsne", "pca", "umap"]
 LARGE = 10_000

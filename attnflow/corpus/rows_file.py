@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attnflow.corpus.survey_files import needed
+from attnflow.extras import needed
 
 SETTINGS = b"attnflow"
 """Under which the file keeps, as JSON, how it came about."""

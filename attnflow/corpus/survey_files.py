@@ -5,7 +5,6 @@ A file is written under another name, flushed to the disk and put in its place, 
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import tempfile
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError, brief
+from attnflow.extras import needed
 from attnflow.records.survey import Gold, Survey, SurveyedWords, SurveySettings
 
 _WHOLE = "survey.json"
@@ -238,20 +238,6 @@ def settings_from(told: Mapping[str, Any]) -> SurveySettings:
     if set(told) != names or told["version"] != SurveySettings.version:
         raise ValueError(f"version {told.get('version')}, not {SurveySettings.version}")
     return SurveySettings(**{name: _tupled(value) for name, value in told.items()})
-
-
-def needed(module: str, package: str) -> Any:
-    """A module of the extra `texts`, imported now.
-
-    Raises:
-        SelectionError: If it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise SelectionError(
-            f"This needs {package}, which is not installed; install it with pip install 'attnflow[texts]'."
-        ) from error
 
 
 def _tupled(value: Any) -> Any:

@@ -70,6 +70,8 @@ class Recording:
     """The layer whose attention ends the forward pass; None runs all of it."""
     calls: list[Call] | None = None
     """For each layer what its attention was called with, if that is to be kept."""
+    differentiable: bool = False
+    """Whether what is computed from `attention` can be differentiated with respect to it, though no weight can."""
 
     def add(self, probabilities: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         """Keep what a layer computed and return its heads' outputs `[B, T, H, K]` after the gates."""
@@ -90,7 +92,12 @@ _recording: ContextVar[Recording | None] = ContextVar("attnflow_recording", defa
 
 @contextmanager
 def record(
-    gates: torch.Tensor | None = None, *, keep: bool = True, last: int | None = None, keep_calls: bool = False
+    gates: torch.Tensor | None = None,
+    *,
+    keep: bool = True,
+    last: int | None = None,
+    keep_calls: bool = False,
+    differentiable: bool = False,
 ) -> Iterator[Recording]:
     """Record every attention layer that runs in this context; afterwards nothing is left behind.
 
@@ -99,8 +106,9 @@ def record(
         keep: False to gate only, and leave nothing in the lists.
         last: Layer whose attention ends the block: what the model would compute after it is not run.
         keep_calls: Whether to keep what the attention of each layer was called with.
+        differentiable: Whether one will differentiate with respect to the attention that is recorded.
     """
-    recording = Recording(gates, keep=keep, last=last, calls=[] if keep_calls else None)
+    recording = Recording(gates, keep=keep, last=last, calls=[] if keep_calls else None, differentiable=differentiable)
     token = _recording.set(recording)
     try:
         yield recording
@@ -151,8 +159,10 @@ def attention_forward(
     eager = eager_function(type(module))
     if eager is None:
         raise NotImplementedError(f"{type(module).__name__} has no eager attention function")
-    output, probabilities = eager(module, query, key, value, attention_mask, **options)
     recording = _recording.get()
+    if recording is not None and recording.differentiable and not query.requires_grad:
+        query = query.detach().requires_grad_()  # nothing before it can be differentiated: here it begins
+    output, probabilities = eager(module, query, key, value, attention_mask, **options)
     if recording is None:
         return output, probabilities
     if recording.calls is not None:

@@ -79,8 +79,10 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func in _SOFTMAX:
-            self.probabilities = func(*args, **kwargs)
-            return self.probabilities
+            self.probabilities = found = func(*args, **kwargs)
+            if self.recording.differentiable and not found.requires_grad:
+                found.requires_grad_()
+            return found
         tensors = [value for value in args if isinstance(value, torch.Tensor)]
         if not any(self._is_projection(tensor) for tensor in tensors):
             return func(*args, **kwargs)

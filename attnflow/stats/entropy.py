@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,8 @@ class EntropyResult:
     """`[L, H]`: over texts; NaN for a single text."""
     root_standard_error: NDArray[np.float64]
     """`[L, H]`: the same for the root."""
+    most: float
+    """What `whole` is of a head that spreads its attention evenly over all it can reach; mean over texts, too."""
     n: int
     """Texts."""
 
@@ -45,6 +47,7 @@ class AttentionEntropy(Statistic):
         1.3863
     """
 
+    version: ClassVar[int] = 2
     whole: NDArray[np.float64] = running()
     """`[L, H]`: the sum over texts of the mean entropy of a text's rows."""
     whole_squared: NDArray[np.float64] = running()
@@ -53,6 +56,8 @@ class AttentionEntropy(Statistic):
     """`[L, H]`: the sum over texts of the entropy of the root's row."""
     root_squared: NDArray[np.float64] = running()
     """`[L, H]`: the sum of its squares."""
+    most: NDArray[np.float64] = running()
+    """`[]`: the sum over texts of the mean over rows of the logarithm of how many tokens some head attends to."""
 
     def update(self, attention: ArrayLike, root: Root | Sequence[Root] = 0, *, lengths: Lengths | None = None) -> Self:
         """Add a text or a batch.
@@ -72,7 +77,9 @@ class AttentionEntropy(Statistic):
         for text, position in zip(texts, _roots(root, texts, batch=batch), strict=True):
             rows = row_entropy(text)  # [L, H, T]
             whole, at_root = rows.mean(-1), rows[..., list(tokens_of(position))].mean(-1)
-            self._add_text(text, whole=whole, whole_squared=whole**2, root=at_root, root_squared=at_root**2)
+            most = np.log((text > 0).any((0, 1)).sum(-1)).mean()
+            squares = {"whole_squared": whole**2, "root_squared": at_root**2}
+            self._add_text(text, whole=whole, root=at_root, most=most, **squares)
         return self
 
     def result(self) -> EntropyResult:
@@ -87,6 +94,7 @@ class AttentionEntropy(Statistic):
             root=read_only(self.root / self.n),
             whole_standard_error=read_only(standard_error(self.n, self.whole, self.whole_squared)),
             root_standard_error=read_only(standard_error(self.n, self.root, self.root_squared)),
+            most=float(self.most) / self.n,
             n=self.n,
         )
 
