@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
+    from attnflow.corpus.corpus_files import open_corpus
+    from attnflow.corpus.corpus_statistics import corpus_statistics
     from attnflow.corpus.gold import LabelMatch, match_labels
     from attnflow.corpus.orders import Order, confusion, likely_mislabelled, most_different, nearest
     from attnflow.corpus.projection import Projection, project_layers, projection
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
     from attnflow.notebook import show
+    from attnflow.records.corpus import CorpusStatistics
     from attnflow.records.survey import Survey
     from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
@@ -80,6 +83,9 @@ _HOME = {
     "stats.head_distances": ("HeadDistances",),
     "stats.named_heads": ("NamedHeads", "name_heads"),
     "stats.surface": ("SurfaceStatistics",),
+    "corpus.corpus_files": ("open_corpus",),
+    "corpus.corpus_statistics": ("corpus_statistics",),
+    "records.corpus": ("CorpusStatistics",),
     "corpus.orders": ("Order", "confusion", "likely_mislabelled", "most_different", "nearest"),
     "corpus.projection": ("Projection", "project_layers", "projection"),
     "corpus.survey": ("survey",),
@@ -117,6 +123,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Columns",
+    "CorpusStatistics",
     "Encoding",
     "Faithfulness",
     "HeadDistances",
@@ -149,6 +156,7 @@ __all__ = [
     "attribution_estimates",
     "capture",
     "confusion",
+    "corpus_statistics",
     "encode",
     "faithfulness",
     "head_importance",
@@ -163,6 +171,7 @@ __all__ = [
     "name_heads",
     "nearest",
     "normalise_importance",
+    "open_corpus",
     "open_survey",
     "open_texts",
     "pair_traces",

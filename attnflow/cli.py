@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import attnflow
 from attnflow.errors import AttnflowError
@@ -22,6 +23,28 @@ examples:
   attnflow serve --port 8000
   ATTNFLOW_HOSTS=models.example.org attnflow serve --host 0.0.0.0"""
 
+STATISTICS = {
+    "surface": False,
+    "entropy": False,
+    "attention_gradient": True,
+    "head_distances": False,
+    "positions": False,
+    "contribution_positions": True,
+    "agreement": True,
+    "patterns": False,
+    "mean_attention": False,
+    "importance": True,
+}
+"""What `attnflow corpus` computes, by name, and whether it takes much more than a pass of the model; written here, too,
+so that the help needs no model code."""
+USUAL = ("surface", "entropy", "head_distances", "positions", "patterns")
+
+
+def _named(statistics: Mapping[str, bool]) -> str:
+    names = [f"{name} *" if slow else name for name, slow in statistics.items()]
+    return textwrap.fill(", ".join(names), 118, initial_indent="  ", subsequent_indent="  ")
+
+
 _SURVEY = """\
 Read every text of a collection with one model or two, and keep of each the decision, its probabilities and loss, the
 vectors after every layer, the attention of every head in shares, and which words the decision goes back to. Prints how
@@ -35,6 +58,29 @@ examples:
   attnflow survey demo/pretrained demo/finetuned demo/pairs --rows 200 --out found
   attnflow survey ./my-model pairs.csv --column text_a=question --column text_b=answer --out found
   attnflow survey ./my-model pairs.tsv --label 1=paraphrase --label "0=not paraphrase" --out found"""
+
+_CORPUS = """\
+Compute what the heads of a model do over a collection of texts: what kinds of token they attend to, how broadly, how
+far away, how differently from each other, and what it has to do with their output. Prints means by layer and names of
+heads."""
+_CORPUS_MORE = f"""\
+MODEL and TEXTS are those of `attnflow survey`. NAME is one of
+{_named(STATISTICS)}.
+Those marked * take much more than a pass of the model; contributions of the input are estimated.
+
+Each part is kept in FOLDER as soon as it is done; a run that was ended goes on where it was, here or on a cluster, and
+a finished one is opened. FOLDER then holds corpus.json (what was computed, of what, and which texts failed),
+heads.parquet (a row for each head) and states.npz (all sums); it may be an address that fsspec reaches, such as
+s3://bucket/run. Several machines need one that all of them reach.
+
+With --engine ray (pip install 'attnflow[cluster]') each processor of this machine reads parts, or those of a cluster
+that runs at ADDRESS. The numbers do not depend on it.
+
+examples:
+  attnflow corpus demo/finetuned demo/pairs --rows 200 --out found
+  attnflow corpus ./my-model corpus.conllu --statistics surface entropy head_distances --out found
+  attnflow corpus ./my-model pairs.csv --group-by language --engine ray --workers 8 --out found
+  attnflow corpus ./my-model pairs.csv --engine ray --address ray://head:10001 --out s3://bucket/run"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
     _add_survey(commands)
+    _add_corpus(commands)
     return parser
 
 
@@ -93,7 +140,44 @@ def _add_survey(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     survey.add_argument("models", nargs="+", metavar="MODEL", help="one checkpoint, or two to compare")
     survey.add_argument("texts", metavar="TEXTS", help="the collection of texts")
     survey.add_argument("--out", required=True, metavar="FOLDER", help="where the surveys are kept")
-    texts = survey.add_argument_group("texts")
+    _add_texts(survey)
+    models = _add_models(survey)
+    models.add_argument("--heads", action="store_true", help="add up mean attention and importance of heads, too")
+    survey.set_defaults(run=_survey)
+
+
+def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    corpus = commands.add_parser(
+        "corpus",
+        help="what the heads of a model do over many texts",
+        usage="attnflow corpus MODEL TEXTS --out FOLDER [--statistics NAME …] [options]",
+        description=_CORPUS,
+        epilog=_CORPUS_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    corpus.add_argument("model", metavar="MODEL", help="the checkpoint")
+    corpus.add_argument("texts", metavar="TEXTS", help="the collection of texts")
+    corpus.add_argument("--out", required=True, metavar="FOLDER", help="where the statistics are kept")
+    corpus.add_argument(
+        "--statistics", nargs="+", default=USUAL, metavar="NAME", help=f"what to compute (default: {' '.join(USUAL)})"
+    )
+    corpus.add_argument("--group-by", metavar="COLUMN", help="tell everything for each value of a column, too")
+    corpus.add_argument(
+        "--probes", default="16", metavar="NUMBER", help="of the estimate of contributions, or exact (default: 16)"
+    )
+    _add_texts(corpus)
+    _add_models(corpus)
+    engine = corpus.add_argument_group("where")
+    engine.add_argument("--engine", default="local", choices=("local", "ray"), help="this process, or Ray")
+    engine.add_argument("--address", help="of a Ray that is running (default: one is started on this machine)")
+    engine.add_argument(
+        "--workers", type=int, metavar="NUMBER", help="processes on Ray (default: one for each processor or GPU)"
+    )
+    corpus.set_defaults(run=_corpus)
+
+
+def _add_texts(command: argparse.ArgumentParser) -> None:
+    texts = command.add_argument_group("texts")
     texts.add_argument("--name", help="configuration of a data set of the Hub")
     texts.add_argument("--split", help="split of a data set of the Hub")
     texts.add_argument("--rows", type=int, metavar="NUMBER", help="how many texts to draw (default: all)")
@@ -112,14 +196,16 @@ def _add_survey(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="LABEL=CLASS",
         help="the class of a model that a label of the texts stands for, where names do not tell; likewise",
     )
-    models = survey.add_argument_group("models")
+
+
+def _add_models(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    models = command.add_argument_group("models")
     models.add_argument("--device", default="auto", help="as torch names it (default: CUDA where there is one)")
     models.add_argument("--dtype", metavar="PRECISION", help="as torch names it (default: float32)")
     models.add_argument("--max-tokens", type=int, metavar="NUMBER", help="most tokens of a text (default: the model's)")
     models.add_argument("--leave-out", action="store_true", help="leave longer texts out instead of cutting them")
-    models.add_argument("--heads", action="store_true", help="add up mean attention and importance of heads, too")
     models.add_argument("--part", type=int, default=256, metavar="NUMBER", help="texts kept together (default: 256)")
-    survey.set_defaults(run=_survey)
+    return models
 
 
 def _survey(options: argparse.Namespace) -> None:
@@ -138,6 +224,33 @@ def _survey(options: argparse.Namespace) -> None:
         too_long="leave_out" if options.leave_out else "cut",
         max_tokens=options.max_tokens,
         heads=options.heads,
+        part_size=options.part,
+        device=options.device,
+        dtype=options.dtype,
+    )
+
+
+def _corpus(options: argparse.Namespace) -> None:
+    from attnflow.corpus import corpus_command
+
+    corpus_command.run(
+        options.model,
+        options.texts,
+        options.out,
+        options.statistics,
+        engine=options.engine,
+        address=options.address,
+        workers=options.workers,
+        group_by=options.group_by,
+        probes=options.probes,
+        name=options.name,
+        split=options.split,
+        rows=options.rows,
+        seed=options.seed,
+        columns=options.column,
+        labels=options.label,
+        too_long="leave_out" if options.leave_out else "cut",
+        max_tokens=options.max_tokens,
         part_size=options.part,
         device=options.device,
         dtype=options.dtype,

@@ -52,6 +52,7 @@ HEAVY = {
     "httpx2": {"checkpoints"},
     "pyarrow": {"corpus"},
     "sklearn": {"corpus"},
+    "ray": {"corpus"},
     "gradio": {"web"},
     "plotly": {"web"},
 }

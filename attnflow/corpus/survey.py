@@ -89,7 +89,7 @@ def survey(
         (('supported',), (5, 1, 128), [True])
     """
     checkpoint = checkpoint_ref if isinstance(checkpoint_ref, Checkpoint) else load_checkpoint(checkpoint_ref)
-    label_map = _label_map(texts, checkpoint, labels or {})
+    label_map = label_classes(texts, checkpoint, labels or {})
     settings = survey_settings(
         checkpoint,
         texts,
@@ -158,7 +158,7 @@ def survey_settings(
         problem=head.problem,
         kinds=_kinds_of(checkpoint, any(text.text_b for text in texts)),
         heads=heads,
-        importance=_importance_method(checkpoint) if heads else None,
+        importance=importance_method(checkpoint) if heads else None,
         importance_labels=tuple(sorted((label_map or {}).items())) if heads else (),
         part_size=part_size,
     )
@@ -196,7 +196,7 @@ def _kinds_of(checkpoint: Checkpoint, pairs: bool) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if there.get(kind, True))
 
 
-def _importance_method(checkpoint: Checkpoint) -> Literal["taylor", "gate"] | None:
+def importance_method(checkpoint: Checkpoint) -> Literal["taylor", "gate"] | None:
     """`taylor`, or `gate` where the parameters of single heads cannot be told apart; None without a loss."""
     if not checkpoint.head.classifies_texts:
         return None
@@ -207,7 +207,7 @@ def _importance_method(checkpoint: Checkpoint) -> Literal["taylor", "gate"] | No
     return "taylor"
 
 
-def _label_map(
+def label_classes(
     texts: Texts | Sequence[Text], checkpoint: Checkpoint, choice: Mapping[str, str | None]
 ) -> dict[str, str]:
     """The class of the model that each label of the texts stands for, by the choice or by name; of regressions none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,12 +48,8 @@ def run(
     """
     if len(models) > 2:
         raise SelectionError(f"There are {len(models)} models; give one or two, then the texts.")
-    chosen, wanted = _pairs(labels, "--label", "LABEL=CLASS"), _pairs(columns, "--column", "text_a=NAME")
-    wrong = [one for one in wanted if one not in _COLUMNS]
-    if wrong:
-        raise SelectionError(f"--column names {wrong[0]!r}; it is one of {', '.join(_COLUMNS)}.")
-    texts = open_texts(ref, name=name, split=split, columns=wanted or None, rows=rows, seed=seed)
-    _say_of_texts(texts, ref)
+    chosen = pairs_of(labels, "--label", "LABEL=CLASS")
+    texts = open_named_texts(ref, name, split, rows, seed, columns)
     checkpoints = [load_checkpoint(model, device=device, dtype=dtype) for model in models]
     classes = {label for one in checkpoints if one.head.classifies_texts for label in one.head.labels}
     unknown = [label for label in chosen.values() if label not in classes]
@@ -72,7 +69,7 @@ def run(
                 heads=heads,
                 out=Path(out) / letter,
                 part_size=part_size,
-                progress=_Line(),
+                progress=ProgressLine(),
             )
         )
         print(file=sys.stderr)
@@ -87,21 +84,37 @@ def run(
         print(f"Open it again: attnflow.open_survey({str(Path(out) / letter)!r})")
 
 
-class _Line:
+def open_named_texts(
+    ref: str, name: str | None, split: str | None, rows: int | None, seed: int, columns: Sequence[str]
+) -> Texts:
+    """Open the texts that a command names, and print what there is."""
+    wanted = pairs_of(columns, "--column", "text_a=NAME")
+    wrong = [one for one in wanted if one not in _COLUMNS]
+    if wrong:
+        raise SelectionError(f"--column names {wrong[0]!r}; it is one of {', '.join(_COLUMNS)}.")
+    texts = open_texts(ref, name=name, split=split, columns=wanted or None, rows=rows, seed=seed)
+    _say_of_texts(texts, ref)
+    return texts
+
+
+class ProgressLine:
     """Prints progress: over itself on a terminal, in steps of a tenth elsewhere."""
 
     def __init__(self) -> None:
         self.shown = -1
 
     def __call__(self, what: str, share: float) -> None:
+        """Print what is going on, if that is a step on."""
         step = int(share * (1000 if sys.stderr.isatty() else 10))
         if step > self.shown:
             self.shown = step
-            end = "" if sys.stderr.isatty() else "\n"
-            print(f"\r{what}: {share:.0%}" if not end else f"{what}: {share:.0%}", end=end, file=sys.stderr, flush=True)
+            told = f"{what}: {share:.0%}"
+            over = sys.stderr.isatty()
+            print(f"\r{told:<79}" if over else told, end="" if over else "\n", file=sys.stderr, flush=True)
 
 
-def _pairs(given: Sequence[str], option: str, form: str) -> dict[str, str]:
+def pairs_of(given: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """What an option says that may be given several times, each as `LEFT=RIGHT`."""
     split = [one.partition("=") for one in given]
     for one, (left, _, right) in zip(given, split, strict=True):
         if not left or not right:
@@ -122,8 +135,7 @@ def _say_of_survey(found: Survey, note: str) -> None:
     print(
         f"{found.settings.model}: {int(found.usable.sum()):,} texts read, {int((found.cut > 0).sum()):,} of them cut."
     )
-    for reason, count in _counted(found.reasons).items():
-        print(f"  Left out: {count:,}, {reason}")
+    say_reasons(found.reasons)
     if found.has_classes:
         matrix = confusion(found)
         n = int(matrix.counts.sum())
@@ -136,9 +148,11 @@ def _say_of_survey(found: Survey, note: str) -> None:
         print(f"  {note}")
 
 
-def _counted(reasons: Mapping[int, str]) -> dict[str, int]:
+def say_reasons(reasons: Mapping[Any, str]) -> None:
+    """Print how many texts could not be read, by the reason."""
     every = list(reasons.values())
-    return {reason: every.count(reason) for reason in list(dict.fromkeys(every))[:_SHOWN]}
+    for reason in list(dict.fromkeys(every))[:_SHOWN]:
+        print(f"  Left out: {every.count(reason):,}, {reason}")
 
 
 def _say_order(order: Order, survey_: Survey, texts: Texts) -> None:

@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.corpus import part_files
+from attnflow.corpus.part_files import writing
 from attnflow.errors import SelectionError, brief
 from attnflow.extras import needed
 from attnflow.records.survey import Gold, Survey, SurveyedWords, SurveySettings
 
 _WHOLE = "survey.json"
 """Written last: where it is, so is everything else."""
-_PLAN = "plan.json"
 _ARRAYS = ("hidden", "behaviour", "offsets", "sentence", "start", "attended")
 _SMALL = ("scores", "length", "cut")
 
@@ -81,7 +80,11 @@ def open_survey(folder: str | os.PathLike[str], *, in_memory: bool = False) -> S
     place = Path(folder).expanduser()
     parquet = needed("pyarrow.parquet", "pyarrow")
     if not (place / _WHOLE).is_file():
-        more = "; it was not finished: run the same survey again, which goes on" if (place / _PLAN).is_file() else ""
+        more = (
+            "; it was not finished: run the same survey again, which goes on"
+            if (place / part_files.PLAN).is_file()
+            else ""
+        )
         raise SelectionError(f"{place} holds no survey{more or '; give a folder that a survey was saved in'}.")
     try:
         told = json.loads((place / _WHOLE).read_bytes())
@@ -127,25 +130,9 @@ def begin(folder: str | os.PathLike[str], settings: SurveySettings) -> Path:
     Raises:
         SelectionError: If it holds another one, or cannot be written to.
     """
-    place = Path(folder).expanduser()
-    plan = json.dumps(asdict(settings), indent=1)
-    if (place / _PLAN).is_file():
-        before = _read_json(place / _PLAN)
-        wanted = json.loads(plan)
-        if before != wanted:
-            other = [name for name in wanted if before.get(name) != wanted[name]]
-            raise SelectionError(
-                f"{place} holds another survey, of {str(before.get('model'))[:80]}, which differs in "
-                f"{', '.join(other)}; choose another folder."
-            )
-        return place
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SelectionError(f"The folder {place} cannot be made ({brief(error)}); choose another one.") from error
-    with writing(place / _PLAN) as file:
-        file.write(plan.encode())
-    return place
+    made = part_files.LocalFolder(folder)
+    part_files.begin(made, asdict(settings), "survey")
+    return made.place
 
 
 def is_whole(place: Path) -> bool:
@@ -190,42 +177,7 @@ def read_part(path: Path, settings: SurveySettings) -> Survey | None:
 
 def remove_parts(place: Path) -> None:
     """Remove the files of parts, which are no longer needed, and what a killed process left half written."""
-    for path in (*place.glob("part-*.npz"), *place.glob(".*.partial")):
-        with suppress(OSError):
-            path.unlink()
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its place when this context ends without an error, and leaves nothing if it does not.
-
-    Raises:
-        SelectionError: If it cannot be written, because the disk is full or for another reason.
-    """
-    with placing(path) as partial, partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def placing(path: Path) -> Iterator[Path]:
-    """The path of an empty file beside another, whose place it takes in the end; see `writing`."""
-    partial = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        os.close(handle)
-        partial = Path(name)
-        yield partial
-        os.replace(partial, path)
-    except OSError as error:
-        raise SelectionError(
-            f"{path} cannot be written ({brief(error)}); what was finished before is kept: make room, or choose "
-            "another folder, and run it again."
-        ) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+    part_files.remove_parts(part_files.LocalFolder(place))
 
 
 def settings_from(told: Mapping[str, Any]) -> SurveySettings:
@@ -242,14 +194,6 @@ def settings_from(told: Mapping[str, Any]) -> SurveySettings:
 
 def _tupled(value: Any) -> Any:
     return tuple(map(_tupled, value)) if isinstance(value, list) else value
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}
 
 
 def _arrays_of(survey: Survey) -> dict[str, Any]:

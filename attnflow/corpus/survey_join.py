@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.corpus.survey_files import placing
+from attnflow.corpus.part_files import placing
 from attnflow.methods.heads.importance import HeadImportance
 from attnflow.records.survey import Survey, SurveyedWords, SurveySettings
 from attnflow.stats.mean_attention import MeanAttention

@@ -149,8 +149,9 @@ def masked(checkpoint: Checkpoint, encoding: Encoding, seed: int) -> tuple[Encod
     draw = np.random.default_rng([seed, *digest])
     chosen = draw.choice(words, max(1, round(MASKED_SHARE * len(words))), replace=False)
     positions = np.flatnonzero(free & np.isin(tokens.word, chosen))
-    blank = ids.copy()
-    blank[positions] = checkpoint.tokenizer.facts.mask
+    blank, mask = ids.copy(), checkpoint.tokenizer.facts.mask
+    assert mask is not None, "without one there is no loss, and this was refused"
+    blank[positions] = mask
     return replace(encoding, inputs={**encoding.inputs, "input_ids": blank}), positions
 
 

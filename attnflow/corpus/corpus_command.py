@@ -1,0 +1,117 @@
+"""What `attnflow corpus` does: statistics of a model over a collection of texts, kept in a folder, and the gist."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from attnflow.corpus.corpus_statistics import PROBES, Engine, corpus_statistics
+from attnflow.corpus.survey import PART_SIZE, TooLong
+from attnflow.corpus.survey_command import ProgressLine, open_named_texts, pairs_of, say_reasons
+from attnflow.errors import SelectionError
+from attnflow.records.corpus import CorpusStatistics
+from attnflow.records.head_names import head_name
+from attnflow.runtime.load import load_checkpoint
+
+
+def run(
+    model: str,
+    ref: str,
+    out: str,
+    statistics: Sequence[str],
+    *,
+    engine: Engine = "local",
+    address: str | None = None,
+    workers: int | None = None,
+    group_by: str | None = None,
+    probes: str = str(PROBES),
+    name: str | None = None,
+    split: str | None = None,
+    rows: int | None = None,
+    seed: int = 0,
+    columns: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    too_long: TooLong = "cut",
+    max_tokens: int | None = None,
+    part_size: int = PART_SIZE,
+    device: str = "auto",
+    dtype: str | None = None,
+) -> None:
+    """Compute the statistics and print what stands out; arguments as `attnflow corpus --help` tells them.
+
+    Raises:
+        AttnflowError: As `open_texts`, `load_checkpoint` and `corpus_statistics`.
+    """
+    if probes != "exact" and not probes.isdecimal():
+        raise SelectionError(f"--probes is {probes!r}; give a whole number, or exact.")
+    chosen = pairs_of(labels, "--label", "LABEL=CLASS")
+    texts = open_named_texts(ref, name, split, rows, seed, columns)
+    checkpoint = load_checkpoint(model, device=device, dtype=dtype)
+    found = corpus_statistics(
+        checkpoint,
+        texts,
+        statistics,
+        engine=engine,
+        out=out,
+        group_by=group_by,
+        part_size=part_size,
+        address=address,
+        progress=ProgressLine(),
+        labels=chosen,
+        too_long=too_long,
+        max_tokens=max_tokens,
+        probes=None if probes == "exact" else int(probes),
+        seed=seed,
+        workers=workers,
+    )
+    print(file=sys.stderr)
+    print(f"{found.settings.model}: {found.n:,} texts read, {found.cut:,} of them cut.")
+    say_reasons(found.failed)
+    for group in found.tables:
+        _say_layers(found, group)
+    names = found.table.get("name")
+    if names is not None:
+        _say_names(names)
+    if "head_distances" in found.results:
+        _say_distances(found)
+    for note in found.notes:
+        print(note)
+    print(f"Open it again: attnflow.open_corpus({out!r})")
+
+
+def _say_layers(found: CorpusStatistics, group: str) -> None:
+    """The mean over the heads of each layer, of every number that there is for each head."""
+    numbers: Mapping[str, np.ndarray] = {
+        name: values for name, values in found.tables[group].items() if values.dtype.kind == "f"
+    }
+    if not numbers:
+        return
+    of = f" of group {group!r}, {found.n_by_group[group]:,} texts" if group else ""
+    width = max(map(len, numbers))
+    print(f"Mean over the heads of each layer{of}:")
+    print(f"  {'':{width}}  " + " ".join(f"{f'L{layer + 1}':>7}" for layer in range(found.settings.n_layers)))
+    for name, values in numbers.items():
+        means = [float(np.mean(layer[np.isfinite(layer)])) if np.isfinite(layer).any() else np.nan for layer in values]
+        print(f"  {name:{width}}  " + " ".join(f"{mean:7.3g}" for mean in means))
+
+
+def _say_names(names: np.ndarray) -> None:
+    heads: dict[str, list[str]] = {}
+    for place in np.ndindex(names.shape):
+        for name in filter(None, str(names[place]).split(", ")):
+            heads.setdefault(name, []).append(head_name((place[0], place[1])))
+    for name, named in heads.items():
+        print(f"Heads named {name!r}: {', '.join(named)}.")
+
+
+def _say_distances(found: CorpusStatistics) -> None:
+    distance, heads = found["head_distances"].distance, found.settings.n_heads
+    layer = np.arange(len(distance)) // heads
+    same, other = layer[:, None] == layer, ~np.eye(len(distance), dtype=bool)
+    if (same & other).any() and (~same).any():
+        print(
+            f"Mean divergence between heads of one layer {distance[same & other].mean():.3f} nats, of different layers "
+            f"{distance[~same].mean():.3f}."
+        )
