@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import attnflow
 from attnflow import limits
 
 TOP = Path(__file__).parent.parent
@@ -59,6 +60,14 @@ def test_the_example_of_statistics_runs_after_it(capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().out.startswith("6 [[")
     assert (names["entropy"].n, names["found"].n) == (3, 6)
     assert (names["found"].whole_standard_error > 0).all()
+
+
+def test_the_example_of_a_corpus_runs_after_that_of_texts(capsys):
+    (code,) = [code for code in EXAMPLES if "corpus_statistics" in code]
+    checkpoint, texts = attnflow.load_checkpoint("demo/finetuned"), attnflow.open_texts("demo/pairs", rows=20)
+    exec(compile(code, "README.md", "exec"), {"attnflow": attnflow, "checkpoint": checkpoint, "texts": texts})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("('self', 'previous'") and lines[-1].startswith("(16, 2) stress 0.")
 
 
 def test_the_example_of_the_endpoints_runs(url, capsys):
