@@ -65,7 +65,8 @@ def check_finite(checkpoint: Checkpoint, *computed: torch.Tensor) -> None:
     Raises:
         CheckpointError: If it does.
     """
-    if not all(torch.isfinite(tensor).all() for tensor in computed):
+    # A sum is not finite where a number is not, and seldom else; looking at each number takes three times as long.
+    if not all(torch.isfinite(tensor.sum()) or torch.isfinite(tensor).all() for tensor in computed):
         raise CheckpointError(
             f"{checkpoint.name} computes numbers that are not finite, so its weights are damaged; choose another one."
         )

@@ -146,19 +146,14 @@ def divergences(maps: NDArray[np.floating]) -> NDArray[np.float64]:
         block = flat[:, start : start + width] + flat.dtype.type(_ALMOST_0)
         twice = np.concatenate([block, block])
         added, logarithm = np.empty_like(block), np.empty_like(block)
-        own += _products(block, np.log(block, out=logarithm))
+        own += np.vecdot(block, np.log(block, out=logarithm))
         sums += block.sum(1, dtype=np.float64)
         for row, shift in enumerate(shifts.tolist()):
             np.add(block, twice[shift : shift + count], out=added)
-            of_sums[row] += _products(added, np.log(added, out=logarithm))
+            of_sums[row] += np.vecdot(added, np.log(added, out=logarithm))
     one = np.broadcast_to(np.arange(count), of_sums.shape)
     other = (one + shifts[:, None]) % count
     pairs = (own[one] + own[other] - of_sums + (sums[one] + sums[other]) * np.log(2)) / 2
     found = np.zeros((count, count))
     found[one, other] = found[other, one] = np.maximum(pairs, 0)
     return found
-
-
-def _products(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-    """`[M]`: the sum of the products along each row."""
-    return np.einsum("mk,mk->m", one, other).astype(np.float64)

@@ -77,9 +77,8 @@ class RelativePositions(Statistic):
         """
         for text in self._texts(values, lengths, "What is added up by position"):
             size = text.shape[-1]
-            offsets = range(1 - size, size)
-            total = np.stack([text.diagonal(o, 2, 3).sum(-1, dtype=np.float64) for o in offsets], axis=-1)
-            count = np.asarray([size - abs(o) for o in offsets])
+            total = _by_offset(text)
+            count = size - abs(np.arange(1 - size, size))
             self._add_text(
                 text,
                 total=total,
@@ -106,3 +105,16 @@ class RelativePositions(Statistic):
     def _place(self, size: int, part: int) -> slice:
         """In the middle, so that equal offsets meet."""
         return slice((size - part) // 2, (size + part) // 2)
+
+
+def _by_offset(text: NDArray[np.floating]) -> NDArray[np.float64]:
+    """`[L, H, 2T - 1]`: sums along the diagonals of `[L, H, T, T]`, from the first offset `1 - T` to the last.
+
+    Rows of twice the length are laid one after another and cut anew, one shorter: each is then one further to the
+    right, so that diagonals stand in columns.
+    """
+    *heads, size, _ = text.shape
+    wide = np.zeros((*heads, size, 2 * size), text.dtype)
+    wide[..., :size] = text[..., ::-1, :]
+    shifted = wide.reshape(*heads, -1)[..., : size * (2 * size - 1)].reshape(*heads, size, 2 * size - 1)
+    return shifted.sum(-2, dtype=np.float64)
