@@ -21,6 +21,7 @@ from attnflow.errors import SelectionError, brief
 from attnflow.extras import needed
 from attnflow.records.corpus import CorpusSettings, CorpusStatistics
 from attnflow.stats.entropy import EntropyResult
+from attnflow.stats.head_distances import HeadDistancesResult, HeadMap
 from attnflow.stats.named_heads import name_heads
 from attnflow.stats.surface import SurfaceResult
 
@@ -132,6 +133,17 @@ def open_corpus(folder: str | os.PathLike[str] | Folder) -> CorpusStatistics:
         raise SelectionError(
             f"{place} cannot be read as statistics of a corpus ({brief(error)}); compute them anew."
         ) from error
+
+
+def embedded(found: CorpusStatistics, seed: int = 0) -> HeadMap | None:
+    """The heads in the plane; None if their distances were not asked for.
+
+    Args:
+        found: Results of a run.
+        seed: Of the starts of the layout.
+    """
+    distances = found.results.get("head_distances")
+    return distances.embed(seed) if isinstance(distances, HeadDistancesResult) else None
 
 
 def open_existing(folder: str | os.PathLike[str] | Folder) -> Folder:

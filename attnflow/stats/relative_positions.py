@@ -76,9 +76,9 @@ class RelativePositions(Statistic):
             SelectionError: If layers or heads differ from those of earlier pairs.
         """
         for text in self._texts(values, lengths, "What is added up by position"):
-            size = text.shape[-1]
+            size: int = text.shape[-1]
             total = _by_offset(text)
-            count = size - abs(np.arange(1 - size, size))
+            count: NDArray[np.int64] = np.array([size - abs(offset) for offset in range(1 - size, size)])
             self._add_text(
                 text,
                 total=total,

@@ -147,14 +147,14 @@ def survey(
 ) -> SurveyAnswer:
     """Return what a checkpoint makes of every text of a collection: decision, confidence, loss and entropy of each."""
     window = _window(offset, limit)
-    page, opened = _opened(texts, columns, rows, name, split, revision, seed)
-    _check_classes(labels, model)
+    page, opened = opened_texts(texts, columns, rows, name, split, revision, seed)
+    check_classes(labels, model)
     card, found = _read(model, opened, page, labels, pruned, too_long)
     known = int(found.known.sum())
     decisions = found.decision_names
     return {
         "model": answers.model_answer(card),
-        "texts": _texts_answer(opened),
+        "texts": texts_answer(opened),
         "pruned": [list(head) for head in found.settings.pruned],
         "classes": list(found.labels),
         "units": {
@@ -219,7 +219,7 @@ def projection(
         of: "hidden" for the vectors that the decision is read from, "behaviour" for what all heads look at.
     """
     window = _window(offset, limit)
-    page, opened = _opened(texts, columns, rows, name, split, revision, seed)
+    page, opened = opened_texts(texts, columns, rows, name, split, revision, seed)
     card, found = _read(model, opened, page, None, pruned, too_long)
     layer = found.settings.n_layers if layer is None else layer
     laid = collections.layout(opened, found, of, layer, method)
@@ -235,7 +235,7 @@ def projection(
     ]
     return {
         "model": answers.model_answer(card),
-        "texts": _texts_answer(opened),
+        "texts": texts_answer(opened),
         "of": of,
         "layer": layer,
         "method": method,
@@ -275,8 +275,8 @@ def compare_texts(
             (what heads look at) or of the "loss"; or "mislabelled": all that decide are sure, and wrong by the label.
     """
     window = _window(offset, limit)
-    page, opened = _opened(texts, columns, rows, name, split, revision, seed)
-    _check_classes(labels, model_a, model_b)
+    page, opened = opened_texts(texts, columns, rows, name, split, revision, seed)
+    check_classes(labels, model_a, model_b)
     cards, surveys = zip(*(_read(ref, opened, page, labels, None, too_long) for ref in (model_a, model_b)), strict=True)
     a, b = surveys
     if order == "mislabelled":
@@ -287,7 +287,7 @@ def compare_texts(
     return {
         "model_a": answers.model_answer(cards[0]),
         "model_b": answers.model_answer(cards[1]),
-        "texts": _texts_answer(opened),
+        "texts": texts_answer(opened),
         "order": order,
         "quantity": found.quantity,
         "n": len(found.rows),
@@ -309,11 +309,11 @@ def compare_texts(
     }
 
 
-def _opened(
+def opened_texts(
     texts: str, columns: Sequence[str] | None, rows: int, name: str, split: str, revision: str, seed: int
 ) -> tuple[Page, Opened]:
     """The texts, kept for this call alone if nobody else may read them."""
-    wanted = tuple(_split("columns", columns, "text_a=premise").items())
+    wanted = tuple(split_pairs("columns", columns, "text_a=premise").items())
     wrong = [field for field, _ in wanted if field not in FIELDS]
     if wrong:
         raise SelectionError(f"columns names {arguments.came(wrong[0])}; give columns for {', '.join(FIELDS)}.")
@@ -324,9 +324,9 @@ def _opened(
     return page, collections.open(asked, page)
 
 
-def _check_classes(labels: Sequence[str] | None, *refs: str) -> None:
+def check_classes(labels: Sequence[str] | None, *refs: str) -> None:
     """Refuse a class that no checkpoint has; each takes those that it has."""
-    wanted = {name for name in _split("labels", labels, "1=entailment").values() if name is not None}
+    wanted = {name for name in split_pairs("labels", labels, "1=entailment").values() if name is not None}
     if wanted:
         heads = [open_checkpoint(ref).head for ref in refs]
         known = {name for head in heads if head.classifies_texts for name in head.labels}
@@ -345,14 +345,14 @@ def _read(
         card.pinned,
         page,
         pruned=checked_heads("pruned", pruned),
-        labels=_split("labels", labels, "1=entailment"),
+        labels=split_pairs("labels", labels, "1=entailment"),
         too_long=cast('Literal["cut", "leave_out"]', too_long),
         told=lambda what, share: PROGRESS(share, desc=what),
     )
     return card, found
 
 
-def _split(argument: str, given: Sequence[str] | None, example: str) -> dict[str, str | None]:
+def split_pairs(argument: str, given: Sequence[str] | None, example: str) -> dict[str, str | None]:
     """Pairs that are written as texts, for an endpoint takes no object; an empty right side is None."""
     found: dict[str, str | None] = {}
     for one in given or ():
@@ -376,7 +376,8 @@ def _number(value: Any) -> float | None:
     return rounded(float(value)) if math.isfinite(value) else None
 
 
-def _texts_answer(opened: Opened) -> TextsAnswer:
+def texts_answer(opened: Opened) -> TextsAnswer:
+    """Which texts were read."""
     texts = opened.texts
     return {
         "source": texts.source,

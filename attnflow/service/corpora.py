@@ -1,0 +1,109 @@
+"""Statistics of heads over collections, for visitors: each computed once, within the limits of this machine."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from attnflow import limits, progress
+from attnflow.cache import BoundedCache
+from attnflow.corpus.corpus_statistics import corpus_settings, corpus_statistics
+from attnflow.corpus.survey import TooLong
+from attnflow.errors import SelectionError
+from attnflow.records.corpus import CorpusStatistics
+from attnflow.service import visitors
+from attnflow.service.case import open_checkpoint
+from attnflow.service.collections import Opened, Page
+from attnflow.service.deadline import within
+from attnflow.service.places import Places, give_way
+from attnflow.service.workspace import workspace
+
+ONE_BY_ONE = ("mean_attention",)
+"""What only the library gives: an array for every two positions."""
+
+
+class Corpora:
+    """What was computed of collections, bounded in memory.
+
+    Args:
+        most_bytes: Of it.
+        places: Who computes now.
+        most_seconds: Seconds after which one computation is ended.
+    """
+
+    def __init__(self, *, most_bytes: int, places: Places, most_seconds: float) -> None:
+        self._kept: BoundedCache[CorpusStatistics] = BoundedCache(
+            most_bytes, lambda found: 3 * sum(array.nbytes for array in found.states.values()) + 10_000
+        )
+        self._places, self._most_seconds = places, most_seconds
+
+    def forget(self, owner: str) -> None:
+        """Drop what is kept for a page alone."""
+        self._kept.forget(lambda key: cast("tuple[str | None, object]", key)[0] == owner)
+
+    def statistics(
+        self,
+        opened: Opened,
+        ref: str,
+        page: Page,
+        names: Sequence[str],
+        *,
+        group_by: str | None = None,
+        labels: Mapping[str, str | None] | None = None,
+        too_long: TooLong = "cut",
+        told: progress.Listener | None = None,
+    ) -> CorpusStatistics:
+        """Compute statistics of a model's heads over texts, or recall them.
+
+        Args:
+            opened: The texts.
+            ref: A bundled reference or a Hub id, perhaps with `@` and a revision. Never a local path.
+            page: For whom.
+            names: Of the statistics.
+            group_by: A column of the texts.
+            labels: The model's class by the label of the texts.
+            too_long: What becomes of a text with more tokens than fit.
+            told: Is told how far it has come.
+
+        Raises:
+            AttnflowError: With one sentence for whatever is wrong with the texts, the checkpoint or the names.
+        """
+        refused = [name for name in names if name in ONE_BY_ONE]
+        if refused:
+            raise SelectionError(f"{refused[0]} is too large for an answer; use the library, or leave it out.")
+        checkpoint = open_checkpoint(ref)
+        options: dict[str, Any] = {
+            "group_by": group_by,
+            "labels": labels,
+            "too_long": too_long,
+            "max_tokens": limits.MAX_TOKENS,
+        }
+        settings, _ = corpus_settings(checkpoint, opened.texts, names, **options)
+
+        def listen(what: str, share: float) -> None:
+            give_way()
+            if told is not None:
+                told(what, share)
+
+        def compute() -> CorpusStatistics:
+            if opened.owner is not None:
+                weakref.finalize(page, self.forget, page.name)
+            visitors.admit()
+            advice = "ask for fewer rows, or for fewer statistics"
+            with (
+                within(self._most_seconds, "one reading", advice),
+                page.reading(),
+                self._places.one(visitors.name(), long=True),
+            ):
+                return corpus_statistics(checkpoint, opened.texts, names, progress=listen, **options)
+
+        return self._kept.get((opened.owner, settings), compute)
+
+
+corpora = Corpora(
+    most_bytes=limits.COLLECTION_CACHE_BYTES // 4,
+    places=workspace.places,
+    most_seconds=limits.MAX_SURVEY_SECONDS,
+)
+"""Those of the app: page and endpoints share them."""
