@@ -80,6 +80,10 @@ PARAMETERS = {
         *("model", "texts", "layer", "method", "of", "columns", "rows", "name", "split", "revision", "seed", "pruned"),
         *("too_long", "offset", "limit"),
     ],
+    "/corpus_statistics": [
+        *("model", "texts", "statistics", "rows", "group_by", "columns", "name", "split", "revision", "labels", "seed"),
+        "too_long",
+    ],
     "/compare_texts": [
         *("model_a", "model_b", "texts", "order", "columns", "rows", "name", "split", "revision", "labels", "seed"),
         *("too_long", "offset", "limit"),
