@@ -26,6 +26,7 @@ from attnflow import (
     open_corpus,
 )
 from attnflow.corpus import corpus_files, measures, parts
+from attnflow.corpus.corpus_part import Part
 from attnflow.corpus.measures import MEASURES
 from attnflow.corpus.parts import Pace
 from attnflow.errors import GoneError
@@ -188,7 +189,13 @@ def test_a_part_that_is_damaged_or_of_another_run_is_computed_again(found, check
     with pytest.raises(GoneError):
         corpus_statistics(checkpoints["bert"], TEXTS, EVERY, out=tmp_path, progress=ended, **SETTINGS)
     (kept,) = tmp_path.glob("part*")
-    for damage in (kept.read_bytes()[:900], b"", kept.read_bytes().replace(b'"commit"', b'"Commit"')):
+    part, other = (
+        Part.from_bytes(kept.read_bytes(), found.settings),
+        dataclasses.replace(found.settings, commit="another"),
+    )
+    assert Part.from_bytes(part.to_bytes(other), other).read == part.read
+    assert Part.from_bytes(part.to_bytes(other), found.settings) is None
+    for damage in (kept.read_bytes()[:900], b"", part.to_bytes(other)):
         kept.write_bytes(damage)
         with pytest.raises(GoneError):
             corpus_statistics(checkpoints["bert"], TEXTS, EVERY, out=tmp_path, progress=ended, **SETTINGS)
