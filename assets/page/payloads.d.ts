@@ -80,6 +80,17 @@ export interface ThresholdModel {
   tau: number[];
 }
 
+/** Property `work` of every panel: what it waits for, or why nothing came of it. */
+export interface Work {
+  state: "working" | "done" | "cancelled" | "failed";
+  /** What is going on, or the sentence of what happened; empty once it is done. */
+  what: string;
+  /** What is done, 0 to 1; left out before that is known. */
+  share?: number;
+  /** Seconds that are left, about; left out while too little is done to tell. */
+  rest?: number;
+}
+
 /** A collection of texts as two models read it. */
 export interface Collection {
   /** Names collection and models in events; another one is another figure. */
@@ -435,10 +446,10 @@ export interface MatrixHalf {
   note: string;
   layers: number;
   heads: number;
-  /** `[L, H]` as shown: 0 to 1, or -1 to 1 if signed. */
-  values: number[][];
+  /** `[L, H]` as shown: 0 to 1, or -1 to 1 if signed; null for heads that are still to come. */
+  values: ((number | null)[])[];
   /** `[L, H]` as measured. */
-  raw: number[][];
+  raw: ((number | null)[])[];
   pruned: Head[];
   selected: Head | null;
   /** What `raw` is, where it is not what the matrix says. */

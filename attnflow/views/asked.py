@@ -92,3 +92,15 @@ class ChosenThreshold(TypedDict):
     """Event `choose` of that choice."""
 
     tau: float
+
+
+class Work(TypedDict):
+    """Property `work` of every panel: what it waits for, or why nothing came of it."""
+
+    state: Literal["working", "done", "cancelled", "failed"]
+    what: str
+    """What is going on, or the sentence of what happened; empty once it is done."""
+    share: NotRequired[float]
+    """What is done, 0 to 1; left out before that is known."""
+    rest: NotRequired[float]
+    """Seconds that are left, about; left out while too little is done to tell."""

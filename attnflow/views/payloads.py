@@ -22,6 +22,7 @@ from attnflow.views.asked import Selected as Selected
 from attnflow.views.asked import Side as Side
 from attnflow.views.asked import ThresholdChoice as ThresholdChoice
 from attnflow.views.asked import ThresholdModel as ThresholdModel
+from attnflow.views.asked import Work as Work
 from attnflow.views.collection import Collection as Collection
 from attnflow.views.collection import CollectionFile as CollectionFile
 from attnflow.views.collection import Decided as Decided
@@ -197,9 +198,9 @@ class MatrixHalf(TypedDict):
     note: str
     layers: int
     heads: int
-    values: list[list[float]]
-    """`[L, H]` as shown: 0 to 1, or -1 to 1 if signed."""
-    raw: list[list[float]]
+    values: list[list[float | None]]
+    """`[L, H]` as shown: 0 to 1, or -1 to 1 if signed; null for heads that are still to come."""
+    raw: list[list[float | None]]
     """`[L, H]` as measured."""
     pruned: list[Head]
     selected: Head | None
@@ -357,6 +358,7 @@ PAYLOADS: dict[str, Any] = {
     "Thresholds": ThresholdChoice,
     "AttentionMap": HeatMap,
     "HeadMatrix": Matrix,
+    "Note": str,
     "PruneEffect": list[Effect],
     "SaliencyStrips": Saliency,
     "Chart": ChartFigure,

@@ -15,7 +15,7 @@ import gradio as gr
 
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
-from attnflow.progress import reporting
+from attnflow.progress import part, tell
 from attnflow.records.head_names import head_key, head_name, head_names
 from attnflow.records.trace import Head
 from attnflow.service.bounds import reading
@@ -32,8 +32,6 @@ from attnflow.web.tabs import flow, tab_named
 from attnflow.web.verbs import Selection
 
 CHANGED = "*Not analysed yet: press Analyse.*"
-PROGRESS = gr.Progress()
-"""Gradio fills a parameter with this default."""
 MOST_LINKED = 4000
 """Characters that are read of one text of a link."""
 
@@ -44,17 +42,13 @@ def analyse(
     at: SelectedHead,
     settings: Settings,
     linked: LinkedHeads,
-    progress: gr.Progress = PROGRESS,
 ) -> tuple[Any, ...]:
     """Run both models and fill the page; the first time with the heads that the link names."""
     cases = []
     for number, ref in enumerate(pair.refs):
-        side = "AB"[number]
-        progress((number, 3), desc=f"{side}: loading and running")
-        told = reporting(lambda what, share, side=side, at=number: progress((at + share) / 3, desc=f"{side}: {what}"))
-        with told, reading(truncate=pair.truncate, chat=pair.chat):
+        with part(number / 2, (number + 1) / 2, "AB"[number]), reading(truncate=pair.truncate, chat=pair.chat):
+            tell("loading and running", 0)
             cases.append(workspace.case(ref, pair.text_a, pair.text_b))
-    progress((2, 3), desc="Drawing")
     a, b = cases
     missing = ""
     if before is None:

@@ -21,7 +21,7 @@ from attnflow.web.settings import LinkedHeads, Pair, Settings
 from attnflow.web.shared import Page
 from attnflow.web.tabs import TABS, flow, tab_link
 from attnflow.web.verbs import connect
-from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
+from attnflow.web.wiring import CLICK, TYPING, Verb, components, on, on_card
 
 TITLE = "attnflow"
 THEME = Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
@@ -172,10 +172,8 @@ def _page(
     chosen.success(**_remembered(linked))
 
     def analyse(happens: Any) -> Any:
-        # Progress and failure show in one place; what was there stays readable.
-        running = {**MODEL, "show_progress_on": strip.predictions}
-        outputs = [controls.hint, beside.story, *filled]
-        done = on(happens, events.analyse, [shown, pair, selected, settings, linked], outputs, **running)
+        sources, outputs = [shown, pair, selected, settings, linked], [controls.hint, beside.story, *filled]
+        done = on_card(happens, events.analyse, sources, outputs, strip.predictions, raises=True)
         done.success(**_remembered(linked))
         done.failure(
             None, None, controls.hint, js=TELL_FAILURE.replace("IMPORTED", imported("shared/failures.js")), **CLICK
