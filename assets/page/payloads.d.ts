@@ -237,6 +237,20 @@ export interface TextOrder {
   column: string;
 }
 
+/** Property `unlaid`: the answer where there is no such layout. */
+export interface Unlaid {
+  key: string;
+  plot: 0 | 1;
+  side: Side;
+  of: "hidden" | "behaviour";
+  layer: number;
+  method: "pca" | "tsne" | "umap";
+  /** One sentence. */
+  why: string;
+  /** When, in seconds: the same can fail twice. */
+  at: number;
+}
+
 /** What is known of the word and the head that are selected. */
 export interface Details {
   /** Of the word, in sentences; empty if none is selected. */

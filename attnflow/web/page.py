@@ -205,6 +205,7 @@ def _page(
             pair.controls,
             follow=lambda changed: analyse(changed.success).success(**remembered),
         ),
+        compare=Verb(lambda shown, _, settings: flow.compare(shown, settings), [shown, settings], [beside.differences]),
         what_if=Verb(events.change_pair, [shown, pair], pair.controls, follow=what_if),
     )
     told = [pair, settings, linked, *kept]

@@ -140,6 +140,8 @@ class Page:
     """Asked for with `payloads.Pruned`."""
     analyse: Verb
     """Asked for with `payloads.OtherPair`."""
+    compare: Verb
+    """Asked for with anything, once more was measured of both models: the tables of what differs take it up."""
     what_if: Verb
     """The same; where it fails, the boxes hold again what is shown."""
 

@@ -113,7 +113,9 @@ def build() -> Parts:
             ]
     with gr.Tabs(elem_id="texts-tabs"):
         with gr.Tab("Map"):
-            drawn = TextMap(elem_id="text-map", layout=None, rows=None, found=None, download=None, opened=None)
+            drawn = TextMap(
+                elem_id="text-map", layout=None, unlaid=None, rows=None, found=None, download=None, opened=None
+            )
         with gr.Tab(heads.TITLE):
             beside = heads.build()
     return Parts(

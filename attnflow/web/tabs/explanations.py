@@ -91,7 +91,8 @@ def build() -> Parts:
 def wire(tab: Parts, page: Page) -> None:
     """Explain what is shown, and anew when the target or the unit changes."""
     outputs = [*tab.explained.controls, tab.unknown, tab.strips, tab.faithful, *tab.rank_correlations]
-    page.when_open(TITLE, draw, [tab.explained, page.settings["unit"]], outputs)
+    filled = page.when_open(TITLE, draw, [tab.explained, page.settings["unit"]], outputs)
+    page.compare.on(filled.success, lambda shown: shown)
 
 
 def draw(shown: Shown | None, explained: Explained, unit: str) -> Any:

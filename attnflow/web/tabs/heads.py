@@ -105,7 +105,8 @@ def wire(parts: Parts, page: Page) -> None:
     """Fill the tab, and switch heads off or on."""
     page.when_open(TITLE, draw_effects, [page.settings], [parts.effect])
     page.when_open(TITLE, maps.draw, [page.selected], parts.maps)
-    page.when_open(TITLE, fill_matrix, [parts.measured, page.selected], [parts.matrix])
+    filled = page.when_open(TITLE, fill_matrix, [parts.measured, page.selected], [parts.matrix])
+    page.compare.on(filled.success, lambda shown: shown)
     page.prune.on(parts.least.click, find_least, [parts.measured, parts.fewer])
     undone = on(parts.undo.click, step_back, [parts.history], parts.history, **CLICK)
     page.prune.on(undone.success, find_undone, [parts.history])
