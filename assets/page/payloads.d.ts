@@ -33,6 +33,20 @@ export interface LinkedSetting {
   plain: any;
 }
 
+/** Property `lit` of maps and strips: where the selected word stands there; empty lists for none. */
+export interface LitTokens {
+  /** Its pieces in model A. */
+  a: number[];
+  /** In B. */
+  b: number[];
+  /** Its units in the strips of A, which are words or pieces. */
+  strip_a: number[];
+  /** In those of B. */
+  strip_b: number[];
+  /** In those of the difference. */
+  strip_ab: number[];
+}
+
 /** Event `analyse`: what is to be another of the pair; what is left out stays. */
 export interface OtherPair {
   model_a?: string;
@@ -56,6 +70,10 @@ export interface Selected {
   side?: Side;
   /** Its number among the units of the radial view. */
   word?: number;
+  /** Instead of the word: one of the pieces of the model of `side`. */
+  piece?: number;
+  /** Instead of the word: one of the words or pieces of that model, whichever the page shows. */
+  own?: number;
 }
 
 /** The choice of one threshold for all layers. */

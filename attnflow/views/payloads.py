@@ -16,6 +16,7 @@ from attnflow.views.asked import SIDES as SIDES
 from attnflow.views.asked import ChosenThreshold as ChosenThreshold
 from attnflow.views.asked import Export as Export
 from attnflow.views.asked import LinkedSetting as LinkedSetting
+from attnflow.views.asked import LitTokens as LitTokens
 from attnflow.views.asked import OtherPair as OtherPair
 from attnflow.views.asked import Pruned as Pruned
 from attnflow.views.asked import Selected as Selected

@@ -21,7 +21,8 @@ from attnflow.records.trace import Head
 from attnflow.service.bounds import reading
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.workspace import workspace
-from attnflow.views.payloads import Lit, OtherPair, Prediction, Pruned
+from attnflow.stats.alignment import pair_traces, pieces_of
+from attnflow.views.payloads import Lit, LitTokens, OtherPair, Prediction, Pruned
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
@@ -105,6 +106,26 @@ def select(shown: Shown | None, selection: Selection) -> tuple[Any, ...]:
         gr.skip() if selection.in_rings else gr.update(selected=lit)
     )  # these show it already, in the ring it was clicked in
     return layer, number, word, rings, gr.update(selected=lit)
+
+
+def light(shown: Shown | None, word: int | None, settings: Settings) -> LitTokens:
+    """Where the selected word stands in the maps and strips of both models."""
+    nowhere: LitTokens = {"a": [], "b": [], "strip_a": [], "strip_b": [], "strip_ab": []}
+    if shown is None or word is None:
+        return nowhere
+    traces = [case.trace for case in cases_of(shown)]
+    pairing = pair_traces(traces[0], traces[1], settings.unit)
+    if not 0 <= word < len(pairing.text):
+        return nowhere
+    found, strips = list[list[int]](), list[list[int]]()
+    for trace, units, place in zip(
+        traces, (pairing.a.tokens, pairing.b.tokens), (pairing.in_a, pairing.in_b), strict=True
+    ):
+        pieces = pieces_of(int(place[word]), units, trace.tokens) if place[word] >= 0 else []
+        found.append(pieces)
+        words = sorted(set(trace.tokens.word[pieces].tolist()))
+        strips.append(pieces if settings.unit == "piece" else words)
+    return {"a": found[0], "b": found[1], "strip_a": strips[0], "strip_b": strips[1], "strip_ab": [word]}
 
 
 def link_selected(linked: LinkedHeads, at: SelectedHead) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,10 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import Panel, Predictions, SentenceView, Thresholds, imported
+from attnflow.web.panels import AttentionMap, Panel, Predictions, SaliencyStrips, SentenceView, Thresholds, imported
 from attnflow.web.rooms import texts
 from attnflow.web.settings import LinkedHeads, Pair, Settings
-from attnflow.web.shared import Page
+from attnflow.web.shared import Page, Shown
 from attnflow.web.tabs import TABS, flow, tab_link
 from attnflow.web.verbs import connect
 from attnflow.web.wiring import CLICK, TYPING, Verb, components, on, on_card
@@ -91,11 +92,19 @@ def build() -> gr.Blocks:
         pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)
-        for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
+        panels = [block for block in demo.blocks.values() if isinstance(block, Panel)]
+        for panel in panels:
             connect(panel, page)
+        lit = [panel for panel in panels if isinstance(panel, AttentionMap | SaliencyStrips)]
+        on(page.word.change, lambda *of: _light_all(lit, *of), [page.shown, page.word, page.settings], lit, **CLICK)
         for function in ENDPOINTS:
             api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
+
+
+def _light_all(panels: Sequence[Panel], shown: Shown | None, word: int | None, settings: Settings) -> list[Any]:
+    """Mark the selected word in maps and strips."""
+    return [gr.update(lit=events.light(shown, word, settings))] * len(panels)
 
 
 def _linked(**values: str) -> str:

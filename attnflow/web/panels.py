@@ -153,8 +153,12 @@ class Thresholds(Panel):
 
 
 class AttentionMap(Panel):
-    """A heat map of token against token, and the text coloured by what one token attends to."""
+    """A heat map of token against token, and the text coloured by what one token attends to.
 
+    Events: `select`, of a token. The property `lit` (`payloads.LitTokens`) marks the selected word.
+    """
+
+    EVENTS = ["cancel", "select"]  # noqa: RUF012
     module = "heatmap/heatmap.js"
     template = """
 <div class="af-heatmap">
@@ -185,8 +189,12 @@ class PruneEffect(Panel):
 
 
 class SaliencyStrips(Panel):
-    """The tokens of both models, coloured by what a method says of them; the method is chosen in the panel itself."""
+    """The tokens of both models, coloured by what a method says of them; the method is chosen in the panel itself.
 
+    Events: `select`, of a token. The property `lit` (`payloads.LitTokens`) marks the selected word.
+    """
+
+    EVENTS = ["cancel", "select"]  # noqa: RUF012
     module = "strips/strips.js"
     template = """
 <div class="af-saliency">

@@ -109,7 +109,7 @@ def build() -> Parts:
     for side in "ab":
         with gr.Row(elem_classes="af-stack"):
             maps += [
-                AttentionMap(elem_id=f"attribution-{kind}-{side}", min_width=280)
+                AttentionMap(lit=None, elem_id=f"attribution-{kind}-{side}", min_width=280)
                 for kind in ("attention", "local", "input")
             ]
     with gr.Row(elem_classes="af-stack"):

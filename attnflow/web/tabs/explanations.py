@@ -81,7 +81,7 @@ def build() -> Parts:
         explained = Form(Explained())
         explained.place()
     unknown = gr.Markdown(elem_id="saliency-unknown", visible=False)
-    words = SaliencyStrips(elem_id="saliency")
+    words = SaliencyStrips(elem_id="saliency", lit=None)
     faithful = Chart(elem_id="faithfulness")
     with gr.Row():
         correlations = [Chart(elem_id=f"saliency-agreement-{side}", min_width=320) for side in "ab"]
