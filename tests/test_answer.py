@@ -157,7 +157,7 @@ def explained(flows, *, target="yes", names=("lrp", "influence"), merits=(0.1, 0
 def test_words_differ_by_their_share_of_the_saliency_of_the_method_to_believe(flows):
     reports = [explained(flows, seed=seed) for seed in (0, 1)]
     table = saliency_table(flows, reports)
-    assert "Attention influence" in table["about"], "it has the largest merit"
+    assert table["about"].endswith("by Attention influence, the most faithful here"), "it has the largest merit"
     a, b = (report.answers[1].values / np.abs(report.answers[1].values).sum() for report in reports)
     real = [unit for unit in range(24) if flows.pairing.sentence[unit] >= 0]
     expected = sorted(real, key=lambda unit: -abs(b[unit] - a[unit]))[:MOST_ROWS]
@@ -171,6 +171,10 @@ def test_words_differ_by_their_share_of_the_saliency_of_the_method_to_believe(fl
     assert saliency_table(flows, other) is None, "not of two classes"
     looking = [explained(flows, target=target, seed=3) for target in ("yes", "no")]
     assert "Attention influence" in saliency_table(flows, looking)["about"], "which knows of no class"
+    looking = [explained(flows, target=target, merits=(0.3, -0.1)) for target in ("yes", "no")]
+    assert saliency_table(flows, looking)["about"].endswith(
+        "the most faithful that both models answer by, but no better than a random ranking"
+    )
     assert saliency_table(flows, [replace(one, faithfulness=None) for one in reports]) is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 from types import SimpleNamespace
 
 import gradio as gr
@@ -13,7 +14,7 @@ import pyarrow.parquet as parquet
 import pytest
 from playwright.sync_api import expect
 
-from attnflow import SelectionError
+from attnflow import SelectionError, progress
 from attnflow.bundled import ASSETS
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.service import collections as module
@@ -52,6 +53,13 @@ def event(collected, **data):
 
 def rows_packed(*rows):
     return base64.b64encode(np.array(rows, "<u4").tobytes()).decode()
+
+
+def waits():
+    """Work that has no end but that it is not wanted any more."""
+    while True:
+        progress.go_on()
+        time.sleep(0.01)
 
 
 def is_skip(update):
@@ -252,6 +260,14 @@ def test_a_row_opens_in_one_pair_and_the_room_is_there_when_one_comes_back(open_
     page.wait_for_function("!location.search.includes('room=texts')")
     page.get_by_role("tab", name="Many texts").click()
     expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Collections, "survey", lambda *args, **more: waits())
+        page.locator("#read-texts").click()
+        bar = page.locator("#text-map .af-work")
+        bar.get_by_role("button", name="Cancel").click()
+        expect(bar.locator("p")).to_contain_text("Cancelled: what was read of a public collection is kept")
+        expect(page.locator("#read-texts")).to_be_enabled()
+        expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)
     page.locator("#texts-source input").fill("lab/nothing here")
     page.locator("#texts-source input").press("Enter")
     page.locator("#read-texts").click()

@@ -116,9 +116,16 @@ def test_quick_work_has_no_bar_and_several_results_come_one_by_one():
         time.sleep(0.1)
         yield "second"
 
-    seen = list(watch(function, Wanted().begin()))
-    assert [one.work for one in seen] == [DONE] * len(seen)
-    assert [one.values for one in seen if one.values] == ["first", "second"]
+    def at_once():
+        shower()("never seen")
+        yield "first"
+        shower()("passing")
+        yield "second"
+
+    for quick in (function, at_once):
+        seen = list(watch(quick, Wanted().begin()))
+        assert [one.work for one in seen] == [DONE] * len(seen)
+        assert [one.values for one in seen if one.values] == ["first", "second"], "nothing that is yielded is lost"
 
 
 @pytest.mark.usefixtures("at_once")
@@ -196,6 +203,13 @@ def test_a_failure_stays_in_the_card_or_goes_on_to_what_follows():
     assert text == "told" and update["work"]["state"] == "failed"
     with pytest.raises(Told, match="There is no such head"):
         events(fails, raises=True)
+
+    def fails_later(value):
+        yield "known before", gr.skip()
+        fails(value)
+
+    *_, (before, _), (_, update) = events(fails_later)
+    assert before == "known before" and update["work"]["state"] == "failed"
     ((_, update),) = events(lambda value: 1 / 0)
     assert "a reason that is not yours" in update["work"]["what"]
 
@@ -306,3 +320,16 @@ def test_a_card_shows_its_bar_fills_in_and_can_be_cancelled_and_a_failure_stays_
     page.locator("#heads-scale").get_by_text("Each layer", exact=True).click()
     expect(bar).to_have_count(0)
     expect(card.locator(".af-matrix-note")).to_contain_text("Divided by the norm of each layer")
+
+    # The analysis of another pair waits in the card of the decisions, and what was decided stays when it is cancelled.
+    decided = page.locator("#predictions .af-predictions").inner_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(Workspace, "case", lambda *args: until(threading.Event()))
+        page.locator("#text-a textarea").fill("Anna hid a key.")
+        page.locator("#analyse").click()
+        page.locator("#predictions").get_by_role("button", name="Cancel").click()
+        expect(page.locator("#hint")).to_contain_text("Cancelled")
+        expect(page.locator("#predictions .af-work")).to_have_count(0)
+    assert page.locator("#predictions .af-predictions").inner_text() == decided
+    page.locator("#analyse").click()
+    expect(page.locator("#sentence .af-text")).to_contain_text("hid")

@@ -28,9 +28,10 @@ def saliency_table(flows: FlowPair, reports: Sequence[Report]) -> DifferenceTabl
     Returns:
         None if no method that was tested explains the same in both.
     """
-    answers = _most_faithful(reports)
-    if answers is None:
+    best = _most_faithful(reports)
+    if best is None:
         return None
+    answers, trust = best
     common = on_common_units([answers[0]], [answers[1]], flows.pairing.unit)
     a, b = (np.nan_to_num(shares(values))[0] for values in (common.a, common.b))
     known = [values[0] for values in (~np.isnan(common.a), ~np.isnan(common.b))]
@@ -48,23 +49,34 @@ def saliency_table(flows: FlowPair, reports: Sequence[Report]) -> DifferenceTabl
         }
         for unit in words[:MOST_ROWS]
     ]
-    about = f"share of the saliency by {answers[0].method.title}, the most faithful here"
+    about = f"share of the saliency by {answers[0].method.title}, {trust}"
     return {"kind": "word", "title": "Words", "about": about, "rows": rows}
 
 
-def _most_faithful(reports: Sequence[Report]) -> tuple[Saliency, Saliency] | None:
-    """What the method with the largest merit, the mean over the models that were tested, says of each model."""
+def _most_faithful(reports: Sequence[Report]) -> tuple[tuple[Saliency, Saliency], str] | None:
+    """What the method with the largest merit says of each model, and how far it may be trusted.
+
+    Merit is the mean over the models that were tested; a method counts if both models answer by it.
+    """
     a, b = ({one.method.name: one for one in report.answers} for report in reports)
     merits: dict[str, list[float]] = {}
+    beaten: set[str] = set()
     for found in (report.faithfulness for report in reports):
-        for name, merit in zip(found.names, found.merit.tolist(), strict=True) if found else ():
+        if found is None:
+            continue
+        for name, merit, beats in zip(found.names, found.merit.tolist(), found.beats_random.tolist(), strict=True):
             merits.setdefault(name, []).append(merit)
+            if not beats:
+                beaten.add(name)
+    order = sorted(merits, key=lambda name: -sum(merits[name]) / len(merits[name]))
     same = reports[0].target == reports[1].target and reports[0].against == reports[1].against
-    fitting = [name for name in a if name in b and name in merits and (same or not a[name].method.about_target)]
-    if not fitting:
+    best = next((name for name in order if name in a and name in b and (same or not a[name].method.about_target)), None)
+    if best is None:
         return None
-    best = max(fitting, key=lambda name: sum(merits[name]) / len(merits[name]))
-    return a[best], b[best]
+    trust = "the most faithful here" if best == order[0] else "the most faithful that both models answer by"
+    if best in beaten:
+        trust = f"{trust}, but no better than a random ranking"
+    return (a[best], b[best]), trust
 
 
 def _signed(share: float) -> str:

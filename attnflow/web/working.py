@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, copy_context
@@ -95,17 +96,25 @@ class _Run:
         """Whether the event has ended, so that nobody sees what comes."""
         self._news = threading.Event()
         self._lock = threading.Lock()
-        self._found: Any = None
+        self._found: deque[tuple[bool, Any]] = deque()
+        """What is to be shown, and whether what follows may take its place."""
 
     def tell(self, what: str, share: float) -> None:
         """How far it is."""
         self.what = what
         self.pace.told(share)
 
-    def show(self, found: Any) -> None:
-        """Something to be shown: values of the outputs, or a function that makes them once there is time to."""
+    def show(self, found: Any, *, passing: bool = True) -> None:
+        """Something to be shown: values of the outputs, or a function that makes them once there is time to.
+
+        Args:
+            found: What it is.
+            passing: Whether it need not be shown if something newer is there by then.
+        """
         with self._lock:
-            self._found = found
+            if self._found and self._found[-1][0]:
+                self._found.pop()
+            self._found.append((passing, found))
             self._news.set()
 
     def end(self) -> None:
@@ -117,11 +126,17 @@ class _Run:
         """Until there is something to be shown, but no longer than that."""
         self._news.wait(seconds)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is more to be shown."""
+        return bool(self._found)
+
     def take(self) -> Any:
         """What is to be shown, once; None for nothing new."""
         with self._lock:
-            self._news.clear()
-            found, self._found = self._found, None
+            _, found = self._found.popleft() if self._found else (True, None)
+            if not self._found:
+                self._news.clear()
         with one_sentence(FAILED):
             return found() if callable(found) else found
 
@@ -178,14 +193,14 @@ def watch(function: Callable[[], Any], check: Callable[[], None]) -> Iterator[Se
             ):
                 found = function()
                 for values in found if inspect.isgenerator(found) else [found]:
-                    run.show(values)
+                    run.show(values, passing=False)
         except BaseException as error:
             run.error = error
         finally:
             run.end()
 
     threading.Thread(target=copy_context().run, args=(work,), daemon=True, name="attnflow-work").start()
-    begun = time.monotonic()
+    begun, late = time.monotonic(), False
     try:
         while not run.done.is_set():
             run.wait(APART)
@@ -196,9 +211,17 @@ def watch(function: Callable[[], Any], check: Callable[[], None]) -> Iterator[Se
                 yield Seen(run.work if late else DONE, values)
                 run.done.wait(APART)  # what comes quickly is shown together
         check()
-        if run.error is not None:
-            raise run.error
-        yield Seen(DONE, run.take())
+        bar = run.work if late else DONE
+        values = run.take()
+        while run.waiting:
+            yield Seen(bar, values)
+            values = run.take()
+        if run.error is None:
+            yield Seen(DONE, values)
+            return
+        if values is not None:
+            yield Seen(bar, values)
+        raise run.error
     except SupersededError:
         return
     except CancelledError as cancelled:
