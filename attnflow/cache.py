@@ -5,20 +5,37 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from attnflow import progress
 from attnflow.errors import GoneError
 
 T = TypeVar("T")
+_LOOK = 0.1
+"""Seconds after which one who waits for what another computes looks whether he still wants it."""
+
+
+@dataclass(eq=False)
+class _UnderWay(Generic[T]):
+    """A value that is being computed, and all who wait for it, who computes it first."""
+
+    future: Future[T] = field(default_factory=Future)
+    watchers: list[progress.Watcher] = field(default_factory=list)
+
+
+class _EndedError(Exception):
+    """What another computes was ended, because nobody wanted it."""
 
 
 class BoundedCache(Generic[T]):
     """Keeps the values that were used last, up to a number of bytes.
 
-    Threads that ask for the same missing key share one computation, its failure included; a failure is not remembered
-    for those who ask later. Who shares a computation that is ended because the one who started it wants it no more
-    (`GoneError`) computes it himself. A value that alone exceeds the bound is returned and not kept.
+    Threads that ask for the same missing key share one computation, its failure and progress included; a failure is not
+    remembered for those who ask later. Whoever wants it no more leaves (`GoneError`), and it goes on while anybody is
+    left; who still wants one that was ended computes it himself. A value that alone exceeds the bound is returned and
+    not kept.
 
     Args:
         max_bytes: The bound.
@@ -30,12 +47,13 @@ class BoundedCache(Generic[T]):
         self._size_of = size_of
         self._values: OrderedDict[Hashable, T] = OrderedDict()
         self._sizes: dict[Hashable, int] = {}
-        self._under_way: dict[Hashable, Future[T]] = {}
+        self._under_way: dict[Hashable, _UnderWay[T]] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the value of a key, computing it if it is not there."""
         while True:
+            watcher = progress.Watcher()
             with self._lock:
                 if key in self._values:
                     self._values.move_to_end(key)
@@ -43,23 +61,44 @@ class BoundedCache(Generic[T]):
                 shared = self._under_way.get(key)
                 mine = shared is None
                 if shared is None:
-                    shared = self._under_way[key] = Future()
+                    shared = self._under_way[key] = _UnderWay()
+                shared.watchers.append(watcher)
             if mine:
                 self._compute(key, compute, shared)
+                return shared.future.result()
             try:
-                return shared.result()
-            except GoneError:
-                if mine:
-                    raise
+                return self._awaited(shared, watcher)
+            except _EndedError:
+                continue
 
-    def _compute(self, key: Hashable, compute: Callable[[], T], shared: Future[T]) -> None:
+    def _awaited(self, shared: _UnderWay[T], watcher: progress.Watcher) -> T:
+        """What another thread computes; whoever waits for it may go.
+
+        Raises:
+            _EndedError: If the other thread was ended.
+        """
+        while not shared.future.done():
+            try:
+                progress.go_on()
+            except BaseException:
+                with self._lock:
+                    shared.watchers.remove(watcher)
+                raise
+            wait((shared.future,), _LOOK)
         try:
-            value = compute()
+            return shared.future.result()
+        except GoneError as error:
+            raise _EndedError from error
+
+    def _compute(self, key: Hashable, compute: Callable[[], T], shared: _UnderWay[T]) -> None:
+        try:
+            with progress.shared(shared.watchers):
+                value = compute()
             size = self._size_of(value)
         except BaseException as error:
             with self._lock:
                 del self._under_way[key]
-            shared.set_exception(error)
+            shared.future.set_exception(error)
             return
         with self._lock:
             del self._under_way[key]
@@ -68,7 +107,7 @@ class BoundedCache(Generic[T]):
                 while self.nbytes > self.max_bytes:
                     oldest, _ = self._values.popitem(last=False)
                     del self._sizes[oldest]
-        shared.set_result(value)
+        shared.future.set_result(value)
 
     def find(self, key: Hashable) -> T | None:
         """Return the value of a key if it is there."""

@@ -42,6 +42,10 @@ class GoneError(AttnflowError):
     """Whoever asked has gone away, so nothing more is computed for him."""
 
 
+class CancelledError(GoneError):
+    """Whoever asked has cancelled it; no fault."""
+
+
 class SupersededError(GoneError):
     """What a request asked for is no longer wanted, because its visitor has asked for something newer; no fault."""
 

@@ -7,9 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from attnflow.methods.saliency.methods import METHODS
+from attnflow.methods.saliency.results import Faithfulness, Report, Saliency
+from attnflow.service.analyses.heads import IMPORTANCE
+from attnflow.service.analyses.saliency import REPORT
+from attnflow.service.workspace import workspace
 from attnflow.stats.differences import carrier, flow_differences
 from attnflow.stats.flow import compare_flows
+from attnflow.stats.mean_attention import normalise_importance, places
 from attnflow.views.answer import MOST_ROWS, NONE, answer
+from attnflow.views.measured import importance_table, saliency_table
+from attnflow.web.settings import Settings
+from attnflow.web.shared import Shown
+from attnflow.web.tabs import flow
 from tests.random_traces import random_trace
 
 SURE = [{"label": "yes", "score": 2.0, "probability": 0.9}, {"label": "no", "score": 0.0, "probability": 0.1}]
@@ -124,3 +134,88 @@ def test_the_same_model_twice_differs_in_nothing():
     said, tables = answer(compare_flows(trace, trace), [SURE, SURE])
     assert said["sentence"].endswith("The influence of all words is the same in both.")
     assert all(row["change"] == 0 for table in tables for row in table["rows"])
+
+
+# ---- what was measured of both
+
+
+def explained(flows, *, target="yes", names=("lrp", "influence"), merits=(0.1, 0.3), seed=0):
+    """A report in which methods give random values."""
+    rng, size = np.random.default_rng(seed), len(flows.pairing.text)
+    answers = tuple(
+        Saliency(METHODS[name], flows.a.trace.tokens, rng.normal(size=size), target, None) for name in names
+    )
+    shape = len(names), 2, 3
+    lost = np.zeros(shape) + np.array(merits)[:, None, None]
+    chance = np.zeros((8, 2, 3))
+    tested = Faithfulness(
+        names, (0.1, 0.2, 0.5), lost, np.zeros(shape), chance, chance, "yes", "probability", 0.9, "mask", "piece"
+    )
+    return Report(answers, tested, np.eye(len(names)), target, None)
+
+
+def test_words_differ_by_their_share_of_the_saliency_of_the_method_to_believe(flows):
+    reports = [explained(flows, seed=seed) for seed in (0, 1)]
+    table = saliency_table(flows, reports)
+    assert table["about"].endswith("by Attention influence, the most faithful here"), "it has the largest merit"
+    a, b = (report.answers[1].values / np.abs(report.answers[1].values).sum() for report in reports)
+    real = [unit for unit in range(24) if flows.pairing.sentence[unit] >= 0]
+    expected = sorted(real, key=lambda unit: -abs(b[unit] - a[unit]))[:MOST_ROWS]
+    assert [row["select"] for row in table["rows"]] == [{"word": unit} for unit in expected]
+    np.testing.assert_allclose([row["change"] for row in table["rows"]], (b - a)[expected])
+    first = table["rows"][0]
+    assert [first["a"].replace("−", "-"), first["b"].replace("−", "-")] == [
+        f"{100 * values[expected[0]]:.0f} %" for values in (a, b)
+    ]
+    other = [reports[0], explained(flows, target="no", names=("lrp",), merits=(0.5,))]
+    assert saliency_table(flows, other) is None, "not of two classes"
+    looking = [explained(flows, target=target, seed=3) for target in ("yes", "no")]
+    assert "Attention influence" in saliency_table(flows, looking)["about"], "which knows of no class"
+    looking = [explained(flows, target=target, merits=(0.3, -0.1)) for target in ("yes", "no")]
+    assert saliency_table(flows, looking)["about"].endswith(
+        "the most faithful that both models answer by, but no better than a random ranking"
+    )
+    assert saliency_table(flows, [replace(one, faithfulness=None) for one in reports]) is None
+
+
+def test_heads_differ_by_importance_and_each_names_the_word_it_looks_at(flows):
+    rng = np.random.default_rng(0)
+    a, b = (rng.uniform(size=(4, 3)) for _ in range(2))
+    table = importance_table(flows, (a, b), "removal", same=True)
+    change = normalise_importance(b, "all") - normalise_importance(a, "all")
+    order = np.argsort(-np.abs(change), axis=None)[:MOST_ROWS]
+    assert [row["select"]["head"] for row in table["rows"]] == [divmod(int(flat), 3) for flat in order]
+    np.testing.assert_allclose([row["change"] for row in table["rows"]], change.ravel()[order])
+    layer, head = table["rows"][0]["select"]["head"]
+    graph = flows.b.graph
+    paid = flows.b.trace.attention[layer, head][graph.rings[layer + 1]].max(axis=0)
+    real = [unit for unit in range(24) if flows.pairing.sentence[unit] >= 0]
+    assert table["rows"][0]["select"]["word"] == max(real, key=lambda unit: paid[flows.pairing.in_b[unit]])
+    ranked = importance_table(flows, (a, 100 * b), "removal", same=False)
+    assert ranked["about"].startswith("place in the order")
+    assert ranked["rows"][0]["change"] == np.abs(places(b) - places(a)).max() * np.sign(ranked["rows"][0]["change"])
+
+
+def test_models_of_other_sizes_are_compared_head_by_head_from_the_last_layer():
+    flows = compare_flows(random_trace(0, 2, 2, 12), random_trace(1, 4, 3, 12))
+    a, b = np.array([[0.0, 1.0], [0.5, 0.25]]), np.arange(12.0).reshape(4, 3)
+    rows = importance_table(flows, (a, b), "removal", same=True)["rows"]
+    names = [row["name"] for row in rows]
+    assert set(names) <= {"L3 H1", "L3 H2", "L4 H1", "L4 H2"}
+    by_name = dict(zip(names, rows, strict=True))
+    assert by_name["L4 H1"]["a"] == "0.50" and by_name["L4 H1"]["b"] == f"{9 / 11:.2f}"
+
+
+def test_the_tables_take_up_what_was_measured_on_the_page():
+    case = workspace.case("demo/finetuned", "Anna hid a key.", "Paul hid a key.")
+    shown = Shown.of(case, case)
+    titles = [table["title"] for table in flow.compare(shown, Settings())]
+    case.ask(IMPORTANCE, method="gate")
+    case.ask(REPORT)
+    tables = flow.compare(shown, Settings())
+    assert len(tables) == len(titles) + 2
+    assert [table["about"].split(" by ")[0] for table in tables[-3:-1]] == [
+        "share of the saliency",
+        "importance for the pair",
+    ]
+    assert tables[-2]["rows"] == [], "a model does not differ from itself"

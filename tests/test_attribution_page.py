@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gradio as gr
 import numpy as np
 import pytest
 from gradio_client.exceptions import AppError
@@ -16,14 +15,17 @@ from attnflow import (
     encode,
     hidden_token_attribution,
     load_checkpoint,
+    progress,
 )
 from attnflow.service.analyses import attribution
 from attnflow.service.analyses.attribution import CONTRIBUTIONS
+from attnflow.service.wanted import Wanted
 from attnflow.service.workspace import workspace
 from attnflow.views import attribution as charts
 from attnflow.web.examples import load_examples
 from attnflow.web.shared import Shown
 from attnflow.web.tabs import attribution as tab
+from attnflow.web.working import watch
 
 EXAMPLE = load_examples()[0]
 TEXTS = (EXAMPLE.text_a, EXAMPLE.text_b)
@@ -95,43 +97,35 @@ def test_too_much_work_is_refused_before_it_starts_and_estimated_as_well_as_can_
     assert [step.probes for step in workspace.steps(CONTRIBUTIONS, run, probes=5)] == [5], "from memory, at once"
 
 
-def test_something_newer_ends_what_is_under_way():
+def test_estimates_sharpen_and_exact_values_follow():
     shown = Shown.of(*(workspace.case(ref, *TEXTS, [(0, 0)]) for ref in REFS))
-    newest = tab.Newest()
-    steps = tab.compute(shown, "estimate", newest)
-    note, reached = next(steps)
-    assert reached.probes == (2, 2)
-    assert "estimated from 2 random probes" in note
-    newer = tab.compute(shown, "estimate", newest)
-    next(newer)
-    assert next(steps)[0] == gr.skip(), "the older one says nothing more"
-    assert next(steps, None) is None
-    *_, (note, reached) = newer
-    assert reached.probes == (16, 16)
-    (first, _), (done, exact) = list(tab.compute(shown, "exact", newest))[-2:]
-    assert "model B" in first
-    assert done.startswith("Exact (")
-    assert exact.probes == (None, None)
+    told = []
+    with progress.reporting(lambda what, share: told.append((what, share))):
+        steps = list(tab.compute(shown, "estimate"))
+    assert [reached.probes for _, reached in steps] == [(2, 2), (4, 4), (8, 8), (16, 16)]
+    assert "estimated from 2 random probes" in steps[0][0]
+    shares = [share for _, share in told]
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1) and len(set(shares)) >= 8
+    with progress.reporting(lambda what, share: told.append((what, share))):
+        ((done, exact),) = tab.compute(shown, "exact")
+    assert done.startswith("Exact (") and exact.probes == (None, None)
+    assert told[-1] == ("B: 100% of the contributions", pytest.approx(1))
 
 
-def test_an_estimate_that_follows_exact_values_ends_them_without_a_word():
+def test_something_newer_ends_what_is_under_way_without_a_word(monkeypatch):
     """No sentence, and above all not that the model cannot be followed."""
     shown = Shown.of(*(workspace.case(ref, "Paul left the house of Anna.", "", [(0, 1)]) for ref in REFS))
-    newest = tab.Newest()
-    exact = tab.compute(shown, "exact", newest)
-    assert "model A" in next(exact)[0]
-    check = newest.take  # what a request for an estimate does first, while the exact values are computed
-    begun = []
+    wanted, begun = Wanted(), []
+    computed = attribution.hidden_token_attribution
 
     def once_begun(*args, **kwargs):
-        begun.append(check())
+        if kwargs["wrt"] == "input":
+            begun.append(wanted.begin())  # what another request does first, while the exact values are computed
         return computed(*args, **kwargs)
 
-    computed = attribution.hidden_token_attribution
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attribution, "hidden_token_attribution", once_begun)
-        assert next(exact) == (gr.skip(), gr.skip())
-    assert begun and next(exact, None) is None
+    monkeypatch.setattr(attribution, "hidden_token_attribution", once_begun)
+    assert not list(watch(lambda: tab.compute(shown, "exact"), wanted.begin()))
+    assert len(begun) == 1
 
 
 def model(side, n_layers=3, n_heads=2, **changes):

@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from attnflow import progress
 from attnflow.cache import BoundedCache
-from attnflow.errors import SupersededError
+from attnflow.errors import CancelledError, SupersededError
+from attnflow.service.wanted import Wanted
 
 
 def test_what_was_used_longest_ago_goes_first():
@@ -118,3 +120,66 @@ def test_threads_that_ask_for_the_same_value_compute_it_once():
     for thread in threads:
         thread.join()
     assert len(calls) == 1
+
+
+def test_who_cancels_does_not_end_what_others_wait_for():
+    cache, calls, heard, found = BoundedCache[str](100, len), [], {"first": [], "second": []}, {}
+    both, release = threading.Event(), threading.Event()
+    wanted = {name: Wanted() for name in heard}
+
+    def compute() -> str:
+        calls.append(1)
+        both.wait(5)
+        for step in range(4):
+            progress.tell("steps", step / 4)
+            progress.offer(f"step {step}")
+            progress.go_on()
+            release.wait(5)
+        return "whole"
+
+    def ask(name: str) -> None:
+        with (
+            progress.reporting(lambda what, share: heard[name].append(share)),
+            progress.taking(str, heard[name].append),
+            progress.ending(wanted[name].begin()),
+        ):
+            try:
+                found[name] = cache.get("key", compute)
+            except CancelledError:
+                found[name] = "cancelled"
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in heard]
+    for thread, ready in zip(threads, (lambda: calls, lambda: len(cache._under_way["key"].watchers) > 1), strict=True):
+        thread.start()
+        while not ready():
+            time.sleep(0.01)
+    both.set()
+    wanted["first"].cancel()  # whose thread computes it
+    release.set()
+    for thread in threads:
+        thread.join(5)
+    assert len(calls) == 1 and found == {"first": "whole", "second": "whole"}
+    whole = [part for step in range(4) for part in (step / 4, f"step {step}")]
+    assert heard["first"] == heard["second"] == whole, "both are told"
+
+
+def test_who_waits_for_what_another_computes_may_leave():
+    cache, entered, release = BoundedCache[str](100, len), threading.Event(), threading.Event()
+
+    def compute() -> str:
+        entered.set()
+        release.wait(5)
+        return "whole"
+
+    wanted, found = Wanted(), []
+    first = threading.Thread(target=lambda: found.append(cache.get("key", compute)))
+    first.start()
+    entered.wait(5)
+    with progress.ending(wanted.begin()):
+        wanted.cancel()
+        with pytest.raises(CancelledError):
+            cache.get("key", lambda: pytest.fail("it is under way"))
+    assert not found and len(cache._under_way["key"].watchers) == 1
+    release.set()
+    first.join(5)
+    assert found == ["whole"]

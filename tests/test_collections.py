@@ -11,14 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attnflow import SelectionError, survey
+from attnflow import SelectionError, progress, survey
 from attnflow.corpus import survey_store
-from attnflow.errors import AttnflowError, GoneError, TextsError
+from attnflow.errors import AttnflowError, CancelledError, TextsError
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.service import collections as module
 from attnflow.service.collections import Asked, Collections, Opened, Page
 from attnflow.service.places import Places
 from attnflow.service.visitors import Visitor, serving
+from attnflow.service.wanted import Wanted
 
 A, B = "demo/pretrained", "demo/finetuned"
 FEW = Asked(rows=12)
@@ -49,16 +50,16 @@ def test_a_model_reads_texts_once_and_again_where_something_else_is_asked(collec
     opened = collections.open(FEW, one)
     assert opened is collections.open(FEW, other), "anybody may read the bundled pairs"
     with ThreadPoolExecutor(2) as pool:
-        found, again = pool.map(lambda page: collections.survey(opened, B, page), (one, other))
+        found, again = pool.map(lambda _: collections.survey(opened, B), range(2))
     assert found is again and len(counted) == 1
-    collections.survey(opened, B, one, pruned=[(0, 1)])
+    collections.survey(opened, B, pruned=[(0, 1)])
     assert len(counted) == 2
-    mapped = collections.survey(opened, B, one, labels={"supported": None})
+    mapped = collections.survey(opened, B, labels={"supported": None})
     assert len(counted) == 2, "which class a label stands for changes no run"
     assert mapped.known.sum() == sum(text.label == "unsupported" for text in opened.texts)
     assert np.shares_memory(mapped.hidden, found.hidden)
     with pytest.raises(SelectionError, match="has the label 'brown'"):
-        collections.survey(opened, B, one, labels={"brown": "supported"})
+        collections.survey(opened, B, labels={"brown": "supported"})
     for rows in (0, 10**9, "x"):
         with pytest.raises(SelectionError, match="rows is"):
             collections.open(replace(FEW, rows=rows), one)
@@ -67,10 +68,10 @@ def test_a_model_reads_texts_once_and_again_where_something_else_is_asked(collec
 def test_what_was_read_of_public_texts_is_found_on_disk(collections, counted, monkeypatch):
     page = Page()
     opened = collections.open(FEW, page)
-    first = collections.survey(opened, B, page)
+    first = collections.survey(opened, B)
     later = Collections(most_bytes=10**8, disk_bytes=10**8, places=Places(2, 1, 10, 10), most_seconds=100)
     monkeypatch.setattr("attnflow.corpus.survey.survey_part", None)
-    found = later.survey(opened, B, page)
+    found = later.survey(opened, B)
     np.testing.assert_array_equal(found.scores, first.scores)
     assert counted[0] == counted[1] and (counted[0] / "survey.json").is_file()
 
@@ -82,13 +83,13 @@ def test_what_a_visitor_sent_is_only_his_and_is_forgotten_with_his_page(collecti
     page, other = Page(), Page()
     opened = collections.open(asked, page)
     assert (opened.owner, opened.texts.source, len(opened.texts)) == (page.name, "mine.csv", 3)
-    collections.survey(opened, B, page)
+    collections.survey(opened, B)
     assert counted == [None], "nothing of it is written to disk"
     file.unlink()
     assert collections.open(replace(asked, file=None), page) is opened
     with pytest.raises(TextsError, match="send the file again"):
         collections.open(replace(asked, file=None), other)
-    found = collections.survey(opened, B, page)
+    found = collections.survey(opened, B)
     collections.layout(opened, found, "hidden", 2, "pca")
     collections.orders(opened, [found])
     kept = [collections._texts, collections._surveys, collections._layouts, collections._orders]
@@ -114,27 +115,30 @@ def test_what_is_opened_with_a_token_is_kept_for_its_page(collections, monkeypat
     assert collections.open(Asked("lab/rows"), other, anew=True) is not anybody
 
 
-def test_cancelling_ends_the_reading_of_this_page_alone(collections):
-    page, other = Page(), Page()
+def test_who_cancels_ends_his_own_reading_alone(collections):
+    page, wanted, told = Page(), Wanted(), []
     opened = collections.open(replace(FEW, rows=600), page)
-    told = []
 
     def listen(what, share):
-        told.append(share)
-        page.cancel()
+        told.append((what, share))
+        wanted.cancel()
 
-    with pytest.raises(GoneError, match="goes on when asked"):
-        collections.survey(opened, A, page, told=listen)
-    assert told[-1] < 1
-    few = collections.open(FEW, other)
-    assert len(collections.survey(few, A, other)) == 12
-    assert len(collections.survey(few, A, page)) == 12, "what comes after is another reading"
+    with (
+        pytest.raises(CancelledError, match="enough"),
+        progress.reporting(listen),
+        progress.ending(wanted.begin("enough")),
+    ):
+        collections.survey(opened, A)
+    assert told[-1][1] < 1 and "of 600 texts read by" in told[-1][0]
+    few = collections.open(FEW, page)
+    with progress.ending(wanted.begin()):
+        assert len(collections.survey(few, A)) == 12, "what comes after is another reading"
 
 
 def test_layouts_start_from_the_layer_below_or_the_other_model(collections):
     page = Page()
     opened = collections.open(replace(FEW, rows=30), page)
-    a, b = (collections.survey(opened, ref, page) for ref in (A, B))
+    a, b = (collections.survey(opened, ref) for ref in (A, B))
     first = collections.layout(opened, a, "hidden", 1, "pca")
     assert first.begun == "" and first.points.shape == (30, 2)
     assert collections.layout(opened, a, "hidden", 1, "pca") is first
@@ -149,7 +153,7 @@ def test_layouts_start_from_the_layer_below_or_the_other_model(collections):
 def test_orders_are_those_that_the_models_have(collections):
     page = Page()
     opened = collections.open(FEW, page)
-    a, b = (collections.survey(opened, ref, page) for ref in (A, B))
+    a, b = (collections.survey(opened, ref) for ref in (A, B))
     assert set(collections.orders(opened, [a, b])) == {"influence", "graph", "mislabelled"}, "A decides nothing"
     assert set(collections.orders(opened, [b, b])) == {"decision", "influence", "graph", "mislabelled"}
     assert set(collections.orders(opened, [a])) == set()
@@ -157,8 +161,8 @@ def test_orders_are_those_that_the_models_have(collections):
 
 def test_texts_that_were_not_read_lie_nowhere(collections):
     rows = tuple(Text(str(n), " " if n == 2 else f"Anna met Paul {n}.") for n in range(6))
-    page, opened = Page(), Opened(Texts(rows, "s", Columns("t")), None)
-    found = collections.survey(opened, B, page)
+    opened = Opened(Texts(rows, "s", Columns("t")), None)
+    found = collections.survey(opened, B)
     laid = collections.layout(opened, found, "hidden", 4, "pca")
     assert np.isnan(laid.points).any(1).tolist() == [n == 2 for n in range(6)]
 
@@ -166,7 +170,7 @@ def test_texts_that_were_not_read_lie_nowhere(collections):
 def test_surveys_on_disk_are_bounded(collections, counted):
     page = Page()
     opened = collections.open(FEW, page)
-    found = collections.survey(opened, B, page)
+    found = collections.survey(opened, B)
     wanted = survey_store.survey_bytes(found.settings)
     other = replace(found.settings, commit="other")
     with survey_store.keeping(other, wanted) as folder:

@@ -879,11 +879,11 @@ def test_event_payloads_are_checked(flows):
     runs = [workspace.case(ref, EXAMPLE.text_a, EXAMPLE.text_b) for ref in ("demo/pretrained", "demo/finetuned")]
     shown = Shown.of(*runs)
     settings = Settings(tau=0.1, auto=False)
-    assert events.select(shown, find_selection(shown, Sent(head=[3, 1])))[:2] == (3, 1)
+    assert events.select(shown, find_selection(shown, settings, Sent(head=[3, 1])))[:2] == (3, 1)
     assert maps.draw(shown, SelectedHead(3, 1))[0]["title"] == "demo/pretrained · L4 H2"
     for head in ([10**6, 0], ["x", 0], [-1, 0], [0, 99], 99, [0], None):
         with pytest.raises(SelectionError, match=r"whole number|no head|give (a head|\[layer, head\])"):
-            events.select(shown, find_selection(shown, Sent(head=head)))
+            events.select(shown, find_selection(shown, settings, Sent(head=head)))
     for layer, head in ((99, 0), (0, -1), (None, 0), ("1", 0)):
         with pytest.raises(SelectionError, match=r"whole number|no head"):
             maps.draw(shown, SelectedHead(layer, head))

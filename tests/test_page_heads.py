@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import numpy as np
 import pytest
@@ -132,6 +133,20 @@ def test_a_head_is_selected_and_a_word_shows_what_it_attends_to(page, classifier
     titles = page.locator("#map-b .af-token-row button").evaluate_all("all => all.map(one => one.title)")
     found = [float(title.rsplit(": ", 1)[1].rstrip(" %")) / 100 for title in titles]
     np.testing.assert_allclose(found, attention[5], atol=6e-4)
+
+    name = page.locator("#map-b .af-token-row button").nth(5).inner_text()
+    expect(page.locator("#known .af-detail-word")).to_contain_text(f"“{name}”")
+    for side in "ab":  # both models have the same pieces
+        expect(page.locator(f"#map-{side} .af-token-row .af-chosen")).to_have_text([name])
+        framed = f"document.querySelector('#map-{side} .af-chart').layout.shapes.map((one) => [one.y0, one.x0])"
+        assert page.evaluate(framed) == [[4.5, -0.5], [-0.5, 4.5]], "its row and its column"
+    page.get_by_role("tab", name="Saliency").click()
+    expect(page.locator("#saliency .af-model-b .af-chosen").first).to_have_text(name, timeout=60_000)
+    token = page.locator("#saliency .af-model-b .af-heat:not(.af-special)").nth(1)
+    token.click()
+    expect(token).to_have_class(re.compile("af-chosen"))
+    expect(page.locator("#known .af-detail-word")).to_contain_text(f"“{token.inner_text()}”")
+    page.get_by_role("tab", name="Heads").click()
 
     page.locator(cell("b", 2, 3, ".af-pick")).click()
     expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned · L3 H4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 from types import SimpleNamespace
 
 import gradio as gr
@@ -13,7 +14,7 @@ import pyarrow.parquet as parquet
 import pytest
 from playwright.sync_api import expect
 
-from attnflow import SelectionError
+from attnflow import SelectionError, progress
 from attnflow.bundled import ASSETS
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.service import collections as module
@@ -52,6 +53,13 @@ def event(collected, **data):
 
 def rows_packed(*rows):
     return base64.b64encode(np.array(rows, "<u4").tobytes()).decode()
+
+
+def waits():
+    """Work that has no end but that it is not wanted any more."""
+    while True:
+        progress.go_on()
+        time.sleep(0.01)
 
 
 def is_skip(update):
@@ -160,6 +168,16 @@ def test_the_map_gets_what_it_asks_for(collected):
     assert (rooms.selected, room, update["opened"]) == ("pair", "pair", 7)
 
 
+def test_a_layout_that_fails_is_answered_with_the_reason(collected, monkeypatch):
+    asked = {"plot": 1, "side": "b", "of": "hidden", "layer": 99, "method": "pca"}
+    update = answers.layout(collected, event(collected, **asked))
+    assert mismatch(json.loads(json.dumps(update["unlaid"])), payloads.Unlaid) is None
+    assert update["unlaid"]["why"].startswith("There is no layer 99") and "layout" not in update
+    monkeypatch.setattr(module.Collections, "layout", lambda *args, **more: 1 / 0)
+    update = answers.layout(collected, event(collected, **{**asked, "layer": 1}))
+    assert "a reason that is not yours" in update["unlaid"]["why"]
+
+
 @pytest.mark.parametrize(
     ("answer", "data"),
     [
@@ -167,7 +185,6 @@ def test_the_map_gets_what_it_asks_for(collected):
         (answers.layout, {"plot": True, "side": "a", "of": "hidden", "layer": 0, "method": "pca"}),
         (answers.layout, {"plot": 0, "side": ["a"], "of": "hidden", "layer": 0, "method": "pca"}),
         (answers.layout, {"plot": 0, "side": "a", "of": ["x"], "layer": 0, "method": "pca"}),
-        (answers.layout, {"plot": 0, "side": "a", "of": "hidden", "layer": 99, "method": "pca"}),
         (answers.layout, {"plot": 0, "side": "a", "of": "hidden", "layer": None, "method": "pca"}),
         (answers.layout, {"plot": 0, "side": "a", "of": "hidden", "layer": 0, "method": ["pca"]}),
         (answers.rows, {"rows": [24]}),
@@ -220,7 +237,7 @@ def test_heads_over_a_slice_and_against_the_rest(collected):
 
 
 @pytest.mark.skipif(not (ASSETS / "page" / "texts" / "table.js").exists(), reason="the map has no table")
-def test_a_row_opens_in_one_pair_and_the_room_is_there_when_one_comes_back(open_page):
+def test_a_row_opens_in_one_pair_and_the_room_is_there_when_one_comes_back(open_page, monkeypatch):
     page = open_page()
     assert not page.locator("#text-map").count(), "nothing is read before the room is opened"
     page.get_by_role("tab", name="Many texts").click()
@@ -228,12 +245,29 @@ def test_a_row_opens_in_one_pair_and_the_room_is_there_when_one_comes_back(open_
     expect(page.locator("#text-map")).to_contain_text("200 of 2,000 texts of demo/pairs")
     expect(page.locator("#read-texts")).to_be_enabled()
     assert "room=texts" in page.url
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "projection", lambda *args, **more: 1 / 0)
+        page.get_by_label("Layer of the left plot").fill("1")
+        waiting = page.locator("#text-map .af-tx-wait").first
+        expect(waiting).to_contain_text("a reason that is not yours")
+    page.get_by_label("Layer of the left plot").fill("2")
+    expect(waiting).to_have_text("")
+    page.get_by_label("Layer of the left plot").fill("1")
+    expect(waiting).to_have_text("")
     page.get_by_role("button", name="Open text 3", exact=True).click()
     expect(page.locator("#strip")).to_be_visible()
     expect(page.locator("#text-a textarea")).not_to_have_value(load_examples()[0].pair.text_a)
     page.wait_for_function("!location.search.includes('room=texts')")
     page.get_by_role("tab", name="Many texts").click()
     expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Collections, "survey", lambda *args, **more: waits())
+        page.locator("#read-texts").click()
+        bar = page.locator("#text-map .af-work")
+        bar.get_by_role("button", name="Cancel").click()
+        expect(bar.locator("p")).to_contain_text("Cancelled: what was read of a public collection is kept")
+        expect(page.locator("#read-texts")).to_be_enabled()
+        expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)
     page.locator("#texts-source input").fill("lab/nothing here")
     page.locator("#texts-source input").press("Enter")
     page.locator("#read-texts").click()

@@ -166,7 +166,7 @@ def test_it_is_kept_in_parts_taken_up_and_opened(found, checkpoints, tmp_path, m
     told = []
     assert_same(survey(checkpoints["bert"], TEXTS, progress=lambda *one: told.append(one), **settings), found)
     assert parts == ["t0", "t3", "t3", "t6"]
-    assert told[-1] == ("Reading 7 texts with bert", 1.0) and sorted(told, key=lambda one: one[1]) == told
+    assert told[-1] == ("7 of 7 texts read by bert", 1.0) and sorted(told, key=lambda one: one[1]) == told
     assert_same(survey(checkpoints["bert"], TEXTS, **settings), found)
     assert len(parts) == 4 and not list(tmp_path.glob("kept/*part*"))
     assert_same(open_survey(tmp_path / "kept", in_memory=True), found)

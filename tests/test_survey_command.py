@@ -25,7 +25,7 @@ def test_two_models_are_surveyed_kept_and_summed_up(tmp_path, capsys):
         f"attnflow.open_survey('{out}/b')",
     ):
         assert part in printed
-    assert "Reading 12 texts with demo/finetuned: 100%" in progress
+    assert "12 of 12 texts read by demo/finetuned: 100%" in progress
     assert cli.main(words) == 0  # what is there is opened
     assert capsys.readouterr().out == printed
 

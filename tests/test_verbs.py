@@ -10,11 +10,13 @@ from playwright.sync_api import expect
 
 from attnflow.errors import SelectionError
 from attnflow.service.workspace import workspace
+from attnflow.stats.alignment import pair_traces
 from attnflow.views import attribution
 from attnflow.web import events
 from attnflow.web.examples import load_examples
+from attnflow.web.forms import Form
 from attnflow.web.panels import Chart, Panel, RadialView
-from attnflow.web.settings import Pair
+from attnflow.web.settings import Pair, Settings
 from attnflow.web.shared import Shown
 from attnflow.web.verbs import Selection, connect, find_pair, find_pruned, find_selection
 from attnflow.web.wiring import Verb
@@ -29,12 +31,12 @@ def shown(hub, tmp_path_factory):
 
 
 def test_a_head_is_counted_by_its_model_or_else_as_on_the_page(shown):
-    assert find_selection(shown, Sent(side="a", head=[1, 0])) == Selection(head=(3, 0))
-    assert find_selection(shown, Sent(side="b", head=[1, 0])) == Selection(head=(1, 0))
-    assert find_selection(shown, Sent(head=[1, 0], word=2)) == Selection(head=(1, 0), word=2)
-    assert find_selection(shown, Sent(word=3.0)) == Selection(word=3)
-    assert find_selection(shown, Sent(word=3, target=RadialView())) == Selection(word=3, in_rings=True)
-    assert find_selection(shown, Sent(word=3, target=Chart())) == Selection(word=3)
+    assert find_selection(shown, Settings(), Sent(side="a", head=[1, 0])) == Selection(head=(3, 0))
+    assert find_selection(shown, Settings(), Sent(side="b", head=[1, 0])) == Selection(head=(1, 0))
+    assert find_selection(shown, Settings(), Sent(head=[1, 0], word=2)) == Selection(head=(1, 0), word=2)
+    assert find_selection(shown, Settings(), Sent(word=3.0)) == Selection(word=3)
+    assert find_selection(shown, Settings(), Sent(word=3, target=RadialView())) == Selection(word=3, in_rings=True)
+    assert find_selection(shown, Settings(), Sent(word=3, target=Chart())) == Selection(word=3)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +48,44 @@ def test_a_head_is_counted_by_its_model_or_else_as_on_the_page(shown):
         ({"head": [0, 0], "side": ["a"]}, "give 'a' or 'b'"),
         ({"head": [0]}, r"give \[layer, head\]"),
         ({"word": "x"}, "word is 'x'; give a whole number"),
+        ({"piece": 3}, "side is null; give 'a' or 'b'"),
+        ({"piece": 3, "side": ["a"]}, "give 'a' or 'b'"),
+        ({"piece": 999, "side": "a"}, "There is no word 999"),
+        ({"own": -1, "side": "b"}, "There is no word -1"),
+        ({"own": "x", "side": "b"}, "give a whole number"),
     ],
 )
 def test_what_cannot_be_selected_is_refused(shown, sent, reason):
     with pytest.raises(SelectionError, match=reason):
-        find_selection(shown, Sent(**sent))
+        find_selection(shown, Settings(), Sent(**sent))
+
+
+@pytest.mark.parametrize("unit", ["word", "piece"])
+def test_one_word_is_lit_by_what_each_panel_shows_of_it_and_selected_from_there(hub, tmp_path_factory, unit):
+    """Models whose tokenizers differ, so that a word has other pieces in each."""
+    hub.add("lab/bytes", make_checkpoint(tmp_path_factory.mktemp("bytes"), "gpt2"))
+    texts = ("Anna borrowed the unbelievable book.", "Paul lent it.")
+    for refs in (("lab/bytes", "demo/finetuned"), ("demo/pretrained", "demo/finetuned")):
+        cases = [workspace.case(ref, *texts) for ref in refs]
+        shown, settings = Shown.of(*cases), Settings(unit=unit)
+        pairing = pair_traces(cases[0].trace, cases[1].trace, unit)
+        lit = [events.light(shown, word, settings) for word in range(len(pairing.text))]
+        for side, case in zip("ab", cases, strict=True):
+            tokens = case.trace.tokens
+            found = [piece for one in lit for piece in one[side]]
+            assert sorted(found) == list(range(len(tokens))), "each piece belongs to one unit"
+            for word, one in enumerate(lit):
+                for piece in one[side]:
+                    assert find_selection(shown, settings, Sent(side=side, piece=piece)).word == word
+                for own in one[f"strip_{side}"]:
+                    assert find_selection(shown, settings, Sent(side=side, own=own)).word == word
+                if one[side] and int(pairing.sentence[word]) >= 0:
+                    whole = "".join(tokens.text[piece].lstrip("·▁") for piece in one[side])
+                    assert whole.lower() in pairing.text[word].lower()
+        assert lit[2]["strip_ab"] == [2]
+    nowhere = events.light(shown, None, settings)
+    assert nowhere == events.light(shown, 999, settings) == events.light(None, 2, settings)
+    assert not any(nowhere.values())
 
 
 def test_a_selection_changes_what_it_names_and_leaves_the_rest(shown):
@@ -103,12 +138,12 @@ def test_a_panel_is_connected_with_the_verbs_that_it_has():
 
     asked = []
     verbs = {
-        name: Sent(on=lambda happens, find, name=name: asked.append((name, happens.event_name, find)))
+        name: Sent(on=lambda happens, find, sources, name=name: asked.append((name, happens.event_name, find)))
         for name in ("select", "prune", "analyse", "what_if")
     }
     with gr.Blocks():
-        connect(Row(), Sent(**verbs))
-        connect(Chart(), Sent(**verbs))
+        connect(Row(), Sent(settings=Form(Settings()), **verbs))
+        connect(Chart(), Sent(settings=Form(Settings()), **verbs))
     assert asked == [
         ("select", "select", find_selection),
         ("analyse", "analyse", find_pair),

@@ -33,6 +33,20 @@ export interface LinkedSetting {
   plain: any;
 }
 
+/** Property `lit` of maps and strips: where the selected word stands there; empty lists for none. */
+export interface LitTokens {
+  /** Its pieces in model A. */
+  a: number[];
+  /** In B. */
+  b: number[];
+  /** Its units in the strips of A, which are words or pieces. */
+  strip_a: number[];
+  /** In those of B. */
+  strip_b: number[];
+  /** In those of the difference. */
+  strip_ab: number[];
+}
+
 /** Event `analyse`: what is to be another of the pair; what is left out stays. */
 export interface OtherPair {
   model_a?: string;
@@ -56,6 +70,10 @@ export interface Selected {
   side?: Side;
   /** Its number among the units of the radial view. */
   word?: number;
+  /** Instead of the word: one of the pieces of the model of `side`. */
+  piece?: number;
+  /** Instead of the word: one of the words or pieces of that model, whichever the page shows. */
+  own?: number;
 }
 
 /** The choice of one threshold for all layers. */
@@ -78,6 +96,17 @@ export interface ThresholdModel {
   now: number[];
   /** `[L]`: the threshold of the attention that leads to each ring, as it is drawn. */
   tau: number[];
+}
+
+/** Property `work` of every panel: what it waits for, or why nothing came of it. */
+export interface Work {
+  state: "working" | "done" | "cancelled" | "failed";
+  /** What is going on, or the sentence of what happened; empty once it is done. */
+  what: string;
+  /** What is done, 0 to 1; left out before that is known. */
+  share?: number;
+  /** Seconds that are left, about; left out while too little is done to tell. */
+  rest?: number;
 }
 
 /** A collection of texts as two models read it. */
@@ -224,6 +253,20 @@ export interface TextOrder {
   sentence: string;
   /** Name of the column that it is by, largest first; texts that lack it are not in it. */
   column: string;
+}
+
+/** Property `unlaid`: the answer where there is no such layout. */
+export interface Unlaid {
+  key: string;
+  plot: 0 | 1;
+  side: Side;
+  of: "hidden" | "behaviour";
+  layer: number;
+  method: "pca" | "tsne" | "umap";
+  /** One sentence. */
+  why: string;
+  /** When, in seconds: the same can fail twice. */
+  at: number;
 }
 
 /** What is known of the word and the head that are selected. */
@@ -435,10 +478,10 @@ export interface MatrixHalf {
   note: string;
   layers: number;
   heads: number;
-  /** `[L, H]` as shown: 0 to 1, or -1 to 1 if signed. */
-  values: number[][];
+  /** `[L, H]` as shown: 0 to 1, or -1 to 1 if signed; null for heads that are still to come. */
+  values: ((number | null)[])[];
   /** `[L, H]` as measured. */
-  raw: number[][];
+  raw: ((number | null)[])[];
   pruned: Head[];
   selected: Head | null;
   /** What `raw` is, where it is not what the matrix says. */

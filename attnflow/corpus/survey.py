@@ -172,11 +172,11 @@ def _computed(
     place: Path | None = None,
 ) -> Iterator[Survey]:
     """The parts in their order, each computed unless it is on disk already."""
-    what = f"Reading {settings.n:,} texts with {settings.model}"
     for number, start in enumerate(range(0, settings.n, settings.part_size)):
 
         def done(more: int, start: int = start) -> None:
-            progress_module.tell(what, (start + more) / settings.n)
+            count = f"{start + more:,} of {settings.n:,} texts"
+            progress_module.tell(f"{count} read by {settings.model}", (start + more) / settings.n)
 
         path = None if place is None else files.part_path(place, number)
         part = None if path is None else files.read_part(path, settings)

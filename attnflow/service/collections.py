@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import secrets
-import threading
 import weakref
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
@@ -28,7 +27,7 @@ from attnflow.corpus.orders import Difference, Order, likely_mislabelled, most_d
 from attnflow.corpus.projection import Method, Projection, projection
 from attnflow.corpus.survey import TooLong, survey, survey_settings
 from attnflow.corpus.texts import BUNDLED, open_file, open_published
-from attnflow.errors import GoneError, SelectionError, TextsError
+from attnflow.errors import SelectionError, TextsError
 from attnflow.records.laid import Laid
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
@@ -53,29 +52,10 @@ class Page:
 
     def __init__(self) -> None:
         self.name = secrets.token_hex(16)
-        self._wanted = 0
-        self._lock = threading.Lock()
         weakref.finalize(self, collections.forget, self.name)
 
     def __deepcopy__(self, memo: Any) -> Page:
         return Page()
-
-    def cancel(self) -> None:
-        """End what is being read for this page."""
-        with self._lock:
-            self._wanted += 1
-
-    @contextmanager
-    def reading(self) -> Generator[None]:
-        """Read something that `cancel` ends."""
-        begun = self._wanted
-
-        def check() -> None:
-            if self._wanted != begun:
-                raise GoneError("Cancelled: what was read of a public collection is kept, and goes on when asked for.")
-
-        with progress.ending(check):
-            yield
 
 
 @dataclass(frozen=True)
@@ -185,26 +165,22 @@ class Collections:
         self,
         opened: Opened,
         ref: str,
-        page: Page,
         *,
         pruned: Iterable[Head] = (),
         labels: Mapping[str, str | None] | None = None,
         too_long: TooLong = "cut",
         heads: bool = False,
-        told: progress.Listener | None = None,
     ) -> Survey:
         """Let a model read texts, or recall what it made of them.
 
         Args:
             opened: The texts.
             ref: A bundled reference or a Hub id, perhaps with `@` and a revision. Never a local path.
-            page: For whom.
             pruned: Heads that are switched off.
             labels: The model's class by the label of the texts; those that name no class of this model are matched by
                 name.
             too_long: What becomes of a text with more tokens than fit.
             heads: Whether mean attention and importance of every head are added up, too.
-            told: Is told how far it has come.
 
         Raises:
             AttnflowError: With one sentence for whatever is wrong with the texts or the checkpoint.
@@ -224,18 +200,19 @@ class Collections:
         )
         public = opened.owner is None and visitors.own_token() is None
 
-        def listen(what: str, share: float) -> None:
-            give_way()
-            if told is not None:
-                told(what, share)
-
         def compute() -> Survey:
             visitors.admit()
+            listener = progress.Watcher().listener
+
+            def listen(what: str, share: float) -> None:
+                give_way()
+                if listener is not None:
+                    listener(what, share)
+
             disk = self._disk_bytes if public else 0
             with (
                 survey_store.keeping(settings, disk) as folder,
                 self._time(),
-                page.reading(),
                 self._places.one(visitors.name(), long=True),
             ):
                 return survey(

@@ -52,7 +52,6 @@ class Corpora:
         group_by: str | None = None,
         labels: Mapping[str, str | None] | None = None,
         too_long: TooLong = "cut",
-        told: progress.Listener | None = None,
     ) -> CorpusStatistics:
         """Compute statistics of a model's heads over texts, or recall them.
 
@@ -64,7 +63,6 @@ class Corpora:
             group_by: A column of the texts.
             labels: The model's class by the label of the texts.
             too_long: What becomes of a text with more tokens than fit.
-            told: Is told how far it has come.
 
         Raises:
             AttnflowError: With one sentence for whatever is wrong with the texts, the checkpoint or the names.
@@ -81,19 +79,20 @@ class Corpora:
         }
         settings, _ = corpus_settings(checkpoint, opened.texts, names, **options)
 
-        def listen(what: str, share: float) -> None:
-            give_way()
-            if told is not None:
-                told(what, share)
-
         def compute() -> CorpusStatistics:
+            told = progress.Watcher().listener
+
+            def listen(what: str, share: float) -> None:
+                give_way()
+                if told is not None:
+                    told(what, share)
+
             if opened.owner is not None:
                 weakref.finalize(page, self.forget, page.name)
             visitors.admit()
             advice = "ask for fewer rows, or for fewer statistics"
             with (
                 within(self._most_seconds, "one reading", advice),
-                page.reading(),
                 self._places.one(visitors.name(), long=True),
             ):
                 return corpus_statistics(checkpoint, opened.texts, names, progress=listen, **options)

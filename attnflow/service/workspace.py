@@ -137,6 +137,10 @@ class Workspace:
         with self._time():
             return self._results.get(key, compute)
 
+    def known(self, analysis: Analysis[T], case: Case, **values: Any) -> T | None:
+        """The same if it was computed already and is still in memory; None if not."""
+        return self._results.find(_key(analysis, case, analysis.complete(values)))
+
     def steps(self, analysis: Analysis[T], case: Case, **values: Any) -> Iterator[T]:
         """The same, coarse at first and finer at each step; others may come between two steps.
 

@@ -115,6 +115,33 @@ def pair_traces(a: Trace, b: Trace, unit: str = "piece") -> Pairing:
     return Pairing(a, b, tuple(texts), sentence, in_a, in_b, "word")
 
 
+def pieces_of(unit: int, units: Tokens, pieces: Tokens) -> list[int]:
+    """The pieces that a unit was merged from.
+
+    Args:
+        unit: One of `units`.
+        units: What a `Pairing` has of one model: its pieces, or what they were merged to.
+        pieces: The pieces themselves.
+    """
+    if len(units) == len(pieces):
+        return [unit]
+    part = int(units.sentence[unit])
+    if part != SPECIAL:
+        low, high = units.span[unit]
+        inside = (pieces.sentence == part) & (pieces.span[:, 0] >= low) & (pieces.span[:, 1] <= high)
+        return np.flatnonzero(inside).tolist()
+    own, all_ = (np.flatnonzero(tokens.sentence == SPECIAL).tolist() for tokens in (units, pieces))
+    if len(own) == len(all_):
+        return [all_[own.index(unit)]]
+    return [piece for piece in all_ if _stands(piece, pieces) == _stands(unit, units)]
+
+
+def _stands(special: int, tokens: Tokens) -> tuple[bool, bool]:
+    """Whether words stand before and after a special token."""
+    words = tokens.sentence != SPECIAL
+    return bool(words[:special].any()), bool(words[special:].any())
+
+
 Place = tuple[int, int]
 """Where a unit stands: part 0, 2, 4 are the special tokens before, between and after, 1 and 3 the sentences; then the
 number of the word in its sentence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,15 @@ Classes = Sequence[ClassScore] | None
 """What a model predicts: each class with score and probability; None if it predicts none."""
 
 
-def answer(flows: FlowPair, predictions: Sequence[Classes]) -> tuple[Answer, list[DifferenceTable]]:
+def answer(
+    flows: FlowPair, predictions: Sequence[Classes], measured: Sequence[DifferenceTable] = ()
+) -> tuple[Answer, list[DifferenceTable]]:
     """Say what two models decide on a text, and rank what differs between them.
 
     Args:
         flows: The flows of both models on common units, as they are drawn.
         predictions: What model A and model B predict.
+        measured: Tables of what was measured of both, which stand before that of the rings.
 
     Returns:
         A few sentences; and tables of words, heads and rings, the largest difference first. Each row has what it
@@ -43,20 +47,33 @@ def answer(flows: FlowPair, predictions: Sequence[Classes]) -> tuple[Answer, lis
     found = flow_differences(flows)
     names = told_apart(flows.pairing.text, flows.pairing.sentence.tolist())
     order = np.argsort(-np.abs(found.change), kind="stable").tolist()
-    words = [unit for unit in order if _is_word(flows, unit)]
+    words = [unit for unit in order if is_word(flows.pairing, unit)]
     changed = [unit for unit in words if abs(found.change[unit]) >= _LEAST]
     parts = [_decisions(predictions), _words_told(found, changed[:_NAMED], names)]
     tables = [_word_table(found, words[:MOST_ROWS], names)]
     if changed:
         parts.append(carriers_told(flows, changed[0], names))
         tables.append(_head_table(flows, changed[0], names))
-    return {"sentence": " ".join(filter(None, parts))}, [*tables, _ring_table(flows, found)]
+    return {"sentence": " ".join(filter(None, parts))}, [*tables, *measured, _ring_table(flows, found)]
 
 
-def _is_word(flows: FlowPair, unit: int) -> bool:
+class Units(Protocol):
+    """Units that two models share."""
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """`[U]`"""
+        ...
+
+    @property
+    def sentence(self) -> NDArray[np.int8]:
+        """`[U]`"""
+        ...
+
+
+def is_word(units: Units, unit: int) -> bool:
     """Whether a unit is a word: no special token, no punctuation."""
-    text = flows.pairing.text[unit]
-    return int(flows.pairing.sentence[unit]) != SPECIAL and any(character.isalnum() for character in text)
+    return int(units.sentence[unit]) != SPECIAL and any(character.isalnum() for character in units.text[unit])
 
 
 def percent(share: float) -> str:

@@ -31,6 +31,10 @@ class Selected(TypedDict):
     """The model whose layers the head is counted by; the deeper one if left out."""
     word: NotRequired[int]
     """Its number among the units of the radial view."""
+    piece: NotRequired[int]
+    """Instead of the word: one of the pieces of the model of `side`."""
+    own: NotRequired[int]
+    """Instead of the word: one of the words or pieces of that model, whichever the page shows."""
 
 
 class Pruned(TypedDict):
@@ -92,3 +96,30 @@ class ChosenThreshold(TypedDict):
     """Event `choose` of that choice."""
 
     tau: float
+
+
+class Work(TypedDict):
+    """Property `work` of every panel: what it waits for, or why nothing came of it."""
+
+    state: Literal["working", "done", "cancelled", "failed"]
+    what: str
+    """What is going on, or the sentence of what happened; empty once it is done."""
+    share: NotRequired[float]
+    """What is done, 0 to 1; left out before that is known."""
+    rest: NotRequired[float]
+    """Seconds that are left, about; left out while too little is done to tell."""
+
+
+class LitTokens(TypedDict):
+    """Property `lit` of maps and strips: where the selected word stands there; empty lists for none."""
+
+    a: list[int]
+    """Its pieces in model A."""
+    b: list[int]
+    """In B."""
+    strip_a: list[int]
+    """Its units in the strips of A, which are words or pieces."""
+    strip_b: list[int]
+    """In those of B."""
+    strip_ab: list[int]
+    """In those of the difference."""

@@ -96,6 +96,15 @@ class Layout(LayoutOf):
     """What else is to be said; may be empty."""
 
 
+class Unlaid(LayoutOf):
+    """Property `unlaid`: the answer where there is no such layout."""
+
+    why: str
+    """One sentence."""
+    at: float
+    """When, in seconds: the same can fail twice."""
+
+
 class RowsOf(TypedDict):
     """Event `rows`: the texts of some rows are asked for, at most 200."""
 

@@ -54,9 +54,9 @@ def strips(sides: Sequence[ExplainedModel], unit: str, notes: Sequence[dict[str,
 
 
 def _most_faithful(told: Sequence[Report]) -> str:
-    """The method with the largest merit, the mean over the models that were measured; empty if none was."""
+    """The method with the largest merit, the mean over the models that were measured; empty if none is, or not yet."""
     merits: dict[str, list[float]] = {}
-    for found in filter(None, (report.faithfulness for report in told)):
+    for found in filter(None, (report.faithfulness for report in told if report.complete)):
         for name, merit in zip(found.names, found.merit.tolist(), strict=True):
             merits.setdefault(name, []).append(merit)
     return max(merits, key=lambda name: sum(merits[name]) / len(merits[name]), default="")
@@ -146,13 +146,14 @@ def faithfulness_chart(sides: Sequence[ExplainedModel]) -> ChartFigure | None:
     measured = [(one, one.report.faithfulness) for one in sides if one.report and one.report.faithfulness]
     if not measured:
         return None
-    titles = [METHODS[name].title for name in measured[0][1].names]
+    names = [name for name in METHODS if any(name in found.names for _, found in measured)]
+    titles = [METHODS[name].title for name in names]
     data, shapes, alone = [], [], len(measured) == 1
     for one, found in measured:
         low, high = found.random_bounds
         band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": low, "x1": high}
         shapes.append({**band, "line": {"width": 0}, "fillcolor": f"@{one.side}:14", "layer": "below"})
-        data.append(_points(one, found, titles, 0 if alone else {"a": -0.12, "b": 0.12}[one.side]))
+        data.append(_points(one, found, names, 0 if alone else {"a": -0.12, "b": 0.12}[one.side]))
     return {
         "title": "Which explanation may be believed here?",
         "alt": " ".join(f"Model {one.side.upper()}: {one.report.verdict}" for one, _ in measured if one.report),
@@ -184,21 +185,25 @@ def faithfulness_chart(sides: Sequence[ExplainedModel]) -> ChartFigure | None:
     }
 
 
-def _points(one: ExplainedModel, found: Faithfulness, titles: Sequence[str], offset: float) -> dict[str, Any]:
+def _points(one: ExplainedModel, found: Faithfulness, names: Sequence[str], offset: float) -> dict[str, Any]:
+    """A model's methods, each in the row of its name."""
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"{one.side.upper()}: {found.target}",
         "x": [rounded(value) for value in found.merit],
-        "y": [row + offset for row in range(len(titles))],
+        "y": [names.index(name) + offset for name in found.names],
         "marker": {
             "color": f"@{one.side}",
             "size": 11,
             "symbol": ["circle" if beats else "circle-open" for beats in found.beats_random.tolist()],
         },
         "customdata": [
-            [title, *(rounded(float(values[row].mean())) for values in (found.comprehensiveness, found.sufficiency))]
-            for row, title in enumerate(titles)
+            [
+                METHODS[name].title,
+                *(rounded(float(values[row].mean())) for values in (found.comprehensiveness, found.sufficiency)),
+            ]
+            for row, name in enumerate(found.names)
         ],
         "hovertemplate": "%{customdata[0]}: merit %{x}<br>comprehensiveness %{customdata[1]}"
         "<br>sufficiency %{customdata[2]}<extra></extra>",

@@ -28,7 +28,7 @@ class MatrixSide:
     selected: Head | None
     note: str
     values: NDArray[np.float64]
-    """`[L, H]` as shown: from 0 to 1, or from -1 to 1 if signed."""
+    """`[L, H]` as shown: from 0 to 1, or from -1 to 1 if signed; NaN for heads that are still to come."""
     raw: NDArray[np.float64]
     """`[L, H]` as measured."""
     attention: NDArray[np.floating] | None = None
@@ -64,8 +64,8 @@ def _side(side: MatrixSide) -> MatrixHalf:
         "note": side.note,
         "layers": layers,
         "heads": heads,
-        "values": np.round(side.values, 3).tolist(),
-        "raw": [[rounded(value) for value in row] for row in side.raw.tolist()],
+        "values": [[None if np.isnan(value) else value for value in row] for row in np.round(side.values, 3).tolist()],
+        "raw": [[None if np.isnan(value) else rounded(value) for value in row] for row in side.raw.tolist()],
         "pruned": sorted(side.pruned),
         "selected": side.selected,
     }

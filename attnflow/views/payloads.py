@@ -16,12 +16,14 @@ from attnflow.views.asked import SIDES as SIDES
 from attnflow.views.asked import ChosenThreshold as ChosenThreshold
 from attnflow.views.asked import Export as Export
 from attnflow.views.asked import LinkedSetting as LinkedSetting
+from attnflow.views.asked import LitTokens as LitTokens
 from attnflow.views.asked import OtherPair as OtherPair
 from attnflow.views.asked import Pruned as Pruned
 from attnflow.views.asked import Selected as Selected
 from attnflow.views.asked import Side as Side
 from attnflow.views.asked import ThresholdChoice as ThresholdChoice
 from attnflow.views.asked import ThresholdModel as ThresholdModel
+from attnflow.views.asked import Work as Work
 from attnflow.views.collection import Collection as Collection
 from attnflow.views.collection import CollectionFile as CollectionFile
 from attnflow.views.collection import Decided as Decided
@@ -36,6 +38,7 @@ from attnflow.views.collection import Search as Search
 from attnflow.views.collection import Sliced as Sliced
 from attnflow.views.collection import TextColumn as TextColumn
 from attnflow.views.collection import TextOrder as TextOrder
+from attnflow.views.collection import Unlaid as Unlaid
 from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
@@ -197,9 +200,9 @@ class MatrixHalf(TypedDict):
     note: str
     layers: int
     heads: int
-    values: list[list[float]]
-    """`[L, H]` as shown: 0 to 1, or -1 to 1 if signed."""
-    raw: list[list[float]]
+    values: list[list[float | None]]
+    """`[L, H]` as shown: 0 to 1, or -1 to 1 if signed; null for heads that are still to come."""
+    raw: list[list[float | None]]
     """`[L, H]` as measured."""
     pruned: list[Head]
     selected: Head | None
@@ -357,6 +360,7 @@ PAYLOADS: dict[str, Any] = {
     "Thresholds": ThresholdChoice,
     "AttentionMap": HeatMap,
     "HeadMatrix": Matrix,
+    "Note": str,
     "PruneEffect": list[Effect],
     "SaliencyStrips": Saliency,
     "Chart": ChartFigure,

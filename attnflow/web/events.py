@@ -15,13 +15,14 @@ import gradio as gr
 
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
-from attnflow.progress import reporting
+from attnflow.progress import part, tell
 from attnflow.records.head_names import head_key, head_name, head_names
 from attnflow.records.trace import Head
 from attnflow.service.bounds import reading
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.workspace import workspace
-from attnflow.views.payloads import Lit, OtherPair, Prediction, Pruned
+from attnflow.stats.alignment import pair_traces, pieces_of
+from attnflow.views.payloads import Lit, LitTokens, OtherPair, Prediction, Pruned
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
@@ -32,8 +33,6 @@ from attnflow.web.tabs import flow, tab_named
 from attnflow.web.verbs import Selection
 
 CHANGED = "*Not analysed yet: press Analyse.*"
-PROGRESS = gr.Progress()
-"""Gradio fills a parameter with this default."""
 MOST_LINKED = 4000
 """Characters that are read of one text of a link."""
 
@@ -44,17 +43,13 @@ def analyse(
     at: SelectedHead,
     settings: Settings,
     linked: LinkedHeads,
-    progress: gr.Progress = PROGRESS,
 ) -> tuple[Any, ...]:
     """Run both models and fill the page; the first time with the heads that the link names."""
     cases = []
     for number, ref in enumerate(pair.refs):
-        side = "AB"[number]
-        progress((number, 3), desc=f"{side}: loading and running")
-        told = reporting(lambda what, share, side=side, at=number: progress((at + share) / 3, desc=f"{side}: {what}"))
-        with told, reading(truncate=pair.truncate, chat=pair.chat):
+        with part(number / 2, (number + 1) / 2, "AB"[number]), reading(truncate=pair.truncate, chat=pair.chat):
+            tell("loading and running", 0)
             cases.append(workspace.case(ref, pair.text_a, pair.text_b))
-    progress((2, 3), desc="Drawing")
     a, b = cases
     missing = ""
     if before is None:
@@ -111,6 +106,26 @@ def select(shown: Shown | None, selection: Selection) -> tuple[Any, ...]:
         gr.skip() if selection.in_rings else gr.update(selected=lit)
     )  # these show it already, in the ring it was clicked in
     return layer, number, word, rings, gr.update(selected=lit)
+
+
+def light(shown: Shown | None, word: int | None, settings: Settings) -> LitTokens:
+    """Where the selected word stands in the maps and strips of both models."""
+    nowhere: LitTokens = {"a": [], "b": [], "strip_a": [], "strip_b": [], "strip_ab": []}
+    if shown is None or word is None:
+        return nowhere
+    traces = [case.trace for case in cases_of(shown)]
+    pairing = pair_traces(traces[0], traces[1], settings.unit)
+    if not 0 <= word < len(pairing.text):
+        return nowhere
+    found, strips = list[list[int]](), list[list[int]]()
+    for trace, units, place in zip(
+        traces, (pairing.a.tokens, pairing.b.tokens), (pairing.in_a, pairing.in_b), strict=True
+    ):
+        pieces = pieces_of(int(place[word]), units, trace.tokens) if place[word] >= 0 else []
+        found.append(pieces)
+        words = sorted(set(trace.tokens.word[pieces].tolist()))
+        strips.append(pieces if settings.unit == "piece" else words)
+    return {"a": found[0], "b": found[1], "strip_a": strips[0], "strip_b": strips[1], "strip_ab": [word]}
 
 
 def link_selected(linked: LinkedHeads, at: SelectedHead) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,13 @@ from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import Panel, Predictions, SentenceView, Thresholds, imported
+from attnflow.web.panels import AttentionMap, Panel, Predictions, SaliencyStrips, SentenceView, Thresholds, imported
 from attnflow.web.rooms import texts
 from attnflow.web.settings import LinkedHeads, Pair, Settings
-from attnflow.web.shared import Page
+from attnflow.web.shared import Page, Shown
 from attnflow.web.tabs import TABS, flow, tab_link
 from attnflow.web.verbs import connect
-from attnflow.web.wiring import CLICK, MODEL, TYPING, Verb, components, on
+from attnflow.web.wiring import CLICK, TYPING, Verb, components, on, on_card
 
 TITLE = "attnflow"
 THEME = Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
@@ -91,11 +92,19 @@ def build() -> gr.Blocks:
         pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)
-        for panel in [block for block in demo.blocks.values() if isinstance(block, Panel)]:
+        panels = [block for block in demo.blocks.values() if isinstance(block, Panel)]
+        for panel in panels:
             connect(panel, page)
+        lit = [panel for panel in panels if isinstance(panel, AttentionMap | SaliencyStrips)]
+        on(page.word.change, lambda *of: _light_all(lit, *of), [page.shown, page.word, page.settings], lit, **CLICK)
         for function in ENDPOINTS:
             api(function, concurrency_id="calls", concurrency_limit=None)
     return demo
+
+
+def _light_all(panels: Sequence[Panel], shown: Shown | None, word: int | None, settings: Settings) -> list[Any]:
+    """Mark the selected word in maps and strips."""
+    return [gr.update(lit=events.light(shown, word, settings))] * len(panels)
 
 
 def _linked(**values: str) -> str:
@@ -172,10 +181,8 @@ def _page(
     chosen.success(**_remembered(linked))
 
     def analyse(happens: Any) -> Any:
-        # Progress and failure show in one place; what was there stays readable.
-        running = {**MODEL, "show_progress_on": strip.predictions}
-        outputs = [controls.hint, beside.story, *filled]
-        done = on(happens, events.analyse, [shown, pair, selected, settings, linked], outputs, **running)
+        sources, outputs = [shown, pair, selected, settings, linked], [controls.hint, beside.story, *filled]
+        done = on_card(happens, events.analyse, sources, outputs, strip.predictions, raises=True)
         done.success(**_remembered(linked))
         done.failure(
             None, None, controls.hint, js=TELL_FAILURE.replace("IMPORTED", imported("shared/failures.js")), **CLICK
@@ -207,6 +214,7 @@ def _page(
             pair.controls,
             follow=lambda changed: analyse(changed.success).success(**remembered),
         ),
+        compare=Verb(lambda shown, _, settings: flow.compare(shown, settings), [shown, settings], [beside.differences]),
         what_if=Verb(events.change_pair, [shown, pair], pair.controls, follow=what_if),
     )
     told = [pair, settings, linked, *kept]

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from attnflow.errors import AttnflowError, GoneError
 from attnflow.records.trace import Head
 from attnflow.service.analyses.heads import root_shift
 from attnflow.service.case import Case
@@ -21,7 +22,7 @@ from attnflow.web.panels import AnswerPanel, DetailsPanel, Differences
 from attnflow.web.settings import SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of, heads_of
 from attnflow.web.tabs.flow import flows_at
-from attnflow.web.wiring import MODEL, components, on
+from attnflow.web.wiring import components, on_card
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def wire(parts: Parts, page: Page) -> None:
     page.prune.on(parts.restore.click, lambda shown: NO_HEADS)
     sources = [page.shown, page.selected, page.word, page.settings]
     changes = [one.change for one in [page.shown, page.word, *components([page.selected])]]
-    on(changes, follow, sources, parts.details, **MODEL, show_progress="hidden", trigger_mode="always_last")
+    on_card(changes, follow, sources, [parts.details])
 
 
 def follow(shown: Shown | None, at: SelectedHead, word: int | None, settings: Settings) -> Iterator[Any]:
@@ -95,9 +96,21 @@ def _sides(
 
 
 def _without(case: Case, head: Head | None) -> str:
-    """What removing a head, and only this one more, changes in a model; of one that is off, what it changed."""
+    """What removing a head, and only this one more, changes in a model; of one that is off, what it changed.
+
+    Where that cannot be measured, the reason.
+    """
     if head is None:
         return ""
+    try:
+        return _changed_without(case, head)
+    except GoneError:
+        raise
+    except AttnflowError as error:
+        return str(error)
+
+
+def _changed_without(case: Case, head: Head) -> str:
     off = head in case.trace.pruned
     whole = workspace.without(case, sorted(case.trace.pruned - {head})) if off else case
     gone = case if off else workspace.without(case, sorted(case.trace.pruned | {head}))

@@ -22,11 +22,14 @@ class Panel(gr.HTML):
     The template is constant: Gradio runs `${…}` in values as code, so nothing that a person or a tokenizer wrote may be
     put into it. Values travel as JSON text, which Gradio passes on many times faster than a dict.
 
+    Every panel has the property `work` (`payloads.Work`), a bar that stands above it; one that can wait has the event
+    `cancel`, which ends what it waits for (`wiring.on_card`).
+
     A panel that has the event `select` (`payloads.Selected`), `prune` (`payloads.Pruned`), `analyse` or `what_if` (both
     `payloads.OtherPair`; the second goes back where it fails) may ask that of the page, which does it (`verbs`).
     """
 
-    EVENTS: list[str] = []  # noqa: RUF012 - as Gradio declares it
+    EVENTS: list[str] = ["cancel"]  # noqa: RUF012 - as Gradio declares it
     module = ""
     """Its `mount(element, gradio)` draws the panel."""
     template = ""
@@ -38,8 +41,10 @@ class Panel(gr.HTML):
             js_on_load=f"{imported(self.module)}.then((panel) => panel.mount(element, {{props, trigger, watch}}));",
             head=assets.head(),
             apply_default_css=False,
-            **{"container": True, "padding": True, "show_label": False, **kwargs},
+            **{"container": True, "padding": True, "show_label": False, "work": None, **kwargs},
         )
+        self.wanted: gr.State | None = None
+        """What is wanted in it (`service.wanted`), if it can wait."""
 
     def postprocess(self, value: Any) -> str | None:
         """Send a value as strict JSON."""
@@ -60,7 +65,7 @@ class AnswerPanel(Panel):
 class Differences(Panel):
     """Ranked tables of what differs. Events: `select`, of a row."""
 
-    EVENTS = ["select"]  # noqa: RUF012
+    EVENTS = ["cancel", "select"]  # noqa: RUF012
     module = "answer/differences.js"
     template = """
 <div class="af-differences">
@@ -71,10 +76,17 @@ class Differences(Panel):
 </div>"""
 
 
+class Note(Panel):
+    """A sentence about the cards below it, which wait for the same."""
+
+    module = "note/note.js"
+    template = '<div class="af-told"><p class="af-said" role="status"></p></div>'
+
+
 class DetailsPanel(Panel):
     """What is known of the selected word and head. Events: `prune`, of the head."""
 
-    EVENTS = ["prune"]  # noqa: RUF012
+    EVENTS = ["cancel", "prune"]  # noqa: RUF012
     module = "details/details.js"
     template = """
 <div class="af-details">
@@ -96,7 +108,7 @@ class SentenceView(Panel):
     Events: `select` and `what_if`. The property `failed` tells when, in seconds, the latter could not be done.
     """
 
-    EVENTS = ["select", "what_if"]  # noqa: RUF012
+    EVENTS = ["cancel", "select", "what_if"]  # noqa: RUF012
     module = "sentence/sentence.js"
     template = """
 <div class="af-sentence">
@@ -121,7 +133,7 @@ class RadialView(Panel):
     property `download` (`payloads.Download`) makes the browser save a file.
     """
 
-    EVENTS = ["select", "export"]  # noqa: RUF012
+    EVENTS = ["cancel", "select", "export"]  # noqa: RUF012
     module = "radial/radial.js"
     template = (PAGE / "radial" / "radial.html").read_text(encoding="utf-8")
 
@@ -129,7 +141,7 @@ class RadialView(Panel):
 class Thresholds(Panel):
     """How many tokens each ring would hold at every threshold. Events: `choose` (`payloads.ChosenThreshold`)."""
 
-    EVENTS = ["choose"]  # noqa: RUF012
+    EVENTS = ["cancel", "choose"]  # noqa: RUF012
     module = "thresholds/thresholds.js"
     template = """
 <div class="af-thresholds">
@@ -141,8 +153,12 @@ class Thresholds(Panel):
 
 
 class AttentionMap(Panel):
-    """A heat map of token against token, and the text coloured by what one token attends to."""
+    """A heat map of token against token, and the text coloured by what one token attends to.
 
+    Events: `select`, of a token. The property `lit` (`payloads.LitTokens`) marks the selected word.
+    """
+
+    EVENTS = ["cancel", "select"]  # noqa: RUF012
     module = "heatmap/heatmap.js"
     template = """
 <div class="af-heatmap">
@@ -156,7 +172,7 @@ class HeadMatrix(Panel):
     Events: `select` and `prune`. The property `confirmed`, `payloads.Pruned` as JSON text, tells what is off.
     """
 
-    EVENTS = ["select", "prune"]  # noqa: RUF012
+    EVENTS = ["cancel", "select", "prune"]  # noqa: RUF012
     module = "heads/matrix.js"
     template = """
 <div class="af-head-matrix">
@@ -173,8 +189,12 @@ class PruneEffect(Panel):
 
 
 class SaliencyStrips(Panel):
-    """The tokens of both models, coloured by what a method says of them; the method is chosen in the panel itself."""
+    """The tokens of both models, coloured by what a method says of them; the method is chosen in the panel itself.
 
+    Events: `select`, of a token. The property `lit` (`payloads.LitTokens`) marks the selected word.
+    """
+
+    EVENTS = ["cancel", "select"]  # noqa: RUF012
     module = "strips/strips.js"
     template = """
 <div class="af-saliency">
@@ -195,7 +215,7 @@ class Chart(Panel):
     Events: `select`, of a point that stands for a head or word.
     """
 
-    EVENTS = ["select"]  # noqa: RUF012
+    EVENTS = ["cancel", "select"]  # noqa: RUF012
     module = "chart/chart.js"
     template = """
 <div class="af-figure">
@@ -206,11 +226,11 @@ class Chart(Panel):
 class TextMap(Panel):
     """A collection of texts: two scatter plots, filters, confusion matrices and a table, all of the same selection.
 
-    Events: `layout`, `rows`, `search`, `open`, `keep`, `slice`. Properties: `layout`, `rows`, `found`, `download`, and
-    `opened`, the row that *One pair* shows. What they hold is in `attnflow.views.collection`.
+    Events: `layout`, `rows`, `search`, `open`, `keep`, `slice`. Properties: `layout`, `unlaid`, `rows`, `found`,
+    `download`, and `opened`, the row that *One pair* shows. What they hold is in `attnflow.views.collection`.
     """
 
-    EVENTS = ["layout", "rows", "search", "open", "keep", "slice"]  # noqa: RUF012
+    EVENTS = ["cancel", "layout", "rows", "search", "open", "keep", "slice"]  # noqa: RUF012
     module = "texts/texts.js"
     template = """
 <div class="af-texts"></div>"""

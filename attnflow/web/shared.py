@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,9 @@ from attnflow.service.workspace import workspace
 from attnflow.views.payloads import Pruned
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form
-from attnflow.web.panels import Thresholds
+from attnflow.web.panels import Panel, Thresholds
 from attnflow.web.settings import SelectedHead, Settings
-from attnflow.web.wiring import CLICK, Source, Verb, components, positional, told
+from attnflow.web.wiring import Source, Verb, components, on_card
 
 NO_HEADS: Pruned = {"a": [], "b": []}
 """To switch all heads on again."""
@@ -141,6 +140,8 @@ class Page:
     """Asked for with `payloads.Pruned`."""
     analyse: Verb
     """Asked for with `payloads.OtherPair`."""
+    compare: Verb
+    """Asked for with anything, once more was measured of both models: the tables of what differs take it up."""
     what_if: Verb
     """The same; where it fails, the boxes hold again what is shown."""
 
@@ -150,8 +151,8 @@ class Page:
         function: Callable[..., Any],
         sources: Sequence[Source],
         outputs: Sequence[Component],
-        **options: Any,
-    ) -> None:
+        card: Panel | None = None,
+    ) -> Any:
         """Fill a tab when it is opened, and while it is open whenever what is shown or what it reads changes.
 
         Args:
@@ -160,22 +161,16 @@ class Page:
                 outputs.
             sources: What it reads of the page.
             outputs: Components of the tab.
-            **options: How the event runs; as a click if empty.
+            card: The panel that waits; the first of the outputs if None.
         """
-        handler, inputs = positional(told(function), [self.shown, *sources]), components(sources)
-        if inspect.isgeneratorfunction(handler):
 
-            def refresh(open_tab: str, shown: Shown | None, *rest: Any) -> Any:
-                if open_tab == tab and shown is not None:
-                    yield from handler(shown, *rest)
-                else:
-                    yield gr.skip()
-        else:
+        def open_now(open_tab: str, shown: Shown | None, *rest: Any) -> bool:
+            return open_tab == tab and shown is not None
 
-            def refresh(open_tab: str, shown: Shown | None, *rest: Any) -> Any:
-                return handler(shown, *rest) if open_tab == tab and shown is not None else gr.skip()
+        def fill(open_tab: str, *rest: Any) -> Any:
+            return function(*rest)
 
+        read = [self.open_tab, self.shown, *sources]
         # Gradio gives each class of component its events when it makes it, so that `Component` itself has none.
-        changes = [component.change for component in inputs]  # pyright: ignore[reportAttributeAccessIssue]
-        triggers = [self.shown.change, self.open_tab.change, *changes]
-        gr.on(triggers, refresh, [self.open_tab, self.shown, *inputs], list(outputs), **(options or CLICK))
+        changes = [component.change for component in components(read)]  # pyright: ignore[reportAttributeAccessIssue]
+        return on_card(changes, fill, read, outputs, card, when=open_now)

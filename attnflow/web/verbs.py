@@ -6,17 +6,21 @@ A private event still answers direct requests, so what it is sent is checked her
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import gradio as gr
+import numpy as np
 
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
 from attnflow.service.analyses.common import check_head
+from attnflow.service.case import Case
+from attnflow.stats.alignment import pair_traces, pieces_of
 from attnflow.views.payloads import SIDES, OtherPair, Pruned
 from attnflow.web import arguments
 from attnflow.web.endpoints.checks import checked_head, checked_heads, whole_number
 from attnflow.web.panels import Panel, RadialView
+from attnflow.web.settings import Settings
 from attnflow.web.shared import Page, Shown, cases_of, missing_layers
 
 
@@ -34,24 +38,26 @@ class Selection:
 
 def connect(panel: Panel, page: Page) -> None:
     """Do what a panel asks for by those of its events that are verbs."""
-    for name, verb, find in (
-        ("select", page.select, find_selection),
-        ("prune", page.prune, find_pruned),
-        ("analyse", page.analyse, find_pair),
-        ("what_if", page.what_if, find_pair),
+    for name, verb, find, sources in (
+        ("select", page.select, find_selection, [page.settings]),
+        ("prune", page.prune, find_pruned, []),
+        ("analyse", page.analyse, find_pair, []),
+        ("what_if", page.what_if, find_pair, []),
     ):
         if name in panel.EVENTS:
-            verb.on(getattr(panel, name), find)
+            verb.on(getattr(panel, name), find, sources)
 
 
-def find_selection(shown: Shown | None, event: gr.EventData) -> Selection:
+def find_selection(shown: Shown | None, settings: Settings, event: gr.EventData) -> Selection:
     """What an event of the kind `payloads.Selected` selects.
 
     Raises:
         SelectionError: If it names no head or word, or a head that its model has not.
     """
     cases = cases_of(shown)
-    head, word, side = (getattr(event, name, None) for name in ("head", "word", "side"))
+    head, word, side, piece, own = (getattr(event, name, None) for name in ("head", "word", "side", "piece", "own"))
+    if piece is not None or own is not None:
+        word = _word_of(cases, side, piece, own, settings)
     if head is None and word is None:
         raise SelectionError("Nothing was selected; give a head, a word, or both.")
     if head is not None:
@@ -66,6 +72,29 @@ def find_selection(shown: Shown | None, event: gr.EventData) -> Selection:
         head,
         None if word is None else whole_number("word", word),
         isinstance(getattr(event, "target", None), RadialView),
+    )
+
+
+def _word_of(cases: tuple[Case, Case], side: Any, piece: Any, own: Any, settings: Settings) -> int:
+    """The unit of the radial view that a piece, or word, of a model belongs to.
+
+    Raises:
+        SelectionError: If there is no such piece or word.
+    """
+    if side not in SIDES:
+        raise SelectionError(f"side is {arguments.came(side)}; give 'a' or 'b'.")
+    tokens = cases[SIDES.index(side)].trace.tokens
+    by_word = piece is None and settings.unit == "word"
+    number = whole_number("piece", own if piece is None else piece)
+    found = np.flatnonzero(tokens.word == number) if by_word else np.arange(len(tokens))[number : number + 1]
+    if number < 0 or not len(found):
+        raise SelectionError(f"There is no word {number} in this text; choose one that is shown.")
+    pairing = pair_traces(cases[0].trace, cases[1].trace, settings.unit)
+    units, place = ((pairing.a, pairing.in_a), (pairing.b, pairing.in_b))[SIDES.index(side)]
+    return next(
+        unit
+        for unit, token in enumerate(place.tolist())
+        if token >= 0 and int(found[0]) in pieces_of(token, units.tokens, tokens)
     )
 
 

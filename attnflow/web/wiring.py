@@ -16,9 +16,12 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow.service.visitors import serving
+from attnflow.service.wanted import Wanted
 from attnflow.web.answering import one_sentence
 from attnflow.web.forms import Form
+from attnflow.web.panels import Panel
 from attnflow.web.signin import current_visitor
+from attnflow.web.working import FAILED, in_card
 
 # What a person does with the page: answered at once, however many do so, and no endpoint of the API. It goes through
 # the queue all the same: outside of it Gradio shows no sentence of an error, and does not tell that a State changed.
@@ -31,11 +34,9 @@ CLICK: dict[str, Any] = {
 }
 # What answers while a visitor types, and has no error to tell.
 TYPING: dict[str, Any] = {**CLICK, "queue": False, "concurrency_limit": "default"}
-# What runs a model, perhaps for long; whose turn it is the workspace says (`service.places`).
-MODEL: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private"}
-
-FAILED = "That did not work"
-"""What the page shows above a sentence that tells of a failure."""
+# What runs a model, perhaps for long: a card shows how far it is, and what is asked for next ends it. Whose turn it is
+# the workspace says (`service.places`).
+WORK: dict[str, Any] = {**CLICK, "trigger_mode": "multiple"}
 
 Source: TypeAlias = "Component | Form[Any]"
 """What an event reads: one value of a component, or the record of a form."""
@@ -78,6 +79,39 @@ def on(
         (lambda *args, **kwargs: gr.on(list(triggers), *args, **kwargs)) if isinstance(triggers, Sequence) else triggers
     )
     return connect(called, inputs, filled, **options)
+
+
+def on_card(
+    triggers: Any,
+    function: Callable[..., Any],
+    sources: Sequence[Source],
+    outputs: Sequence[Component],
+    card: Panel | None = None,
+    **options: Any,
+) -> Any:
+    """Connect an event that may take longer than a moment: its card shows how far it is, and why it failed.
+
+    Args:
+        triggers: As `on` takes them.
+        function: Called with a value or record for each source; returns or yields values of the outputs. It is run in a
+            thread, where `working.shower` shows what is found on the way.
+        sources: What it reads.
+        outputs: What it fills.
+        card: The panel that waits, one of the outputs; the first of them if None.
+        **options: As `working.in_card` takes them; `when` is called with the same values and records.
+    """
+    card = card or next(one for one in outputs if isinstance(one, Panel))
+    if card.wanted is None:
+        card.wanted = gr.State(Wanted())
+        events: Any = card  # Gradio gives it the events that it names
+        on(events.cancel, lambda wanted: wanted.cancel(), [card.wanted], [], **CLICK)
+    if "when" in options:
+        options["when"] = positional(options["when"], sources)
+    steps = in_card(positional(function, sources), card, outputs, **options)
+    connect = (
+        (lambda *args, **kwargs: gr.on(list(triggers), *args, **kwargs)) if isinstance(triggers, Sequence) else triggers
+    )
+    return connect(steps, [card.wanted, *components(sources)], list(outputs), **WORK)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 from statistics import median
+from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -20,7 +21,7 @@ from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
 from tests.random_traces import random_trace
 
 LAYERS, HEADS, TOKENS, TAU = 12, 12, 64, 0.05
-MOUNT = """async ([module, value]) => {
+MOUNT = """async ([module, value, width]) => {
   const { mount } = await import(new URL(module, document.baseURI).href);
   window.source ??= document.querySelector('#flow .af-radial').parentElement;
   const host = window.source.cloneNode(true);
@@ -30,7 +31,7 @@ MOUNT = """async ([module, value]) => {
   chart.className = 'af-chart';
   delete chart.dataset.wired;
   delete box.dataset.drawn;
-  host.style.width = '900px';
+  host.style.width = `${width}px`;
   document.querySelector('.gradio-container').replaceChildren(host);
   window.host = host;
   const start = performance.now();
@@ -93,16 +94,48 @@ def measure() -> Iterator[tuple[str, str]]:
     _, url, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, theme=THEME)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        weight = _Weight(page)
         start = time.perf_counter()
         page.goto(url)
-        page.wait_for_selector("#flow .af-radial[data-drawn]")
+        page.wait_for_selector("#flow .af-radial[data-drawn]:not(.af-empty)")
         yield "open the page, first time, models not loaded", f"{time.perf_counter() - start:.2f} s"
+        yield from weight.told("the page with its first pair")
+        page.get_by_role("tab", name="Heads").click()
+        page.wait_for_selector("#map-b .main-svg")
+        yield from weight.told("the first chart, on top of it")
+        page.get_by_role("tab", name="Flow").click()
         yield from _waits(page)
         yield from _growth(page)
         yield from _largest(page)
         browser.close()
     demo.close()
+
+
+class _Weight:
+    """What a page has loaded over the network, as compressed, since it was last told."""
+
+    def __init__(self, page: Page) -> None:
+        self._ours = self._all = 0.0
+        self._from: dict[str, str] = {}
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on("Network.responseReceived", self._began)
+        session.on("Network.loadingFinished", self._arrived)
+
+    def _began(self, event: dict[str, Any]) -> None:
+        self._from[event["requestId"]] = event["response"]["url"]
+
+    def _arrived(self, event: dict[str, Any]) -> None:
+        size = event["encodedDataLength"]
+        self._all += size
+        if "/attnflow/assets/" in self._from.get(event["requestId"], ""):
+            self._ours += size
+
+    def told(self, what: str) -> Iterator[tuple[str, str]]:
+        """The weight, of which scripts and styles of ours; then it is counted from nothing."""
+        yield f"weight of {what}", f"{self._all / 1000:.0f} kB, scripts and styles of ours {self._ours / 1000:.0f} kB"
+        self._ours = self._all = 0.0
 
 
 def _figures() -> tuple[str, str]:
@@ -169,8 +202,10 @@ def _growth(page: Page) -> Iterator[tuple[str, str]]:
 
 
 def _largest(page: Page) -> Iterator[tuple[str, str]]:
+    width = page.locator("#flow .af-radial").evaluate("(panel) => panel.clientWidth")
+    yield "width of the radial view at 1280 pixels", f"{width} px"
     for name, text in zip(("one model", "two models"), _figures(), strict=True):
-        first = page.evaluate(MOUNT, [assets.url("radial/radial.js"), text])
+        first = page.evaluate(MOUNT, [assets.url("radial/radial.js"), text, width])
         yield f"radial view of that size, {name}: first draw", f"{first:.0f} ms"
         times = page.evaluate(HOVER)
         for what, column in zip(("our own work", "until the next frame"), zip(*times, strict=True), strict=True):

@@ -83,7 +83,7 @@ export function mount(element, gradio) {
     control.title = `Switch ${headName(headOf(at))} ${gone ? "on" : "off"}`;
     control.setAttribute("aria-label", control.title);
     const pick = part(cell, ".af-pick");
-    pick.textContent = gone && pick.dataset.value ? "off" : (pick.dataset.value ?? "");
+    pick.textContent = gone && pick.dataset.value ? "off" : cell.classList.contains("af-open") ? "…" : (pick.dataset.value ?? "");
     const { name, value } = pick.dataset;
     pick.setAttribute("aria-label", `${name}${gone ? ", switched off" : value ? `, shown as ${value}` : ""}`);
   }
@@ -152,11 +152,13 @@ export function mount(element, gradio) {
     pick.tabIndex = chosen || (!side.selected && layer + head === 0) ? 0 : -1;
     pick.setAttribute("aria-pressed", String(chosen));
     pick.dataset.value = "";
-    if (!side.pixels) {
+    if (value === null) {
+      box.classList.add("af-open"); // still to come
+    } else if (!side.pixels) {
       pick.dataset.value = value.toFixed(2).replace(/^(-?)0\./, "$1.").replace("-", "−");
       shade(box, value);
     }
-    pick.dataset.name = `${headName(at)}: ${side.measured ?? data.measured} ${raw}`;
+    pick.dataset.name = raw === null ? `${headName(at)}: still to come` : `${headName(at)}: ${side.measured ?? data.measured} ${raw}`;
     pick.title = pick.dataset.name;
     pick.addEventListener("click", () => {
       /** @type {Selected} */

@@ -5,7 +5,7 @@ import { number, shorten } from "../shared/numbers.js";
 import { escape } from "../shared/markup.js";
 import { panel } from "../shared/panel.js";
 import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
-/** @import { HeatMap } from "../payloads.js" */
+/** @import { HeatMap, LitTokens, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { ChartElement } from "../shared/plotly.js" */
 
@@ -39,14 +39,43 @@ export function mount(element, gradio) {
       word.setAttribute("aria-pressed", String(key === query));
       word.title = `${named[query]} → ${named[key]}: ${number(100 * row[key], 1)} %`;
       word.setAttribute("aria-label", word.title);
-      word.addEventListener("click", () => { choose(key); /** @type {HTMLElement} */ (strip.children[key]).focus({ preventScroll: true }); });
+      word.classList.toggle("af-chosen", lit(model).includes(key));
+      word.addEventListener("click", () => { pick(key); /** @type {HTMLElement} */ (strip.children[key]).focus({ preventScroll: true }); });
     });
+  }
+  /** Where the selected word stands. @param {HeatMap["model"]} model */
+  function lit(model) {
+    /** @type {LitTokens | null | undefined} */
+    const lit = gradio.props.lit;
+    return lit?.[model] ?? [];
+  }
+  /** Its rows and columns, framed. @param {HeatMap} figure */
+  function frames({ model, names }) {
+    const marked = lit(model).filter((token) => token < names.length), size = names.length - 0.5, line = { color: colour("--body-text-color"), width: 1.5 };
+    if (!marked.length) return [];
+    const low = Math.min(...marked) - 0.5, high = Math.max(...marked) + 0.5;
+    return [{ type: "rect", x0: -0.5, x1: size, y0: low, y1: high, line }, { type: "rect", x0: low, x1: high, y0: -0.5, y1: size, line }];
   }
   /** @param {number} row */
   function choose(row) {
     query = row;
     if (current) words(current, row);
   }
+  /** A token that was clicked: its row here, and its word on the whole page. @param {number} row */
+  function pick(row) {
+    choose(row);
+    if (!current) return;
+    /** @type {Selected} */
+    const selected = { side: current.model, piece: row };
+    gradio.trigger("select", selected);
+  }
+  gradio.watch("lit", () => {
+    if (!current) return;
+    const [first] = lit(current.model);
+    if (first !== undefined && query !== null && !lit(current.model).includes(query)) query = first;
+    Plotly.relayout(chart, { shapes: frames(current) });
+    choose(query ?? current.start);
+  });
 
   function clear(heading = "") {
     Plotly.purge(chart);
@@ -73,13 +102,13 @@ export function mount(element, gradio) {
     };
     await Plotly.react(chart, [shown], chartLayout({
       ...layout, width, height: chart.clientHeight, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
-      xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
+      shapes: frames(figure), xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
     }), { ...CONFIG, displayModeBar: narrow ? false : "hover" });
-    if (query === null || current?.names.join("\n") !== names.join("\n")) query = figure.start;
+    if (query === null || current?.names.join("\n") !== names.join("\n")) query = lit(figure.model)[0] ?? figure.start;
     current = figure;
     words(figure, query);
     chart.removeAllListeners?.("plotly_click");
-    chart.on("plotly_click", ({ points: [point] }) => choose(point.pointIndex[0]));
+    chart.on("plotly_click", ({ points: [point] }) => pick(point.pointIndex[0]));
   }
   panel(gradio, part(element, ".af-heatmap"), { draw, clear: () => clear(), leave: () => Plotly.purge(chart) });
 }

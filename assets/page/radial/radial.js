@@ -302,5 +302,5 @@ export function mount(element, { props, trigger, watch }) {
   Object.assign(element, { locate, lit: () => painter.painted }); // what is painted as lit; both for tests
 
   showViews();
-  panel({ props, watch }, box, { draw, leave });
+  panel({ props, trigger, watch }, box, { draw, leave });
 }

@@ -31,3 +31,12 @@ export const plural = (count, name) => `${number(count, 0)} ${name}${count === 1
  * @param {number} limit
  */
 export const shorten = (text, limit) => ([...text].length > limit ? [...text].slice(0, limit - 1).join("") + "…" : text);
+
+/**
+ * Seconds for a reader, as exactly as a guess can be: "1 s", "50 s", "4 minutes".
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  if (seconds < 10) return `${Math.max(1, Math.ceil(seconds))} s`;
+  return seconds < 90 ? `${5 * Math.ceil(seconds / 5)} s` : `${Math.round(seconds / 60)} minutes`;
+}

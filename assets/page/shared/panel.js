@@ -1,5 +1,6 @@
 // @ts-check
-// What all panels share: a value comes, the theme or the size changes, and the panel is drawn.
+// What all panels share: a value comes, the theme or the size changes, and the panel is drawn; a bar tells what it waits for.
+import { bar } from "./work.js";
 
 /**
  * What Gradio gives a panel: `props.value` is JSON text, `trigger` tells Python of an event, `watch` of a change of a property.
@@ -13,7 +14,7 @@
  * Call `draw(data)` now and when Python sends a new value, `redraw(data)` when the theme changes or the panel is resized,
  * and `clear()` when there is nothing to show.  What comes while a tab is hidden is drawn when it is shown.
  * @template T
- * @param {Pick<Gradio, "props" | "watch">} gradio
+ * @param {Gradio} gradio
  * @param {HTMLElement} box
  * @param {object} does
  * @param {(data: T, box: HTMLElement) => void | Promise<void>} does.draw
@@ -21,7 +22,7 @@
  * @param {(box: HTMLElement) => void} [does.clear]
  * @param {(box: HTMLElement) => void} [does.leave]
  */
-export function panel({ props, watch }, box, { draw, redraw = draw, clear = () => {}, leave = () => {} }) {
+export function panel({ props, trigger, watch }, box, { draw, redraw = draw, clear = () => {}, leave = () => {} }) {
   /** @type {T | null} */
   let data = null;
   let stale = true, width = 0, dark = document.body.classList.contains("dark");
@@ -56,4 +57,7 @@ export function panel({ props, watch }, box, { draw, redraw = draw, clear = () =
   themes.observe(document.body, { attributes: true, attributeFilter: ["class"] });
   watch("value", receive);
   receive();
+  const work = bar(box, () => trigger("cancel", {}));
+  watch("work", () => work(props.work));
+  work(props.work);
 }

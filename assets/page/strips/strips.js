@@ -6,7 +6,7 @@ import * as link from "../shared/link.js";
 import { precise } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 import { spread } from "../shared/words.js";
-/** @import { Saliency, SaliencyMethod, SaliencyModel } from "../payloads.js" */
+/** @import { LitTokens, Saliency, SaliencyMethod, SaliencyModel, Selected } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
 const ALL = "all";
@@ -23,6 +23,19 @@ export function mount(element, gradio) {
   let data = { methods: [], models: [], best: "" };
   /** @type {[side: string, token: number] | null} */
   let picked = null;
+
+  /** @param {SaliencyModel["side"]} side @param {number} index */
+  function isLit(side, index) {
+    /** @type {LitTokens | null | undefined} */
+    const lit = gradio.props.lit;
+    return lit?.[`strip_${side}`].includes(index) ?? false;
+  }
+  gradio.watch("lit", () => {
+    for (const token of parts(strips, "button.af-heat")) {
+      const [side, index] = (token.dataset.at ?? "").split(" ");
+      token.classList.toggle("af-chosen", isLit(/** @type {SaliencyModel["side"]} */ (side), Number(index)));
+    }
+  });
 
   /** @param {string} text */
   const lower = (text) => text[0].toLowerCase() + text.slice(1);
@@ -43,10 +56,15 @@ export function mount(element, gradio) {
       token.title = `${model.names[index]}: ${precise(values[index], signed)}`;
       token.setAttribute("aria-label", token.title);
       token.dataset.at = `${model.side} ${index}`;
+      token.classList.toggle("af-chosen", isLit(model.side, index));
       token.setAttribute("aria-pressed", "false");
       token.addEventListener("click", () => {
         picked = picked?.[0] === model.side && picked[1] === index ? null : [model.side, index];
         tell();
+        if (!picked) return;
+        /** @type {Selected} */
+        const selected = model.side === "ab" ? { word: index } : { side: model.side, own: index };
+        gradio.trigger("select", selected);
       });
     });
   }

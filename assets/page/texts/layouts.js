@@ -3,7 +3,7 @@
 import { floats } from "./columns.js";
 import { framed } from "./points.js";
 import { later } from "./room.js";
-/** @import { Layout, LayoutOf } from "../payloads.js" */
+/** @import { Layout, LayoutOf, Unlaid } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { Behaviour, Hidden } from "./choices.js" */
 
@@ -40,6 +40,8 @@ export function layouts({ props, trigger, watch }, arrived) {
   const ask = [0, 1].map((plot) => later(PAUSE, (/** @type {LayoutOf} */ asked) => { next[plot] = asked; send(); }));
   /** @type {[string, string]} */
   const awaited = ["", ""];
+  /** @type {[string, string]} */
+  const refused = ["", ""]; // why a plot gets no layout, until it is to show another one
   watch("layout", () => {
     /** @type {Layout | null | undefined} */
     const layout = props.layout;
@@ -52,12 +54,22 @@ export function layouts({ props, trigger, watch }, arrived) {
     awaited.forEach((name, plot) => { if (name === key) awaited[plot] = ""; });
     arrived();
   });
+  watch("unlaid", () => {
+    /** @type {Unlaid | null | undefined} */
+    const unlaid = props.unlaid;
+    if (!unlaid || unlaid.key !== collection) return;
+    sent = -APART;
+    send();
+    awaited.forEach((name, plot) => { if (name === keyOf(unlaid)) refused[plot] = unlaid.why; });
+    arrived();
+  });
   return {
     /** @param {string} key of another collection: all that is kept is of the former one */
     reset(key) {
       collection = key;
       kept.clear();
       awaited.fill("");
+      refused.fill("");
       next.fill(null);
     },
     /**
@@ -67,10 +79,13 @@ export function layouts({ props, trigger, watch }, arrived) {
      */
     want(plot, choice) {
       const key = keyOf(choice), found = kept.get(key);
+      if (found || awaited[plot] !== key) refused[plot] = "";
       if (found) { awaited[plot] = ""; return found; }
-      if (!awaited.includes(key)) ask[plot]({ key: collection, plot, side: choice.side, of: choice.of, layer: choice.of === "hidden" ? choice.layer : 0, method: choice.method });
+      if (awaited[plot] !== key && !awaited.some((name, other) => name === key && !refused[other])) ask[plot]({ key: collection, plot, side: choice.side, of: choice.of, layer: choice.of === "hidden" ? choice.layer : 0, method: choice.method });
       awaited[plot] = key;
       return null;
     },
+    /** Why there is no layout for a plot; empty while it is awaited. @param {0 | 1} plot */
+    why: (plot) => refused[plot],
   };
 }

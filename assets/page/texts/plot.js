@@ -224,7 +224,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
         return;
       }
       const found = layouts.want(index, choice);
-      if (!found) wait.textContent = `laying out ${about} …`;
+      if (!found) wait.textContent = layouts.why(index) || `laying out ${about} …`;
       if (found && found !== laid) {
         if (!laid) { view = null; points = new Float32Array(); } // from two columns nothing can move
         laid = found;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
@@ -10,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.methods.heads.head_parameters import HeadParameters, LinearCall, LinearCalls, head_parameters
-from attnflow.methods.heads.sweeps import Sweep, gates_without
+from attnflow.methods.heads.sweeps import HeadValues, Sweep, gates_without
 from attnflow.methods.objective import Label, Quantity, choose_loss, examples, has_task
 from attnflow.records.trace import Encoding, Head
 from attnflow.runtime import attention_hook
@@ -165,10 +167,17 @@ class HeadImportance(Statistic):
         """The change of the loss of each example, `[N, L, H]`, and what it is the change of."""
         values, quantities = [], set()
         pruned = [tuple(head) for head in (gates == 0).nonzero().tolist()]
-        for encoding, label in zip(encodings, labels, strict=True):
+        alone = len(encodings) == 1
+        for number, (encoding, label) in enumerate(zip(encodings, labels, strict=True)):
             sweep = Sweep(checkpoint, encoding, label, pruned)
-            values.append(sweep.ablations())
+            with (
+                progress.part(number / len(encodings), (number + 1) / len(encodings), _counted(number + 1, encodings)),
+                nullcontext() if alone else progress.taking(HeadValues, lambda one: None),
+            ):
+                values.append(sweep.ablations())
             quantities.add(sweep.loss.quantity)
+            if not alone:
+                progress.offer(HeadValues(np.mean(values, axis=0)))
         return np.stack(values), quantities
 
     def _differentiate(
@@ -178,6 +187,7 @@ class HeadImportance(Statistic):
         gates = gates.to(checkpoint.device)
         values = torch.zeros((len(encodings), *gates.shape), dtype=torch.float64, device=checkpoint.device)
         found = head_parameters(checkpoint) if self.method == "taylor" else ()
+        done: list[int] = []
         for batch in batches(checkpoint, encodings, _TOKENS_AT_ONCE):
             chosen = [encodings[index] for index in batch]
             wanted = [labels[index] for index in batch]
@@ -185,7 +195,16 @@ class HeadImportance(Statistic):
                 values[batch] = _gate(checkpoint, chosen, wanted, gates)
             else:
                 values[batch] = _taylor(checkpoint, chosen, wanted, gates, found)
+            done += batch
+            progress.tell(_counted(len(done), encodings) or "the gradient", len(done) / len(encodings))
+            if len(done) < len(encodings):
+                progress.offer(HeadValues((values[done] * gates).mean(0).cpu().numpy()))
         return (values * gates).cpu().numpy()
+
+
+def _counted(number: int, encodings: Sequence[Encoding]) -> str:
+    """How many of several texts; nothing for a single one."""
+    return f"{number} of {len(encodings)} texts" if len(encodings) > 1 else ""
 
 
 def _total_loss(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.methods.objective import Label, Loss, choose_loss, has_task, reads_one_position
 from attnflow.records.trace import Encoding, Head, check_heads
@@ -40,6 +42,14 @@ def single_removals(gates: torch.Tensor) -> torch.Tensor:
     rows = gates.repeat(gates.numel(), 1, 1)
     rows.view(len(rows), -1).fill_diagonal_(0)
     return rows
+
+
+@dataclass(frozen=True, eq=False)
+class HeadValues:
+    """A value of each head so far, offered while the rest is computed (`progress.offer`)."""
+
+    values: NDArray[np.float64]
+    """`[L, H]`; NaN where it is not known yet."""
 
 
 class Sweep:
@@ -108,17 +118,33 @@ class Sweep:
         """The loss of the example as it is."""
         return float(self.loss.of(self.base)[0])
 
-    def losses(self, gates: torch.Tensor) -> NDArray[np.float64]:
-        """`[N]`: the loss with each set of gates, `[N, L, H]`."""
-        result = np.empty(len(gates))
+    def losses(
+        self, gates: torch.Tensor, so_far: Callable[[NDArray[np.float64]], object] = lambda losses: None
+    ) -> NDArray[np.float64]:
+        """`[N]`: the loss with each set of gates, `[N, L, H]`.
+
+        Args:
+            gates: The sets.
+            so_far: Called between two passes with the losses, NaN for those that are not known yet.
+        """
+        result, done = np.full(len(gates), np.nan), 0
         for rows, output in self.outputs(gates):
             result[rows] = self.loss.of(output).double().cpu().numpy()
+            done += len(rows)
+            progress.tell(f"{done:,} of {len(gates):,} removals", done / len(gates))
+            if done < len(gates):
+                so_far(result.copy())
         return result
 
     def ablations(self) -> NDArray[np.float64]:
         """`[L, H]`: the change of the loss when one more head is removed; 0 for heads that are removed already."""
-        change = self.losses(single_removals(self.gates)) - self.base_loss
-        return change.reshape(self.gates.shape) * self.gates.numpy()
+
+        def changes(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+            return (losses - self.base_loss).reshape(self.gates.shape) * self.gates.numpy()
+
+        return changes(
+            self.losses(single_removals(self.gates), lambda losses: progress.offer(HeadValues(changes(losses))))
+        )
 
     def outputs(self, gates: torch.Tensor) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
         """For each pass its rows of the sets of gates, `[N, L, H]`, and what `run_model` gives for them."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.methods.saliency.ranked import by_unit, units_of
@@ -88,29 +89,60 @@ def measure(
             top = int(np.ceil(round(fraction * size, 6)))
             row[0, f] = np.isin(units, ranking[:top])
             row[1, f] = np.isin(units, ranking[top:])
-    given = _probabilities(question, np.concatenate((nothing, removed.reshape(-1, len(units)))))
-    whole = float(given[0, 0])
-    lost = np.moveaxis(whole - given[:, 1:].reshape(len(WAYS), *removed.shape[:-1]), 0, 1)  # [N, W, 2, F]
-    m = len(values)
-    return Faithfulness(
-        names=tuple(values),
-        fractions=FRACTIONS,
-        comprehensiveness=lost[:m, :, 0],
-        sufficiency=lost[:m, :, 1],
-        random_comprehensiveness=lost[m:, :, 0],
-        random_sufficiency=lost[m:, :, 1],
-        target=question.explained.name,
-        unit="score" if question.explained.problem == "regression" else "probability",
-        whole=whole,
-        baseline=question.baseline,
-        ranked=unit,
-    )
+    given, m = _Probabilities(question), len(values)
+    one_by_one = progress.taken(Faithfulness)  # together they are run in fewer batches
+    whole = float(given.of(np.concatenate((nothing, _sets(removed[m:] if one_by_one else removed))))[0, 0])
+
+    def measured(count: int) -> Faithfulness:
+        """The first explanations, and the random rankings."""
+        chosen = np.concatenate((removed[:count], removed[m:]))
+        probabilities = given.of(_sets(chosen)).reshape(len(WAYS), *chosen.shape[:-1])
+        lost = np.moveaxis(whole - probabilities, 0, 1)  # [N, W, 2, F]
+        progress.tell(f"{count} of {m} explanations are tested", (count + RANKINGS) / (m + RANKINGS))
+        return Faithfulness(
+            names=tuple(values)[:count],
+            fractions=FRACTIONS,
+            comprehensiveness=lost[:count, :, 0],
+            sufficiency=lost[:count, :, 1],
+            random_comprehensiveness=lost[count:, :, 0],
+            random_sufficiency=lost[count:, :, 1],
+            target=question.explained.name,
+            unit="score" if question.explained.problem == "regression" else "probability",
+            whole=whole,
+            baseline=question.baseline,
+            ranked=unit,
+        )
+
+    for count in range(1, m) if one_by_one else ():
+        progress.offer(measured(count))
+    return measured(m)
 
 
-def _probabilities(question: Question, removed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """`[W, N]`: the target's probability without tokens `[N, T]`; equal sets are run once."""
-    sets, place = np.unique(removed, axis=0, return_inverse=True)
-    return np.stack([question.scores(sets, way, probability=True) for way in WAYS])[:, place]
+def _sets(removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`[N, T]` of any axes before the tokens."""
+    return removed.reshape(-1, removed.shape[-1])
+
+
+class _Probabilities:
+    """The target's probability without tokens; equal sets of them are run once.
+
+    Args:
+        question: What is asked of which text.
+    """
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._known: dict[bytes, NDArray[np.float64]] = {}
+
+    def of(self, removed: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """`[W, N]`, for sets `[N, T]` of removed tokens."""
+        names = [one.tobytes() for one in removed]
+        fresh = {name: place for place, name in enumerate(names) if name not in self._known}
+        if fresh:
+            sets = removed[list(fresh.values())]
+            given = np.stack([self._question.scores(sets, way, probability=True) for way in WAYS])
+            self._known.update(zip(fresh, given.T, strict=True))
+        return np.stack([self._known[name] for name in names], axis=1)
 
 
 def check_values(name: str, values: Saliency | ArrayLike, question: Question) -> NDArray[np.float64]:

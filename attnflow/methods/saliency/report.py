@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 
+from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
-from attnflow.methods.saliency.erasure import measure
+from attnflow.methods.saliency.erasure import measure, passes
 from attnflow.methods.saliency.explain import answer
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.rank_correlation import rank_correlations
 from attnflow.methods.saliency.ranked import units_of
-from attnflow.methods.saliency.results import Report, Saliency
+from attnflow.methods.saliency.results import Faithfulness, Report, Saliency
 from attnflow.methods.score_function import ask, words_of
 from attnflow.records.trace import Encoding, Head
 from attnflow.records.words import Unit
@@ -58,20 +60,38 @@ def report(
     ]
     given: list[Saliency] = []
     refused: list[str] = []
-    for method in usable:
+
+    def so_far(measured: Faithfulness | None = None, *, complete: bool = False) -> Report:
+        """What is known by now."""
+        return Report(
+            answers=tuple(given),
+            faithfulness=measured,
+            rank_correlation=rank_correlations(given, units),
+            target=question.target.name if question.target else None,
+            against=question.against.name if question.against else None,
+            missing=missing,
+            left_out=tuple(method.title for method in METHODS.values() if method.name not in asked),
+            refused=tuple(refused),
+            complete=complete,
+        )
+
+    work = [method.passes(len(units)) for method in usable]
+    total = sum(work) + (passes(len(usable)) if question.target else 0)
+    for number, method in enumerate(usable):
+        progress.tell(f"{number} of {len(usable)} methods; now {method.title}", sum(work[:number]) / total)
         try:
             given.append(answer(question, method))
         except UnsupportedArchitectureError:
             refused.append(method.title)
-    answers = tuple(given)
-    values = {one.method.name: one.values for one in answers}
-    return Report(
-        answers=answers,
-        faithfulness=measure(question, values, unit=unit) if question.target else None,
-        rank_correlation=rank_correlations(answers, units),
-        target=question.target.name if question.target else None,
-        against=question.against.name if question.against else None,
-        missing=missing,
-        left_out=tuple(method.title for method in METHODS.values() if method.name not in asked),
-        refused=tuple(refused),
-    )
+        if given:
+            progress.offer(so_far())
+    if question.target is None:
+        return so_far(complete=True)
+    values = {one.method.name: one.values for one in given}
+    with (
+        progress.part(sum(work) / total, 1),
+        progress.taking(Faithfulness, lambda found: progress.offer(so_far(found)))
+        if progress.taken(Report)
+        else nullcontext(),
+    ):
+        return so_far(measure(question, values, unit=unit), complete=True)

@@ -123,10 +123,14 @@ class Report:
     """Titles of methods that were not asked for."""
     refused: tuple[str, ...] = ()
     """Titles of the methods that have no rule for one of the model's operations, and so do not answer."""
+    complete: bool = True
+    """Whether all of it is known; more is still computed of one that is not."""
 
     @property
     def verdict(self) -> str:
-        """One line: which explanation stands up best on this input, and which does not beat random."""
+        """One line: which explanation stands up best on this input, and which does not beat random; empty too early."""
+        if not self.complete:
+            return ""
         refused = f" No rule for this model: {', '.join(self.refused)}." if self.refused else ""
         left_out = f" Too long for this text and checkpoint: {', '.join(self.left_out)}." if self.left_out else ""
         return self._measured + refused + left_out
@@ -137,6 +141,8 @@ class Report:
             return f"{method.title} has no rule for one of this model's operations."
         if method.title in self.left_out:
             return f"{method.title} would take too long for this text and checkpoint."
+        if not self.complete:
+            return f"{method.title} is still to come."
         return f"{method.title} needs a score to explain."
 
     @property
@@ -144,7 +150,8 @@ class Report:
         if self.faithfulness is None:
             return "There is no prediction whose change would tell which explanation to trust."
         measured = self.faithfulness
-        titles = [one.method.title for one in self.answers]
+        title_of = {one.method.name: one.method.title for one in self.answers}
+        titles = [title_of[name] for name in measured.names]
         best = int(np.argmax(measured.merit))
         lost = [title for title, beats in zip(titles, measured.beats_random, strict=True) if not beats]
         if np.ptp(np.concatenate((measured.merit, measured.random_merit))) == 0:

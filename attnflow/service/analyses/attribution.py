@@ -46,13 +46,16 @@ def _contributions(case: Case, wrt: Wrt, probes: int | None) -> Attribution:
 
 def _steps(case: Case, wrt: Wrt, probes: int | None) -> Iterator[tuple[Mapping[str, Any], Attribution]]:
     most = max(2, min(probes or PROBES, case.card.width))
-    for found in attribution_estimates(case.checkpoint, case.encoding, wrt=wrt, probes=most, pruned=case.pruned):
+    steps = attribution_estimates(
+        case.checkpoint, case.encoding, wrt=wrt, probes=most, pruned=case.pruned, progress=_told
+    )
+    for found in steps:
         yield {"wrt": wrt, "probes": found.probes}, found
 
 
 def _told(share: float) -> None:
     progress.go_on()
-    progress.tell("contributions", share)
+    progress.tell(f"{share:.0%} of the contributions", share)
 
 
 def _work(case: Case, wrt: Wrt, probes: int | None) -> float:

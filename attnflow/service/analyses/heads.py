@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError
 from attnflow.methods.heads.importance import HeadImportance, ImportanceMethod, head_importance
@@ -19,6 +20,7 @@ from attnflow.methods.heads.pruning import (
     pruning_curve,
     ranking,
 )
+from attnflow.methods.heads.sweeps import HeadValues
 from attnflow.methods.objective import Quantity, has_task
 from attnflow.methods.target import choose_target
 from attnflow.records.root import tokens_of
@@ -84,8 +86,13 @@ def _important(case: Case, method: ImportanceMethod) -> ImportanceView:
     if not task:
         method, note = "ablation", without_task(checkpoint)
     accumulator = HeadImportance(method=method)
-    accumulator.update(checkpoint, [encoding], [case.label], pruned=case.pruned)
     target = choose_target(checkpoint, encoding).name if task else None
+
+    def so_far(found: HeadValues) -> None:
+        progress.offer(ImportanceView(found.values, method, "loss" if task else "root-shift", target, 1, note))
+
+    with progress.taking(HeadValues, so_far):
+        accumulator.update(checkpoint, [encoding], [case.label], pruned=case.pruned)
     assert accumulator.quantity is not None
     return ImportanceView(np.asarray(accumulator.result()), method, accumulator.quantity, target, 1, note)
 
@@ -99,8 +106,12 @@ def _curve(case: Case, order: Order, steps: int | None, scale: Scale) -> CurveVi
     in_order: Order | tuple[Head, ...] = wanted
     if scale == "layer" and wanted not in ("greedy", "random"):
         in_order = ranking(normalise_importance(head_importance(checkpoint, encoding, method=wanted), scale))
-    chosen = replace(pruning_curve(checkpoint, encoding, order=in_order, steps=points), order=wanted)
-    random = pruning_curve(checkpoint, encoding, order="random", steps=points, runs=_RANDOM_RUNS)
+    in_random = 0.5 * _RANDOM_RUNS * (points + 1) * forward(case)
+    begin = 1 - in_random / _curve_work(case, wanted, points, scale)
+    with progress.part(0, begin):
+        chosen = replace(pruning_curve(checkpoint, encoding, order=in_order, steps=points), order=wanted)
+    with progress.part(begin, 1, "in random order"):
+        random = pruning_curve(checkpoint, encoding, order="random", steps=points, runs=_RANDOM_RUNS)
     return CurveView(chosen, random, note)
 
 
@@ -114,9 +125,11 @@ def _points(case: Case, steps: int | None) -> int:
 
 def _interacting(case: Case, layer: int, head: int) -> InteractionView:
     checkpoint = case.checkpoint
-    found = head_interactions(checkpoint, case.encoding, (layer, head), pruned=case.pruned)
     task = has_task(checkpoint, case.encoding)
-    return InteractionView(found, "loss" if task else "root-shift", "" if task else without_task(checkpoint))
+    quantity, note = ("loss", "") if task else ("root-shift", without_task(checkpoint))
+    with progress.taking(HeadInteractions, lambda found: progress.offer(InteractionView(found, quantity, note))):
+        found = head_interactions(checkpoint, case.encoding, (layer, head), pruned=case.pruned)
+    return InteractionView(found, quantity, note)
 
 
 def root_shift(before: Case, after: Case) -> float:

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow import progress
 from attnflow.bundled import ASSETS
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.methods.heads.importance import HeadImportance, ImportanceMethod
-from attnflow.methods.objective import has_task
+from attnflow.methods.heads.sweeps import HeadValues
+from attnflow.methods.objective import Quantity, has_task
 from attnflow.records.trace import Encoding, Trace
 from attnflow.runtime.capture import capture
 from attnflow.runtime.encode import encode
@@ -75,7 +77,9 @@ def of_traces(
 
     def compute(case: Case) -> T:
         statistic, checkpoint = start(), case.checkpoint
-        for encoding in bundled(checkpoint)[0]:
+        encodings = bundled(checkpoint)[0]
+        for number, encoding in enumerate(encodings):
+            progress.tell(f"{number} of {len(encodings)} texts", number / len(encodings))
             update(statistic, capture(checkpoint, encoding, pruned=case.pruned))
         return result(statistic)
 
@@ -93,7 +97,13 @@ def _important(case: Case, method: ImportanceMethod) -> ImportanceView:
     if not all(has_task(checkpoint, encoding) for encoding in encodings):
         method, note = "ablation", without_task(checkpoint)
     statistic = HeadImportance(method=method)
-    statistic.update(checkpoint, encodings, labels, pruned=case.pruned)
+    quantity: Quantity = "root-shift" if note else "loss"
+
+    def so_far(found: HeadValues) -> None:
+        progress.offer(ImportanceView(found.values, method, quantity, None, len(encodings), note))
+
+    with progress.taking(HeadValues, so_far):
+        statistic.update(checkpoint, encodings, labels, pruned=case.pruned)
     assert statistic.quantity is not None
     return ImportanceView(np.asarray(statistic.result()), method, statistic.quantity, None, len(encodings), note)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, TypedDict
 
+from attnflow import progress
 from attnflow.corpus.corpus_files import embedded
 from attnflow.corpus.texts import BUNDLED
 from attnflow.errors import SelectionError
@@ -79,16 +80,16 @@ def corpus_statistics(
     if len(set(wanted)) < len(wanted):
         raise SelectionError(f"statistics names {arguments.came(wanted)}; give each once.")
     card = ModelCard.of(open_checkpoint(model))
-    found = corpora.statistics(
-        opened,
-        card.pinned,
-        page,
-        wanted,
-        group_by=group_by or None,
-        labels=split_pairs("labels", labels, "1=entailment"),
-        too_long=too_long,
-        told=lambda what, share: PROGRESS(share, desc=what),
-    )
+    with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
+        found = corpora.statistics(
+            opened,
+            card.pinned,
+            page,
+            wanted,
+            group_by=group_by or None,
+            labels=split_pairs("labels", labels, "1=entailment"),
+            too_long=too_long,
+        )
     drawn = embedded(found)
     return {
         "model": answers.model_answer(card),

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, cast
 
 import gradio as gr
 
-from attnflow import limits
+from attnflow import limits, progress
 from attnflow.corpus.orders import likely_mislabelled, most_different
 from attnflow.corpus.texts import BUNDLED
 from attnflow.errors import SelectionError
@@ -340,15 +340,14 @@ def _read(
     ref: str, opened: Opened, page: Page, labels: Sequence[str] | None, pruned: Any, too_long: str
 ) -> tuple[ModelCard, Survey]:
     card = ModelCard.of(open_checkpoint(ref))
-    found = collections.survey(
-        opened,
-        card.pinned,
-        page,
-        pruned=checked_heads("pruned", pruned),
-        labels=split_pairs("labels", labels, "1=entailment"),
-        too_long=cast('Literal["cut", "leave_out"]', too_long),
-        told=lambda what, share: PROGRESS(share, desc=what),
-    )
+    with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
+        found = collections.survey(
+            opened,
+            card.pinned,
+            pruned=checked_heads("pruned", pruned),
+            labels=split_pairs("labels", labels, "1=entailment"),
+            too_long=cast('Literal["cut", "leave_out"]', too_long),
+        )
     return card, found
 
 

@@ -6,6 +6,7 @@ another collection than the one that is shown is an event of before, and left al
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
@@ -17,9 +18,10 @@ from attnflow.errors import SelectionError
 from attnflow.service.collections import Of, collections, methods
 from attnflow.views.collected import MOST_ROWS, found_answer, layout_answer, rows_answer
 from attnflow.views.collected_files import binary_file, csv_file, table_of, told_settings, unpacked_rows
-from attnflow.views.collection import LayoutOf, RowsOf, Search
+from attnflow.views.collection import LayoutOf, RowsOf, Search, Unlaid
 from attnflow.views.payloads import OtherPair
 from attnflow.web import arguments
+from attnflow.web.answering import Told, one_sentence
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.rooms.reading import Collected
 
@@ -50,12 +52,17 @@ def layout(collected: Collected | None, event: gr.EventData) -> Any:
     if of not in get_args(Of) or method not in methods():
         raise SelectionError(f"There is no layout of {arguments.came(of)} by {arguments.came(method)}; choose another.")
     layer = whole_number("layer", getattr(event, "layer", None))
-    opened, survey = collected.opened(), collected.survey(side)
-    beside = collected.survey("a") if side == "b" else None
-    found = collections.layout(opened, survey, cast("Of", of), layer, method, beside=beside)
     asked = cast(
         "LayoutOf", {"key": collected.key, "plot": int(plot), "side": side, "of": of, "layer": layer, "method": method}
     )
+    try:
+        with one_sentence():
+            opened, survey = collected.opened(), collected.survey(side)
+            beside = collected.survey("a") if side == "b" else None
+            found = collections.layout(opened, survey, cast("Of", of), layer, method, beside=beside)
+    except Told as error:  # told in the plot that waits
+        unlaid: Unlaid = {**asked, "why": str(error.message), "at": time.time()}
+        return gr.update(unlaid=unlaid)
     return gr.update(layout=layout_answer(asked, found))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow import progress
 from attnflow.corpus.survey_join import head_statistics
 from attnflow.errors import SelectionError
 from attnflow.records.survey import Survey
@@ -19,8 +19,8 @@ from attnflow.views.payloads import SIDES, Matrix
 from attnflow.web.forms import Form, choice
 from attnflow.web.panels import HeadMatrix
 from attnflow.web.rooms.answers import Slice
-from attnflow.web.rooms.reading import PROGRESS, Collected, collected_of
-from attnflow.web.wiring import MODEL, on
+from attnflow.web.rooms.reading import Collected, collected_of
+from attnflow.web.wiring import on_card
 
 TITLE = "Heads"
 MOST_TEXTS = 256
@@ -89,14 +89,11 @@ def build() -> Parts:
 
 def wire(parts: Parts, collected: gr.State, sliced: gr.State) -> None:
     """Measure when asked: it runs both models, with a backward pass."""
-    running = {**MODEL, "show_progress_on": parts.matrix, "trigger_mode": "once"}
     outputs = [parts.status, parts.matrix]
-    on(parts.measure.click, measure, [collected, sliced, parts.measured], outputs, **running)
+    on_card(parts.measure.click, measure, [collected, sliced, parts.measured], outputs)
 
 
-def measure(
-    collected: Collected | None, sliced: Slice | None, measured: Measured, progress: gr.Progress = PROGRESS
-) -> tuple[str, Matrix]:
+def measure(collected: Collected | None, sliced: Slice | None, measured: Measured) -> tuple[str, Matrix]:
     """Importance or attention of every head of both models over some texts, and the difference."""
     collected = collected_of(collected)
     opened = collected.opened()
@@ -110,11 +107,8 @@ def measure(
         found.append([])
         for part, some in enumerate(chosen):
             begun, steps = number * len(chosen) + part, 2 * len(chosen)
-
-            def listen(what: str, share: float, side: str = side, begun: int = begun, steps: int = steps) -> None:
-                progress((begun + share) / steps, desc=f"{side.upper()}: {what}")
-
-            found[-1].append(_measured(collected, opened, number, some, measured.show, listen))
+            with progress.part(begun / steps, (begun + 1) / steps, side.upper()):
+                found[-1].append(_measured(collected, opened, number, some, measured.show))
     count = f"{told} {len(chosen[0]):,} texts were run" + (f", and {len(chosen[1]):,} others." if chosen[1:] else ".")
     if measured.show == "pattern":
         return count, _patterns(collected, found)
@@ -138,18 +132,16 @@ def _spaced(rows: list[int]) -> tuple[int, ...]:
     return tuple(rows[place] for place in places.tolist())
 
 
-def _measured(collected: Collected, opened: Opened, number: int, rows: tuple[int, ...], show: str, told: Any) -> Found:
+def _measured(collected: Collected, opened: Opened, number: int, rows: tuple[int, ...], show: str) -> Found:
     """Of one model over some rows, which are read once more, with what each head does."""
     texts = replace(opened.texts, rows=tuple(opened.texts[row] for row in rows))
     survey = collections.survey(
         Opened(texts, opened.owner),
         collected.refs[number],
-        collected.page,
         pruned=collected.pruned[number],
         labels=dict(collected.labels),
         too_long=collected.too_long,
         heads=True,
-        told=told,
     )
     statistics = head_statistics(survey)
     if show == "pattern":

@@ -13,7 +13,8 @@ import gradio as gr
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.corpus.gold import match_labels
-from attnflow.errors import AttnflowError, SelectionError
+from attnflow.errors import AttnflowError, GoneError, SelectionError
+from attnflow.progress import part, tell
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head
@@ -25,7 +26,10 @@ from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen, column_choices
 from attnflow.web.settings import Pair
 from attnflow.web.shared import Shown
 
-PROGRESS = gr.Progress()
+CANCELLED = "Cancelled: what was read of a public collection is kept, and goes on when asked for."
+_OPENING, _COMPARING = 0.05, 0.05
+_READING = (1 - _OPENING - _COMPARING) / 2
+"""About the share of the work that opening, comparing, and reading by one of the models take."""
 PRESS = "Press *Read them with both models* to see these texts."
 TITLES = {
     "decision": ("change", "Change of the decision"),
@@ -68,7 +72,6 @@ class Collected:
         return collections.survey(
             opened,
             self.refs[number],
-            self.page,
             pruned=self.pruned[number],
             labels=dict(self.labels),
             too_long=self.too_long,
@@ -108,11 +111,12 @@ def read(
     shown: Shown | None,
     page: Page,
     labels: Sequence[tuple[str, str | None]] = (),
-    progress: gr.Progress = PROGRESS,
 ) -> Iterator[Step]:
     """Open the texts and read them with both models; what is wrong is told in the last step."""
     try:
-        yield from _read(chosen, pair, shown, page, labels, progress)
+        yield from _read(chosen, pair, shown, page, labels)
+    except GoneError:
+        raise
     except AttnflowError as error:
         yield Step(str(error), reading=False)
 
@@ -123,12 +127,12 @@ def _read(
     shown: Shown | None,
     page: Page,
     labels: Sequence[tuple[str, str | None]],
-    progress: gr.Progress,
 ) -> Iterator[Step]:
     asked, too_long = chosen.asked(), chosen.too_long
     yield Step(f"Opening {asked.source} …")
-    progress((0, 3), desc="Opening the texts")
-    opened = collections.open(asked, page, anew=True)
+    with part(0, _OPENING):
+        tell("Opening the texts", 0)
+        opened = collections.open(asked, page, anew=True)
     told = told_of(opened.texts)
     yield Step(f"{told} A reads them …", texts=opened.texts)
     refs, pruned, surveys = list[str](), list[tuple[Head, ...]](), list[Survey]()
@@ -139,24 +143,20 @@ def _read(
         refs.append(card.pinned)
         pruned.append(_pruned(shown, number, card.pinned))
 
-        def listen(what: str, share: float, side: str = side, at: int = number) -> None:
-            progress((at + 1 + share) / 3, desc=f"{side}: {what}")
-
-        surveys.append(
-            collections.survey(
-                opened,
-                card.pinned,
-                page,
-                pruned=pruned[-1],
-                labels=dict(labels),
-                too_long=cast('Literal["cut", "leave_out"]', too_long),
-                told=listen,
+        with part(_OPENING + number * _READING, _OPENING + (number + 1) * _READING, side):
+            surveys.append(
+                collections.survey(
+                    opened,
+                    card.pinned,
+                    pruned=pruned[-1],
+                    labels=dict(labels),
+                    too_long=cast('Literal["cut", "leave_out"]', too_long),
+                )
             )
-        )
         if number == 0:
             right = _right(surveys[0])
             yield Step(f"{told} A has read them{right}. B reads them …")
-    progress((3, 3), desc="Comparing")
+    tell("Comparing", 1 - _COMPARING)
     key = _key(surveys)
     collected = Collected(
         key,

@@ -16,10 +16,20 @@ from attnflow.web.forms import Form, setting
 from attnflow.web.panels import TextMap
 from attnflow.web.rooms import answers, heads
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen
-from attnflow.web.rooms.reading import PRESS, Collected, Matches, Step, checked_labels, column_updates, may_begin, read
+from attnflow.web.rooms.reading import (
+    CANCELLED,
+    PRESS,
+    Collected,
+    Matches,
+    Step,
+    checked_labels,
+    column_updates,
+    may_begin,
+    read,
+)
 from attnflow.web.settings import Pair
 from attnflow.web.shared import Page, Shown
-from attnflow.web.wiring import CLICK, MODEL, components, on
+from attnflow.web.wiring import CLICK, components, on, on_card
 
 TITLE = "Many texts"
 PAIR, TEXTS = "pair", "texts"
@@ -50,7 +60,6 @@ class Parts:
 
     chosen: Form[Chosen]
     read: gr.Button
-    cancel: gr.Button
     status: gr.Markdown
     matching: gr.Accordion
     classes: list[gr.Dropdown]
@@ -71,7 +80,6 @@ class Parts:
         return [
             self.status,
             self.read,
-            self.cancel,
             self.collected,
             self.map,
             *boxes,
@@ -89,7 +97,6 @@ def build() -> Parts:
         chosen.place()
         with gr.Column(min_width=200):
             button = gr.Button("Read them with both models", variant="primary", elem_id="read-texts")
-            cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel-texts")
     status = gr.Markdown(PRESS, elem_id="texts-status")
     with gr.Accordion("Which columns, which rows", open=False, elem_id="texts-more"), gr.Row():
         chosen.place(more=True)
@@ -106,11 +113,13 @@ def build() -> Parts:
             ]
     with gr.Tabs(elem_id="texts-tabs"):
         with gr.Tab("Map"):
-            drawn = TextMap(elem_id="text-map", layout=None, rows=None, found=None, download=None, opened=None)
+            drawn = TextMap(
+                elem_id="text-map", layout=None, unlaid=None, rows=None, found=None, download=None, opened=None
+            )
         with gr.Tab(heads.TITLE):
             beside = heads.build()
     return Parts(
-        chosen, button, cancel, status, matching, classes, gr.State(()), drawn, beside,
+        chosen, button, status, matching, classes, gr.State(()), drawn, beside,
         collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
     )  # fmt: skip
 
@@ -118,10 +127,10 @@ def build() -> Parts:
 def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[Room]) -> None:
     """Read the texts when the room is first opened or the button pressed, and answer what the map asks."""
     sources = [parts.chosen, pair, page.shown, parts.page, parts.labels]
-    reading: dict[str, Any] = {**MODEL, "show_progress_on": parts.map, "show_progress": "full", "trigger_mode": "once"}
-    on(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, **reading)
-    on(room["room"].change, open_room, [room, parts.collected, *sources], parts.filled, **reading)
-    on(parts.cancel.click, cancel, [parts.page], [], **CLICK)
+    reading: dict[str, Any] = {"otherwise": lambda: _filled(Step("", reading=False)), "cancelled": CANCELLED}
+    on_card(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
+    opened = [room, parts.collected, *sources]
+    on_card(room["room"].change, open_room, opened, parts.filled, parts.map, when=may_open, **reading)
     shown = parts.map
     events: Any = shown  # Gradio gives it the events that it names
     for event, answer in (
@@ -146,6 +155,11 @@ def read_all(
         yield _filled(step)
 
 
+def may_open(room: Room, collected: Collected | None, chosen: Chosen, pair: Pair, *rest: Any) -> bool:
+    """Whether the room reads by itself when it is opened: the bundled pairs, if both models are bundled, too."""
+    return room.room == TEXTS and collected is None and may_begin(chosen, pair)
+
+
 def open_room(
     room: Room,
     collected: Collected | None,
@@ -155,11 +169,8 @@ def open_room(
     page: OpenPage,
     labels: Any,
 ) -> Iterator[Any]:
-    """What the room shows when it is opened first: the bundled pairs, if both models are bundled, too."""
-    if room.room == TEXTS and collected is None and may_begin(chosen, pair):
-        yield from read_all(chosen, pair, shown, page, labels)
-    else:
-        yield gr.skip()
+    """What the room shows when it is opened first, step by step."""
+    yield from read_all(chosen, pair, shown, page, labels)
 
 
 def restore_room(request: gr.Request) -> Any:
@@ -167,17 +178,11 @@ def restore_room(request: gr.Request) -> Any:
     return gr.Tabs(selected=TEXTS) if dict(request.query_params).get("room") == TEXTS else gr.skip()
 
 
-def cancel(page: OpenPage) -> None:
-    """End what is being read."""
-    page.cancel()
-
-
 def _filled(step: Step) -> list[Any]:
     kept = gr.skip()
     return [
         step.status,
         gr.update(interactive=not step.reading),
-        gr.update(visible=step.reading),
         kept if step.collected is None else step.collected,
         kept
         if step.payload is None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import gradio as gr
 
 from attnflow import progress
-from attnflow.errors import SupersededError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Attribution, Head
 from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, PROBES, Comparison, affordable_probes
@@ -20,10 +19,10 @@ from attnflow.views import attribution
 from attnflow.views.heatmap import attention_heatmap
 from attnflow.views.payloads import SIDES, Side
 from attnflow.web.forms import Form, choice
-from attnflow.web.panels import AttentionMap, Chart
+from attnflow.web.panels import AttentionMap, Chart, Note
 from attnflow.web.settings import SelectedHead
 from attnflow.web.shared import Page, Shown, heads_of
-from attnflow.web.wiring import CLICK, MODEL
+from attnflow.web.working import parts
 
 TITLE = "Attribution"
 HOW_TO_READ = (
@@ -34,6 +33,8 @@ HOW_TO_READ = (
 )
 MEASURES = {"pearson": "Pearson", "spearman": "Spearman"}
 """Names of the correlations, by their fields in `Comparison`."""
+_LOCAL = 0.05
+"""About the share of the work that the contributions of the previous layer take."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +58,6 @@ class Compared:
         elem_id="attribution-measure",
         min_width=220,
     )
-
-
-class Newest:
-    """Which of a visitor's requests is the newest, so that older ones under way can end."""
-
-    def __init__(self) -> None:
-        self.number = 0
-
-    def take(self) -> Callable[[], None]:
-        """Become the newest; returns what to call now and then: it raises `SupersededError` once this is so no more."""
-        self.number += 1
-        mine = self.number
-
-        def check() -> None:
-            if self.number != mine:
-                raise SupersededError("Something newer was asked for.")
-
-        return check
 
 
 @dataclass(frozen=True)
@@ -105,8 +88,8 @@ class Parts:
     """Components of the tab."""
 
     compared: Form[Compared]
-    told: gr.Markdown
-    newest: gr.State
+    told: Note
+    """What was computed, and its bar: all cards of the tab wait for it."""
     reached: gr.State
     maps: list[AttentionMap]
     """Attention, previous layer and input of A, then of B."""
@@ -121,12 +104,12 @@ def build() -> Parts:
     with gr.Row(equal_height=True):
         compared = Form(Compared())
         compared.place()
-    note = gr.Markdown(elem_id="attribution-note")
+    note = Note(elem_id="attribution-note")
     maps = []
     for side in "ab":
         with gr.Row(elem_classes="af-stack"):
             maps += [
-                AttentionMap(elem_id=f"attribution-{kind}-{side}", min_width=280)
+                AttentionMap(lit=None, elem_id=f"attribution-{kind}-{side}", min_width=280)
                 for kind in ("attention", "local", "input")
             ]
     with gr.Row(elem_classes="af-stack"):
@@ -136,7 +119,6 @@ def build() -> Parts:
     return Parts(
         compared,
         note,
-        gr.State(Newest()),
         gr.State(None),
         maps,
         overviews,
@@ -145,40 +127,42 @@ def build() -> Parts:
     )
 
 
-def wire(parts: Parts, page: Page) -> None:
+def wire(tab: Parts, page: Page) -> None:
     """Compute when the tab is open, and draw what is there."""
-    # A newer request starts at once and ends the older one.
-    computing = {**MODEL, "trigger_mode": "multiple", "show_progress": "hidden"}
-    method, measure = parts.compared["method"], parts.compared["measure"]
-    page.when_open(TITLE, compute, [method, parts.newest], [parts.told, parts.reached], **computing)
-    page.when_open(TITLE, draw_maps, [parts.reached, page.selected], parts.maps, **CLICK)
-    charts = [*parts.overviews, *parts.strips, parts.centres]
-    page.when_open(TITLE, draw_charts, [parts.reached, measure, page.selected], charts, **CLICK)
+    method, measure = tab.compared["method"], tab.compared["measure"]
+    page.when_open(TITLE, compute, [method], [tab.told, tab.reached])
+    page.when_open(TITLE, draw_maps, [tab.reached, page.selected], tab.maps)
+    charts = [*tab.overviews, *tab.strips, tab.centres]
+    page.when_open(TITLE, draw_charts, [tab.reached, measure, page.selected], charts)
 
 
-def compute(shown: Shown, method: str, newest: Newest) -> Iterator[Any]:
+def compute(shown: Shown, method: str) -> Iterator[Any]:
     """Contributions of both models, sharper and sharper, with what they are told to be."""
-    check = newest.take()
-    try:
-        for case in shown.cases():
-            check()
-            case.ask(CONTRIBUTIONS, wrt="previous_layer")
-        yield from _exact(shown, check) if method == "exact" else _estimated(shown, check)
-    except SupersededError:
-        yield gr.skip(), gr.skip()
+    cases = shown.cases()
+    with progress.part(0, _LOCAL):
+        for case, part in zip(cases, parts(cases, CONTRIBUTIONS, wrt="previous_layer"), strict=True):
+            with part:
+                case.ask(CONTRIBUTIONS, wrt="previous_layer")
+    yield from _exact(shown) if method == "exact" else _estimated(shown)
 
 
-def _estimated(shown: Shown, check: Callable[[], None]) -> Iterator[Any]:
+def _estimated(shown: Shown) -> Iterator[Any]:
     cases = shown.cases()
     steps = [workspace.steps(CONTRIBUTIONS, case, probes=_probes(case)) for case in cases]
     found: list[Attribution | None] = [None, None]
-    seconds = [0.0, 0.0]
+    seconds, done, outer = [0.0, 0.0], [0.0, 0.0], progress.Watcher()
     while True:
         moved = False
         for index, step in enumerate(steps):
-            check()
+
+            def listen(what: str, share: float, index: int = index) -> None:
+                done[index] = share
+                if outer.listener is not None:
+                    outer.listener(f"{'AB'[index]}: {what}", _LOCAL + (1 - _LOCAL) * sum(done) / 2)
+
             start = time.perf_counter()
-            sharper = next(step, None)
+            with progress.reporting(listen):
+                sharper = next(step, None)
             if sharper is not None:
                 found[index], moved = sharper, True
                 seconds[index] += time.perf_counter() - start
@@ -194,19 +178,19 @@ def _probes(case: Case) -> int:
     return max(2, min(PROBES, case.card.width, affordable_probes(case, workspace.most_operations)))
 
 
-def _exact(shown: Shown, check: Callable[[], None]) -> Iterator[Any]:
-    start = time.perf_counter()
-    for name, case in zip("AB", shown.cases(), strict=True):
-        yield f"Computing the exact contributions in model {name} …", gr.skip()
-        with progress.ending(check):
-            case.ask(CONTRIBUTIONS)
+def _exact(shown: Shown) -> Iterator[Any]:
+    start, cases = time.perf_counter(), shown.cases()
+    with progress.part(_LOCAL, 1):
+        for case, part in zip(cases, parts(cases, CONTRIBUTIONS, probes=None), strict=True):
+            with part:
+                case.ask(CONTRIBUTIONS)
     yield f"Exact ({time.perf_counter() - start:.1f} s).", Reached(shown, (None, None))
 
 
 def _estimate_note(name: str, case: Case, found: Attribution, seconds: float) -> str:
     """How good an estimate is, and what better ones would cost."""
     off = f"off by {found.relative_error:.0%} on average"
-    note = f"**{name}**: estimated from {found.probes} random probes per token, {off}"
+    note = f"{name}: estimated from {found.probes} random probes per token, {off}"
     if workspace.operations(CONTRIBUTIONS, case) > workspace.most_operations:
         return f"{note}; exact values are too much work here."
     if seconds < 0.01:  # from memory

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from attnflow.errors import AttnflowError
+from attnflow import progress
+from attnflow.errors import AttnflowError, GoneError
+from attnflow.methods.saliency.results import Report
 from attnflow.records.words import check_unit
 from attnflow.service.analyses.saliency import PREDICTED, REPORT
 from attnflow.service.case import Case
 from attnflow.views.explanations import ExplainedModel, faithfulness_chart, rank_correlation_matrix, strips
-from attnflow.views.payloads import SIDES, Side
+from attnflow.views.payloads import SIDES
 from attnflow.web.arguments import came
 from attnflow.web.endpoints.explanations import sum_note
 from attnflow.web.forms import Form, setting
 from attnflow.web.panels import Chart, SaliencyStrips
 from attnflow.web.shared import Page, Shown, cases_of
-from attnflow.web.wiring import MODEL
+from attnflow.web.working import parts, shower
 
 TITLE = "Saliency"
 HOW_TO_READ = (
@@ -28,6 +31,7 @@ HOW_TO_READ = (
     "of them names, and so measures which to believe for this very text."
 )
 
+WAITING = "This model's turn comes when the other one is done."
 WHICH = ("What each model predicts", "Nothing")
 """What the two choices are called while they are empty."""
 
@@ -77,49 +81,64 @@ def build() -> Parts:
         explained = Form(Explained())
         explained.place()
     unknown = gr.Markdown(elem_id="saliency-unknown", visible=False)
-    words = SaliencyStrips(elem_id="saliency")
+    words = SaliencyStrips(elem_id="saliency", lit=None)
     faithful = Chart(elem_id="faithfulness")
-    with gr.Row():
+    with gr.Row(elem_classes="af-stack"):
         correlations = [Chart(elem_id=f"saliency-agreement-{side}", min_width=320) for side in "ab"]
     return Parts(explained, unknown, words, faithful, correlations)
 
 
-def wire(parts: Parts, page: Page) -> None:
+def wire(tab: Parts, page: Page) -> None:
     """Explain what is shown, and anew when the target or the unit changes."""
-    outputs = [*parts.explained.controls, parts.unknown, parts.strips, parts.faithful, *parts.rank_correlations]
-    options = {**MODEL, "show_progress_on": parts.strips, "trigger_mode": "always_last"}
-    page.when_open(TITLE, draw, [parts.explained, page.settings["unit"]], outputs, **options)
+    outputs = [*tab.explained.controls, tab.unknown, tab.strips, tab.faithful, *tab.rank_correlations]
+    filled = page.when_open(TITLE, draw, [tab.explained, page.settings["unit"]], outputs)
+    page.compare.on(filled.success, lambda shown: shown)
 
 
 def draw(shown: Shown | None, explained: Explained, unit: str) -> Any:
-    """Values of the tab's components."""
+    """Values of the tab's components; method after method while they are computed."""
     cases = cases_of(shown)
     labels = list(dict.fromkeys(label for case in cases for label in case.card.head.labels))
     lists_all = all(case.card.head.kind.endswith("classification") for case in cases if case.card.head.trained)
     wanted = explained.target, explained.against
     unknown = [one for one in wanted if lists_all and one and one not in labels]
-    chosen = [PREDICTED if one in unknown else one for one in wanted]
-    sides = [_explained(side, case, *chosen) for side, case in zip(SIDES, cases, strict=True)]
-    notes = [{one.method.name: sum_note(one) for one in side.report.answers} if side.report else {} for side in sides]
+    target, against = (PREDICTED if one in unknown else one for one in wanted)
     updates = [
         gr.update(choices=[(none, PREDICTED), *((label, label) for label in labels)], value=now)
         for none, now in zip(WHICH, wanted, strict=True)
     ]
     absent = " and ".join(map(came, unknown))
     told = f"No model here has a class {absent}, so it is left aside; choose one from the list." if unknown else ""
-    figure = strips(sides, check_unit(unit), notes)
+    show = shower()
+    sides = [ExplainedModel(side, case.card.ref, None, WAITING) for side, case in zip(SIDES, cases, strict=True)]
+    steps = parts(cases, REPORT, target=target, against=against)
+    for number, (case, part) in enumerate(zip(cases, steps, strict=True)):
+
+        def so_far(report: Report, number: int = number) -> None:
+            known = [*sides[:number], replace(sides[number], report=report, problem=""), *sides[number + 1 :]]
+            # Choices stay open while somebody chooses.
+            show(lambda: (*[gr.skip()] * len(updates), gr.update(value=told, visible=bool(told)), *_drawn(known, unit)))
+
+        with part, progress.taking(Report, so_far):
+            sides[number] = _explained(sides[number], case, target, against)
+    return *updates, gr.update(value=told, visible=bool(told)), *_drawn(sides, unit)
+
+
+def _drawn(sides: Sequence[ExplainedModel], unit: str) -> tuple[Any, ...]:
+    """Strips and charts of what is known of both models."""
+    notes = [{one.method.name: sum_note(one) for one in side.report.answers} if side.report else {} for side in sides]
     return (
-        *updates,
-        gr.update(value=told, visible=bool(told)),
-        figure,
+        strips(sides, check_unit(unit), notes),
         faithfulness_chart(sides),
         *(rank_correlation_matrix(side) for side in sides),
     )
 
 
-def _explained(side: Side, case: Case, target: str, against: str) -> ExplainedModel:
+def _explained(side: ExplainedModel, case: Case, target: str, against: str) -> ExplainedModel:
     """One model explained; where it cannot be, the reason stands in its place, and the other one is shown."""
     try:
-        return ExplainedModel(side, case.card.ref, case.ask(REPORT, target=target, against=against))
+        return replace(side, report=case.ask(REPORT, target=target, against=against), problem="")
+    except GoneError:
+        raise
     except AttnflowError as error:
-        return ExplainedModel(side, case.card.ref, None, str(error))
+        return replace(side, problem=str(error))

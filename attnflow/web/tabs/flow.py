@@ -11,12 +11,16 @@ from gradio.components import Component
 
 from attnflow.records.head_names import head_of
 from attnflow.records.root import pooled_name
+from attnflow.service.analyses.heads import IMPORTANCE, IMPORTANCE_TITLES
+from attnflow.service.analyses.saliency import REPORT
 from attnflow.service.case import Case
+from attnflow.service.workspace import workspace
 from attnflow.stats.attention_graph import Threshold, check_tau
 from attnflow.stats.flow import Flow, FlowPair, compare_flows
 from attnflow.views import thresholds
 from attnflow.views.answer import answer
-from attnflow.views.payloads import Download, Export, Radial
+from attnflow.views.measured import importance_table, saliency_table
+from attnflow.views.payloads import Answer, DifferenceTable, Download, Export, Radial
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from attnflow.views.standalone import Theme, standalone
@@ -103,8 +107,29 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     mask = a.card.mask_token if a.card.mask_token == b.card.mask_token else ""
     words = sentence(flows, names, texts, mask)
     choice = threshold_choice(flows, None if settings.auto else settings.tau)
-    said, differences = answer(flows, [prediction(case) for case in (a, b)])
+    said, differences = _answered(a, b, flows)
     return said, differences, words, note, _rings(a, b, flows), root, choice
+
+
+def _answered(a: Case, b: Case, flows: FlowPair) -> tuple[Answer, list[DifferenceTable]]:
+    """The answer, and what differs also by what was measured of both models already."""
+    reports = [workspace.known(REPORT, case) for case in (a, b)]
+    tables: list[DifferenceTable | None] = []
+    if reports[0] is not None and reports[1] is not None:
+        tables.append(saliency_table(flows, (reports[0], reports[1])))
+    for method, title in IMPORTANCE_TITLES.items():
+        one, other = (workspace.known(IMPORTANCE, case, method=method) for case in (a, b))
+        if one is not None and other is not None:
+            by = title[0].lower() + title[1:]
+            tables.append(importance_table(flows, (one.values, other.values), by, same=one.quantity == other.quantity))
+            break
+    return answer(flows, [prediction(case) for case in (a, b)], [table for table in tables if table is not None])
+
+
+def compare(shown: Shown | None, settings: Settings) -> list[DifferenceTable]:
+    """The tables of what differs, after something more was measured."""
+    a, b = cases_of(shown)
+    return _answered(a, b, flows_at(a, b, settings))[1]
 
 
 def _rings(a: Case, b: Case, flows: FlowPair) -> Radial:

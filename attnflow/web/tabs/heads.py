@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import gradio as gr
-import numpy as np
-from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
-from attnflow.records.trace import Head
-from attnflow.service.analyses import statistics
-from attnflow.service.analyses.heads import (
-    CURVE,
-    IMPORTANCE,
-    IMPORTANCE_TITLES,
-    INTERACTIONS,
-    least_important,
-    root_shift,
-)
-from attnflow.service.analyses.statistics import HEAD_TABLES, HeadTable
-from attnflow.service.case import Case
+from attnflow.service.analyses.heads import CURVE, IMPORTANCE_TITLES, least_important, root_shift
 from attnflow.service.workspace import workspace
-from attnflow.stats.mean_attention import Scale, normalise_importance, places
-from attnflow.views.heads import MatrixSide, head_matrix
-from attnflow.views.payloads import SIDES, Effect, Matrix, Pruned
+from attnflow.stats.mean_attention import normalise_importance
+from attnflow.views.payloads import SIDES, Effect, Pruned
 from attnflow.views.pruning import curve_chart, effect
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form, choice, setting
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
 from attnflow.web.settings import SelectedHead, Settings
-from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of, heads_of
+from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of
 from attnflow.web.tabs import maps
 from attnflow.web.tabs.flow import flows_at
-from attnflow.web.wiring import CLICK, MODEL, on
+from attnflow.web.tabs.matrix import IMPORTANCES, Measured, draw_matrix
+from attnflow.web.wiring import CLICK, on, on_card
+from attnflow.web.working import parts, shower
 
 TITLE = "Heads"
-SHOW = [
-    ("Importance", "importance"),
-    ("Attention pattern", "pattern"),
-    *((table.title, table.name) for table in HEAD_TABLES.values()),
-    ("Works with the selected head", "interaction"),
-]
-OVER = {"pair": "This pair", "set": "Bundled pairs"}
-IMPORTANCES = {"pair": IMPORTANCE, "set": statistics.IMPORTANCE}
 MEASURES = {"probability": "probability of the prediction", "value": "score", "root-shift": "shift of the embedding"}
 _MOST_UNDONE = 50
 _NOTHING_TO_UNDO = "There is nothing to undo: no head was switched off or on since this pair was analysed."
@@ -53,33 +34,6 @@ INTRO = (
     "Each cell is a head. Click one to select it on the whole page; press its × (or Delete) to switch it off in that "
     "model and see at once what changes. Heads stay off in every tab until you switch them on again."
 )
-READING = {
-    "ablation": "How much the loss of the predicted class rises when the head is removed, measured; below 0 it falls.",
-    "gate": "How steeply the loss of the predicted class changes as the head's output is turned down (Michel et al.).",
-    "taylor": "Sum over the head's weights of (gradient x weight)², for the loss of the predicted class (T3-Vis).",
-}
-SCALE_NOTE = {
-    "all": "Shown from 0, the head that matters least, to 1, the one that matters most.",
-    "layer": "Divided by the norm of each layer, then shown from 0 to 1.",
-}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What the matrix shows of each head."""
-
-    show: str = choice("importance", SHOW, link="show", label="Show", elem_id="heads-show")
-    over: str = choice(
-        "pair", [(title, over) for over, title in OVER.items()], link="over", label="Over", elem_id="heads-over"
-    )
-    method: str = choice(
-        "ablation",
-        IMPORTANCE.parameter("method").choices,
-        link="importance",
-        label="Importance by",
-        elem_id="heads-method",
-    )
-    scale: Scale = choice("all", CURVE.parameter("scale").choices, link="scale", label="Compare", elem_id="heads-scale")
 
 
 @dataclass(frozen=True)
@@ -149,11 +103,10 @@ def build() -> Parts:
 
 def wire(parts: Parts, page: Page) -> None:
     """Fill the tab, and switch heads off or on."""
-    page.when_open(TITLE, confirm, [], [parts.matrix])
     page.when_open(TITLE, draw_effects, [page.settings], [parts.effect])
     page.when_open(TITLE, maps.draw, [page.selected], parts.maps)
-    running = {**MODEL, "show_progress": "minimal"}
-    page.when_open(TITLE, draw_matrix, [parts.measured, page.selected], [parts.matrix], **running)
+    filled = page.when_open(TITLE, fill_matrix, [parts.measured, page.selected], [parts.matrix])
+    page.compare.on(filled.success, lambda shown: shown)
     page.prune.on(parts.least.click, find_least, [parts.measured, parts.fewer])
     undone = on(parts.undo.click, step_back, [parts.history], parts.history, **CLICK)
     page.prune.on(undone.success, find_undone, [parts.history])
@@ -161,107 +114,13 @@ def wire(parts: Parts, page: Page) -> None:
     on(page.shown.change, remember, [page.shown, parts.history], parts.history, **CLICK)
     drawn = [*parts.curves, parts.drawn_for]
     on(page.shown.change, clear_outdated, [page.shown, parts.drawn_for], drawn, **CLICK)
-    on(parts.draw.click, draw_curves, [page.shown, parts.order, parts.measured], drawn, **MODEL)
+    on_card(parts.draw.click, draw_curves, [page.shown, parts.order, parts.measured], drawn)
 
 
-def draw_matrix(shown: Shown | None, measured: Measured, selected: SelectedHead) -> Any:
-    """The matrix of both models and, where their sizes agree, their difference."""
-    cases = cases_of(shown)
-    own = heads_of(*cases, selected)
-    if measured.show == "pattern":
-        return _patterns(cases, own, measured.over)
-    if measured.show == "interaction":
-        return _interactions(cases, own)
-    if measured.show in HEAD_TABLES:
-        return _table(HEAD_TABLES[measured.show], cases, own, measured.over)
-    return _importance(cases, own, measured)
-
-
-def _importance(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], measured: Measured) -> Matrix:
-    views = [case.ask(IMPORTANCES[measured.over], method=measured.method) for case in cases]
-    values = [normalise_importance(view.values, measured.scale) for view in views]
-    sides = []
-    for side, case, at, view, value in zip(SIDES, cases, own, views, values, strict=True):
-        of = f"Loss of “{view.target}”. " if view.target else ""
-        sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, of + view.note, value, view.values))
-    if values[0].shape == values[1].shape:
-        sides.append(_difference(cases, own[1], values, same=views[0].quantity == views[1].quantity))
-    note = f"{READING[measured.method]} {SCALE_NOTE[measured.scale]}"
-    if measured.over == "set":
-        counts = " and ".join(f"{view.n_examples} ({side})" for side, view in zip("AB", views, strict=True))
-        note += f" Averaged over bundled pairs: {counts}."
-    title = f"Importance of each head, {OVER[measured.over].lower()}"
-    return head_matrix(sides, title=title, note=note, measured="importance")
-
-
-def _difference(
-    cases: tuple[Case, Case], selected: Head | None, values: list[NDArray[np.float64]], *, same: bool
-) -> MatrixSide:
-    """What is more in B than in A: importance itself where both have one measure, else the place in its order."""
-    pruned = cases[0].trace.pruned & cases[1].trace.pruned
-    colours = "Purple: it matters more in B; turquoise: more in A."
-    if same:
-        change = values[1] - values[0]
-        return MatrixSide("difference", "B less A", pruned, selected, colours, change, change)
-    a, b = (places(value) for value in values)
-    note = (
-        f"The two are measured differently, so what is compared is the place of a head in each model's order. {colours}"
-    )
-    measured = "place in the order, from 0, the least important, to 1; B less A:"
-    return MatrixSide("difference", "B less A, by order", pruned, selected, note, b - a, b - a, measured=measured)
-
-
-def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
-    sides, counts = [], []
-    for side, case, at in zip(SIDES, cases, own, strict=True):
-        view = case.ask(statistics.PATTERNS) if source == "set" else None
-        attention = case.trace.attention if view is None else view.values
-        counts.append(view.n_examples if view else 1)
-        highest = attention.max(axis=(2, 3))
-        sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, "", highest, highest, attention))
-    note = (
-        "Each picture is a head: rows attend, columns are attended to, from the first token to the last. One scale for "
-        "all heads of both models: a pixel is empty up to a uniform share of attention, and full where all of it goes "
-        "to one token."
-    )
-    if source == "set":
-        note += f" Mean over {counts[0]} bundled pairs; each cell by the pairs that have both positions."
-    return head_matrix(sides, title="Attention of each head", note=note, measured="strongest attention")
-
-
-def _table(table: HeadTable, cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
-    """A number of each head, from the smallest of both models to the largest, so that they compare."""
-    found = [table.table(case.ask(table.over_texts if source == "set" else table.of_text)) for case in cases]
-    low = min(float(values.min()) for values in found)
-    span = max(float(values.max()) for values in found) - low
-    sides = [
-        MatrixSide(side, case.card.ref, case.pruned, at, "", (values - low) / span if span else values - low, values)
-        for side, case, at, values in zip(SIDES, cases, own, found, strict=True)
-    ]
-    over = f"Mean over {statistics.SET_SIZE} bundled pairs. " if source == "set" else ""
-    note = f"{table.says} {over}The darkest cell is the largest value of both models."
-    title = f"{table.title} of each head, {'bundled pairs' if source == 'set' else 'this pair'}"
-    return head_matrix(sides, title=title, note=note, measured=table.title.lower())
-
-
-def _interactions(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
-    sides = []
-    for side, case, at in zip(SIDES, cases, own, strict=True):
-        if at is None:
-            continue
-        view = case.ask(INTERACTIONS, layer=at[0], head=at[1])
-        found = view.found.interaction
-        most = np.abs(found).max()
-        sides.append(
-            MatrixSide(side, case.card.ref, case.trace.pruned, at, view.note, found / most if most else found, found)
-        )
-    note = (
-        "The change of the loss when a head and the selected one are both removed, less the changes when each is "
-        "removed alone. Blue: together they hurt more, so they back each other up. Grey: together they hurt less."
-    )
-    return head_matrix(
-        sides, title="Who backs up the selected head, this pair", note=note, measured="interaction", signed=True
-    )
+def fill_matrix(shown: Shown, measured: Measured, selected: SelectedHead) -> Iterator[Any]:
+    """First what is off, which is known sooner than what then matters."""
+    yield confirm(shown)
+    yield draw_matrix(shown, measured, selected)
 
 
 def confirm(shown: Shown) -> Any:
@@ -302,25 +161,26 @@ def draw_effects(shown: Shown | None, settings: Settings) -> list[Effect]:
 
 
 def draw_curves(shown: Shown | None, order: str, measured: Measured) -> Any:
-    """The pruning curves of both models."""
-    charts, titles = [], CURVE.parameter("order").titles
-    for side, case in zip(SIDES, cases_of(shown), strict=True):
-        size = case.card.n_layers * case.card.n_heads
-        whole = workspace.without(case, [])
-        view = whole.ask(CURVE, order=order, scale=measured.scale)
-        charts.append(
-            curve_chart(
-                view.chosen.fraction,
-                view.chosen.score[0],
-                view.random.score,
-                side=side,
-                n_heads=size,
-                note=view.note,
-                title=f"{case.card.ref} with fewer and fewer heads",
-                order=titles[order] + ", by layer" * (measured.scale == "layer" and order in IMPORTANCE_TITLES),
-                measure=MEASURES[view.chosen.measure],
-            )
+    """The pruning curves of both models, one after the other."""
+    charts: list[Any] = [gr.skip(), gr.skip()]
+    titles, show = CURVE.parameter("order").titles, shower()
+    wholes = [workspace.without(case, []) for case in cases_of(shown)]
+    steps = parts(wholes, CURVE, order=order, scale=measured.scale)
+    for number, (side, whole, part) in enumerate(zip(SIDES, wholes, steps, strict=True)):
+        with part:
+            view = whole.ask(CURVE, order=order, scale=measured.scale)
+        charts[number] = curve_chart(
+            view.chosen.fraction,
+            view.chosen.score[0],
+            view.random.score,
+            side=side,
+            n_heads=whole.card.n_layers * whole.card.n_heads,
+            note=view.note,
+            title=f"{whole.card.ref} with fewer and fewer heads",
+            order=titles[order] + ", by layer" * (measured.scale == "layer" and order in IMPORTANCE_TITLES),
+            measure=MEASURES[view.chosen.measure],
         )
+        show((*charts, gr.skip()))
     return (*charts, shown and shown.pair)
 
 

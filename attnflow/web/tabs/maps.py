@@ -19,7 +19,7 @@ def build() -> list[AttentionMap]:
     """Lay out the maps of both models."""
     gr.Markdown("The attention of the selected head: each row is a token that attends, each column one attended to.")
     with gr.Row():
-        return [AttentionMap(elem_id=f"map-{side}", min_width=340) for side in "ab"]
+        return [AttentionMap(lit=None, elem_id=f"map-{side}", min_width=340) for side in "ab"]
 
 
 def draw(shown: Shown | None, at: SelectedHead) -> Any:
