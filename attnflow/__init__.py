@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
     from attnflow.corpus.corpus_files import open_corpus
     from attnflow.corpus.corpus_statistics import corpus_statistics
+    from attnflow.corpus.data_map import data_map, map_order, map_region
     from attnflow.corpus.gold import LabelMatch, match_labels
     from attnflow.corpus.orders import Order, confusion, likely_mislabelled, most_different, nearest
     from attnflow.corpus.projection import Projection, project_layers, projection
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from attnflow.methods.saliency.explain import Saliency, saliency
     from attnflow.notebook import show
     from attnflow.records.corpus import CorpusStatistics
+    from attnflow.records.dynamics import DataMap
     from attnflow.records.survey import Survey
     from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
@@ -86,6 +88,8 @@ _HOME = {
     "corpus.corpus_files": ("open_corpus",),
     "corpus.corpus_statistics": ("corpus_statistics",),
     "records.corpus": ("CorpusStatistics",),
+    "corpus.data_map": ("data_map", "map_order", "map_region"),
+    "records.dynamics": ("DataMap",),
     "corpus.orders": ("Order", "confusion", "likely_mislabelled", "most_different", "nearest"),
     "corpus.projection": ("Projection", "project_layers", "projection"),
     "corpus.survey": ("survey",),
@@ -124,6 +128,7 @@ __all__ = [
     "CheckpointError",
     "Columns",
     "CorpusStatistics",
+    "DataMap",
     "Encoding",
     "Faithfulness",
     "HeadDistances",
@@ -157,6 +162,7 @@ __all__ = [
     "capture",
     "confusion",
     "corpus_statistics",
+    "data_map",
     "encode",
     "faithfulness",
     "head_importance",
@@ -165,6 +171,8 @@ __all__ = [
     "influence",
     "likely_mislabelled",
     "load_checkpoint",
+    "map_order",
+    "map_region",
     "match_labels",
     "merge_words",
     "most_different",

@@ -6,7 +6,7 @@ Nothing here is vectorised or shared with the package: each function is the sent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from math import erf, log
+from math import erf, exp, log, sqrt
 
 import numpy as np
 import torch
@@ -580,3 +580,28 @@ def head_distances(texts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
                 mean[a, b] += sum(rows) / len(rows) / len(texts)
                 total[a, b] += sum(rows)
     return mean, total
+
+
+def data_map(logits: list[list[list[float]]], gold: list[int], include_ci: bool = False) -> list[dict[str, float]]:
+    """Swayamdipta et al. 2020, section 2, and forgetfulness by Toneva et al. 2019; `logits` is `[N, E, C]`."""
+    found = []
+    for epochs, label in zip(logits, gold, strict=True):
+        p, right = [], []
+        for row in epochs:
+            p.append(exp(row[label]) / sum(exp(value) for value in row))
+            right.append(row.index(max(row)) == label)
+        mean = sum(p) / len(p)
+        variance = sum((value - mean) ** 2 for value in p) / len(p)
+        forgotten = sum(before and not after for before, after in zip(right, right[1:], strict=False))
+        found.append(
+            {
+                "confidence": mean,
+                "variability": sqrt(variance + (variance**2 / (len(p) - 1) if include_ci else 0)),
+                "correctness": sum(right),
+                "forgetfulness": forgotten if any(right) else 1000,
+                "threshold_closeness": mean * (1 - mean),
+                "margin": sum(row[label] - max(value for c, value in enumerate(row) if c != label) for row in epochs)
+                / len(epochs),
+            }
+        )
+    return found
