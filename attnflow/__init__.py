@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from attnflow.corpus.survey import survey
     from attnflow.corpus.survey_files import open_survey
     from attnflow.corpus.texts import open_texts
+    from attnflow.corpus.training_dynamics import TrainingDynamics
     from attnflow.errors import (
         AttnflowError,
         CheckpointError,
@@ -89,6 +90,7 @@ _HOME = {
     "corpus.corpus_statistics": ("corpus_statistics",),
     "records.corpus": ("CorpusStatistics",),
     "corpus.data_map": ("data_map", "map_order", "map_region"),
+    "corpus.training_dynamics": ("TrainingDynamics",),
     "records.dynamics": ("DataMap",),
     "corpus.orders": ("Order", "confusion", "likely_mislabelled", "most_different", "nearest"),
     "corpus.projection": ("Projection", "project_layers", "projection"),
@@ -154,6 +156,7 @@ __all__ = [
     "TextsError",
     "Tokens",
     "Trace",
+    "TrainingDynamics",
     "UnsupportedArchitectureError",
     "attention_gradient",
     "attention_graph",

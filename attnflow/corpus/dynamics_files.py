@@ -18,7 +18,7 @@ import numpy as np
 
 from attnflow.corpus.part_files import Folder, LocalFolder, open_folder
 from attnflow.errors import SelectionError
-from attnflow.records.dynamics import Dynamics, Guid, listed, texts
+from attnflow.records.dynamics import Dynamics, Guid, listed, texts_in_words
 
 _NAME = re.compile(r"dynamics_epoch_(\d{1,9})(?:\.part_(\d{1,6})_of_(\d{1,6}))?\.jsonl(?:\.gz)?")
 _INSIDE = "training_dynamics"
@@ -130,7 +130,7 @@ class _Epoch:
             )
         if numberless:
             self.notes.append(
-                f"In epoch {self.number} the logits of {texts(len(numberless))} are no numbers, and left out: "
+                f"In epoch {self.number} the logits of {texts_in_words(len(numberless))} are no numbers, and left out: "
                 f"{listed(numberless)}."
             )
         parts = [(int(match[2]), int(match[3])) for name in names if (match := _NAME.fullmatch(name)) and match[2]]
@@ -180,13 +180,13 @@ def _joined(place: Folder, epochs: Sequence[_Epoch], notes: Sequence[str]) -> Dy
     if relabelled:
         first = next(iter(relabelled))
         raise SelectionError(
-            f"{len(relabelled):,} of {texts(len(rows))} changed the gold class from epoch to epoch ({first}: "
+            f"{len(relabelled):,} of {texts_in_words(len(rows))} changed the gold class from epoch to epoch ({first}: "
             f"{relabelled[first]}), so the files are of several trainings; record each in a folder of its own."
         )
     unlabelled = [guid for guid in rows if guid not in gold]
     if unlabelled:
         raise SelectionError(
-            f"{texts(len(unlabelled))} without a gold class, {listed(unlabelled)}; add a field `gold`."
+            f"{texts_in_words(len(unlabelled))} without a gold class, {listed(unlabelled)}; add a field `gold`."
         )
     widths = {len(logits): guid for epoch in epochs for guid, (logits, _) in epoch.records.items()}
     if len(widths) > 1:
@@ -196,8 +196,8 @@ def _joined(place: Folder, epochs: Sequence[_Epoch], notes: Sequence[str]) -> Dy
     outside = [guid for guid in rows if not 0 <= gold[guid] < n_classes]
     if outside:
         raise SelectionError(
-            f"{texts(len(outside))} with a gold class that is none of the model's {n_classes}, counted from 0 (text "
-            f"{outside[0]}: {gold[outside[0]]}); give the labels that the model was trained with."
+            f"{texts_in_words(len(outside))} with a gold class that is none of the model's {n_classes}, counted from 0 "
+            f"(text {outside[0]}: {gold[outside[0]]}); give the labels that the model was trained with."
         )
     logits = np.full((len(rows), len(epochs), n_classes), np.nan)
     for column, epoch in enumerate(epochs):

@@ -24,11 +24,11 @@ def listed(guids: Sequence[object], most: int = 3) -> str:
     return ", ".join(shown) + (f" and {len(guids) - most:,} more" if len(guids) > most else "")
 
 
-def texts(count: int) -> str:
+def texts_in_words(count: int) -> str:
     """A number of texts in words.
 
     Example:
-        >>> texts(1), texts(2000)
+        >>> texts_in_words(1), texts_in_words(2000)
         ('1 text', '2,000 texts')
     """
     return f"{count:,} text{'s' * (count != 1)}"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
-from attnflow.records.dynamics import DataMap, Dynamics, listed, texts
+from attnflow.records.dynamics import DataMap, Dynamics, listed, texts_in_words
 from attnflow.records.trace import is_whole
 
 NEVER_LEARNT = 1000
@@ -45,7 +45,7 @@ def make_map(dynamics: Dynamics, burn_out: int | None = None, include_ci: bool =
     if len(epochs) < 2:
         told = f" ({' '.join(notes)})" if notes else ""
         raise SelectionError(
-            f"Only {len(epochs)} whole epoch{'s' * (len(epochs) != 1)} of {len(dynamics.epochs)} can be used{told}, and "
+            f"{len(epochs)} whole epoch{'s' * (len(epochs) != 1)} of {len(dynamics.epochs)} can be used{told}; "
             "a data map needs two to show how texts change; record more."
         )
     recorded = recorded[:, whole]
@@ -55,12 +55,14 @@ def make_map(dynamics: Dynamics, burn_out: int | None = None, include_ci: bool =
     kept = counts.sum(1) >= 2
     if not kept.all():
         names = [guid for guid, good in zip(dynamics.guid, kept.tolist(), strict=True) if not good]
-        notes.append(f"Left out, with fewer than two epochs: {len(names):,} of {texts(n_texts)}, {listed(names)}.")
+        notes.append(
+            f"Left out, with fewer than two epochs: {len(names):,} of {texts_in_words(n_texts)}, {listed(names)}."
+        )
     logits, gold = dynamics.logits[kept][:, whole], dynamics.gold[kept]
     recorded, counts = recorded[kept], counts[kept]
     fewer = int((recorded.sum(1) < len(epochs)).sum())
     if fewer:
-        notes.append(f"Measured by fewer epochs, for it lacks some: {fewer:,} of {texts(len(gold))}.")
+        notes.append(f"Measured by fewer epochs, for it lacks some: {fewer:,} of {texts_in_words(len(gold))}.")
     probability, margin = _of_gold(logits, gold)
     right = recorded & (np.argmax(np.where(recorded[..., None], logits, 0), -1) == gold[:, None])
     n = counts.sum(1)
