@@ -161,13 +161,16 @@ def test_a_data_set_with_columns_that_no_model_takes(tmp_path, column):
 def test_an_epoch_is_recorded_without_dropout_and_changes_nothing(tmp_path):
     plain, model = classifier(), classifier()
     trainer_of(plain, tmp_path / "out").train()
-    model.classifier.eval()  # whoever freezes a part keeps it so
-    plain.classifier.eval()
     after = []
+
+    class Before(TrainerCallback):
+        def on_epoch_end(self, *args, model, **kwargs):
+            model.classifier.eval()  # whoever freezes a part keeps it so
 
     class After(TrainerCallback):
         def on_epoch_end(self, *args, model, **kwargs):
             modes = [module.training for module in model.modules()]
+            assert model.training and not model.classifier.training
             model.eval()
             with torch.no_grad():
                 after.append(dict(enumerate(model(input_ids=CLASSES.ids).logits.tolist())))
@@ -175,7 +178,7 @@ def test_an_epoch_is_recorded_without_dropout_and_changes_nothing(tmp_path):
                 module.training = mode
 
     recorder = TrainingDynamics(tmp_path / "dynamics", mode="epoch")
-    trainer_of(model, tmp_path / "out", recorder, After(), eval_strategy="no").train()
+    trainer_of(model, tmp_path / "out", Before(), recorder, After()).train()
     compare(tmp_path / "dynamics", after)
     assert torch.equal(weights(plain), weights(model))
 
@@ -355,14 +358,17 @@ def test_epochs_do_not_go_back_and_a_second_training_is_refused(tmp_path):
     with TrainingDynamics(tmp_path) as dynamics:
         dynamics.record(0, [0], [[1, 2]], [0])
         dynamics.record(1, [0], [[1, 2]], [0])
-        with pytest.raises(SelectionError, match="Epoch 0 came after epoch 1; record epochs one after the other"):
+        dynamics.record(2, [0], [[1, 2]], [0])
+        with pytest.raises(SelectionError, match="Epoch 0 came after epoch 2; record epochs one after the other"):
             dynamics.record(0, [0], [[1, 2]], [0])
-    with pytest.raises(SelectionError, match=r"holds the dynamics of another training \(epoch 0, 1\); give an empty"):
+    with pytest.raises(
+        SelectionError, match=r"holds the dynamics of another training \(epoch 0, 1, 2\); give an empty"
+    ):
         TrainingDynamics(tmp_path).record(0, [0], [[1, 2]], [0])
     with pytest.raises(SelectionError, match="holds the dynamics of another training"):
         trainer_of(classifier(), tmp_path / "out", TrainingDynamics(tmp_path)).train()
     with TrainingDynamics(tmp_path) as dynamics:
-        dynamics.record(1, [0], [[3, 4]], [0])  # resumed
+        dynamics.record(1, [0], [[3, 4]], [0])  # resumed: what came later is forgotten
     assert open_dynamics(tmp_path).logits.tolist() == [[[1, 2], [3, 4]]]
 
 
