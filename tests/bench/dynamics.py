@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from transformers import BertForSequenceClassification, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from attnflow import TrainingDynamics, data_map, encode, load_checkpoint, map_order
+from attnflow import TrainingDynamics, data_map, encode, load_checkpoint, map_order, open_texts
 from attnflow.bundled import ASSETS
 
 FLIPPED = 0.05
@@ -28,13 +27,13 @@ def measure() -> Iterator[tuple[str, str]]:
 
 
 def pairs() -> list[dict[str, Any]]:
-    """The bundled collection of pairs as a data set of the Trainer, with its labels."""
-    lines = (ASSETS / "demo" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    """The bundled pairs as a data set of the Trainer, with its labels."""
     checkpoint, rows = load_checkpoint("demo/pretrained"), []
-    for line in lines:
-        pair = json.loads(line)
-        inputs = encode(checkpoint, pair["text_a"], pair["text_b"]).inputs
-        rows.append({name: values.tolist() for name, values in inputs.items()} | {"labels": pair["label"]})
+    for text in open_texts("demo/pairs"):
+        inputs = encode(checkpoint, text.text_a, text.text_b).inputs
+        rows.append(
+            {name: values.tolist() for name, values in inputs.items()} | {"labels": int(text.label == "supported")}
+        )
     return rows
 
 
@@ -47,10 +46,13 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 def trainer(rows: list[dict[str, Any]], out: str, *callbacks: TrainerCallback, epochs: int = EPOCHS) -> Trainer:
-    """The bundled encoder with a new head, and the stock Trainer."""
+    """The bundled fine-tuned model, which goes on learning, and the stock Trainer.
+
+    The pre-trained one learns 2,000 pairs by heart, right and flipped ones alike: no order then beats chance.
+    """
     torch.manual_seed(0)
-    model = BertForSequenceClassification.from_pretrained(ASSETS / "demo" / "pretrained", num_labels=2)
-    settings: dict[str, Any] = {"per_device_train_batch_size": 16, "learning_rate": 3e-4, "num_train_epochs": epochs}
+    model = BertForSequenceClassification.from_pretrained(ASSETS / "demo" / "finetuned")
+    settings: dict[str, Any] = {"per_device_train_batch_size": 16, "learning_rate": 1e-4, "num_train_epochs": epochs}
     quiet: dict[str, Any] = {"save_strategy": "no", "report_to": [], "disable_tqdm": True, "logging_strategy": "no"}
     arguments = TrainingArguments(out, use_cpu=True, seed=0, **settings, **quiet)
     made = Trainer(model, arguments, train_dataset=rows, data_collator=collate, callbacks=list(callbacks))
@@ -72,7 +74,7 @@ class _Steps(TrainerCallback):
 
 
 def _overhead() -> Iterator[tuple[str, str]]:
-    rows = pairs()
+    rows = pairs()[:400]
     times: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(6):
         for recorded in times:
