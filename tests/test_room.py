@@ -13,16 +13,17 @@ import pyarrow.parquet as parquet
 import pytest
 from playwright.sync_api import expect
 
-from attnflow import SelectionError
+from attnflow import SelectionError, TextsError
 from attnflow.bundled import ASSETS
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.service import collections as module
 from attnflow.service.collections import Asked, Page
+from attnflow.service.visitors import Visitor, serving
 from attnflow.service.workspace import workspace
 from attnflow.views import payloads
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.rooms import answers, heads, texts
+from attnflow.web.rooms import answers, heads, sent, texts
 from attnflow.web.rooms.answers import Slice
 from attnflow.web.rooms.chosen import GUESSED, NONE, Chosen
 from attnflow.web.rooms.heads import Measured
@@ -239,3 +240,32 @@ def test_a_row_opens_in_one_pair_and_the_room_is_there_when_one_comes_back(open_
     page.locator("#read-texts").click()
     expect(page.locator("#texts-status")).to_contain_text("lab/nothing here")
     expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)
+    send = page.locator("#texts-file input[type=file]")
+    send.set_input_files({"name": "mine.csv", "mimeType": "text/csv", "buffer": b"text\nAnna left.\nPaul met Anna.\n"})
+    expect(page.locator("#texts-file")).to_contain_text("mine.csv (1 kB) is here, for this page alone")
+    expect(page.locator("#texts-source input")).to_have_value("mine.csv")
+    page.locator("#read-texts").click()
+    expect(page.locator("#text-map")).to_contain_text("2 texts of mine.csv", timeout=60_000)
+    send.set_input_files({"name": "empty.csv", "mimeType": "text/csv", "buffer": b""})
+    expect(page.locator("#texts-file")).to_contain_text("empty.csv is empty")
+    assert "sent-" not in page.url
+
+
+def test_a_file_of_another_page_is_not_read():
+    called = module.uploads.keep("10.0.0.1", "mine.csv", b"text\nAnna left.\nPaul left.\nAnna met Paul.\n")
+    one, other = Page(), Page()
+    with serving(Visitor("x", address="10.0.0.1")):
+        assert sent.take(one, SimpleNamespace(called=called)) == ("mine.csv", f"{called} mine.csv")
+        chosen = Chosen(source="mine.csv", sent=f"{called} mine.csv")
+        assert [*read(chosen, PAIR, None, one)][-1].payload["source"] == "mine.csv"
+        assert "no such file of yours" in [*read(chosen, PAIR, None, other)][-1].status
+        for wrong in ("/etc/passwd", called):
+            with pytest.raises(TextsError, match="no such file of yours"):
+                sent.take(other, SimpleNamespace(called=wrong))
+        for wrong in (None, {"path": "/etc/passwd"}, 5):
+            with pytest.raises(SelectionError, match="called is"):
+                sent.take(other, SimpleNamespace(called=wrong))
+    for chosen in (Chosen(source="mine.csv"), Chosen(source="other.csv", sent=f"{called} mine.csv")):
+        assert "choose it again beside this box" in [*read(chosen, PAIR, None, other)][-1].status
+    assert Chosen(source="demo/pairs", sent=f"{called} mine.csv").asked().sent == ""
+    assert mismatch(sent.asked(), payloads.FileAsked) is None

@@ -117,6 +117,22 @@ export interface Decided {
   decision: string;
 }
 
+/** Which files of the visitor's own are taken in the place of a data set. */
+export interface FileAsked {
+  /** Bytes. */
+  most: number;
+  /** Of their names. */
+  ends: string[];
+  /** The same in a sentence. */
+  told: string;
+}
+
+/** Event `sent`: a file has been sent. */
+export interface FileSent {
+  /** What the server calls it. */
+  called: string;
+}
+
 /** Property `found`: its answer. */
 export interface Found {
   key: string;

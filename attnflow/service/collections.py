@@ -27,8 +27,8 @@ from attnflow.corpus.gold import match_labels
 from attnflow.corpus.orders import Difference, Order, likely_mislabelled, most_different
 from attnflow.corpus.projection import Method, Projection, projection
 from attnflow.corpus.survey import TooLong, survey, survey_settings
-from attnflow.corpus.texts import BUNDLED, open_file, open_published
-from attnflow.errors import GoneError, SelectionError, TextsError
+from attnflow.corpus.texts import BUNDLED, open_published, open_sent
+from attnflow.errors import GoneError, SelectionError
 from attnflow.records.laid import Laid
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
@@ -37,6 +37,7 @@ from attnflow.service import visitors
 from attnflow.service.case import open_checkpoint
 from attnflow.service.deadline import within
 from attnflow.service.places import Places, give_way
+from attnflow.service.uploads import uploads
 from attnflow.service.workspace import workspace
 
 Of = Literal["hidden", "behaviour"]
@@ -59,6 +60,10 @@ class Page:
 
     def __deepcopy__(self, memo: Any) -> Page:
         return Page()
+
+    def close(self) -> None:
+        """Forget what is private to it now."""
+        collections.forget(self.name)
 
     def cancel(self) -> None:
         """End what is being read for this page."""
@@ -83,7 +88,7 @@ class Asked:
     """Which texts are asked for."""
 
     source: str = BUNDLED
-    """`demo/pairs`, a data set of the Hub, or the name of a file that was sent."""
+    """`demo/pairs` or a data set of the Hub; not read where a file was sent."""
     name: str | None = None
     split: str | None = None
     revision: str | None = None
@@ -91,10 +96,8 @@ class Asked:
     """What is to be read as `text_a`, `text_b`, `label` or `guid`; the rest is guessed."""
     rows: int = 200
     seed: int = 0
-    file: str | None = None
-    """Where the file lies that a visitor sent; nothing else of this machine is ever opened."""
     sent: str = ""
-    """What tells this file from another of its name."""
+    """What `uploads` calls the file that a visitor sent; nothing of this machine is ever opened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +140,7 @@ class Collections:
 
     def forget(self, owner: str) -> None:
         """Drop what is kept for a page alone."""
+        uploads.forget(owner)
         for cache in (self._texts, self._surveys, self._layouts, self._orders):
             cache.forget(lambda key: cast("tuple[Hashable, ...]", key)[0] == owner)
 
@@ -149,13 +153,13 @@ class Collections:
             anew: Whether the source is asked again for what may have changed there.
 
         Raises:
-            TextsError: If they cannot be found, reached or read, or a file that was sent is no longer there.
+            TextsError: If they cannot be found, reached or read, or there is no such file of this visitor.
             SelectionError: If an argument is out of range.
         """
         if not is_whole(asked.rows) or not 1 <= asked.rows <= limits.MAX_TEXTS:
             raise SelectionError(f"rows is {asked.rows!r}; give a whole number from 1 to {limits.MAX_TEXTS:,}.")
-        bundled = asked.file is None and asked.source == BUNDLED
-        key = (None if bundled else page.name, replace(asked, file=None))
+        bundled = not asked.sent and asked.source == BUNDLED
+        key = (None if bundled else page.name, asked)
         if anew and not bundled:
             self._texts.forget(lambda known: known == key)
 
@@ -170,10 +174,8 @@ class Collections:
         columns = dict(asked.columns) or None
         told: dict[str, Any] = {"columns": columns, "rows": asked.rows, "seed": asked.seed, "bounds": SERVER}
         if asked.sent:
-            if asked.file is None:
-                raise TextsError(f"The server has forgotten {asked.source}; send the file again.")
-            texts = replace(open_file(asked.file, **told), source=asked.source)
-            return Opened(texts, page.name)
+            sent = uploads.open(asked.sent, visitors.address(), page.name)
+            return Opened(open_sent(sent.name, sent.data, **told), page.name)
         if asked.source != BUNDLED:
             visitors.admit()
         where = {"name": asked.name or None, "split": asked.split or None, "revision": asked.revision or None}

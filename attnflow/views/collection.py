@@ -160,3 +160,21 @@ class Sliced(TypedDict):
     """uint32 as base64 text."""
     told: str
     """Filters and selection in words."""
+
+
+class FileAsked(TypedDict):
+    """Which files of the visitor's own are taken in the place of a data set."""
+
+    most: int
+    """Bytes."""
+    ends: list[str]
+    """Of their names."""
+    told: str
+    """The same in a sentence."""
+
+
+class FileSent(TypedDict):
+    """Event `sent`: a file has been sent."""
+
+    called: str
+    """What the server calls it."""

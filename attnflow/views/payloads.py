@@ -25,6 +25,8 @@ from attnflow.views.asked import ThresholdModel as ThresholdModel
 from attnflow.views.collection import Collection as Collection
 from attnflow.views.collection import CollectionFile as CollectionFile
 from attnflow.views.collection import Decided as Decided
+from attnflow.views.collection import FileAsked as FileAsked
+from attnflow.views.collection import FileSent as FileSent
 from attnflow.views.collection import Found as Found
 from attnflow.views.collection import KeepRows as KeepRows
 from attnflow.views.collection import Layout as Layout
@@ -360,6 +362,7 @@ PAYLOADS: dict[str, Any] = {
     "PruneEffect": list[Effect],
     "SaliencyStrips": Saliency,
     "Chart": ChartFigure,
+    "TextFile": FileAsked,
     "TextMap": Collection,
 }
 """The value of each panel, by the name of its class."""

@@ -214,3 +214,12 @@ class TextMap(Panel):
     module = "texts/texts.js"
     template = """
 <div class="af-texts"></div>"""
+
+
+class TextFile(Panel):
+    """A file of the visitor's own in the place of a data set. Events: `sent` (`payloads.FileSent`)."""
+
+    EVENTS = ["sent"]  # noqa: RUF012
+    module = "texts/upload.js"
+    template = """
+<div class="af-file"></div>"""

@@ -13,8 +13,8 @@ from attnflow import limits
 from attnflow.records.texts import Texts
 from attnflow.service.collections import Page as OpenPage
 from attnflow.web.forms import Form, setting
-from attnflow.web.panels import TextMap
-from attnflow.web.rooms import answers, heads
+from attnflow.web.panels import TextFile, TextMap
+from attnflow.web.rooms import answers, heads, sent
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen
 from attnflow.web.rooms.reading import PRESS, Collected, Matches, Step, checked_labels, column_updates, may_begin, read
 from attnflow.web.settings import Pair
@@ -49,6 +49,7 @@ class Parts:
     """Components of the room."""
 
     chosen: Form[Chosen]
+    file: TextFile
     read: gr.Button
     cancel: gr.Button
     status: gr.Markdown
@@ -87,6 +88,7 @@ def build() -> Parts:
     chosen = Form(Chosen())
     with gr.Row(elem_id="texts-controls"):
         chosen.place()
+        file = TextFile(sent.asked(), elem_id="texts-file", min_width=260)
         with gr.Column(min_width=200):
             button = gr.Button("Read them with both models", variant="primary", elem_id="read-texts")
             cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel-texts")
@@ -110,7 +112,7 @@ def build() -> Parts:
         with gr.Tab(heads.TITLE):
             beside = heads.build()
     return Parts(
-        chosen, button, cancel, status, matching, classes, gr.State(()), drawn, beside,
+        chosen, file, button, cancel, status, matching, classes, gr.State(()), drawn, beside,
         collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
     )  # fmt: skip
 
@@ -121,6 +123,8 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     reading: dict[str, Any] = {**MODEL, "show_progress_on": parts.map, "show_progress": "full", "trigger_mode": "once"}
     on(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, **reading)
     on(room["room"].change, open_room, [room, parts.collected, *sources], parts.filled, **reading)
+    files: Any = parts.file
+    on(files.sent, sent.take, [parts.page], [parts.chosen["source"], parts.chosen["sent"]], **CLICK)
     on(parts.cancel.click, cancel, [parts.page], [], **CLICK)
     shown = parts.map
     events: Any = shown  # Gradio gives it the events that it names
