@@ -408,6 +408,17 @@ def test_the_page_itself_programs_and_links_pass(ask):
     assert ask("GET", "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 200
 
 
+def test_a_file_is_taken_here_and_from_no_other_site(ask, behind, monkeypatch):
+    form = b'--cut\r\nContent-Disposition: form-data; name="files"; filename="x.csv"\r\n\r\ntext\r\n--cut--\r\n'
+    told = {"content_type": "multipart/form-data; boundary=cut"}
+    answer = ask("POST", "/gradio_api/upload", form, **told)
+    assert answer.status == 200 and json.loads(answer.body)[0].startswith("sent-")
+    monkeypatch.setenv("SPACE_ID", "lab/space")
+    monkeypatch.setenv("SPACE_HOST", "lab-space.hf.space")
+    answer = ask("POST", "/gradio_api/upload", form, **told, host="lab-space.hf.space", **EVIL)
+    assert answer.status == 403 and behind.scopes == []
+
+
 def test_on_a_space_other_sites_have_the_endpoints_without_credentials(ask, behind, monkeypatch):
     monkeypatch.setenv("SPACE_ID", "lab/space")
     monkeypatch.setenv("SPACE_HOST", "lab-space.hf.space")

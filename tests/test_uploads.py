@@ -17,12 +17,14 @@ from gradio_client.exceptions import AppError
 from starlette.datastructures import Headers
 
 from attnflow import limits
+from attnflow.corpus.texts import BUNDLED
 from attnflow.errors import TextsError
 from attnflow.service.collections import Page
 from attnflow.service.uploads import WAITS, Uploads, plain_name, uploads
-from attnflow.service.visitors import RateLimit
+from attnflow.service.visitors import RateLimit, Visitor, serving
 from attnflow.web import sending
 from attnflow.web.bodies import RefusedError
+from attnflow.web.endpoints.opened_texts import opened_texts
 from attnflow.web.sending import Receiver
 
 MODEL = "demo/finetuned"
@@ -77,12 +79,14 @@ def test_what_no_page_opens_goes_after_a_while(kept, now):
 
 
 def test_who_sends_most_loses_his_own(kept):
+    small = kept.keep("10.0.0.9", "x.csv", b"x" * 10)
     mine = [kept.keep("10.0.0.1", f"{number}.csv", b"x" * 250) for number in range(3)]
-    assert kept.nbytes == 500, "the oldest of one visitor has gone"
+    assert kept.nbytes == 510, "the oldest of one visitor has gone"
     with pytest.raises(TextsError):
         kept.open(mine[0], "10.0.0.1", "page")
     others = [kept.keep(f"10.0.1.{number}", "x.csv", b"x" * 200) for number in range(3)]
-    assert kept.nbytes == 850
+    assert kept.nbytes == 860
+    assert kept.open(small, "10.0.0.9", "page"), "who holds most makes room, not who came first"
     for number, called in enumerate(others):
         assert kept.open(called, f"10.0.1.{number}", "page"), "another's files are not what makes room"
     assert kept.open(mine[2], "10.0.0.1", "page")
@@ -293,6 +297,16 @@ def test_a_broken_file_is_told_by_its_name(client, raw, name, data, told):
     found = asked(client, called)
     assert told in found and "reference" not in found
     assert called not in uploads._kept, "a call that fails leaves nothing either"
+
+
+def test_a_call_keeps_nothing_of_a_file_when_it_is_over():
+    called = uploads.keep("10.0.0.1", "x.csv", b"text\nx\n")
+    with (
+        serving(Visitor("x", address="10.0.0.1")),
+        opened_texts(BUNDLED, None, 5, "", "", "", 0, called) as (page, found),
+    ):
+        assert len(found.texts) == 1 and called in uploads._kept and found.owner == page.name
+    assert called not in uploads._kept
 
 
 def test_a_page_that_goes_takes_its_files_along():
