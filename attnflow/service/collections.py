@@ -27,13 +27,15 @@ from attnflow.corpus.gold import match_labels
 from attnflow.corpus.orders import Difference, Order, likely_mislabelled, most_different
 from attnflow.corpus.projection import Method, Projection, projection
 from attnflow.corpus.survey import TooLong, survey, survey_settings
+from attnflow.corpus.survey_files import open_survey
 from attnflow.corpus.texts import BUNDLED, open_published, open_sent
+from attnflow.corpus.texts_file import open_saved_texts
 from attnflow.errors import GoneError, SelectionError
 from attnflow.records.laid import Laid
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head, check_heads, is_whole
-from attnflow.service import visitors
+from attnflow.service import offered, visitors
 from attnflow.service.case import open_checkpoint
 from attnflow.service.deadline import within
 from attnflow.service.places import Places, give_way
@@ -88,7 +90,7 @@ class Asked:
     """Which texts are asked for."""
 
     source: str = BUNDLED
-    """`demo/pairs` or a data set of the Hub; not read where a file was sent."""
+    """`demo/pairs`, a data set of the Hub, or what `offered` offers; not read where a file was sent."""
     name: str | None = None
     split: str | None = None
     revision: str | None = None
@@ -99,6 +101,11 @@ class Asked:
     sent: str = ""
     """What `uploads` calls the file that a visitor sent; nothing of this machine is ever opened."""
 
+    @property
+    def offered(self) -> bool:
+        """Whether they come from a folder that the operator of this machine offers."""
+        return not self.sent and self.source.startswith(offered.PREFIX)
+
 
 @dataclass(frozen=True, eq=False)
 class Opened:
@@ -107,6 +114,8 @@ class Opened:
     texts: Texts
     owner: str | None
     """The page that they are kept for; None if anybody may read them."""
+    surveys: tuple[Survey, ...] = ()
+    """What one model or two made of them, where that is known already: of a folder that is offered."""
 
     @property
     def nbytes(self) -> int:
@@ -156,6 +165,8 @@ class Collections:
             TextsError: If they cannot be found, reached or read, or there is no such file of this visitor.
             SelectionError: If an argument is out of range.
         """
+        if asked.offered:
+            return self._texts.get((None, asked, offered.surveys.version(asked.source)), lambda: _of_folder(asked))
         if not is_whole(asked.rows) or not 1 <= asked.rows <= limits.MAX_TEXTS:
             raise SelectionError(f"rows is {asked.rows!r}; give a whole number from 1 to {limits.MAX_TEXTS:,}.")
         bundled = not asked.sent and asked.source == BUNDLED
@@ -329,6 +340,16 @@ class Collections:
         """End what takes too long, or what nobody waits for any more."""
         advice = "ask again, and what was read of a public collection goes on, or ask for fewer rows"
         return within(self._most_seconds, "one reading", advice)
+
+
+def _of_folder(asked: Asked) -> Opened:
+    """Texts and surveys of a folder that is offered, which `attnflow survey` wrote."""
+    place = offered.surveys.folder(asked.source)
+    texts = replace(open_saved_texts(place / "texts.parquet", limits.MAX_TEXTS), source=asked.source)
+    found = tuple(open_survey(place / side) for side in "ab" if (place / side).is_dir())
+    if not found or any(one.settings.texts != texts.fingerprint for one in found):
+        raise SelectionError(f"{asked.source} holds surveys of other texts, or none; survey these texts anew.")
+    return Opened(texts, None, found)
 
 
 def decides(checkpoint: Checkpoint) -> bool:

@@ -13,6 +13,7 @@ from attnflow.corpus.files import format_of
 from attnflow.corpus.texts import BUNDLED
 from attnflow.errors import SelectionError
 from attnflow.service.collections import Asked
+from attnflow.service.offered import PREFIX, surveys
 from attnflow.web.forms import choice, setting
 
 GUESSED, NONE = "(guessed)", "(none)"
@@ -27,7 +28,7 @@ MOST_NAME = 200
 
 def _source_box(value: str) -> gr.Dropdown:
     return gr.Dropdown(
-        list(DATA_SETS),
+        [*surveys.names(), *DATA_SETS],
         value=value,
         label="Texts",
         info="Bundled, or any data set of the Hub",
@@ -135,6 +136,8 @@ class Chosen:
         source = self.source.strip()[:MOST_NAME] or BUNDLED
         if source == BUNDLED:
             return Asked(source, None, None, None, columns, self.rows, self.seed)
+        if source.startswith(PREFIX):
+            return Asked(source)
         called, _, file = self.sent.partition(" ")
         if called and file.strip() == source:
             return Asked(columns=columns, rows=self.rows, seed=self.seed, sent=called)

@@ -99,6 +99,11 @@ def measure(
 ) -> tuple[str, Matrix]:
     """Importance or attention of every head of both models over some texts, and the difference."""
     collected = collected_of(collected)
+    if not collected.refs:
+        raise SelectionError(
+            f"{collected.asked.source} holds what models made of the texts, and not the models, whose heads could be "
+            "measured; read the texts themselves with both models of the sidebar."
+        )
     opened = collected.opened()
     rows, told = _rows(collected, sliced, measured.over, len(opened.texts))
     chosen = [_spaced(rows)]
