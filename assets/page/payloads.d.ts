@@ -189,6 +189,13 @@ export interface OpenText {
   row: number;
 }
 
+/** Property `ready` of the map of texts: an order that was asked for, and is to be shown. */
+export interface ReadyOrder {
+  name: string;
+  /** When it was made, in seconds: the same can be asked for twice. */
+  at: number;
+}
+
 /** Property `rows`: its answer. */
 export interface Rows {
   key: string;

@@ -162,6 +162,14 @@ class Sliced(TypedDict):
     """Filters and selection in words."""
 
 
+class ReadyOrder(TypedDict):
+    """Property `ready` of the map of texts: an order that was asked for, and is to be shown."""
+
+    name: str
+    at: float
+    """When it was made, in seconds: the same can be asked for twice."""
+
+
 class FileAsked(TypedDict):
     """Which files of the visitor's own are taken in the place of a data set."""
 

@@ -32,6 +32,7 @@ from attnflow.views.collection import KeepRows as KeepRows
 from attnflow.views.collection import Layout as Layout
 from attnflow.views.collection import LayoutOf as LayoutOf
 from attnflow.views.collection import OpenText as OpenText
+from attnflow.views.collection import ReadyOrder as ReadyOrder
 from attnflow.views.collection import Rows as Rows
 from attnflow.views.collection import RowsOf as RowsOf
 from attnflow.views.collection import Search as Search

@@ -206,8 +206,9 @@ class Chart(Panel):
 class TextMap(Panel):
     """A collection of texts: two scatter plots, filters, confusion matrices and a table, all of the same selection.
 
-    Events: `layout`, `rows`, `search`, `open`, `keep`, `slice`. Properties: `layout`, `rows`, `found`, `download`, and
-    `opened`, the row that *One pair* shows. What they hold is in `attnflow.views.collection`.
+    Events: `layout`, `rows`, `search`, `open`, `keep`, `slice`. Properties: `layout`, `rows`, `found`, `download`,
+    `ready`, an order to show, and `opened`, the row that *One pair* shows. What they hold is in
+    `attnflow.views.collection`.
     """
 
     EVENTS = ["layout", "rows", "search", "open", "keep", "slice"]  # noqa: RUF012

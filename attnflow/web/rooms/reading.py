@@ -22,6 +22,7 @@ from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.collections import Asked, Opened, Page, collections, methods
 from attnflow.views.collected import Ranking, collection, meta_names
 from attnflow.views.collection import Collection
+from attnflow.views.extra_orders import Extra
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen, column_choices
 from attnflow.web.settings import Pair
 from attnflow.web.shared import Shown
@@ -52,6 +53,8 @@ class Collected:
     labels: tuple[tuple[str, str | None], ...]
     too_long: Literal["cut", "leave_out"]
     page: Page = field(compare=False)
+    extras: tuple[Extra, ...] = field(default=(), compare=False)
+    """Orders that were asked for since."""
 
     def opened(self) -> Opened:
         """The texts, from memory if they are still there."""
@@ -87,7 +90,7 @@ class Collected:
 
     def payload(self) -> Collection:
         """What the map of texts draws."""
-        return _payload(self.key, self.opened(), self.surveys())
+        return _payload(self.key, self.opened(), self.surveys(), self.extras)
 
 
 @dataclass(frozen=True)
@@ -251,10 +254,18 @@ def _key(surveys: Sequence[Survey]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _payload(key: str, opened: Opened, surveys: Sequence[Survey]) -> Collection:
+def _payload(key: str, opened: Opened, surveys: Sequence[Survey], extras: Sequence[Extra] = ()) -> Collection:
     orders = collections.orders(opened, surveys)
     rankings = [Ranking(*TITLES[name], order.column, order.quantity, order.sentence) for name, order in orders.items()]
-    return collection(key, opened.texts, surveys, rankings, methods=methods())
+    return collection(
+        key,
+        opened.texts,
+        surveys,
+        rankings,
+        methods=methods(),
+        more_columns=[column for one in extras for column in one.columns],
+        more_orders=[one.order for one in extras],
+    )
 
 
 def _matches(texts: Texts, surveys: Sequence[Survey], labels: Sequence[tuple[str, str | None]]) -> Matches | None:
