@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 from playwright.sync_api import expect
 
-from attnflow import SelectionError, TextsError
+from attnflow import SelectionError, TextsError, encode, head_importance, load_checkpoint
 from attnflow.bundled import ASSETS
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.service import collections as module
@@ -201,7 +201,7 @@ def test_what_is_sent_is_checked_and_what_is_about_something_else_is_left_alone(
 
 def test_heads_over_a_slice_and_against_the_rest(collected):
     sliced = Slice(collected.key, (0, 3, 5, 8), "four of them")
-    status, matrix = heads.measure(collected, sliced, Measured("importance", "slice"))
+    status, matrix = heads.measure(collected, sliced, Measured("importance", over="slice"))
     assert status == "four of them: 4 texts. 4 texts were run."
     assert mismatch(json.loads(json.dumps(matrix, allow_nan=False)), payloads.Matrix) is None
     assert [side["side"] for side in matrix["sides"]] == ["b"] and "left out" in matrix["note"]
@@ -210,12 +210,19 @@ def test_heads_over_a_slice_and_against_the_rest(collected):
     found = module.survey("demo/finetuned", few, heads=True, max_tokens=128)
     expected = heads.head_statistics(found)["importance"].result()
     np.testing.assert_allclose(matrix["sides"][0]["raw"], np.asarray(expected), rtol=1e-3, atol=1e-7)
-    status, matrix = heads.measure(collected, sliced, Measured("importance", "rest"))
+    checkpoint = load_checkpoint("demo/finetuned")
+    encodings = [encode(checkpoint, text.text_a, text.text_b) for text in few]
+    for method in ("gate", "ablation"):
+        status, matrix = heads.measure(collected, sliced, Measured("importance", method))
+        expected = head_importance(checkpoint, encodings, [text.label for text in few], method=method)
+        np.testing.assert_allclose(matrix["sides"][0]["raw"], expected, rtol=1e-3, atol=1e-6)
+        assert matrix["note"].startswith(heads.READING[method])
+    status, matrix = heads.measure(collected, sliced, Measured("importance", over="rest"))
     assert matrix["signed"] and "and 20 others" in status
-    status, matrix = heads.measure(collected, sliced, Measured("pattern", "all"))
+    status, matrix = heads.measure(collected, sliced, Measured("pattern", over="all"))
     assert "24 texts were run" in status and [side["side"] for side in matrix["sides"]] == ["a", "b"]
     with pytest.raises(SelectionError, match="Nothing is set apart"):
-        heads.measure(collected, None, Measured("pattern", "rest"))
+        heads.measure(collected, None, Measured("pattern", over="rest"))
     with pytest.raises(SelectionError, match="No texts have been read"):
         heads.measure(None, None, Measured())
 
