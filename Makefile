@@ -61,7 +61,10 @@ $(LOWEST)/stamp: pyproject.toml tests/lowest.py tests/requirements.txt
 	$(LOWEST)/bin/python -m pip install -q --disable-pip-version-check -r $(LOWEST)/requirements.txt
 	@touch $@
 
+FONTS := fonts-noto-core fonts-noto-color-emoji
+
 .PHONY: chromium
 chromium:
-	@[ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
-	  || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q chromium fonts-noto-core fonts-noto-color-emoji; }
+	@[ -n "$$CHROMIUM" ] || command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null \
+	  || command -v chromium-browser >/dev/null || { $(SUDO) apt-get update -q && \
+	  { $(SUDO) apt-get install -y -q chromium-headless-shell $(FONTS) || $(SUDO) apt-get install -y -q chromium $(FONTS); }; }

@@ -82,26 +82,73 @@ def choose(page: Page, group: str, name: str) -> None:
     expect(page.locator(MATRIX)).to_contain_text(TOLD[name], timeout=20_000)
 
 
-def test_the_matrix_shows_each_heads_importance(page, classifier):
-    shown = page.locator("#head-matrix .af-model-b .af-pick").all_inner_texts()
-    for method, name in (("ablation", None), ("gate", "Gradient of a gate")):
-        if name:
-            choose(page, "method", name)
-        shown = page.locator("#head-matrix .af-model-b .af-pick").all_inner_texts()
-        expected = normalise_importance(head_importance(*classifier, method=method)).ravel()
-        np.testing.assert_allclose([float(text.replace("−", "-")) for text in shown], expected, atol=0.011)
+def importances(page: Page) -> list[float]:
+    """Of the heads of B, as the matrix writes them."""
+    texts = page.locator("#head-matrix .af-model-b .af-pick").all_inner_texts()
+    return [float(text.replace("−", "-")) for text in texts]
+
+
+def test_heads_are_measured_counted_and_shown(page, classifier):
+    def measured(method: str, scale: str = "all") -> np.ndarray:
+        return normalise_importance(head_importance(*classifier, method=method), scale).ravel()
+
+    np.testing.assert_allclose(importances(page), measured("ablation"), atol=0.011)
+    choose(page, "method", "Gradient of a gate")
+    np.testing.assert_allclose(importances(page), measured("gate"), atol=0.011)
     choose(page, "scale", "Each layer")
-    shown = page.locator("#head-matrix .af-model-b .af-pick").all_inner_texts()
-    expected = normalise_importance(head_importance(*classifier, method="gate"), "layer").ravel()
-    np.testing.assert_allclose([float(text) for text in shown], expected, atol=0.011)
+    np.testing.assert_allclose(importances(page), measured("gate", "layer"), atol=0.011)
     expect(page.locator("#head-matrix .af-model-a .af-note")).to_contain_text("there is no loss")
 
+    choose(page, "show", "Attention pattern")
+    expect(page.locator("#head-matrix canvas")).to_have_count(2)
+    found = page.evaluate("""() => {
+      const canvas = document.querySelector("#head-matrix .af-model-b canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let text = ""; for (let i = 3; i < data.length; i += 4) text += String.fromCharCode(data[i]);
+      return [canvas.width, canvas.height, btoa(text)];
+    }""")
+    pictures = thumbnails(capture(*classifier).attention)
+    size = pictures.shape[-1]
+    alpha = np.frombuffer(base64.b64decode(found[2]), np.uint8).reshape(found[1], found[0])
+    np.testing.assert_array_equal(alpha, pictures.transpose(0, 2, 1, 3).reshape(4 * size, 4 * size))
 
-def test_a_click_selects_the_head_on_the_whole_page(page):
+    page.locator("#draw-curve").click()
+    page.wait_for_selector("#curve-b .af-figure[data-drawn] .main-svg")
+    points = page.evaluate("document.querySelector('#curve-b .af-chart').data.map(trace => trace.y.length)")
+    assert points == [34, 17, 17]
+    choose(page, "show", "Works with the selected head")
+    expect(page.locator("#head-matrix .af-title")).to_contain_text("Who backs up")
+
+    choose(page, "show", "Importance")
+    page.locator("#prune-count input").fill("3")
+    after(page, lambda: page.locator("#prune-least").click(), MATRIX)
+    least = [list(divmod(int(n), 4)) for n in measured("gate", "layer").argsort()[:3]]  # on the scale that is shown
+    assert off(page, "b") == sorted(least) and off(page, "a") == []
+
+
+def test_a_head_is_selected_and_a_word_shows_what_it_attends_to(page, classifier):
+    attention = capture(*classifier).attention[0, 0]
+    page.locator("#map-b .af-token-row button").nth(5).click()
+    titles = page.locator("#map-b .af-token-row button").evaluate_all("all => all.map(one => one.title)")
+    found = [float(title.rsplit(": ", 1)[1].rstrip(" %")) / 100 for title in titles]
+    np.testing.assert_allclose(found, attention[5], atol=6e-4)
+
     page.locator(cell("b", 2, 3, ".af-pick")).click()
     expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned · L3 H4")
     expect(page.locator("#layer input")).to_have_value("L3")
     expect(page.locator(cell("a", 2, 3, ".af-pick"))).to_have_attribute("aria-pressed", "true")
+
+    page.locator(cell("difference", 0, 0, ".af-pick")).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    after(page, lambda: page.keyboard.press("Delete"), MATRIX)
+    assert off(page, "a") == off(page, "b") == [[1, 1]]
+    assert page.evaluate("document.activeElement.closest('.af-cell').dataset.at") == "1.1", "the focus was lost"
+    after(page, lambda: page.keyboard.press("Enter"), "#map-b .af-heatmap")
+    expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned · L2 H2 · off")
+    page.locator(cell("difference", 1, 1, ".af-pick")).focus()
+    after(page, lambda: page.keyboard.press("x"), MATRIX)
+    assert off(page, "a") == off(page, "b") == []
 
 
 def test_heads_are_switched_off_with_the_mouse_and_come_back_by_undo_and_reset(page, classifier):
@@ -124,68 +171,10 @@ def test_heads_are_switched_off_with_the_mouse_and_come_back_by_undo_and_reset(p
     np.testing.assert_allclose(probabilities(page), whole, atol=6e-4)
     after(page, lambda: page.locator("#prune-undo").click(), MATRIX)
     assert off(page, "b") == [[0, 1]], "a reset can be undone"
-
-
-def test_heads_are_chosen_and_switched_off_with_the_keyboard(page):
-    page.locator(cell("difference", 0, 0, ".af-pick")).focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowRight")
-    after(page, lambda: page.keyboard.press("Delete"), MATRIX)
-    assert off(page, "a") == off(page, "b") == [[1, 1]]
-    assert page.evaluate("document.activeElement.closest('.af-cell').dataset.at") == "1.1", "the focus was lost"
-    after(page, lambda: page.keyboard.press("Enter"), "#map-b .af-heatmap")
-    expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned · L2 H2 · off")
-    page.locator(cell("difference", 1, 1, ".af-pick")).focus()
-    after(page, lambda: page.keyboard.press("x"), MATRIX)
-    assert off(page, "a") == off(page, "b") == []
-
-
-def test_several_clicks_in_a_row_all_count(page):
-    for head in range(4):
+    for head in range(4):  # several clicks in a row all count
         page.locator(cell("b", 3, head, ".af-off")).click()
-    expect(page.locator("#switched-off")).to_contain_text("B: L4 H1, L4 H2, L4 H3, L4 H4.", timeout=20_000)
-    page.wait_for_function("document.querySelectorAll('#head-matrix .af-model-b .af-gone').length === 4")
-
-
-def test_the_least_important_heads_go_first(page, classifier):
-    choose(page, "method", "Gradient of a gate")
-    page.locator("#prune-count input").fill("3")
-    after(page, lambda: page.locator("#prune-least").click(), MATRIX)
-    importance = head_importance(*classifier, method="gate")
-    least = [list(divmod(int(n), 4)) for n in importance.argsort(axis=None)[:3]]
-    assert off(page, "b") == sorted(least) and off(page, "a") == []
-
-
-def test_patterns_are_drawn_as_one_image(page, classifier):
-    choose(page, "show", "Attention pattern")
-    expect(page.locator("#head-matrix canvas")).to_have_count(2)
-    found = page.evaluate("""() => {
-      const canvas = document.querySelector("#head-matrix .af-model-b canvas");
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      let text = ""; for (let i = 3; i < data.length; i += 4) text += String.fromCharCode(data[i]);
-      return [canvas.width, canvas.height, btoa(text)];
-    }""")
-    pictures = thumbnails(capture(*classifier).attention)
-    size = pictures.shape[-1]
-    alpha = np.frombuffer(base64.b64decode(found[2]), np.uint8).reshape(found[1], found[0])
-    np.testing.assert_array_equal(alpha, pictures.transpose(0, 2, 1, 3).reshape(4 * size, 4 * size))
-
-
-def test_a_word_shows_what_it_attends_to(page, classifier):
-    attention = capture(*classifier).attention[0, 0]
-    page.locator("#map-b .af-token-row button").nth(5).click()
-    titles = page.locator("#map-b .af-token-row button").evaluate_all("all => all.map(one => one.title)")
-    found = [float(title.rsplit(": ", 1)[1].rstrip(" %")) / 100 for title in titles]
-    np.testing.assert_allclose(found, attention[5], atol=6e-4)
-
-
-def test_curves_and_interactions_are_drawn(page):
-    page.locator("#draw-curve").click()
-    page.wait_for_selector("#curve-b .af-figure[data-drawn] .main-svg")
-    points = page.evaluate("document.querySelector('#curve-b .af-chart').data.map(trace => trace.y.length)")
-    assert points == [34, 17, 17]
-    choose(page, "show", "Works with the selected head")
-    expect(page.locator("#head-matrix .af-title")).to_contain_text("Who backs up")
+    expect(page.locator("#switched-off")).to_contain_text("B: L1 H2, L4 H1, L4 H2, L4 H3, L4 H4.", timeout=20_000)
+    page.wait_for_function("document.querySelectorAll('#head-matrix .af-model-b .af-gone').length === 5")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
