@@ -14,7 +14,7 @@ from attnflow.errors import SelectionError, TextError
 from attnflow.methods.heads.importance import HeadImportance, ImportanceMethod
 from attnflow.records.survey import class_of
 from attnflow.records.texts import Texts
-from attnflow.records.trace import Head
+from attnflow.records.trace import Encoding, Head
 from attnflow.runtime.encode import encode
 from attnflow.service import visitors
 from attnflow.service.case import open_checkpoint
@@ -69,7 +69,7 @@ def importance_over(
         for start in range(0, len(texts), _AT_ONCE):
             progress.go_on()
             give_way()
-            encodings, gold = [], []
+            encodings, gold = list[Encoding](), list[int | None]()
             for text in texts[start : start + _AT_ONCE]:
                 try:
                     encodings.append(
