@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Head
-from attnflow.service.analyses import statistics
 from attnflow.service.analyses.heads import (
     CURVE,
     IMPORTANCE,
@@ -44,8 +43,6 @@ SHOW = [
     *((table.title, table.name) for table in HEAD_TABLES.values()),
     ("Works with the selected head", "interaction"),
 ]
-OVER = {"pair": "This pair", "set": "Bundled pairs"}
-IMPORTANCES = {"pair": IMPORTANCE, "set": statistics.IMPORTANCE}
 MEASURES = {"probability": "probability of the prediction", "value": "score", "root-shift": "shift of the embedding"}
 _MOST_UNDONE = 50
 _NOTHING_TO_UNDO = "There is nothing to undo: no head was switched off or on since this pair was analysed."
@@ -69,9 +66,6 @@ class Measured:
     """What the matrix shows of each head."""
 
     show: str = choice("importance", SHOW, link="show", label="Show", elem_id="heads-show")
-    over: str = choice(
-        "pair", [(title, over) for over, title in OVER.items()], link="over", label="Over", elem_id="heads-over"
-    )
     method: str = choice(
         "ablation",
         IMPORTANCE.parameter("method").choices,
@@ -169,16 +163,16 @@ def draw_matrix(shown: Shown | None, measured: Measured, selected: SelectedHead)
     cases = cases_of(shown)
     own = heads_of(*cases, selected)
     if measured.show == "pattern":
-        return _patterns(cases, own, measured.over)
+        return _patterns(cases, own)
     if measured.show == "interaction":
         return _interactions(cases, own)
     if measured.show in HEAD_TABLES:
-        return _table(HEAD_TABLES[measured.show], cases, own, measured.over)
+        return _table(HEAD_TABLES[measured.show], cases, own)
     return _importance(cases, own, measured)
 
 
 def _importance(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], measured: Measured) -> Matrix:
-    views = [case.ask(IMPORTANCES[measured.over], method=measured.method) for case in cases]
+    views = [case.ask(IMPORTANCE, method=measured.method) for case in cases]
     values = [normalise_importance(view.values, measured.scale) for view in views]
     sides = []
     for side, case, at, view, value in zip(SIDES, cases, own, views, values, strict=True):
@@ -187,11 +181,7 @@ def _importance(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], 
     if values[0].shape == values[1].shape:
         sides.append(_difference(cases, own[1], values, same=views[0].quantity == views[1].quantity))
     note = f"{READING[measured.method]} {SCALE_NOTE[measured.scale]}"
-    if measured.over == "set":
-        counts = " and ".join(f"{view.n_examples} ({side})" for side, view in zip("AB", views, strict=True))
-        note += f" Averaged over bundled pairs: {counts}."
-    title = f"Importance of each head, {OVER[measured.over].lower()}"
-    return head_matrix(sides, title=title, note=note, measured="importance")
+    return head_matrix(sides, title="Importance of each head, this pair", note=note, measured="importance")
 
 
 def _difference(
@@ -211,12 +201,10 @@ def _difference(
     return MatrixSide("difference", "B less A, by order", pruned, selected, note, b - a, b - a, measured=measured)
 
 
-def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
-    sides, counts = [], []
+def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
+    sides = []
     for side, case, at in zip(SIDES, cases, own, strict=True):
-        view = case.ask(statistics.PATTERNS) if source == "set" else None
-        attention = case.trace.attention if view is None else view.values
-        counts.append(view.n_examples if view else 1)
+        attention = case.trace.attention
         highest = attention.max(axis=(2, 3))
         sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, "", highest, highest, attention))
     note = (
@@ -224,24 +212,20 @@ def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], so
         "all heads of both models: a pixel is empty up to a uniform share of attention, and full where all of it goes "
         "to one token."
     )
-    if source == "set":
-        note += f" Mean over {counts[0]} bundled pairs; each cell by the pairs that have both positions."
     return head_matrix(sides, title="Attention of each head", note=note, measured="strongest attention")
 
 
-def _table(table: HeadTable, cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
+def _table(table: HeadTable, cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
     """A number of each head, from the smallest of both models to the largest, so that they compare."""
-    found = [table.table(case.ask(table.over_texts if source == "set" else table.of_text)) for case in cases]
+    found = [table.table(case.ask(table.of_text)) for case in cases]
     low = min(float(values.min()) for values in found)
     span = max(float(values.max()) for values in found) - low
     sides = [
         MatrixSide(side, case.card.ref, case.pruned, at, "", (values - low) / span if span else values - low, values)
         for side, case, at, values in zip(SIDES, cases, own, found, strict=True)
     ]
-    over = f"Mean over {statistics.SET_SIZE} bundled pairs. " if source == "set" else ""
-    note = f"{table.says} {over}The darkest cell is the largest value of both models."
-    title = f"{table.title} of each head, {'bundled pairs' if source == 'set' else 'this pair'}"
-    return head_matrix(sides, title=title, note=note, measured=table.title.lower())
+    note = f"{table.says} The darkest cell is the largest value of both models."
+    return head_matrix(sides, title=f"{table.title} of each head, this pair", note=note, measured=table.title.lower())
 
 
 def _interactions(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
@@ -335,7 +319,7 @@ def find_least(shown: Shown | None, measured: Measured, fewer: Fewer) -> Pruned:
     for side, case in zip(SIDES, cases_of(shown), strict=True):
         heads = case.trace.pruned
         if side in fewer.models:
-            view = case.ask(IMPORTANCES[measured.over], method=measured.method)
+            view = case.ask(IMPORTANCE, method=measured.method)
             values = normalise_importance(view.values, measured.scale)
             heads = least_important(values, case, whole_number("the number of heads", fewer.count))
         pruned[side] = sorted(heads)
