@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import attnflow
 from attnflow.errors import AttnflowError
@@ -121,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         "--port",
         metavar="NUMBER",
         help="port to listen on (default: that of the environment variable PORT, else the first free one from 7860)",
+    )
+    serve.add_argument(
+        "--surveys",
+        metavar="FOLDER",
+        help="offer whoever opens the page the surveys in this folder, each written by `attnflow survey ... --out "
+        "FOLDER/NAME` (also: the environment variable ATTNFLOW_SURVEYS; never on a Space)",
     )
     serve.set_defaults(run=_serve)
     _add_survey(commands)
@@ -258,6 +266,12 @@ def _corpus(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    if options.surveys is not None:
+        if not Path(options.surveys).is_dir():
+            raise AttnflowError(
+                f"--surveys is {options.surveys!r}, which is no folder; give the one that holds surveys."
+            )
+        os.environ["ATTNFLOW_SURVEYS"] = options.surveys
     try:
         from attnflow.web import launch
     except ModuleNotFoundError as error:
