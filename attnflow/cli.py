@@ -36,6 +36,7 @@ STATISTICS = {
     "patterns": False,
     "mean_attention": False,
     "importance": True,
+    "dependencies": False,
 }
 """What `attnflow corpus` computes, by name, and whether it takes much more than a pass of the model; written here, too,
 so that the help needs no model code."""
@@ -68,7 +69,8 @@ heads."""
 _CORPUS_MORE = f"""\
 MODEL and TEXTS are those of `attnflow survey`. NAME is one of
 {_named(STATISTICS)}.
-Those marked * take much more than a pass of the model; contributions of the input are estimated.
+Those marked * take much more than a pass of the model; contributions of the input are estimated; dependencies needs a
+treebank in CoNLL-U, and prints for each relation the head that finds most governors.
 
 Each part is kept in FOLDER as soon as it is done; a run that was ended goes on where it was, here or on a cluster, and
 a finished one is opened. FOLDER then holds corpus.json (what was computed, of what, and which texts failed),
@@ -81,6 +83,7 @@ that runs at ADDRESS. The numbers do not depend on it.
 examples:
   attnflow corpus demo/finetuned demo/pairs --rows 200 --out found
   attnflow corpus ./my-model corpus.conllu --statistics surface entropy head_distances --out found
+  attnflow corpus ./my-model treebank.conllu --statistics dependencies --out found
   attnflow corpus ./my-model pairs.csv --group-by language --engine ray --workers 8 --out found
   attnflow corpus ./my-model pairs.csv --engine ray --address ray://head:10001 --out s3://bucket/run"""
 
@@ -173,6 +176,12 @@ def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     corpus.add_argument(
         "--probes", default="16", metavar="NUMBER", help="of the estimate of contributions, or exact (default: 16)"
     )
+    corpus.add_argument(
+        "--pooling",
+        default="mean",
+        choices=("mean", "first"),
+        help="what a word of several tokens attends to, for dependencies (default: the mean of them)",
+    )
     _add_texts(corpus)
     _add_models(corpus)
     engine = corpus.add_argument_group("where")
@@ -250,6 +259,7 @@ def _corpus(options: argparse.Namespace) -> None:
         address=options.address,
         workers=options.workers,
         group_by=options.group_by,
+        pooling=options.pooling,
         probes=options.probes,
         name=options.name,
         split=options.split,
