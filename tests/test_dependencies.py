@@ -253,6 +253,12 @@ def test_heads_that_do_one_thing_find_what_is_there():
     np.testing.assert_allclose(found.accuracy["c"][0, 0], [0, 0, 1])
     assert found.baseline("a").offset == -1 and found.baseline("b").offset == 1
     assert found.followed(least=9).tolist() == [["", "", ""]]
+    statistic = DependencyHeads()
+    for number in range(8):  # the same in both halves, but for a relation of its own each
+        statistic.update(heads, governor, ["root", "a", "a", "b", f"z{number}", "a"])
+    found = statistic.result()
+    assert found.cases.all(axis=1).sum() == 2, "a and b are in both halves"
+    assert found.followed(least=1).tolist() == [["", "a 100%", ""]]  # b is as well found at an offset
 
 
 def test_a_word_never_chooses_itself_or_one_without_a_token():
