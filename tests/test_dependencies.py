@@ -255,10 +255,10 @@ def test_heads_that_do_one_thing_find_what_is_there():
     assert found.followed(least=9).tolist() == [["", "", ""]]
     statistic = DependencyHeads()
     for number in range(8):  # the same in both halves, but for a relation of its own each
-        statistic.update(heads, governor, ["root", "a", "a", "b", f"z{number}", "a"])
+        statistic.update(heads, [-1, 0, 1, 0, 0, 4], ["root", "a", "a", "d", "d", f"z{number}"])
     found = statistic.result()
-    assert found.cases.all(axis=1).sum() == 2, "a and b are in both halves"
-    assert found.followed(least=1).tolist() == [["", "a 100%", ""]]  # b is as well found at an offset
+    assert found.cases.all(axis=1).sum() == 2, "a and d are in both halves"
+    assert found.followed(least=1).tolist() == [["", "", "d 100%"]]  # a is as well found at an offset
 
 
 def test_a_word_never_chooses_itself_or_one_without_a_token():
