@@ -24,6 +24,7 @@ from attnflow import (
     word_attention,
 )
 from attnflow.bundled import ASSETS
+from attnflow.corpus.texts_file import open_saved_texts, save_texts
 from attnflow.stats.dependencies import DIRECTIONS, OFFSETS
 from attnflow.stats.proportion import Proportion, mcnemar
 from tests import reference
@@ -359,6 +360,12 @@ def test_a_treebank_is_told_by_the_command_and_opened_again(tmp_path, capsys):
     )
     assert "have fewer than 20 cases, and are left out." in told
     assert any(open_corpus(out).table["relations"].ravel() != "")
+
+
+def test_trees_are_kept_with_the_texts_of_a_survey(tmp_path):
+    texts = open_texts("demo/sentences", rows=5)
+    kept = open_saved_texts(save_texts(texts, tmp_path / "texts.parquet"))
+    assert kept.fingerprint == texts.fingerprint and kept.rows == texts.rows and kept[0].tree
 
 
 def test_texts_without_trees_are_refused(checkpoints):
