@@ -191,7 +191,11 @@ class _Reader:
 
     def _fed(self, group: str, rows: list[int]) -> Accumulators:
         seen = Observed(
-            self.checkpoint, self.settings, [self.encodings[row] for row in rows], [self._label(row) for row in rows]
+            self.checkpoint,
+            self.settings,
+            [self.encodings[row] for row in rows],
+            [self._label(row) for row in rows],
+            [self.texts[row].tree for row in rows],
         )
         fed: Accumulators = {}
         for measure in self.measures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -136,17 +137,22 @@ def _is_file(ref: Any) -> bool:
     return ref.startswith(("/", "./", "../", "~")) or (format_of(ref) is not None and Path(ref).is_file())
 
 
-def open_file(
-    path: str | os.PathLike[str],
-    *,
-    columns: Wanted = None,
-    rows: int | None = None,
-    seed: int = 0,
-    bounds: Bounds | None = None,
+def open_sent(
+    name: str, data: bytes, *, columns: Wanted = None, rows: int | None = None, seed: int = 0, bounds: Bounds
 ) -> Texts:
-    """Open a file, and nothing but a file; see `open_texts`."""
-    bounds = bounds or Bounds()
-    return _open_file(path, False, columns, _drawing(rows, seed, bounds), bounds)
+    """Open a file that is in memory, and nothing of this machine; see `open_texts`.
+
+    Args:
+        name: Of the file; its end tells the format.
+        data: What is in it.
+        columns: As in `open_texts`.
+        rows: Likewise.
+        seed: Likewise.
+        bounds: Likewise.
+    """
+    budget = Budget(bounds.size)
+    table = read_parts([Part(name, lambda: BytesIO(data))], name, budget)
+    return collect(table, name, columns, _drawing(rows, seed, bounds), bounds, budget)
 
 
 def _open_file(
