@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from attnflow.records.head_names import head_name, head_names
 from attnflow.records.trace import Head
+from attnflow.stats.surface import AMONG_SEPARATORS
 from attnflow.views.corpus_model import ATTENTION, CorpusModel
 from attnflow.views.head_points import middles
 
@@ -20,7 +21,7 @@ KIND_TITLES = {
     "next": "the token after",
     "self": "the token itself",
     "else": "all other tokens",
-    "separator_to_separator": "separators, from separators",
+    AMONG_SEPARATORS: "separators, from separators",
 }
 """What heads attend to, as a sentence goes on."""
 CLARK, PASCUAL = "BERT (Clark et al. 2019", "BERT (Pascual et al. 2021"
@@ -31,7 +32,7 @@ BERT_KINDS = {
     "previous": f"{CLARK}, 3.1): four heads, in layers 2, 4, 7 and 8, are above 50 %.",
     "next": f"{CLARK}, 3.1): five heads, in layers 1, 2, 2, 3 and 6, are above 50 %.",
     "self": f"{CLARK}, 3.1): most heads pay little.",
-    "separator_to_separator": f"{CLARK}, 3.2): heads that attend to [SEP] pay more than 90 % here.",
+    AMONG_SEPARATORS: f"{CLARK}, 3.2): heads that attend to [SEP] pay more than 90 % here.",
 }
 BERT_ENTROPY = (
     f"{CLARK}, 3.3, segments of 128 tokens): the broadest heads are in the lowest layers; from [CLS] alone, the last "
@@ -111,7 +112,7 @@ def head_map(model: CorpusModel) -> str:
 def gradient(model: CorpusModel) -> str:
     """How much less the loss depends on attention to separators."""
     if model.gradient is None:
-        return _lacking(model, "gradient") or f"{_of(model)}: not measured."
+        return _lacking(model, "gradient") or f"{_of(model)}: not measured yet."
     if "separator" not in model.gradient_kinds or "else" not in model.gradient_kinds:
         return f"{_of(model)}: its texts have no separators to set against other tokens."
     of_separators = model.gradient[:, model.gradient_kinds.index("separator")]
@@ -131,7 +132,7 @@ def agreement(model: CorpusModel, source: str) -> str:
     """The median of all heads, and how it changes over the layers."""
     values = model.table.get(f"pearson: {source}")
     if values is None:
-        return _lacking(model, "agreement") or f"{_of(model)}: not measured."
+        return _lacking(model, "agreement") or f"{_of(model)}: not measured yet."
     by_layer = middles(values, "median")
     defined = values[np.isfinite(values)]
     if not defined.size:
@@ -152,7 +153,8 @@ def head_told(model: CorpusModel, head: Head) -> str:
     if not model.has(head):
         return f"{_of(model)} has no {head_name(head)}."
     names = model.names(head)
-    kinds = sorted((kind for kind in model.kinds if kind in KIND_TITLES), key=lambda kind: -_share(model, kind, head))
+    own = [kind for kind in model.kinds if kind in KIND_TITLES and kind != AMONG_SEPARATORS]  # those are of few tokens
+    kinds = sorted(own, key=lambda kind: -_share(model, kind, head))
     shares = ", ".join(f"{_share(model, kind, head):.0%} to {KIND_TITLES[kind]}" for kind in kinds[:2])
     entropy_ = float(model.table["entropy"][head])
     return (
@@ -174,7 +176,7 @@ def _lacking(model: CorpusModel, what: str) -> str:
 
 
 def _count(n: int) -> str:
-    return f"{n} head is" if n == 1 else f"{n} heads are"
+    return "no head is" if n == 0 else "1 head is" if n == 1 else f"{n} heads are"
 
 
 def _highest(values: NDArray[np.float64]) -> tuple[int, float]:

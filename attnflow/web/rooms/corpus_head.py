@@ -11,6 +11,7 @@ from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
 from attnflow.service.head_examples import BROAD, HeadExamples
+from attnflow.stats.surface import AMONG_SEPARATORS
 from attnflow.views.corpus_findings import KIND_TITLES, head_told
 from attnflow.views.corpus_model import ATTENTION, CorpusModel
 from attnflow.views.payloads import SIDES, Selected, Side
@@ -98,7 +99,7 @@ def best_example(reached: Reached, at: At | None) -> tuple[int, str]:
 def _share(model: CorpusModel, kind: str, head: Head) -> float:
     """What a head that has no name may be shown by; separators count once."""
     values = model.table.get(ATTENTION + kind)
-    return -1.0 if values is None or kind == "separator_to_separator" else float(values[head])
+    return -1.0 if values is None or kind == AMONG_SEPARATORS else float(values[head])
 
 
 def of_row(reached: Reached, event: gr.EventData) -> Selected:
