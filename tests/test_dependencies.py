@@ -24,6 +24,7 @@ from attnflow import (
     word_attention,
 )
 from attnflow.bundled import ASSETS
+from attnflow.corpus.texts_file import open_saved_texts, save_texts
 from attnflow.stats.dependencies import DIRECTIONS, OFFSETS
 from attnflow.stats.proportion import Proportion, mcnemar
 from tests import reference
@@ -255,10 +256,10 @@ def test_heads_that_do_one_thing_find_what_is_there():
     assert found.followed(least=9).tolist() == [["", "", ""]]
     statistic = DependencyHeads()
     for number in range(8):  # the same in both halves, but for a relation of its own each
-        statistic.update(heads, governor, ["root", "a", "a", "b", f"z{number}", "a"])
+        statistic.update(heads, [-1, 0, 1, 0, 0, 4], ["root", "a", "a", "d", "d", f"z{number}"])
     found = statistic.result()
-    assert found.cases.all(axis=1).sum() == 2, "a and b are in both halves"
-    assert found.followed(least=1).tolist() == [["", "a 100%", ""]]  # b is as well found at an offset
+    assert found.cases.all(axis=1).sum() == 2, "a and d are in both halves"
+    assert found.followed(least=1).tolist() == [["", "", "d 100%"]]  # a is as well found at an offset
 
 
 def test_a_word_never_chooses_itself_or_one_without_a_token():
@@ -359,6 +360,12 @@ def test_a_treebank_is_told_by_the_command_and_opened_again(tmp_path, capsys):
     )
     assert "have fewer than 20 cases, and are left out." in told
     assert any(open_corpus(out).table["relations"].ravel() != "")
+
+
+def test_trees_are_kept_with_the_texts_of_a_survey(tmp_path):
+    texts = open_texts("demo/sentences", rows=5)
+    kept = open_saved_texts(save_texts(texts, tmp_path / "texts.parquet"))
+    assert kept.fingerprint == texts.fingerprint and kept.rows == texts.rows and kept[0].tree
 
 
 def test_texts_without_trees_are_refused(checkpoints):

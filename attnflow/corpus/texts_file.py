@@ -11,6 +11,7 @@ from typing import Any
 from attnflow.corpus.survey_files import needed, writing
 from attnflow.errors import TextsError, brief
 from attnflow.records.texts import Columns, Text, Texts
+from attnflow.records.trees import Sentence
 
 _TOLD = b"attnflow.texts"
 """Under which the file keeps, as JSON, what is known of all texts."""
@@ -35,6 +36,7 @@ def save_texts(texts: Texts, path: str | os.PathLike[str]) -> Path:
             "text_b": pyarrow.array([text.text_b for text in texts], pyarrow.string()),
             "label": [json.dumps(text.label) for text in texts],
             "meta": [json.dumps(dict(text.meta)) for text in texts],
+            "tree": [None if text.tree is None else json.dumps(asdict(text.tree)) for text in texts],
         }
     )
     told: dict[str, Any] = {
@@ -74,7 +76,14 @@ def open_saved_texts(path: str | os.PathLike[str], most: int | None = None) -> T
             table = file.read()
         told = json.loads(table.schema.metadata[_TOLD])
         rows = tuple(
-            Text(row["guid"], row["text_a"], row["text_b"], json.loads(row["label"]), json.loads(row["meta"]))
+            Text(
+                row["guid"],
+                row["text_a"],
+                row["text_b"],
+                json.loads(row["label"]),
+                json.loads(row["meta"]),
+                None if row["tree"] is None else _tree(json.loads(row["tree"])),
+            )
             for row in table.to_pylist()
         )
         columns = Columns(**told.pop("columns"))
@@ -84,3 +93,15 @@ def open_saved_texts(path: str | os.PathLike[str], most: int | None = None) -> T
         raise TextsError(
             f"The texts in {place.parent.name} cannot be read ({brief(error)}); survey them anew."
         ) from error
+
+
+def _tree(told: dict[str, Any]) -> Sentence:
+    """From JSON, in which tuples are lists."""
+    return Sentence(
+        text=told["text"],
+        words=tuple(told["words"]),
+        governor=tuple(told["governor"]),
+        relation=tuple(told["relation"]),
+        span=tuple((start, end) for start, end in told["span"]),
+        guid=told["guid"],
+    )

@@ -27,7 +27,7 @@ from attnflow.corpus.orders import Difference, Order, likely_mislabelled, most_d
 from attnflow.corpus.projection import Method, Projection, projection
 from attnflow.corpus.survey import TooLong, survey, survey_settings
 from attnflow.corpus.survey_files import open_survey
-from attnflow.corpus.texts import BUNDLED, open_published, open_sent
+from attnflow.corpus.texts import BUNDLED, BUNDLED_TEXTS, open_published, open_sent
 from attnflow.corpus.texts_file import open_saved_texts
 from attnflow.errors import SelectionError
 from attnflow.records.laid import Laid
@@ -104,6 +104,7 @@ class Opened:
             200
             + 2 * (len(text.text_a) + len(text.text_b or ""))
             + sum(100 + len(str(cell)) for cell in text.meta.values())
+            + (0 if text.tree is None else 300 * len(text.tree))
             for text in self.texts
         )
 
@@ -149,7 +150,7 @@ class Collections:
             return self._texts.get((None, asked, offered.surveys.version(asked.source)), lambda: _of_folder(asked))
         if not is_whole(asked.rows) or not 1 <= asked.rows <= limits.MAX_TEXTS:
             raise SelectionError(f"rows is {asked.rows!r}; give a whole number from 1 to {limits.MAX_TEXTS:,}.")
-        bundled = not asked.sent and asked.source == BUNDLED
+        bundled = not asked.sent and asked.source in BUNDLED_TEXTS
         key = (None if bundled else page.name, asked)
         if anew and not bundled:
             self._texts.forget(lambda known: known == key)
@@ -167,12 +168,12 @@ class Collections:
         if asked.sent:
             sent = uploads.open(asked.sent, visitors.address(), page.name)
             return Opened(open_sent(sent.name, sent.data, **told), page.name)
-        if asked.source != BUNDLED:
+        if asked.source not in BUNDLED_TEXTS:
             visitors.admit()
         where = {"name": asked.name or None, "split": asked.split or None, "revision": asked.revision or None}
         texts = open_published(asked.source, **where, token=token, **told)
         # With a token it may be that nobody else may read them; without one anybody may.
-        return Opened(texts, page.name if token is not None and asked.source != BUNDLED else None)
+        return Opened(texts, page.name if token is not None and asked.source not in BUNDLED_TEXTS else None)
 
     def survey(
         self,

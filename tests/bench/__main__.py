@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import tests.conftest  # noqa: F401 - the environment of the tests: no network, no telemetry
-from tests.bench import attribution, capture, corpus, heads, load, page, saliency, texts
+from tests.bench import attribution, capture, corpus, grammar, heads, load, page, saliency, texts
 
 PARTS = {
     "capture": capture,
@@ -14,6 +14,7 @@ PARTS = {
     "saliency": saliency,
     "texts": texts,
     "corpus": corpus,
+    "grammar": grammar,
     "page": page,
     "load": load,
 }

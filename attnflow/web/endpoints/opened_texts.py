@@ -45,6 +45,8 @@ def opened_texts(
     revision: str,
     seed: int,
     file: SentFile | None,
+    *,
+    bundled: str = BUNDLED,
 ) -> Generator[tuple[Page, Opened]]:
     """The texts, kept while this context lasts and no longer if nobody else may read them."""
     wanted = tuple(split_pairs("columns", columns, "text_a=premise").items())
@@ -54,7 +56,7 @@ def opened_texts(
     if not 0 <= seed <= 10**6:
         raise SelectionError(f"seed is {arguments.came(seed)}; give a whole number from 0 to 1,000,000.")
     if file is not None:
-        if texts.strip() != BUNDLED or name or split or revision:
+        if texts.strip() != bundled or name or split or revision:
             raise SelectionError("A file is all of the texts; leave texts, name, split and revision out beside it.")
         # What it is called is all that is left of it.
         asked = Asked(columns=wanted, rows=rows, seed=seed, sent=cast("str", file))

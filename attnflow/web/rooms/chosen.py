@@ -10,7 +10,7 @@ import gradio as gr
 
 from attnflow import limits
 from attnflow.corpus.files import format_of
-from attnflow.corpus.texts import BUNDLED
+from attnflow.corpus.texts import BUNDLED, BUNDLED_TEXTS
 from attnflow.errors import SelectionError
 from attnflow.service.collections import Asked
 from attnflow.service.offered import PREFIX, surveys
@@ -18,7 +18,7 @@ from attnflow.web.forms import choice, setting
 
 GUESSED, NONE = "(guessed)", "(none)"
 """Of a column: the one that its name tells, or none."""
-DATA_SETS = (BUNDLED, "nyu-mll/glue", "stanfordnlp/sst2", "nyu-mll/multi_nli", "fancyzhx/ag_news")
+DATA_SETS = (*BUNDLED_TEXTS, "nyu-mll/glue", "stanfordnlp/sst2", "nyu-mll/multi_nli", "fancyzhx/ag_news")
 DEFAULT_ROWS = 200
 COLUMNS = {"column_a": "text_a", "column_b": "text_b", "column_label": "label"}
 """The box of each column that can be chosen."""
@@ -134,7 +134,7 @@ class Chosen:
             (field, None if name == NONE else name) for field, name in given.items() if name and name != GUESSED
         )
         source = self.source.strip()[:MOST_NAME] or BUNDLED
-        if source == BUNDLED:
+        if source in BUNDLED_TEXTS:
             return Asked(source, None, None, None, columns, self.rows, self.seed)
         if source.startswith(PREFIX):
             return Asked(source)
