@@ -200,7 +200,8 @@ class _Reader:
         fed: Accumulators = {}
         for measure in self.measures:
             own = measure.start(self.settings)
-            measure.update(own, seen)
+            with progress.untold():
+                measure.update(own, seen)
             fed |= {(group, measure.name, name): statistic for name, statistic in own.items()}
         return fed
 

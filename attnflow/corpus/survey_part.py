@@ -137,7 +137,8 @@ class _Reader:
         self.mean_attention.update(_array(torch.stack(batch.attention, dim=1)), lengths=batch.lengths)
         if self.importance is not None:
             gold = [class_of(self.texts[row].label, self.settings.labels, self.label_map) for row in rows]
-            self.importance.update(self.checkpoint, batch.encodings, gold, pruned=self.settings.pruned)
+            with progress.untold():
+                self.importance.update(self.checkpoint, batch.encodings, gold, pruned=self.settings.pruned)
 
     def result(self) -> Survey:
         """What was read."""

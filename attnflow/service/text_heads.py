@@ -80,7 +80,8 @@ def importance_over(
                     continue
                 gold.append(class_of(text.label, own, classes))
             if encodings:
-                found.update(checkpoint, encodings, gold, pruned=pruned)
+                with progress.untold():
+                    found.update(checkpoint, encodings, gold, pruned=pruned)
             read += len(encodings)
             progress.tell(f"Measuring heads of {checkpoint.name}", min(1.0, (start + _AT_ONCE) / len(texts)))
     if not read:
