@@ -105,9 +105,8 @@ def build() -> Parts:
         drawn.place()
         measure = gr.Button("Measure the heads", variant="primary", elem_id="measure-corpus", min_width=160)
     told = Note(PRESS, elem_id="corpus-told")
-    with gr.Row(elem_id="corpus-selected"):
-        selected = Note(NO_HEAD, elem_id="corpus-head", min_width=320)
-        door = gr.Button("Show it in One pair", size="sm", elem_id="corpus-door", min_width=160, scale=0)
+    selected = Note(NO_HEAD, elem_id="corpus-head")
+    door = gr.Button("Show it in One pair", size="sm", elem_id="corpus-door")
     drawn_charts = list[Chart]()
     for row in (
         ("kind", "entropy"),
