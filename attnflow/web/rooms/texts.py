@@ -14,7 +14,7 @@ from attnflow.records.texts import Texts
 from attnflow.service.collections import Page as OpenPage
 from attnflow.web.forms import Form, setting
 from attnflow.web.panels import TextFile, TextMap
-from attnflow.web.rooms import answers, finding, heads, sent
+from attnflow.web.rooms import answers, corpus, finding, heads, sent
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen
 from attnflow.web.rooms.finding import Alike
 from attnflow.web.rooms.reading import (
@@ -74,6 +74,7 @@ class Parts:
     finding: finding.Parts
     map: TextMap
     heads: heads.Parts
+    corpus: corpus.Parts
     collected: gr.State
     sliced: gr.State
     page: gr.State
@@ -125,8 +126,10 @@ def build() -> Parts:
             drawn = TextMap(elem_id="text-map", **dict.fromkeys(ANSWERED))
         with gr.Tab(heads.TITLE):
             beside = heads.build()
+        with gr.Tab(corpus.TITLE):
+            over_all = corpus.build()
     return Parts(
-        chosen, file, button, status, matching, classes, gr.State(()), found, drawn, beside,
+        chosen, file, button, status, matching, classes, gr.State(()), found, drawn, beside, over_all,
         collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
     )  # fmt: skip
 
@@ -156,6 +159,7 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     filled = [parts.status, parts.collected, shown]
     finding.wire(parts.finding, page.shown, page.selected, parts.collected, filled)
     heads.wire(parts.heads, parts.collected, parts.sliced)
+    corpus.wire(parts.corpus, page, parts.collected, outputs)
 
 
 def wire_like_this(parts: Parts, page: Page, button: gr.Button, rooms: gr.Tabs, room: Form[Room]) -> None:
