@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
+    from attnflow.corpus.conllu_rows import read_conllu
     from attnflow.corpus.corpus_files import open_corpus
     from attnflow.corpus.corpus_statistics import corpus_statistics
     from attnflow.corpus.data_map import data_map, map_order, map_region
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from attnflow.records.survey import Survey
     from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
+    from attnflow.records.trees import Sentence
     from attnflow.runtime.capture import capture
     from attnflow.runtime.encode import encode
     from attnflow.runtime.load import load_checkpoint
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from attnflow.stats.alignment import Pairing, merge_words, pair_traces
     from attnflow.stats.attention_gradient import AttentionGradient
     from attnflow.stats.attention_graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
+    from attnflow.stats.dependencies import DependencyHeads
     from attnflow.stats.entropy import AttentionEntropy
     from attnflow.stats.head_distances import HeadDistances
     from attnflow.stats.mean_attention import MeanAttention, normalise_importance
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from attnflow.stats.ring_thresholds import ring_tau
     from attnflow.stats.rollout import attention_rollout
     from attnflow.stats.surface import SurfaceStatistics
+    from attnflow.stats.word_attention import word_attention
 
 __version__ = "0.1.0"
 
@@ -86,6 +90,10 @@ _HOME = {
     "stats.head_distances": ("HeadDistances",),
     "stats.named_heads": ("NamedHeads", "name_heads"),
     "stats.surface": ("SurfaceStatistics",),
+    "stats.dependencies": ("DependencyHeads",),
+    "stats.word_attention": ("word_attention",),
+    "corpus.conllu_rows": ("read_conllu",),
+    "records.trees": ("Sentence",),
     "corpus.corpus_files": ("open_corpus",),
     "corpus.corpus_statistics": ("corpus_statistics",),
     "records.corpus": ("CorpusStatistics",),
@@ -131,6 +139,7 @@ __all__ = [
     "Columns",
     "CorpusStatistics",
     "DataMap",
+    "DependencyHeads",
     "Encoding",
     "Faithfulness",
     "HeadDistances",
@@ -148,6 +157,7 @@ __all__ = [
     "RelativePositions",
     "Saliency",
     "SelectionError",
+    "Sentence",
     "SurfaceStatistics",
     "Survey",
     "Text",
@@ -192,10 +202,12 @@ __all__ = [
     "pruning_curve",
     "ranking",
     "reach",
+    "read_conllu",
     "ring_tau",
     "saliency",
     "show",
     "survey",
+    "word_attention",
 ]
 
 

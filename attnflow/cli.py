@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import attnflow
 from attnflow.errors import AttnflowError
@@ -34,6 +36,7 @@ STATISTICS = {
     "patterns": False,
     "mean_attention": False,
     "importance": True,
+    "dependencies": False,
 }
 """What `attnflow corpus` computes, by name, and whether it takes much more than a pass of the model; written here, too,
 so that the help needs no model code."""
@@ -66,7 +69,8 @@ heads."""
 _CORPUS_MORE = f"""\
 MODEL and TEXTS are those of `attnflow survey`. NAME is one of
 {_named(STATISTICS)}.
-Those marked * take much more than a pass of the model; contributions of the input are estimated.
+Those marked * take much more than a pass of the model; contributions of the input are estimated; dependencies needs a
+treebank in CoNLL-U, and prints for each relation the head that finds most governors.
 
 Each part is kept in FOLDER as soon as it is done; a run that was ended goes on where it was, here or on a cluster, and
 a finished one is opened. FOLDER then holds corpus.json (what was computed, of what, and which texts failed),
@@ -79,6 +83,7 @@ that runs at ADDRESS. The numbers do not depend on it.
 examples:
   attnflow corpus demo/finetuned demo/pairs --rows 200 --out found
   attnflow corpus ./my-model corpus.conllu --statistics surface entropy head_distances --out found
+  attnflow corpus ./my-model treebank.conllu --statistics dependencies --out found
   attnflow corpus ./my-model pairs.csv --group-by language --engine ray --workers 8 --out found
   attnflow corpus ./my-model pairs.csv --engine ray --address ray://head:10001 --out s3://bucket/run"""
 
@@ -122,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NUMBER",
         help="port to listen on (default: that of the environment variable PORT, else the first free one from 7860)",
     )
+    serve.add_argument(
+        "--surveys",
+        metavar="FOLDER",
+        help="offer whoever opens the page the surveys in this folder, each written by `attnflow survey ... --out "
+        "FOLDER/NAME` (also: the environment variable ATTNFLOW_SURVEYS; never on a Space)",
+    )
     serve.set_defaults(run=_serve)
     _add_survey(commands)
     _add_corpus(commands)
@@ -164,6 +175,12 @@ def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     corpus.add_argument("--group-by", metavar="COLUMN", help="tell everything for each value of a column, too")
     corpus.add_argument(
         "--probes", default="16", metavar="NUMBER", help="of the estimate of contributions, or exact (default: 16)"
+    )
+    corpus.add_argument(
+        "--pooling",
+        default="mean",
+        choices=("mean", "first"),
+        help="what a word of several tokens attends to, for dependencies (default: the mean of them)",
     )
     _add_texts(corpus)
     _add_models(corpus)
@@ -242,6 +259,7 @@ def _corpus(options: argparse.Namespace) -> None:
         address=options.address,
         workers=options.workers,
         group_by=options.group_by,
+        pooling=options.pooling,
         probes=options.probes,
         name=options.name,
         split=options.split,
@@ -258,6 +276,12 @@ def _corpus(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    if options.surveys is not None:
+        if not Path(options.surveys).is_dir():
+            raise AttnflowError(
+                f"--surveys is {options.surveys!r}, which is no folder; give the one that holds surveys."
+            )
+        os.environ["ATTNFLOW_SURVEYS"] = options.surveys
     try:
         from attnflow.web import launch
     except ModuleNotFoundError as error:

@@ -90,5 +90,13 @@ SURVEY_DISK_BYTES = _whole_number("ATTNFLOW_SURVEY_DISK_MB", 2_000) * 10**6
 """Disk for what models made of public collections."""
 MAX_SURVEY_SECONDS = _whole_number("ATTNFLOW_MAX_SURVEY_SECONDS", 1_800)
 """Seconds after which the reading of a collection by one model is ended."""
+UPLOAD_BYTES = _whole_number("ATTNFLOW_MAX_UPLOAD_MB", 20) * 10**6
+"""One file that a visitor sends."""
+UPLOADS_OF_ONE_BYTES = 2 * UPLOAD_BYTES
+"""All files of one visitor that are kept."""
+UPLOADS_BYTES = _whole_number("ATTNFLOW_UPLOADS_MB", 400) * 10**6
+"""Memory for files of all visitors."""
+UPLOADS_PER_MINUTE = _whole_number("ATTNFLOW_UPLOADS_PER_MINUTE", 20)
+"""Files that one visitor may send in a minute."""
 MAX_MATCHED_LABELS = 20
 """Labels of a collection that a visitor can match to classes himself."""

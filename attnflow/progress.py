@@ -54,6 +54,17 @@ def part(begin: float, end: float, name: str = "") -> Iterator[None]:
         yield
 
 
+@contextmanager
+def untold() -> Iterator[None]:
+    """What is done in this context is too small a part of the work to tell of: who does the whole does."""
+    listener, finder = _listener.set(None), _finder.set(None)
+    try:
+        yield
+    finally:
+        _listener.reset(listener)
+        _finder.reset(finder)
+
+
 def tell(what: str, share: float) -> None:
     """Report progress, if somebody wants to know."""
     listener = _listener.get()

@@ -605,3 +605,59 @@ def data_map(logits: list[list[list[float]]], gold: list[int], include_ci: bool 
             }
         )
     return found
+
+
+def word_attention(attention: np.ndarray, groups: list[int], pooling: str) -> np.ndarray:
+    """Clark 4.1: to a split word the sum, from it the mean (or what its first token pays); special tokens dropped."""
+    n_layers, n_heads, size, _ = attention.shape
+    count = max(groups) + 1
+    found = np.zeros((n_layers, n_heads, count, count))
+    for layer in range(n_layers):
+        for head in range(n_heads):
+            for word in range(count):
+                own = [token for token in range(size) if groups[token] == word]
+                readers = own[:1] if pooling == "first" else own
+                for other in range(count):
+                    paid = [
+                        sum(float(attention[layer, head, reader, key]) for key in range(size) if groups[key] == other)
+                        for reader in readers
+                    ]
+                    found[layer, head, word, other] = sum(paid) / len(paid)
+    return found
+
+
+def chosen_governors(words: np.ndarray, here: list[bool], direction: int) -> list[list[list[int | None]]]:
+    """By layer, head and word: the other word that it attends to most, or (direction 1) that attends to it most."""
+    n_layers, n_heads, count, _ = words.shape
+    found: list[list[list[int | None]]] = []
+    for layer in range(n_layers):
+        by_head = []
+        for head in range(n_heads):
+            chosen: list[int | None] = []
+            for word in range(count):
+                best, most = None, -1.0
+                for other in range(count):
+                    paid = words[layer, head, word, other] if direction == 0 else words[layer, head, other, word]
+                    if other != word and here[other] and paid > most:
+                        best, most = other, paid
+                chosen.append(best)
+            by_head.append(chosen)
+        found.append(by_head)
+    return found
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """Both ends are shares `p` at which `right / n` is 1.96 standard deviations of `p` away: found by bisection."""
+
+    def end(low: float, high: float) -> float:
+        for _ in range(200):
+            middle = (low + high) / 2
+            away = abs(right / n - middle) / max((middle * (1 - middle) / n) ** 0.5, 1e-300)
+            inside = away <= 1.959963984540054
+            if (middle < right / n) == inside:
+                high = middle
+            else:
+                low = middle
+        return (low + high) / 2
+
+    return end(0.0, right / n), end(right / n, 1.0)

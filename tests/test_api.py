@@ -74,19 +74,22 @@ PARAMETERS = {
     "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head", "truncate", "chat"],
     "/survey": [
         *("model", "texts", "columns", "rows", "name", "split", "revision", "labels", "seed", "pruned", "too_long"),
-        *("offset", "limit"),
+        *("offset", "limit", "file"),
     ],
     "/projection": [
         *("model", "texts", "layer", "method", "of", "columns", "rows", "name", "split", "revision", "seed", "pruned"),
-        *("too_long", "offset", "limit"),
+        *("too_long", "offset", "limit", "file"),
     ],
     "/corpus_statistics": [
         *("model", "texts", "statistics", "rows", "group_by", "columns", "name", "split", "revision", "labels", "seed"),
-        "too_long",
+        *("too_long", "file"),
+    ],
+    "/dependency_heads": [
+        *("model", "treebank", "rows", "pooling", "subtypes", "name", "split", "revision", "seed", "too_long", "file"),
     ],
     "/compare_texts": [
         *("model_a", "model_b", "texts", "order", "columns", "rows", "name", "split", "revision", "labels", "seed"),
-        *("too_long", "offset", "limit"),
+        *("too_long", "offset", "limit", "file"),
     ],
 }
 EXAMPLE = load_examples()[0]

@@ -77,18 +77,19 @@ def test_what_was_read_of_public_texts_is_found_on_disk(collections, counted, mo
 
 
 def test_what_a_visitor_sent_is_only_his_and_is_forgotten_with_his_page(collections, counted, tmp_path):
-    file = tmp_path / "mine.csv"
-    file.write_text("text,label\nAnna met Paul.,supported\nPaul left.,unsupported\nAnna left.,supported\n")
-    asked = Asked("mine.csv", file=str(file), sent="1")
+    data = b"text,label\nAnna met Paul.,supported\nPaul left.,unsupported\nAnna left.,supported\n"
+    asked = Asked(sent=module.uploads.keep("10.0.0.1", "mine.csv", data))
     page, other = Page(), Page()
-    opened = collections.open(asked, page)
+    with pytest.raises(TextsError, match="send the file again"), serving(Visitor("x", address="10.0.0.2")):
+        collections.open(asked, page)
+    with serving(Visitor("x", address="10.0.0.1")):
+        opened = collections.open(asked, page)
     assert (opened.owner, opened.texts.source, len(opened.texts)) == (page.name, "mine.csv", 3)
     collections.survey(opened, B)
     assert counted == [None], "nothing of it is written to disk"
-    file.unlink()
-    assert collections.open(replace(asked, file=None), page) is opened
-    with pytest.raises(TextsError, match="send the file again"):
-        collections.open(replace(asked, file=None), other)
+    assert collections.open(asked, page) is opened
+    with pytest.raises(TextsError, match="send the file again"), serving(Visitor("x", address="10.0.0.1")):
+        collections.open(asked, other)
     found = collections.survey(opened, B)
     collections.layout(opened, found, "hidden", 2, "pca")
     collections.orders(opened, [found])
@@ -97,6 +98,8 @@ def test_what_a_visitor_sent_is_only_his_and_is_forgotten_with_his_page(collecti
     del page
     gc.collect()
     assert [len(cache) for cache in kept] == [0, 0, 0, 0]
+    with pytest.raises(TextsError, match="send the file again"), serving(Visitor("x", address="10.0.0.1")):
+        collections.open(asked, other)
     with pytest.raises(AttnflowError):  # a path of this machine is no name of a data set
         collections.open(Asked(str(tmp_path)), other)
 

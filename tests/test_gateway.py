@@ -224,7 +224,7 @@ OPEN = [
     ("GET", "/gradio_api/queue/data"),
 ]
 CLOSED = [
-    ("POST", "/gradio_api/upload"),
+    ("GET", "/gradio_api/upload"),
     ("GET", "/gradio_api/upload_progress"),
     ("GET", "/monitoring"),
     ("GET", "/monitoring/summary"),
@@ -408,6 +408,17 @@ def test_the_page_itself_programs_and_links_pass(ask):
     assert ask("GET", "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 200
 
 
+def test_a_file_is_taken_here_and_from_no_other_site(ask, behind, monkeypatch):
+    form = b'--cut\r\nContent-Disposition: form-data; name="files"; filename="x.csv"\r\n\r\ntext\r\n--cut--\r\n'
+    told = {"content_type": "multipart/form-data; boundary=cut"}
+    answer = ask("POST", "/gradio_api/upload", form, **told)
+    assert answer.status == 200 and json.loads(answer.body)[0].startswith("sent-")
+    monkeypatch.setenv("SPACE_ID", "lab/space")
+    monkeypatch.setenv("SPACE_HOST", "lab-space.hf.space")
+    answer = ask("POST", "/gradio_api/upload", form, **told, host="lab-space.hf.space", **EVIL)
+    assert answer.status == 403 and behind.scopes == []
+
+
 def test_on_a_space_other_sites_have_the_endpoints_without_credentials(ask, behind, monkeypatch):
     monkeypatch.setenv("SPACE_ID", "lab/space")
     monkeypatch.setenv("SPACE_HOST", "lab-space.hf.space")
@@ -511,12 +522,14 @@ def test_the_app_stands_behind_the_gateway(url):
         body = b'{"data":[[' + b"1," * 10**6 + b"1]]}"
         assert client.post("/gradio_api/call/predict", content=body).status_code == 413
         assert client.post("/gradio_api/call/predict", content=iter([body])).status_code == 413
-        assert client.post("/gradio_api/upload", files={"files": b"x"}).status_code == 404
+        assert client.get("/gradio_api/upload_progress?upload_id=x").status_code == 404
         assert client.get("/", headers={"host": "evil.example"}).status_code == 403
         preflight = {"origin": "https://evil.example", "access-control-request-method": "POST"}
         assert client.options(JOIN, headers=preflight).status_code == 403
         for place in ("/", "/config"):
             told = client.get(place).text
-            assert not any(text in told for text in ("file=", "site-packages", str(assets.PAGE), str(assets.PLOTLY_JS)))
+            assert not any(
+                text in told for text in ("file=/", "site-packages", str(assets.PAGE), str(assets.PLOTLY_JS))
+            )
         beside = {"data": ["demo/finetuned", "A cat.", "", []], "session_hash": "direct"}
         assert "does not accept direct" in client.post("/gradio_api/run/predict", json=beside).text

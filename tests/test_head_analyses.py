@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -19,7 +17,6 @@ from attnflow import (
     pruning_curve,
     ranking,
 )
-from attnflow.bundled import ASSETS
 from attnflow.service.analyses import statistics
 from attnflow.service.analyses.heads import CURVE, IMPORTANCE, INTERACTIONS, least_important, root_shift
 from attnflow.service.analyses.statistics import HEAD_TABLES
@@ -60,22 +57,6 @@ def test_without_a_task_the_shift_of_the_root_is_measured_and_said():
         assert "predicts masked words, and there is none here" in view.note
     pruned = workspace.without(run, [(2, 1)])
     assert view.values[2, 1] == pytest.approx(root_shift(run, pruned), rel=1e-3)
-
-
-def test_importance_and_patterns_over_the_bundled_pairs(run, checkpoint):
-    lines = (ASSETS / "demo" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()[:64]
-    pairs = [json.loads(line) for line in lines]
-    encodings = [encode(checkpoint, pair["text_a"], pair["text_b"]) for pair in pairs]
-    view = run.ask(statistics.IMPORTANCE, method="gate")
-    expected = head_importance(checkpoint, encodings, [pair["label"] for pair in pairs], method="gate")
-    np.testing.assert_allclose(view.values, expected, rtol=1e-5)
-    assert view.n_examples == 64 and view.target is None
-    patterns = run.ask(statistics.PATTERNS)
-    first = [capture(checkpoint, encoding).attention[..., 0, 0] for encoding in encodings]
-    np.testing.assert_allclose(patterns.values[..., 0, 0], np.mean(first, 0), rtol=1e-5)
-    assert np.isfinite(patterns.values).all()
-    other = workspace.case("demo/finetuned", "Anna met Paul.")
-    assert other.ask(statistics.IMPORTANCE, method="gate") is view, "the pair of the run does not matter"
 
 
 def test_curves_and_interactions_are_those_of_the_library(run, checkpoint):
@@ -128,7 +109,7 @@ def test_the_spread_of_attention_is_that_of_the_library_for_a_text_and_over_the_
     one = AttentionEntropy().update(run.trace.attention, root=run.trace.root).result()
     np.testing.assert_array_equal(table.table(run.ask(table.of_text)), one.whole)
     found, many = run.ask(table.over_texts), AttentionEntropy()
-    for encoding in statistics.bundled(checkpoint)[0]:
+    for encoding in statistics.bundled(checkpoint):
         many.update(capture(checkpoint, encoding).attention, root=0)
     np.testing.assert_allclose(table.table(found), many.result().whole, rtol=1e-6)
     assert found.n == statistics.SET_SIZE

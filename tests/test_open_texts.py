@@ -17,7 +17,7 @@ import attnflow
 from attnflow import Columns, SelectionError, TextsError, open_texts
 from attnflow.corpus.bounds import SERVER, Bounds
 from attnflow.corpus.drawing import Drawing
-from attnflow.corpus.texts import open_file, open_published
+from attnflow.corpus.texts import open_published, open_sent
 from attnflow.demo.texts import write_texts
 
 TOP = Path(__file__).parent.parent
@@ -443,7 +443,12 @@ def test_numbers_that_are_none_are_told(wrong):
 def test_a_name_can_be_kept_from_meaning_a_file(tmp_path, monkeypatch):
     path = write(tmp_path / "x.csv", "text\nA\n")
     monkeypatch.chdir(tmp_path)
-    assert len(open_texts("x.csv")) == len(open_file("x.csv")) == len(open_texts(str(path))) == 1
+    assert (
+        len(open_texts("x.csv"))
+        == len(open_sent("x.csv", path.read_bytes(), bounds=Bounds()))
+        == len(open_texts(str(path)))
+        == 1
+    )
     for ref in (str(path), "./x.csv", "~/x.csv", "../x.csv"):
         with pytest.raises(TextsError, match="not the name of a data set"):
             open_published(ref)

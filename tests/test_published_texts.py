@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import constants
 
+import attnflow
 from attnflow import SelectionError, TextsError, open_texts
 from attnflow.corpus.bounds import SERVER, Bounds
 from attnflow.progress import ending
@@ -173,6 +174,14 @@ def test_few_rows_need_no_full_download(hub, tmp_path, monkeypatch):
 def test_the_server_bounds_what_is_read(hub, tmp_path):
     publish(hub, tmp_path, "x", {"x.csv": "text\n" + "Text.\n" * 1000})
     assert len(open_texts("lab/x", bounds=SERVER)) == 1000
+
+
+def test_a_survey_reads_texts_by_their_name_and_private_ones_with_their_token(hub, tmp_path):
+    publish(hub, tmp_path, "mine", {"x.csv": "text\nA secret.\n"}, private_to="hf_owner")
+    found = attnflow.survey("demo/finetuned", "lab/mine", token="hf_owner")
+    assert len(found) == 1 and found.settings.texts == open_texts("lab/mine", token="hf_owner").fingerprint
+    with pytest.raises(TextsError, match="lab/mine"):
+        attnflow.survey("demo/finetuned", "lab/mine")
 
 
 def test_private_and_gated_data_sets_are_read_with_the_visitors_token_alone(hub, tmp_path):

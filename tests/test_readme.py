@@ -63,11 +63,21 @@ def test_the_example_of_statistics_runs_after_it(capsys, tmp_path, monkeypatch):
 
 
 def test_the_example_of_a_corpus_runs_after_that_of_texts(capsys):
-    (code,) = [code for code in EXAMPLES if "corpus_statistics" in code]
+    (code,) = [code for code in EXAMPLES if "corpus_statistics" in code and "head_distances" in code]
     checkpoint, texts = attnflow.load_checkpoint("demo/finetuned"), attnflow.open_texts("demo/pairs", rows=20)
     exec(compile(code, "README.md", "exec"), {"attnflow": attnflow, "checkpoint": checkpoint, "texts": texts})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("('self', 'previous'") and lines[-1].startswith("(16, 2) stress 0.")
+
+
+def test_the_example_of_grammar_runs(capsys, monkeypatch):
+    (code,) = [code for code in EXAMPLES if '["dependencies"]' in code]
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    exec(
+        compile(code, "README.md", "exec"),
+        {"attnflow": attnflow, "checkpoint": attnflow.load_checkpoint("demo/finetuned")},
+    )
+    assert "held out: " in capsys.readouterr().out
 
 
 def test_the_example_of_the_endpoints_runs(url, capsys):

@@ -14,16 +14,17 @@ import pyarrow.parquet as parquet
 import pytest
 from playwright.sync_api import expect
 
-from attnflow import SelectionError, progress
+from attnflow import SelectionError, TextsError, encode, head_importance, load_checkpoint, progress
 from attnflow.bundled import ASSETS
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.service import collections as module
 from attnflow.service.collections import Asked, Page
+from attnflow.service.visitors import Visitor, serving
 from attnflow.service.workspace import workspace
 from attnflow.views import payloads
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.rooms import answers, heads, texts
+from attnflow.web.rooms import answers, heads, sent, texts
 from attnflow.web.rooms.answers import Slice
 from attnflow.web.rooms.chosen import GUESSED, NONE, Chosen
 from attnflow.web.rooms.heads import Measured
@@ -217,7 +218,7 @@ def test_what_is_sent_is_checked_and_what_is_about_something_else_is_left_alone(
 
 def test_heads_over_a_slice_and_against_the_rest(collected):
     sliced = Slice(collected.key, (0, 3, 5, 8), "four of them")
-    status, matrix = heads.measure(collected, sliced, Measured("importance", "slice"))
+    status, matrix = heads.measure(collected, sliced, Measured("importance", over="slice"))
     assert status == "four of them: 4 texts. 4 texts were run."
     assert mismatch(json.loads(json.dumps(matrix, allow_nan=False)), payloads.Matrix) is None
     assert [side["side"] for side in matrix["sides"]] == ["b"] and "left out" in matrix["note"]
@@ -226,12 +227,19 @@ def test_heads_over_a_slice_and_against_the_rest(collected):
     found = module.survey("demo/finetuned", few, heads=True, max_tokens=128)
     expected = heads.head_statistics(found)["importance"].result()
     np.testing.assert_allclose(matrix["sides"][0]["raw"], np.asarray(expected), rtol=1e-3, atol=1e-7)
-    status, matrix = heads.measure(collected, sliced, Measured("importance", "rest"))
+    checkpoint = load_checkpoint("demo/finetuned")
+    encodings = [encode(checkpoint, text.text_a, text.text_b) for text in few]
+    for method in ("gate", "ablation"):
+        status, matrix = heads.measure(collected, sliced, Measured("importance", method))
+        expected = head_importance(checkpoint, encodings, [text.label for text in few], method=method)
+        np.testing.assert_allclose(matrix["sides"][0]["raw"], expected, rtol=1e-3, atol=1e-6)
+        assert matrix["note"].startswith(heads.READING[method])
+    status, matrix = heads.measure(collected, sliced, Measured("importance", over="rest"))
     assert matrix["signed"] and "and 20 others" in status
-    status, matrix = heads.measure(collected, sliced, Measured("pattern", "all"))
+    status, matrix = heads.measure(collected, sliced, Measured("pattern", over="all"))
     assert "24 texts were run" in status and [side["side"] for side in matrix["sides"]] == ["a", "b"]
     with pytest.raises(SelectionError, match="Nothing is set apart"):
-        heads.measure(collected, None, Measured("pattern", "rest"))
+        heads.measure(collected, None, Measured("pattern", over="rest"))
     with pytest.raises(SelectionError, match="No texts have been read"):
         heads.measure(None, None, Measured())
 
@@ -254,6 +262,17 @@ def test_a_row_opens_in_one_pair_and_the_room_is_there_when_one_comes_back(open_
     expect(waiting).to_have_text("")
     page.get_by_label("Layer of the left plot").fill("1")
     expect(waiting).to_have_text("")
+    page.locator("#find-flips").click()
+    order = page.locator("#text-map").get_by_label("Order")
+    expect(order).to_have_value("without_b", timeout=60_000)
+    expect(page.locator("#texts-status")).to_contain_text("Without L1 H1 of B")
+    own = page.locator("#text-map").get_by_label("Colour of the right plot")
+    own.select_option("without_b_flips")
+    expect(page.locator("#text-map figure").nth(1).get_by_role("group").first).to_contain_text("no")
+    expect(page.locator("#text-map").get_by_label("Colour of the left plot")).to_have_value("=")
+    order.select_option("")
+    names = page.locator("#text-map [role=columnheader]").all_text_contents()
+    assert names[1:6] == ["open", "first text", "second text", "Label", "Decision, B"]
     page.get_by_role("button", name="Open text 3", exact=True).click()
     expect(page.locator("#strip")).to_be_visible()
     expect(page.locator("#text-a textarea")).not_to_have_value(load_examples()[0].pair.text_a)
@@ -268,8 +287,43 @@ def test_a_row_opens_in_one_pair_and_the_room_is_there_when_one_comes_back(open_
         expect(bar.locator("p")).to_contain_text("Cancelled: what was read of a public collection is kept")
         expect(page.locator("#read-texts")).to_be_enabled()
         expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)
+    page.get_by_role("tab", name="One pair").click()
+    page.wait_for_function("!document.querySelector('#strip .pending, #predictions .eta-bar')")
+    page.locator("#like-this").click()
+    expect(order).to_have_value("like_b")
+    expect(page.locator("#text-map [role=row][id]").first).to_have_attribute("data-row", "2")  # the pair itself
+    order.select_option("")
     page.locator("#texts-source input").fill("lab/nothing here")
     page.locator("#texts-source input").press("Enter")
     page.locator("#read-texts").click()
     expect(page.locator("#texts-status")).to_contain_text("lab/nothing here")
     expect(page.locator("#text-map .af-tx-opened")).to_have_count(1)
+    send = page.locator("#texts-file input[type=file]")
+    send.set_input_files({"name": "mine.csv", "mimeType": "text/csv", "buffer": b"text\nAnna left.\nPaul met Anna.\n"})
+    expect(page.locator("#texts-file")).to_contain_text("mine.csv (1 kB) is here, for this page alone")
+    expect(page.locator("#texts-source input")).to_have_value("mine.csv")
+    page.locator("#read-texts").click()
+    expect(page.locator("#text-map")).to_contain_text("2 texts of mine.csv", timeout=60_000)
+    send.set_input_files({"name": "empty.csv", "mimeType": "text/csv", "buffer": b""})
+    expect(page.locator("#texts-file")).to_contain_text("empty.csv is empty")
+    assert "sent-" not in page.url
+
+
+def test_a_file_of_another_page_is_not_read():
+    called = module.uploads.keep("10.0.0.1", "mine.csv", b"text\nAnna left.\nPaul left.\nAnna met Paul.\n")
+    one, other = Page(), Page()
+    with serving(Visitor("x", address="10.0.0.1")):
+        assert sent.take(one, SimpleNamespace(called=called)) == ("mine.csv", f"{called} mine.csv")
+        chosen = Chosen(source="mine.csv", sent=f"{called} mine.csv")
+        assert [*read(chosen, PAIR, None, one)][-1].payload["source"] == "mine.csv"
+        assert "no such file of yours" in [*read(chosen, PAIR, None, other)][-1].status
+        for wrong in ("/etc/passwd", called):
+            with pytest.raises(TextsError, match="no such file of yours"):
+                sent.take(other, SimpleNamespace(called=wrong))
+        for wrong in (None, {"path": "/etc/passwd"}, 5):
+            with pytest.raises(SelectionError, match="called is"):
+                sent.take(other, SimpleNamespace(called=wrong))
+    for chosen in (Chosen(source="mine.csv"), Chosen(source="other.csv", sent=f"{called} mine.csv")):
+        assert "choose it again beside this box" in [*read(chosen, PAIR, None, other)][-1].status
+    assert Chosen(source="demo/pairs", sent=f"{called} mine.csv").asked().sent == ""
+    assert mismatch(sent.asked(), payloads.FileAsked) is None

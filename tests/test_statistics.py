@@ -16,6 +16,7 @@ from attnflow import (
     Agreement,
     AttentionEntropy,
     AttentionGradient,
+    DependencyHeads,
     HeadDistances,
     HeadImportance,
     MeanAttention,
@@ -46,6 +47,8 @@ def text(seed, size, shape=(2, 3)):
         "sentence": sentence,
         "tokens": tokens_like(size),
         "root": seed % size,
+        "governor": np.array([-1, *range(size - 1)]),
+        "relation": np.array(["root", *("odd" if (seed + place) % 2 else "odd:ly" for place in range(size - 1))]),
     }
 
 
@@ -61,6 +64,7 @@ TEXTS = [text(seed, size) for seed, size in enumerate(SIZES)]
 ARRAYS = {  # what each of them is fed with
     Agreement: ("attention", "contribution"),
     AttentionEntropy: ("attention", "root"),
+    DependencyHeads: ("attention", "governor", "relation"),
     AttentionGradient: ("gradient", "attention", "tokens"),
     HeadDistances: ("attention",),
     MeanAttention: ("attention",),
@@ -104,7 +108,7 @@ def assert_same(one, other, rtol=1e-12, atol=0.0):
     found, expected = numbers(one), numbers(other)
     assert found.keys() == expected.keys()
     for name in found:
-        if isinstance(found[name], tuple):  # names of kinds
+        if isinstance(found[name], tuple | str):  # names of kinds
             assert found[name] == expected[name]
             continue
         np.testing.assert_allclose(found[name], expected[name], rtol=rtol, atol=atol, err_msg=name)
@@ -257,7 +261,8 @@ def errors_by_hand(kind, single):
     if kind is RelativePositions:
         counts = [np.broadcast_to(one.occurrences, one.mean.shape) for one in ones]
         return {"": ([one.mean * one.occurrences for one in ones], counts)}
-    means = {
+    means: dict[type, dict[str, str]] = {
+        DependencyHeads: {},  # which has intervals instead
         AttentionEntropy: {"whole": "whole", "root": "root"},
         AttentionGradient: {"": "mean", "layer": "layer"},
         HeadDistances: {"": "distance"},

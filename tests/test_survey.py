@@ -129,7 +129,7 @@ def test_parts_of_any_size_give_the_same(found, checkpoints):
 
 
 def test_a_text_that_makes_a_batch_fail_is_noted_and_the_others_are_read(found, checkpoints, monkeypatch):
-    original, seen = survey_part.capture_batch, []
+    original, seen = survey_part.capture_layers, []
 
     def failing(checkpoint, encodings, **more):
         seen.append(len(encodings))
@@ -137,7 +137,7 @@ def test_a_text_that_makes_a_batch_fail_is_noted_and_the_others_are_read(found, 
             raise CheckpointError("bert computes numbers that are not finite.")
         return original(checkpoint, encodings, **more)
 
-    monkeypatch.setattr(survey_part, "capture_batch", failing)
+    monkeypatch.setattr(survey_part, "capture_layers", failing)
     other = survey(checkpoints["bert"], TEXTS)
     assert other.reasons[4] == "bert computes numbers that are not finite." and sorted(other.reasons) == [3, 4]
     assert seen == [6, 1, 1, 1, 1, 1, 1]

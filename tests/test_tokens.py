@@ -105,3 +105,8 @@ def test_a_piece_shows_no_white_space():
     assert piece_span("an old", "▁", (3, 4)) == (3, 3)
     assert piece_span("an old", "Ġ", (2, 3)) == (3, 3)
     assert piece_span("  ", "ĠĠ", (0, 2)) == (2, 2)
+
+
+@given(st.text(st.sampled_from("abZ09 '.,-_\t\n\x1c\x7f^\"\0"), max_size=20))
+def test_words_of_plain_letters_are_those_that_the_rules_for_all_letters_find(text):
+    assert word_spans(text) == word_spans(f"{text} é")[:-1]

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from attnflow import SelectionError, progress
+from attnflow import HeadImportance, SelectionError, encode, load_checkpoint, open_texts, progress
 from attnflow.errors import CancelledError, SupersededError
 from attnflow.methods.heads import sweeps
+from attnflow.methods.heads.sweeps import HeadValues
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.results import Report
 from attnflow.service.analyses.heads import IMPORTANCE, INTERACTIONS, ImportanceView, InteractionView
 from attnflow.service.analyses.saliency import REPORT
-from attnflow.service.analyses.statistics import IMPORTANCE as OVER_TEXTS
 from attnflow.service.places import Places
 from attnflow.service.wanted import Wanted
 from attnflow.service.workspace import Workspace
@@ -242,16 +242,26 @@ def test_rows_of_the_matrix_fill_in_as_they_are_measured(case, monkeypatch, anal
     assert told[-1][1] == 1 and "removals" in told[-1][0]
 
 
-def test_importance_over_texts_is_their_mean_so_far(case, monkeypatch):
-    monkeypatch.setattr("attnflow.service.analyses.statistics.SET_SIZE", 4)
-    seen = []
-    for method in ("ablation", "gate"):
-        monkeypatch.setattr("attnflow.methods.heads.importance._TOKENS_AT_ONCE", 1)
-        with progress.taking(ImportanceView, seen.append):
-            whole = case.ask(OVER_TEXTS, method=method)
-        assert not any(np.isnan(one.values).any() for one in seen)
-        assert whole.n_examples == 4 and len(seen) >= 3
-        seen.clear()
+@pytest.mark.parametrize("method", ["ablation", "gate"])
+def test_importance_over_texts_is_their_mean_so_far(method, monkeypatch):
+    monkeypatch.setattr("attnflow.methods.heads.importance._TOKENS_AT_ONCE", 1)
+    checkpoint, seen, told = load_checkpoint("demo/finetuned"), [], []
+    encodings = [encode(checkpoint, text.text_a, text.text_b) for text in open_texts("demo/pairs", rows=4)]
+    with progress.taking(HeadValues, seen.append), progress.reporting(lambda what, share: told.append(share)):
+        whole = HeadImportance(method=method).update(checkpoint, encodings).result()
+    assert not any(np.isnan(one.values).any() for one in seen) and len(seen) >= 3
+    alone = [HeadImportance(method=method).update(checkpoint, one).result().mean for one in encodings]
+    if method == "gate":  # of which the last text is not offered, but with all of them
+        rest = 4 * whole.mean - 3 * seen[-1].values
+        assert any(np.allclose(rest, one, rtol=1e-2, atol=1e-9) for one in alone)
+    else:
+        np.testing.assert_allclose(seen[-1].values, np.mean(alone, axis=0), rtol=1e-3, atol=1e-6)
+    assert told == sorted(told) and told[-1] == pytest.approx(1)
+    with progress.taking(HeadValues, seen.append), progress.reporting(lambda what, share: told.append(share)):
+        before = len(seen), len(told)
+        with progress.untold():
+            HeadImportance(method=method).update(checkpoint, encodings)
+    assert (len(seen), len(told)) == before
 
 
 def test_methods_of_a_report_come_one_by_one_and_mean_the_same(case):

@@ -15,7 +15,7 @@ from attnflow.cache import BoundedCache
 from attnflow.errors import GoneError, TooLongError, UnsupportedArchitectureError
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.service import visitors
-from attnflow.service.analyses import attribution, heads, saliency, statistics
+from attnflow.service.analyses import attribution, heads, saliency
 from attnflow.service.analyses.work import forward
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.places import Places
@@ -113,13 +113,13 @@ def test_steps_are_kept_under_the_values_they_are_of(case):
 
 
 def test_a_result_counts_with_all_its_arrays_however_it_is_put_together(case):
-    mean = case.ask(statistics.PATTERNS)
+    mean = case.ask(heads.IMPORTANCE, method="gate")
     assert _size(mean) == mean.values.nbytes > 0
     report = case.ask(saliency.REPORT)
     answers = sum(one.values.nbytes for one in report.answers)
     assert _size(report) - _size(replace(report, answers=())) >= answers > 0
     workspace = make(result_bytes=mean.values.nbytes // 2)
-    workspace.get(statistics.PATTERNS, case)
+    workspace.get(heads.IMPORTANCE, case, method="gate")
     assert len(workspace._results) == 0, "it alone is more than the memory for results"
 
 

@@ -146,6 +146,22 @@ export interface Decided {
   decision: string;
 }
 
+/** Which files of the visitor's own are taken in the place of a data set. */
+export interface FileAsked {
+  /** Bytes. */
+  most: number;
+  /** Of their names. */
+  ends: string[];
+  /** The same in a sentence. */
+  told: string;
+}
+
+/** Event `sent`: a file has been sent. */
+export interface FileSent {
+  /** What the server calls it. */
+  called: string;
+}
+
 /** Property `found`: its answer. */
 export interface Found {
   key: string;
@@ -200,6 +216,13 @@ export interface LayoutOf {
 export interface OpenText {
   key: string;
   row: number;
+}
+
+/** Property `ready` of the map of texts: an order that was asked for, and is to be shown. */
+export interface ReadyOrder {
+  name: string;
+  /** When it was made, in seconds: the same can be asked for twice. */
+  at: number;
 }
 
 /** Property `rows`: its answer. */

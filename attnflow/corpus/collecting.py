@@ -121,6 +121,7 @@ def _text(row: Row, columns: Columns, place: Mapping[str, int], gold: Gold, boun
         text_b=None if columns.text_b is None else _as_text(cell(columns.text_b)),
         label=gold.value(gold.name(cell(columns.label))),
         meta=MappingProxyType({c: _value(row.cells[n], bounds) for c, n in place.items() if c not in used}),
+        tree=row.tree if row.tree is not None and cell(columns.text_a) == row.tree.text else None,
     )
 
 

@@ -1,11 +1,15 @@
-"""Reads the sentences of a CoNLL-U file as texts, with what its comments say of them."""
+"""Reads the sentences of a CoNLL-U file as texts with their dependency trees, and says where a line is wrong."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from attnflow.corpus.table import Row, Table, Unreadable
 from attnflow.errors import TextsError
+from attnflow.records.trees import ROOT, Sentence, cycle_in
 
 TEXT, NAME = "text", "sent_id"
 _FIELDS = 10
@@ -14,8 +18,66 @@ _CARRIED = ("newdoc id", "newpar id")
 COLUMNS = (NAME, TEXT, *_CARRIED)
 
 
+class _Fault(Exception):
+    """What is wrong with a sentence: how that goes on after a number of rows, and the sentence about its line."""
+
+    def __init__(self, reason: str, line: int, sentence: str) -> None:
+        super().__init__(f"line {line:,}: {sentence}")
+        self.reason = reason
+
+
+@dataclass
+class _Block:
+    """The lines of one sentence."""
+
+    said: dict[str, str] = field(default_factory=dict[str, str])
+    """Its comments."""
+    lines: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    """Number and content of the others."""
+
+
+def read_conllu(path: str | os.PathLike[str]) -> list[Sentence]:
+    """Read a treebank in CoNLL-U.
+
+    Empty nodes and enhanced dependencies are left aside: trees are those of the columns HEAD and DEPREL. Words that are
+    written as one (`1-2  du`) are words of their own, as in the treebank.
+
+    Args:
+        path: The file, in UTF-8.
+
+    Returns:
+        All sentences that have a tree, in their order.
+
+    Raises:
+        TextsError: If the file cannot be read, or with the number of the first line that is wrong, and what it should
+            be: ten fields, words counted from 1, governors in the sentence and without a circle, and every word in the
+            text.
+
+    Example:
+        >>> for sentence in read_conllu("dev.conllu"):  # doctest: +SKIP
+        ...     print(sentence.words, sentence.governor, sentence.relation)
+    """
+    name = os.fspath(path)
+    found = []
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            for block in _blocks(file):
+                sentence = _sentence(block, "")
+                if sentence is not None and sentence.words:
+                    found.append(sentence)
+    except _Fault as fault:
+        raise TextsError(f"{name}, {fault}") from None
+    except UnicodeDecodeError as error:
+        raise TextsError(f"{name} is not UTF-8 ({error.reason}); save it as UTF-8.") from None
+    except OSError as error:
+        raise TextsError(f"{name} cannot be read: {error.strerror}.") from None
+    if not found:
+        raise TextsError(f"{name} has no sentence with a tree; give a treebank in CoNLL-U.")
+    return found
+
+
 def read_conllu_rows(lines: Iterator[str], name: str) -> Table:
-    """A table with a row for each sentence: its text, its name and the document that it is in.
+    """A table with a row for each sentence: its text, its name, the document that it is in, and its tree.
 
     The text is that of the comment `text`; without one, its forms, with a space between them but where `SpaceAfter=No`.
 
@@ -26,7 +88,7 @@ def read_conllu_rows(lines: Iterator[str], name: str) -> Table:
     Raises:
         TextsError: If it does not begin like CoNLL-U.
     """
-    rows = _sentences(lines)
+    rows = _rows(lines)
     first = next(rows, None)
     if first is None or isinstance(first, Unreadable):
         raise TextsError(
@@ -40,39 +102,140 @@ def _with_first(first: Row, rows: Iterator[Row | Unreadable]) -> Iterator[Row | 
     yield from rows
 
 
-def _sentences(lines: Iterator[str]) -> Iterator[Row | Unreadable]:
-    said: dict[str, str] = {}
+def _rows(lines: Iterator[str]) -> Iterator[Row | Unreadable]:
     carried: dict[str, str] = {}
-    forms: list[str] = []
-    covered = 0  # the last word that the surface form of a range stands for
-    broken, number = False, 0
-    for line in _ended(lines):
+    for number, block in enumerate(_blocks(lines)):
+        carried |= {key: block.said[key] for key in _CARRIED if key in block.said}
+        try:
+            tree = _sentence(block, str(number))
+            text = tree.text if tree is not None else _text(block)
+        except _Fault as fault:
+            yield Unreadable(fault.reason)
+        else:
+            cells = [block.said.get("sent_id"), text, *map(carried.get, _CARRIED)]
+            yield Row(str(number), cells, tree=tree)
+
+
+def _blocks(lines: Iterator[str]) -> Iterator[_Block]:
+    block = _Block()
+    for number, line in enumerate(lines, 1):
         line = line.rstrip("\n")
         if line.startswith("#"):
             key, separator, value = line[1:].partition("=")
             if separator:
-                said[key.strip()] = value.strip()
-            continue
-        if line.strip():
-            fields = line.split("\t")
-            start, _, end = fields[0].partition("-")
-            if len(fields) != _FIELDS or not start.partition(".")[0].isdecimal():
-                broken = True
-            elif end.isdecimal() or (start.isdecimal() and int(start) > covered):
-                forms.append(fields[1] if "SpaceAfter=No" in fields[9].split("|") else fields[1] + " ")
-                covered = int(end) if end.isdecimal() else covered
-            continue
-        carried |= {key: said[key] for key in _CARRIED if key in said}
-        if broken:
-            yield Unreadable("that are no CoNLL-U")
-        elif forms:
-            text = said.get("text") or "".join(forms).strip()
-            yield Row(str(number), [said.get("sent_id"), text, *map(carried.get, _CARRIED)])
-        if broken or forms:
-            number += 1
-            said, forms, covered, broken = {}, [], 0, False
+                block.said[key.strip()] = value.strip()
+        elif line.strip():
+            block.lines.append((number, line))
+        elif block.lines:
+            yield block
+            block = _Block()
+    if block.lines:
+        yield block
 
 
-def _ended(lines: Iterator[str]) -> Iterator[str]:
-    yield from lines
-    yield "\n"
+_BROKEN = "that are no CoNLL-U"
+_BAD_TREE = "with a broken tree"
+
+
+@dataclass(frozen=True)
+class _Word:
+    line: int
+    form: str
+    head: str
+    relation: str
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What stands in the text as one: a word, or a range of them."""
+
+    form: str
+    first: int
+    last: int
+    space: str
+
+
+def _parsed(block: _Block) -> tuple[list[_Word], list[_Written]]:
+    words: list[_Word] = []
+    written: list[_Written] = []
+    covered = 0  # the last word that the written form of a range stands for
+    for line, content in block.lines:
+        fields = content.split("\t")
+        if len(fields) != _FIELDS:
+            raise _Fault(_BROKEN, line, f"it has {len(fields)} fields; a word has {_FIELDS}, with tabs between them.")
+        number, form = fields[0], fields[1]
+        start, dash, end = number.partition("-")
+        space = "" if "SpaceAfter=No" in fields[9].split("|") else " "
+        if dash and start.isdecimal() and end.isdecimal() and int(start) == len(words) + 1 <= int(end):
+            covered = int(end)
+            written.append(_Written(form, len(words), covered - 1, space))
+        elif number.isdecimal() and int(number) == len(words) + 1:
+            words.append(_Word(line, form, fields[6], fields[7]))
+            if len(words) > covered:
+                written.append(_Written(form, len(words) - 1, len(words) - 1, space))
+        elif not all(part.isdecimal() for part in number.split(".", 1)) or "." not in number:  # else an empty node
+            raise _Fault(
+                _BROKEN, line, f"it is numbered {number[:20]!r} after {len(words)} words; count words from 1, in order."
+            )
+    if covered > len(words):
+        line = block.lines[-1][0]
+        raise _Fault(_BROKEN, line, f"the sentence ends after {len(words)} words, and a range goes to {covered}.")
+    return words, written
+
+
+def _text(block: _Block) -> str:
+    _, written = _parsed(block)
+    return block.said.get("text") or "".join(one.form + one.space for one in written).strip()
+
+
+def _sentence(block: _Block, guid: str) -> Sentence | None:
+    """The sentence with its tree; None where a word has no governor because the file has no trees."""
+    words, written = _parsed(block)
+    if any(word.head == "_" for word in words):
+        return None
+    governor = []
+    for number, word in enumerate(words):
+        if not word.head.isdecimal() or int(word.head) > len(words) or int(word.head) == number + 1:
+            raise _Fault(
+                _BAD_TREE,
+                word.line,
+                f"the governor of {word.form[:40]!r} is {word.head[:20]!r}; give another of the {len(words)} words, or "
+                "0 for the root.",
+            )
+        governor.append(int(word.head) - 1)
+    circle = cycle_in(governor)
+    if circle is not None:
+        line, form = words[circle].line, words[circle].form
+        raise _Fault(_BAD_TREE, line, f"the governors from {form[:40]!r} on lead in a circle; a tree has none.")
+    text = _text(block)
+    return Sentence(
+        text=text,
+        words=tuple(word.form for word in words),
+        governor=tuple(one if one >= 0 else ROOT for one in governor),
+        relation=tuple(word.relation for word in words),
+        span=tuple(_spans(text, words, written)),
+        guid=block.said.get("sent_id") or guid,
+    )
+
+
+def _spans(text: str, words: list[_Word], written: list[_Written]) -> Iterator[tuple[int, int]]:
+    """Where each word stands in the text."""
+    place = 0
+    for one in written:
+        while place < len(text) and text[place].isspace():
+            place += 1
+        if not text.startswith(one.form, place):
+            raise _Fault(
+                "whose words are not in their text",
+                words[one.first].line,
+                f"{one.form[:40]!r} is not what comes next in the text, {text[place : place + 40]!r}; the forms make "
+                "up the text.",
+            )
+        forms = [word.form for word in words[one.first : one.last + 1]]
+        if "".join(forms) == one.form:
+            for form in forms:
+                yield place, place + len(form)
+                place += len(form)
+        else:
+            yield from [(place, place + len(one.form))] * len(forms)
+            place += len(one.form)

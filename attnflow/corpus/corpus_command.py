@@ -14,6 +14,9 @@ from attnflow.errors import SelectionError
 from attnflow.records.corpus import CorpusStatistics
 from attnflow.records.head_names import head_name
 from attnflow.runtime.load import load_checkpoint
+from attnflow.stats.dependencies import ALL, LEAST, DependencyResult
+from attnflow.stats.proportion import Proportion
+from attnflow.stats.word_attention import Pooling
 
 
 def run(
@@ -27,6 +30,7 @@ def run(
     workers: int | None = None,
     group_by: str | None = None,
     probes: str = str(PROBES),
+    pooling: Pooling = "mean",
     name: str | None = None,
     split: str | None = None,
     rows: int | None = None,
@@ -64,6 +68,7 @@ def run(
         max_tokens=max_tokens,
         probes=None if probes == "exact" else int(probes),
         seed=seed,
+        pooling=pooling,
         workers=workers,
     )
     print(file=sys.stderr)
@@ -76,6 +81,8 @@ def run(
         _say_names(names)
     if "head_distances" in found.results:
         _say_distances(found)
+    if "dependencies" in found.results:
+        _say_relations(found["dependencies"])
     for note in found.notes:
         print(note)
     print(f"Open it again: attnflow.open_corpus({out!r})")
@@ -115,3 +122,34 @@ def _say_distances(found: CorpusStatistics) -> None:
             f"Mean divergence between heads of one layer {distance[same & other].mean():.3f} nats, of different layers "
             f"{distance[~same].mean():.3f}."
         )
+
+
+def _say_relations(found: DependencyResult) -> None:
+    """A row for each relation with enough cases: table 1 of Clark et al., and what is left on held-out sentences."""
+    told = [ALL, *sorted((name for name in found.relations if found.n[name] >= LEAST), key=lambda name: -found.n[name])]
+    width = max(map(len, told))
+    print(
+        "The head that finds most governors; on held-out sentences: chosen on one half of them, scored on the other; "
+        "with 95 % intervals:"
+    )
+    print(f"  {'relation':{width}} {'cases':>7}  {'head':9} {'reads':10} {'found':>6}  {'held out':20}  offset")
+    for name in told:
+        best, baseline = found.best(name), found.baseline(name)
+        assert best.layer is not None and best.head is not None and best.direction is not None
+        print(
+            f"  {name:{width}} {found.n[name]:7,}  {head_name((best.layer, best.head)):9} {_READS[best.direction]:10} "
+            f"{best.on_all.share:6.1%}  {_with_interval(best.held_out)}  {baseline.held_out.share:.1%} at "
+            f"{baseline.offset:+d}"
+        )
+    few = len(found.relations) - len(told) + 1
+    if few:
+        print(f"{few} relations have fewer than {LEAST} cases, and are left out.")
+
+
+_READS = {"dependent to governor": "dependent", "governor to dependent": "governor"}
+"""Whose attention it is that tells."""
+
+
+def _with_interval(found: Proportion) -> str:
+    low, high = found.interval
+    return f"{found.share:6.1%} {f'({low:.1%}-{high:.1%})':14}"

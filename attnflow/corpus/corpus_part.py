@@ -191,12 +191,17 @@ class _Reader:
 
     def _fed(self, group: str, rows: list[int]) -> Accumulators:
         seen = Observed(
-            self.checkpoint, self.settings, [self.encodings[row] for row in rows], [self._label(row) for row in rows]
+            self.checkpoint,
+            self.settings,
+            [self.encodings[row] for row in rows],
+            [self._label(row) for row in rows],
+            [self.texts[row].tree for row in rows],
         )
         fed: Accumulators = {}
         for measure in self.measures:
             own = measure.start(self.settings)
-            measure.update(own, seen)
+            with progress.untold():
+                measure.update(own, seen)
             fed |= {(group, measure.name, name): statistic for name, statistic in own.items()}
         return fed
 

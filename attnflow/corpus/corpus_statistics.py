@@ -26,6 +26,7 @@ from attnflow.records.corpus import CorpusSettings, CorpusStatistics
 from attnflow.records.texts import Text, Texts, fingerprint
 from attnflow.records.trace import is_whole
 from attnflow.runtime.load import load_checkpoint
+from attnflow.stats.word_attention import Pooling
 
 Engine = Literal["local", "ray"]
 MOST_GROUPS = 100
@@ -53,6 +54,7 @@ def corpus_statistics(
     max_tokens: int | None = None,
     probes: int | None = PROBES,
     seed: int = 0,
+    pooling: Pooling = "mean",
     workers: int | None = None,
 ) -> CorpusStatistics:
     """Compute statistics of a model's heads over many texts.
@@ -69,7 +71,8 @@ def corpus_statistics(
         checkpoint_ref: A checkpoint, or what `load_checkpoint` takes.
         texts: What `open_texts` gives, or rows of one's own with a name each.
         statistics: Names of what to compute: `surface`, `entropy`, `attention_gradient`, `head_distances`, `positions`,
-            `contribution_positions`, `agreement`, `patterns`, `mean_attention`, `importance`.
+            `contribution_positions`, `agreement`, `patterns`, `mean_attention`, `importance`, and, of texts with trees,
+            `dependencies`.
         engine: `local`: this process. `ray`: the processes of this machine, or a cluster; needs the extra `cluster`.
         out: A folder to keep it in, or an address that fsspec reaches, such as `s3://bucket/run`; on a cluster one that
             all machines reach. If None, it is in memory alone.
@@ -85,6 +88,8 @@ def corpus_statistics(
         probes: Gaussian probes that contributions of the input are estimated from; None for the exact values, which
             take minutes a text.
         seed: Of the words that are masked for `attention_gradient`, and of the probes.
+        pooling: What a word that is several tokens attends to, for `dependencies`: the `mean` of them, or what the
+            `first` does.
         workers: Processes on Ray; None for one for each processor or GPU.
 
     Raises:
@@ -119,6 +124,7 @@ def corpus_statistics(
         max_tokens=max_tokens,
         probes=probes,
         seed=seed,
+        pooling=pooling,
     )
     folder = None
     if out is not None:
@@ -152,6 +158,7 @@ def corpus_settings(
     max_tokens: int | None = None,
     probes: int | None = PROBES,
     seed: int = 0,
+    pooling: Pooling = "mean",
 ) -> tuple[CorpusSettings, tuple[str, ...]]:
     """All that a run depends on, and the group of each text; arguments and errors as those of `corpus_statistics`."""
     if not len(texts):
@@ -161,10 +168,18 @@ def corpus_settings(
         raise SelectionError(f"{len(texts)} texts have only {len(names)} names; give each its own guid.")
     if too_long not in get_args(TooLong):
         raise SelectionError(f"too_long is {too_long!r}; give 'cut' or 'leave_out'.")
+    if pooling not in get_args(Pooling):
+        raise SelectionError(f"pooling is {pooling!r}; give 'mean' or 'first'.")
     for name, number, least in (("part_size", part_size, 1), ("max_tokens", max_tokens, 1), ("seed", seed, 0)):
         if not (is_whole(number) and number >= least) and not (name == "max_tokens" and number is None):
             raise SelectionError(f"{name} is {number!r}; give a whole number from {least}.")
-    chosen = [measure.name for measure in choose(statistics, checkpoint)]
+    measures = choose(statistics, checkpoint)
+    chosen = [measure.name for measure in measures]
+    for measure in measures:
+        if measure.of_trees and not any(text.tree is not None for text in texts):
+            raise SelectionError(
+                f"No text has a dependency tree, which {measure.name} needs; open a treebank in CoNLL-U."
+            )
     contributions = bool({"contribution_positions", "agreement"} & set(chosen))
     if contributions:
         check_probes(probes, checkpoint.width)
@@ -189,6 +204,7 @@ def corpus_settings(
         importance=importance_method(checkpoint) if "importance" in chosen else None,
         probes=probes if contributions else None,
         seed=int(seed),
+        pooling=pooling if "dependencies" in chosen else None,
         part_size=int(part_size),
     )
     return settings, groups

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.corpus.survey_files import needed
+
 MOST_NEIGHBOURS = 15
 SAMPLE = 5_000
 """Points, drawn by a seed, of which trustworthiness and continuity are the means where there are more."""
@@ -53,21 +55,29 @@ def layout_quality(values: NDArray[np.floating], points: NDArray[np.floating], s
     in_space, in_plane = _Distances(values), _Distances(points)
     preserved = np.empty(size)
     too_far = np.zeros(2)
+    nearest = _nearest_in_plane(points, k)
     for start in range(0, size, _ROWS):
         rows = np.arange(start, min(start + _ROWS, size))
-        far, flat = in_space.of(rows), in_plane.of(rows)
-        near_far, near_flat = (np.argpartition(one, k - 1, axis=1)[:, :k] for one in (far, flat))
-        member = np.zeros(far.shape, bool)
-        np.put_along_axis(member, near_far, True, axis=1)
-        preserved[rows] = np.take_along_axis(member, near_flat, axis=1).mean(1)
+        far, near_flat = in_space.of(rows), nearest[rows]
+        near_far = np.argpartition(far, k - 1, axis=1)[:, :k]
+        preserved[rows] = (near_flat[:, :, None] == near_far[:, None]).any(2).mean(1)
         chosen = sampled[rows]
         too_far += [
             _beyond(far[chosen], near_flat[chosen], k),
-            _beyond(flat[chosen], near_far[chosen], k),
+            _beyond(in_plane.of(rows[chosen]), near_far[chosen], k),
         ]
     worst = sampled.sum() * k * (2 * size - 3 * k - 1) / 2
     trustworthiness, continuity = (1 - too_far / worst).tolist()
     return LayoutQuality(trustworthiness, continuity, preserved)
+
+
+def _nearest_in_plane(points: NDArray[np.floating], k: int) -> NDArray[np.intp]:
+    """`[N, k]`: for each point the `k` that are nearest to it."""
+    tree = needed("scipy.spatial", "scikit-learn").KDTree(points)
+    _, found = tree.query(points, k + 1)
+    # Of points in one place another may come first, and the point itself not at all.
+    order = np.argsort(found == np.arange(len(points))[:, None], axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)[:, :k]
 
 
 class _Distances:

@@ -18,10 +18,12 @@ from attnflow.methods.hta.attribution import Wrt, hidden_token_attribution
 from attnflow.methods.objective import Label
 from attnflow.records.corpus import ByContribution, CorpusSettings
 from attnflow.records.trace import Encoding
+from attnflow.records.trees import Sentence
 from attnflow.runtime.batch import Batch, batches, capture_batch
 from attnflow.runtime.root import root_of
 from attnflow.stats.agreement import Agreement
 from attnflow.stats.attention_gradient import AttentionGradient
+from attnflow.stats.dependencies import DIRECTIONS, DependencyHeads, DependencyResult
 from attnflow.stats.entropy import AttentionEntropy
 from attnflow.stats.head_distances import HeadDistances
 from attnflow.stats.mean_attention import MeanAttention
@@ -29,6 +31,7 @@ from attnflow.stats.patterns import Patterns
 from attnflow.stats.relative_positions import RelativePositions
 from attnflow.stats.statistic import Statistic
 from attnflow.stats.surface import SurfaceStatistics
+from attnflow.stats.word_attention import word_attention
 
 Fed = Mapping[str, Statistic]
 """The accumulators of one measure, by name."""
@@ -50,6 +53,8 @@ class Observed:
     encodings: Sequence[Encoding]
     labels: Sequence[Label]
     """For each text the class that its label stands for; None where it stands for none."""
+    trees: Sequence[Sentence | None] = ()
+    """For each text its dependency tree; None where it has none."""
 
     @cached_property
     def batch(self) -> Batch:
@@ -101,6 +106,8 @@ class Measure:
     """Why a model cannot have it, as a sentence goes on after "because"; None if it can."""
     slow: bool = False
     """Whether it takes more than the pass that records attention."""
+    of_trees: bool = False
+    """Whether it can be had of texts with dependency trees alone."""
 
     @property
     def version(self) -> int:
@@ -109,10 +116,15 @@ class Measure:
 
     def start(self, settings: CorpusSettings) -> dict[str, Statistic]:
         """Its accumulators, empty."""
-        return {
-            name: HeadImportance(method=settings.importance or "taylor") if kind is HeadImportance else kind()
-            for name, kind in self.kinds.items()
-        }
+        return {name: _empty(kind, settings) for name, kind in self.kinds.items()}
+
+
+def _empty(kind: type[Statistic], settings: CorpusSettings) -> Statistic:
+    if kind is HeadImportance:
+        return HeadImportance(method=settings.importance or "taylor")
+    if kind is DependencyHeads:
+        return DependencyHeads(pooling=settings.pooling or "mean")
+    return kind()
 
 
 def _feed_gradient(fed: Fed, seen: Observed) -> None:
@@ -145,6 +157,23 @@ def _feed_agreement(fed: Fed, seen: Observed) -> None:
         for text, values in zip(seen.attention, seen.contributions(wrt), strict=True):
             size = values.shape[-1]
             _of(fed, Agreement, wrt).update(text[:, :, :size, :size], values)
+
+
+def _feed_dependencies(fed: Fed, seen: Observed) -> None:
+    for text, encoding, tree in zip(seen.attention, seen.encodings, seen.trees, strict=True):
+        if tree is None:
+            raise SelectionError("It has no dependency tree.")
+        size, groups = len(encoding.tokens), tree.groups(encoding.tokens)
+        own = _of(fed, DependencyHeads)
+        words = word_attention(text[:, :, :size, :size], groups, own.pooling, n_words=len(tree))
+        own.update(words, tree.governor, tree.relation, there=np.isin(np.arange(len(tree)), groups))
+
+
+def _relations_table(found: DependencyResult) -> Table:
+    by_direction = found.accuracy["all"]
+    return {f"governors: {direction}": by_direction[place] for place, direction in enumerate(DIRECTIONS)} | {
+        "relations": found.followed()
+    }
 
 
 def _both(fed: Fed, settings: CorpusSettings) -> ByContribution[Any]:
@@ -294,6 +323,15 @@ MEASURES: dict[str, Measure] = {
             _no_label_loss,
             slow=True,
         ),
+        Measure(
+            "dependencies",
+            "How often the word that each head chooses is the governor, by relation; of a treebank.",
+            {"": DependencyHeads},
+            _feed_dependencies,
+            lambda fed, settings: fed[""].result(),
+            _relations_table,
+            of_trees=True,
+        ),
     )
 }
 """By the name that programs call it by."""
@@ -308,6 +346,7 @@ StatisticName = Literal[
     "patterns",
     "mean_attention",
     "importance",
+    "dependencies",
 ]
 
 

@@ -13,7 +13,7 @@ from attnflow.stats.ring_thresholds import ring_size, ring_threshold
 
 
 def attended_words(
-    attention: torch.Tensor,
+    attention: Sequence[torch.Tensor],
     words: Sequence[NDArray[np.int32]],
     roots: Sequence[Root],
     allowed: NDArray[np.bool_],
@@ -24,7 +24,7 @@ def attended_words(
     The same as `merge_words`, `ring_tau`, `attention_graph` and `attended_by` of each text.
 
     Args:
-        attention: `[N, L, H, T, T]` as `[query, key]`, 0 beyond a text.
+        attention: `[L]` of `[N, H, T, T]` as `[query, key]`, 0 beyond a text.
         words: `[N]` of `[T]`: the word of each token of a text, numbered from 0.
         roots: `[N]`: the tokens that the task reads.
         allowed: `[L, H]`: the heads that may carry edges.
@@ -34,21 +34,21 @@ def attended_words(
         `[N, L, W]`: how many pairs of a head and a word of ring `l + 1` attend to a word of ring `l`, `W` words of the
         text that has most. Above 0 where ring `l` holds the word.
     """
-    size, n_layers = attention.shape[-1], attention.shape[1]
+    size, n_layers = attention[0].shape[-1], len(attention)
     n_words = max(int(word.max()) + 1 for word in words)
     member = np.zeros((len(words), n_words, size), np.float32)
     ring = np.zeros((len(words), n_words), bool)
     for text, (word, root) in enumerate(zip(words, roots, strict=True)):
         member[text, word, np.arange(len(word))] = 1
         ring[text, word[list(tokens_of(root))]] = True
-    device = attention.device
+    device = attention[0].device
     summed = torch.from_numpy(member).to(device)
     mean = summed / summed.sum(-1, keepdim=True).clamp(min=1)
     counts = np.zeros((len(words), n_layers, n_words), np.int64)
     for below, layer in enumerate(reversed(range(n_layers))):
         if not allowed[layer].any():
             break  # nothing can be attended to, and the graph ends
-        weights = attention[:, layer] if allowed[layer].all() else attention[:, layer, np.flatnonzero(allowed[layer])]
+        weights = attention[layer] if allowed[layer].all() else attention[layer][:, np.flatnonzero(allowed[layer])]
         paid = _paid(weights.float(), mean, summed, ring)
         strongest = paid.amax(1).cpu().numpy()
         own = ring_threshold(strongest, ring_size(below)) if tau is None else np.full(len(words), tau[layer])

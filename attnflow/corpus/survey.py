@@ -17,6 +17,7 @@ from attnflow.corpus import survey_files as files
 from attnflow.corpus.gold import match_labels
 from attnflow.corpus.survey_join import join_parts
 from attnflow.corpus.survey_part import survey_part
+from attnflow.corpus.texts import open_texts
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.methods.heads.head_parameters import head_parameters
 from attnflow.records.survey import Survey, SurveySettings
@@ -38,7 +39,7 @@ TooLong = Literal["cut", "leave_out"]
 
 def survey(
     checkpoint_ref: Checkpoint | str | os.PathLike[str],
-    texts: Texts | Sequence[Text],
+    texts: Texts | Sequence[Text] | str,
     *,
     pruned: Iterable[Head] = (),
     labels: Mapping[str, str | None] | None = None,
@@ -46,6 +47,7 @@ def survey(
     too_long: TooLong = "cut",
     max_tokens: int | None = None,
     heads: bool = False,
+    token: str | None = None,
     out: str | os.PathLike[str] | None = None,
     part_size: int = PART_SIZE,
     progress: progress_module.Listener | None = None,
@@ -61,7 +63,7 @@ def survey(
 
     Args:
         checkpoint_ref: A checkpoint, or what `load_checkpoint` takes.
-        texts: What `open_texts` gives, or rows of one's own with a name each.
+        texts: What `open_texts` gives, or takes by its name alone; or rows of one's own with a name each.
         pruned: Heads `(layer, head)` that are switched off.
         labels: The model's class by the label of the texts, as `match_labels` takes it. Others are matched by name;
             those that match none have no loss and are neither right nor wrong (`Survey.unmatched`).
@@ -71,6 +73,7 @@ def survey(
         heads: Whether mean attention and importance of every head are added up, too (`Survey.head_state`): a backward
             pass more, and `16 L H T T` bytes for each part until all are there. Of a model without a trained head for
             whole texts the importance is left out.
+        token: Hub access token for a gated or private checkpoint or data set that is named, and for nothing else.
         out: A folder to keep it in; if None, it is in memory alone.
         part_size: Texts that are run and kept together; another number may change the last digits.
         progress: Is told what is going on and how much of it is done, from 0 to 1; what it raises ends the pass.
@@ -79,6 +82,7 @@ def survey(
         SelectionError: If there are no texts, two have one name, an argument is out of range, the folder holds another
             survey or cannot be written, or not one text can be read.
         CheckpointError: If the checkpoint cannot be loaded.
+        TextsError: If texts that are named cannot be opened.
         UnsupportedArchitectureError: If it cannot be recorded.
 
     Example:
@@ -88,7 +92,10 @@ def survey(
         >>> found.decision_names, found.hidden.shape, found.right.tolist()
         (('supported',), (5, 1, 128), [True])
     """
-    checkpoint = checkpoint_ref if isinstance(checkpoint_ref, Checkpoint) else load_checkpoint(checkpoint_ref)
+    checkpoint = (
+        checkpoint_ref if isinstance(checkpoint_ref, Checkpoint) else load_checkpoint(checkpoint_ref, token=token)
+    )
+    texts = open_texts(texts, token=token) if isinstance(texts, str) else texts
     label_map = label_classes(texts, checkpoint, labels or {})
     settings = survey_settings(
         checkpoint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from attnflow.corpus.gold import match_labels
 from attnflow.corpus.orders import Order, confusion, likely_mislabelled, most_different
 from attnflow.corpus.survey import PART_SIZE, TooLong, survey
 from attnflow.corpus.texts import open_texts
+from attnflow.corpus.texts_file import save_texts
 from attnflow.errors import SelectionError
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
@@ -74,6 +76,7 @@ def run(
         )
         print(file=sys.stderr)
         _say_of_survey(found[-1], match_labels(texts, own, mine).note if own and texts.label_names else "")
+    save_texts(texts, Path(out) / "texts.parquet")
     if len(found) == 2:
         decided = all(one.has_classes for one in found) and set(found[0].labels) == set(found[1].labels)
         _say_order(most_different(found[0], found[1], "decision" if decided else "influence"), found[0], texts)
@@ -82,6 +85,7 @@ def run(
         _say_order(likely_mislabelled(*sure), sure[0], texts)
     for letter, _ in zip("ab", found, strict=False):
         print(f"Open it again: attnflow.open_survey({str(Path(out) / letter)!r})")
+    print(f"Or on the page: attnflow serve --surveys {shlex.quote(str(Path(out).absolute().parent))}")
 
 
 def open_named_texts(

@@ -18,7 +18,7 @@ from attnflow.records.root import tokens_of
 from attnflow.records.survey import Survey, SurveyedWords, SurveySettings, class_of
 from attnflow.records.texts import Text
 from attnflow.records.trace import SPECIAL, Encoding, Tokens
-from attnflow.runtime.batch import Batch, batches, capture_batch
+from attnflow.runtime.batch import LayeredBatch, batches, capture_layers
 from attnflow.runtime.encode import encode
 from attnflow.runtime.root import root_of
 from attnflow.stats.attention_kinds import KINDS, attention_sums, shares_of_sums, special_kinds
@@ -96,7 +96,7 @@ class _Reader:
         """Run the model on texts of similar length, or, if something is wrong with one, on each alone."""
         encodings = [self.encodings[row] for row in rows]
         try:
-            batch = capture_batch(self.checkpoint, encodings, pruned=self.settings.pruned)
+            batch = capture_layers(self.checkpoint, encodings, pruned=self.settings.pruned)
         except UnsupportedArchitectureError:
             raise
         except CheckpointError as error:
@@ -111,33 +111,34 @@ class _Reader:
         if self.settings.heads:
             self._keep_heads(rows, batch)
 
-    def _keep(self, rows: list[int], batch: Batch) -> None:
+    def _keep(self, rows: list[int], batch: LayeredBatch) -> None:
         encodings, lengths = batch.encodings, batch.lengths
         roots = [root_of(self.checkpoint, encoding) for encoding in encodings]
         if batch.scores is not None and self.scores is not None:
             self.scores[rows] = _array(batch.scores)
         self.length[rows] = lengths
         self.cut[rows] = [encoding.cut for encoding in encodings]
-        hidden = batch.hidden
-        for row, text, root in zip(rows, range(len(rows)), roots, strict=True):
-            at_root = _array(hidden[text, :, list(tokens_of(root))]).mean(1)
-            self.hidden[:, row] = np.clip(at_root, -LARGEST_HALF, LARGEST_HALF)
-        size = batch.attention.shape[-1]
+        for layer, hidden in enumerate(batch.hidden):
+            at_roots = [_array(text[list(tokens_of(root))]).mean(0) for text, root in zip(hidden, roots, strict=True)]
+            self.hidden[layer, rows] = np.clip(at_roots, -LARGEST_HALF, LARGEST_HALF)
+        size = batch.attention[0].shape[-1]
         kinds = np.zeros((len(rows), 3, size), bool)
         for text, encoding in enumerate(encodings):
             kinds[text, :, : lengths[text]] = special_kinds(encoding.tokens)
-        sums = [_array(one) for one in attention_sums(batch.attention.float())]
-        self.behaviour[rows] = shares_of_sums(sums, kinds, lengths)[..., self.kinds].reshape(len(rows), -1)
+        sums = zip(*(attention_sums(layer.float()) for layer in batch.attention), strict=True)
+        shares = shares_of_sums([_array(torch.stack(one, dim=1)) for one in sums], kinds, lengths)
+        self.behaviour[rows] = shares[..., self.kinds].reshape(len(rows), -1)
         words = [encoding.tokens.word for encoding in encodings]
         counts = attended_words(batch.attention, words, roots, self.allowed, self.settings.tau)
         for text, row in enumerate(rows):
             self.words[row] = _words_of(encodings[text].tokens, counts[text])
 
-    def _keep_heads(self, rows: list[int], batch: Batch) -> None:
-        self.mean_attention.update(_array(batch.attention), lengths=batch.lengths)
+    def _keep_heads(self, rows: list[int], batch: LayeredBatch) -> None:
+        self.mean_attention.update(_array(torch.stack(batch.attention, dim=1)), lengths=batch.lengths)
         if self.importance is not None:
             gold = [class_of(self.texts[row].label, self.settings.labels, self.label_map) for row in rows]
-            self.importance.update(self.checkpoint, batch.encodings, gold, pruned=self.settings.pruned)
+            with progress.untold():
+                self.importance.update(self.checkpoint, batch.encodings, gold, pruned=self.settings.pruned)
 
     def result(self) -> Survey:
         """What was read."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from attnflow.records.trees import Sentence
+
 
 @dataclass(frozen=True)
 class Unreadable:
@@ -23,6 +25,8 @@ class Row:
     """Its place in the source, which is the same each time that the source is read."""
     cells: Sequence[Any]
     """In the order of the columns of its table; None where there is nothing."""
+    tree: Sentence | None = None
+    """Of the first text, where the format has one."""
 
 
 @dataclass(frozen=True)

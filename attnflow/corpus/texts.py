@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from attnflow.corpus.table import Row
 from attnflow.errors import SelectionError, TextsError
 from attnflow.records.texts import Texts
 
-BUNDLED = "demo/pairs"
-_BUNDLED_FILE = ASSETS / "demo" / "texts.csv"
+BUNDLED, TREEBANK = "demo/pairs", "demo/sentences"
+BUNDLED_TEXTS = {BUNDLED: ASSETS / "demo" / "texts.csv", TREEBANK: ASSETS / "demo" / "sentences.conllu"}
+"""What is in this package: labelled pairs, and sentences with their dependency trees."""
 _ENOUGH, _ENOUGH_PER_ROW = 8 * 10**6, 20_000
 """Bytes of a data set of the Hub from which rows are drawn: the larger of the two."""
 
@@ -49,10 +51,10 @@ def open_texts(
     Nothing is written to disk. No code of a data set is ever run.
 
     Args:
-        ref: `demo/pairs`; a Hub id (`nyu-mll/glue`, perhaps with `@revision` or a folder in it) or an address that was
-            copied from the Hub's pages; a file (CSV, TSV, JSON Lines, Parquet, TXT with one text a line, CoNLL-U),
-            given as a `Path`, as a text that begins with `/`, `./`, `../` or `~`, or by the name of a file that is
-            there; or a data set of the datasets library.
+        ref: `demo/pairs`; `demo/sentences`, a treebank; a Hub id (`nyu-mll/glue`, perhaps with `@revision` or a folder
+            in it) or an address that was copied from the Hub's pages; a file (CSV, TSV, JSON Lines, Parquet, TXT with
+            one text a line, CoNLL-U), given as a `Path`, as a text that begins with `/`, `./`, `../` or `~`, or by the
+            name of a file that is there; or a data set of the datasets library.
         name: Configuration of a data set of the Hub.
         split: Its split; if None the only one, or `validation`, or `train`, or the first.
         revision: Its branch, tag or commit.
@@ -73,12 +75,13 @@ def open_texts(
     """
     bounds = bounds or Bounds()
     draw = _drawing(rows, seed, bounds)
-    if ref == BUNDLED or _is_file(ref):
+    bundled = isinstance(ref, str) and ref in BUNDLED_TEXTS
+    if bundled or _is_file(ref):
         if name or split or revision:
             raise SelectionError(
                 "A file has no configurations, splits or revisions; leave name, split and revision out."
             )
-        return _open_file(_BUNDLED_FILE if ref == BUNDLED else ref, ref == BUNDLED, columns, draw, bounds)
+        return _open_file(BUNDLED_TEXTS[ref] if bundled else ref, ref if bundled else None, columns, draw, bounds)
     if isinstance(ref, str):
         return _open_published(ref, name, split, revision, columns, draw, token, bounds)
     return collect(read_loaded(ref, split), "a data set", columns, draw, bounds, Budget(None))
@@ -96,9 +99,10 @@ def open_published(
     token: str | None = None,
     bounds: Bounds | None = None,
 ) -> Texts:
-    """Open the bundled pairs or a data set of the Hub, and never a file of this machine; see `open_texts`."""
-    if ref == BUNDLED:
-        return open_texts(ref, columns=columns, rows=rows, seed=seed, bounds=bounds)
+    """Open what is bundled or a data set of the Hub, and never a file of this machine; see `open_texts`."""
+    if ref in BUNDLED_TEXTS:
+        where = {"name": name, "split": split, "revision": revision}
+        return open_texts(ref, **where, columns=columns, rows=rows, seed=seed, bounds=bounds)
     bounds = bounds or Bounds()
     return _open_published(ref, name, split, revision, columns, _drawing(rows, seed, bounds), token, bounds)
 
@@ -136,28 +140,33 @@ def _is_file(ref: Any) -> bool:
     return ref.startswith(("/", "./", "../", "~")) or (format_of(ref) is not None and Path(ref).is_file())
 
 
-def open_file(
-    path: str | os.PathLike[str],
-    *,
-    columns: Wanted = None,
-    rows: int | None = None,
-    seed: int = 0,
-    bounds: Bounds | None = None,
+def open_sent(
+    name: str, data: bytes, *, columns: Wanted = None, rows: int | None = None, seed: int = 0, bounds: Bounds
 ) -> Texts:
-    """Open a file, and nothing but a file; see `open_texts`."""
-    bounds = bounds or Bounds()
-    return _open_file(path, False, columns, _drawing(rows, seed, bounds), bounds)
+    """Open a file that is in memory, and nothing of this machine; see `open_texts`.
+
+    Args:
+        name: Of the file; its end tells the format.
+        data: What is in it.
+        columns: As in `open_texts`.
+        rows: Likewise.
+        seed: Likewise.
+        bounds: Likewise.
+    """
+    budget = Budget(bounds.size)
+    table = read_parts([Part(name, lambda: BytesIO(data))], name, budget)
+    return collect(table, name, columns, _drawing(rows, seed, bounds), bounds, budget)
 
 
 def _open_file(
-    ref: str | os.PathLike[str], bundled: bool, columns: Wanted, draw: Drawing[Row], bounds: Bounds
+    ref: str | os.PathLike[str], name: str | None, columns: Wanted, draw: Drawing[Row], bounds: Bounds
 ) -> Texts:
     path = Path(ref).expanduser()
     if path.is_dir():
         raise TextsError(f"{path.name} is a folder; give one file: {KNOWN}.")
     if not path.is_file():
         raise TextsError(f"There is no file {path.name}; check its name, and give {KNOWN}.")
-    name = BUNDLED if bundled else path.name
+    name = name or path.name
     budget = Budget(bounds.size)
     try:
         table = read_parts([Part(path.name, lambda: path.open("rb"))], name, budget)

@@ -48,6 +48,8 @@ class CorpusSettings:
     """Gaussian probes that contributions of the input are estimated from; None if they are exact, or not asked for."""
     seed: int
     """Of the words that are masked and of the probes."""
+    pooling: Literal["mean", "first"] | None = None
+    """What a word that is several tokens attends to; None if attention between words is not asked for."""
     part_size: int = 256
     """Texts that are run together; what is padded, and so the last digits, depend on it."""
     version: int = 1

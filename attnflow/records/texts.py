@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import overload
+from typing import Any, overload
+
+from attnflow.records.trees import Sentence
 
 Value = str | int | float | bool | None
 """What a cell of a column may hold."""
@@ -26,6 +28,8 @@ class Text:
     """The gold answer: the name of a class, or a number where numbers are predicted."""
     meta: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     """Every other column of the source."""
+    tree: Sentence | None = None
+    """Of `text_a`, where the source is a treebank."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,17 @@ class Texts(Sequence[Text]):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all that an analysis may depend on: names, texts and labels of the rows, in their order."""
+        """A hash of all that an analysis may depend on: names, texts, labels and trees of the rows, in their order."""
         return fingerprint(self.rows)
 
 
 def fingerprint(rows: Iterable[Text]) -> str:
-    """64 hexadecimal digits (SHA-256) of guid, texts and label of every row, in their order."""
+    """64 hexadecimal digits (SHA-256) of guid, texts, label and tree of every row, in their order."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps([row.guid, row.text_a, row.text_b, row.label]).encode())
+        told: list[Any] = [row.guid, row.text_a, row.text_b, row.label]
+        if row.tree is not None:
+            told += [row.tree.words, row.tree.governor, row.tree.relation, row.tree.span]
+        digest.update(json.dumps(told).encode())
         digest.update(b"\n")
     return digest.hexdigest()

@@ -6,6 +6,7 @@ checkpoints with different tokenizers can be compared word by word.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ SPACE = "\u2581"
 
 _SPACE_MARKS = "\u2581\u0120"  # SentencePiece, byte-level BPE
 _APOSTROPHES = "'\u2019"
+_ASCII_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|'(?=[A-Za-z])|(?<=[0-9])[.,](?=[0-9]))*|\S")
 _DICTIONARY = (
     ("\u0e00", "\u0eff"),  # Thai, Lao
     ("\u1000", "\u109f"),  # Burmese and its extensions
@@ -77,6 +79,8 @@ def word_spans(text: str) -> list[Span]:
         >>> word_spans("It isn't far.")
         [(0, 2), (3, 8), (9, 12), (12, 13)]
     """
+    if text.isascii():  # the same rules, many times faster
+        return [found.span() for found in _ASCII_WORD.finditer(text)]
     spans: list[Span] = []
     for position, character in enumerate(text):
         if character.isspace():

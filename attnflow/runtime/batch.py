@@ -23,6 +23,27 @@ TOKENS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
+class LayeredBatch:
+    """What was recorded while one checkpoint read several texts at once, layer by layer as the model made it.
+
+    Tensors are on the checkpoint's device and in its precision; attention beyond a text's own length is 0.
+    """
+
+    encodings: tuple[Encoding, ...]
+    lengths: NDArray[np.int64]
+    """`[N]`: tokens of each text."""
+    attention: list[torch.Tensor]
+    """`[L]` of `[N, H, T, T]`."""
+    hidden: tuple[torch.Tensor, ...]
+    """`[L + 1]` of `[N, T, D]`; beyond a text's own length anything."""
+    head_output: list[torch.Tensor]
+    """`[L]` of `[N, T, H, K]`; likewise."""
+    scores: torch.Tensor | None
+    """`[N, C]` logits, or None without a trained classification head."""
+    pruned: frozenset[Head] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """What was recorded while one checkpoint read several texts at once.
 
@@ -68,6 +89,29 @@ def capture_batch(checkpoint: Checkpoint, encodings: Sequence[Encoding], *, prun
         >>> tuple(batch.attention.shape), batch.lengths.tolist()
         ((2, 4, 4, 9, 9), [6, 9])
     """
+    run = capture_layers(checkpoint, encodings, pruned=pruned)
+    with torch.inference_mode():
+        attention, hidden = torch.stack(run.attention, dim=1), torch.stack(run.hidden, dim=1)
+        head_output = torch.stack(run.head_output, dim=1)
+        for row, length in enumerate(run.lengths.tolist()):
+            hidden[row, :, length:] = 0
+            head_output[row, :, length:] = 0
+    return Batch(run.encodings, run.lengths, attention, hidden, head_output, run.scores, run.pruned)
+
+
+def capture_layers(
+    checkpoint: Checkpoint, encodings: Sequence[Encoding], *, pruned: Iterable[Head] = ()
+) -> LayeredBatch:
+    """Run a checkpoint as `capture_batch` does, and copy nothing: for what adds up layer by layer.
+
+    Args:
+        checkpoint: As in `capture_batch`.
+        encodings: Likewise.
+        pruned: Likewise.
+
+    Raises:
+        SelectionError: Likewise, and so the other errors.
+    """
     encodings = tuple(encodings)
     if not encodings:
         raise SelectionError("There are no texts; give at least one encoded pair.")
@@ -80,14 +124,11 @@ def capture_batch(checkpoint: Checkpoint, encodings: Sequence[Encoding], *, prun
         )
     run = recorded_run(checkpoint, padded_inputs(checkpoint, encodings), head_gates(checkpoint, heads))
     with torch.inference_mode():
-        attention, hidden = torch.stack(run.attention, dim=1), torch.stack(run.hidden, dim=1)
-        head_output = torch.stack(run.head_output, dim=1)
-        for row, length in enumerate(lengths.tolist()):
-            attention[row, :, :, length:] = 0
-            attention[row, ..., length:] = 0
-            hidden[row, :, length:] = 0
-            head_output[row, :, length:] = 0
-    return Batch(encodings, lengths, attention, hidden, head_output, run.scores, heads)
+        for layer in run.attention if lengths.min() < lengths.max() else ():
+            for row, length in enumerate(lengths.tolist()):
+                layer[row, :, length:] = 0
+                layer[row, ..., length:] = 0
+    return LayeredBatch(encodings, lengths, run.attention, run.hidden, run.head_output, run.scores, heads)
 
 
 def padded_inputs(checkpoint: Checkpoint, encodings: Sequence[Encoding]) -> dict[str, torch.Tensor]:

@@ -51,7 +51,7 @@ def recorded_run(
     except Exception as error:  # an architecture that no test has run, or weights that do not fit together
         raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
     _check_recording(checkpoint, recording)
-    check_finite(checkpoint, *output.hidden_states, *recording.attention, *recording.head_output)
+    check_finite(checkpoint, *output.hidden_states)  # what is not finite in a layer is so in what leaves it
     if trained:
         check_finite(checkpoint, output.logits)
     return RecordedRun(

@@ -26,16 +26,19 @@ from attnflow.corpus.gold import match_labels
 from attnflow.corpus.orders import Difference, Order, likely_mislabelled, most_different
 from attnflow.corpus.projection import Method, Projection, projection
 from attnflow.corpus.survey import TooLong, survey, survey_settings
-from attnflow.corpus.texts import BUNDLED, open_file, open_published
-from attnflow.errors import SelectionError, TextsError
+from attnflow.corpus.survey_files import open_survey
+from attnflow.corpus.texts import BUNDLED, BUNDLED_TEXTS, open_published, open_sent
+from attnflow.corpus.texts_file import open_saved_texts
+from attnflow.errors import SelectionError
 from attnflow.records.laid import Laid
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head, check_heads, is_whole
-from attnflow.service import visitors
+from attnflow.service import offered, visitors
 from attnflow.service.case import open_checkpoint
 from attnflow.service.deadline import within
 from attnflow.service.places import Places, give_way
+from attnflow.service.uploads import uploads
 from attnflow.service.workspace import workspace
 
 Of = Literal["hidden", "behaviour"]
@@ -57,13 +60,17 @@ class Page:
     def __deepcopy__(self, memo: Any) -> Page:
         return Page()
 
+    def close(self) -> None:
+        """Forget what is private to it now."""
+        collections.forget(self.name)
+
 
 @dataclass(frozen=True)
 class Asked:
     """Which texts are asked for."""
 
     source: str = BUNDLED
-    """`demo/pairs`, a data set of the Hub, or the name of a file that was sent."""
+    """`demo/pairs`, a data set of the Hub, or what `offered` offers; not read where a file was sent."""
     name: str | None = None
     split: str | None = None
     revision: str | None = None
@@ -71,10 +78,13 @@ class Asked:
     """What is to be read as `text_a`, `text_b`, `label` or `guid`; the rest is guessed."""
     rows: int = 200
     seed: int = 0
-    file: str | None = None
-    """Where the file lies that a visitor sent; nothing else of this machine is ever opened."""
     sent: str = ""
-    """What tells this file from another of its name."""
+    """What `uploads` calls the file that a visitor sent; nothing of this machine is ever opened."""
+
+    @property
+    def offered(self) -> bool:
+        """Whether they come from a folder that the operator of this machine offers."""
+        return not self.sent and self.source.startswith(offered.PREFIX)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +94,8 @@ class Opened:
     texts: Texts
     owner: str | None
     """The page that they are kept for; None if anybody may read them."""
+    surveys: tuple[Survey, ...] = ()
+    """What one model or two made of them, where that is known already: of a folder that is offered."""
 
     @property
     def nbytes(self) -> int:
@@ -92,6 +104,7 @@ class Opened:
             200
             + 2 * (len(text.text_a) + len(text.text_b or ""))
             + sum(100 + len(str(cell)) for cell in text.meta.values())
+            + (0 if text.tree is None else 300 * len(text.tree))
             for text in self.texts
         )
 
@@ -117,6 +130,7 @@ class Collections:
 
     def forget(self, owner: str) -> None:
         """Drop what is kept for a page alone."""
+        uploads.forget(owner)
         for cache in (self._texts, self._surveys, self._layouts, self._orders):
             cache.forget(lambda key: cast("tuple[Hashable, ...]", key)[0] == owner)
 
@@ -129,13 +143,15 @@ class Collections:
             anew: Whether the source is asked again for what may have changed there.
 
         Raises:
-            TextsError: If they cannot be found, reached or read, or a file that was sent is no longer there.
+            TextsError: If they cannot be found, reached or read, or there is no such file of this visitor.
             SelectionError: If an argument is out of range.
         """
+        if asked.offered:
+            return self._texts.get((None, asked, offered.surveys.version(asked.source)), lambda: _of_folder(asked))
         if not is_whole(asked.rows) or not 1 <= asked.rows <= limits.MAX_TEXTS:
             raise SelectionError(f"rows is {asked.rows!r}; give a whole number from 1 to {limits.MAX_TEXTS:,}.")
-        bundled = asked.file is None and asked.source == BUNDLED
-        key = (None if bundled else page.name, replace(asked, file=None))
+        bundled = not asked.sent and asked.source in BUNDLED_TEXTS
+        key = (None if bundled else page.name, asked)
         if anew and not bundled:
             self._texts.forget(lambda known: known == key)
 
@@ -150,16 +166,14 @@ class Collections:
         columns = dict(asked.columns) or None
         told: dict[str, Any] = {"columns": columns, "rows": asked.rows, "seed": asked.seed, "bounds": SERVER}
         if asked.sent:
-            if asked.file is None:
-                raise TextsError(f"The server has forgotten {asked.source}; send the file again.")
-            texts = replace(open_file(asked.file, **told), source=asked.source)
-            return Opened(texts, page.name)
-        if asked.source != BUNDLED:
+            sent = uploads.open(asked.sent, visitors.address(), page.name)
+            return Opened(open_sent(sent.name, sent.data, **told), page.name)
+        if asked.source not in BUNDLED_TEXTS:
             visitors.admit()
         where = {"name": asked.name or None, "split": asked.split or None, "revision": asked.revision or None}
         texts = open_published(asked.source, **where, token=token, **told)
         # With a token it may be that nobody else may read them; without one anybody may.
-        return Opened(texts, page.name if token is not None and asked.source != BUNDLED else None)
+        return Opened(texts, page.name if token is not None and asked.source not in BUNDLED_TEXTS else None)
 
     def survey(
         self,
@@ -304,6 +318,16 @@ class Collections:
         """End what takes too long, or what nobody waits for any more."""
         advice = "ask again, and what was read of a public collection goes on, or ask for fewer rows"
         return within(self._most_seconds, "one reading", advice)
+
+
+def _of_folder(asked: Asked) -> Opened:
+    """Texts and surveys of a folder that is offered, which `attnflow survey` wrote."""
+    place = offered.surveys.folder(asked.source)
+    texts = replace(open_saved_texts(place / "texts.parquet", limits.MAX_TEXTS), source=asked.source)
+    found = tuple(open_survey(place / side) for side in "ab" if (place / side).is_dir())
+    if not found or any(one.settings.texts != texts.fingerprint for one in found):
+        raise SelectionError(f"{asked.source} holds surveys of other texts, or none; survey these texts anew.")
+    return Opened(texts, None, found)
 
 
 def decides(checkpoint: Checkpoint) -> bool:

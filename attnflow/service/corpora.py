@@ -18,6 +18,7 @@ from attnflow.service.collections import Opened, Page
 from attnflow.service.deadline import within
 from attnflow.service.places import Places, give_way
 from attnflow.service.workspace import workspace
+from attnflow.stats.word_attention import Pooling
 
 ONE_BY_ONE = ("mean_attention",)
 """What only the library gives: an array for every two positions."""
@@ -52,6 +53,7 @@ class Corpora:
         group_by: str | None = None,
         labels: Mapping[str, str | None] | None = None,
         too_long: TooLong = "cut",
+        pooling: Pooling = "mean",
     ) -> CorpusStatistics:
         """Compute statistics of a model's heads over texts, or recall them.
 
@@ -63,6 +65,7 @@ class Corpora:
             group_by: A column of the texts.
             labels: The model's class by the label of the texts.
             too_long: What becomes of a text with more tokens than fit.
+            pooling: What a word of several tokens attends to, for `dependencies`.
 
         Raises:
             AttnflowError: With one sentence for whatever is wrong with the texts, the checkpoint or the names.
@@ -76,6 +79,7 @@ class Corpora:
             "labels": labels,
             "too_long": too_long,
             "max_tokens": limits.MAX_TOKENS,
+            "pooling": pooling,
         }
         settings, _ = corpus_settings(checkpoint, opened.texts, names, **options)
 

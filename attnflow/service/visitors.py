@@ -28,6 +28,8 @@ class Visitor:
     """Hub access token of the visitor; used for what he asks for and never kept."""
     left: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
     """Whether he went away and no longer waits for the answer."""
+    address: str | None = field(default=None, compare=False)
+    """Where he asks from, under which the files are kept that he sent."""
 
 
 @dataclass
@@ -71,6 +73,12 @@ def name() -> str | None:
     """The name of the visitor who is served; None for a program that uses the library itself."""
     served = _served.get()
     return served.visitor.name if served and served.visitor else None
+
+
+def address() -> str | None:
+    """Where the visitor who is served asks from; None for a program that uses the library itself."""
+    served = _served.get()
+    return served.visitor.address if served and served.visitor else None
 
 
 def stay() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
@@ -14,11 +14,20 @@ from attnflow.errors import SelectionError
 from attnflow.stats.text_maps import Lengths, text_maps
 
 
-def running(dtype: DTypeLike = np.float64) -> Any:
-    """A field that is a sum over texts; its axes are those of the first text, and may grow."""
-    return field(
-        init=False, default_factory=lambda: np.zeros((), dtype), metadata={"role": "sum", "dtype": np.dtype(dtype)}
-    )
+def running(dtype: DTypeLike = np.float64, *, by: str | None = None) -> Any:
+    """A field that is a sum over texts; its axes are those of the first text, and may grow.
+
+    Args:
+        dtype: Of its array.
+        by: The field that names what stands along its first axis, which is then added up by name; see `named`.
+    """
+    metadata = {"role": "sum", "dtype": np.dtype(dtype), "by": by}
+    return field(init=False, default_factory=lambda: np.zeros((), dtype), metadata=metadata)
+
+
+def named() -> Any:
+    """A field of names, sorted: all that any text has had so far."""
+    return field(init=False, default=(), metadata={"role": "names"})
 
 
 def shared(unknown: Any) -> Any:
@@ -87,7 +96,7 @@ class Statistic(ABC):
                     f"One part is by {one.name} {mine!r}, the other by {theirs!r}; merge parts of one {one.name}."
                 )
         if other.n:
-            self._add(**{one.name: getattr(other, one.name) for one in _fields(self, "sum", "shared")})
+            self._add(**{one.name: getattr(other, one.name) for one in _fields(self, "sum", "shared", "names")})
         return self
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -125,7 +134,7 @@ class Statistic(ABC):
             )
         values = {name: _plain(array, declared[name]) for name, array in arrays.items()}
         made = cls(**{one.name: values[one.name] for one in _fields(cls, "parameter")})
-        for one in _fields(cls, "sum", "shared"):
+        for one in _fields(cls, "sum", "shared", "names"):
             setattr(made, one.name, values[one.name])
         return made
 
@@ -148,6 +157,14 @@ class Statistic(ABC):
         self._check_shared(**found)
         for name, value in found.items():
             setattr(self, name, value)
+        for one in _fields(self, "names"):
+            mine, theirs = getattr(self, one.name), values[one.name]
+            both = tuple(sorted({*mine, *theirs}))
+            for summed in _fields(self, "sum"):
+                if summed.metadata.get("by") == one.name:
+                    setattr(self, summed.name, _by_name(getattr(self, summed.name), mine, both))
+                    values[summed.name] = _by_name(np.asarray(values[summed.name]), theirs, both)
+            setattr(self, one.name, both)
         for one in _fields(self, "sum"):
             before, more = getattr(self, one.name), values[one.name]
             setattr(self, one.name, before + more if one.name == "n" else self._sum(before, np.asarray(more)))
@@ -246,6 +263,15 @@ def _fields(statistic: Statistic | type[Statistic], *roles: str) -> Iterator[Fie
     return (one for one in fields(statistic) if one.metadata.get("role", "parameter") in roles)
 
 
+def _by_name(array: NDArray[Any], names: Sequence[str], all_names: Sequence[str]) -> NDArray[Any]:
+    """An array whose first axis is by some names, by all of them: 0 for those that it lacks."""
+    if not array.ndim:  # nothing was added yet
+        return array
+    wider = np.zeros((len(all_names), *array.shape[1:]), array.dtype)
+    wider[[all_names.index(name) for name in names]] = array
+    return wider
+
+
 def _dtype(declared: Field[Any]) -> np.dtype[Any] | None:
     """Of the array of a field that is `running`; None of any other."""
     return declared.metadata.get("dtype")
@@ -255,6 +281,8 @@ def _fits(array: NDArray[Any], declared: Field[Any]) -> bool:
     """Whether an array may be the state of a field."""
     if (dtype := _dtype(declared)) is not None:
         return array.dtype.kind in "iuf" and np.can_cast(array.dtype, dtype, "same_kind")
+    if declared.metadata.get("role") == "names":
+        return array.ndim == 1 and (array.dtype.kind == "U" or not array.size)
     return array.ndim == 0 and array.dtype.kind in "biufU"
 
 
@@ -262,4 +290,6 @@ def _plain(array: NDArray[Any], declared: Field[Any]) -> Any:
     """The value of a field that a state holds."""
     if (dtype := _dtype(declared)) is not None:
         return array.astype(dtype)
+    if declared.metadata.get("role") == "names":
+        return tuple(array.tolist())
     return None if array.item() == "" and declared.default is None else array.item()

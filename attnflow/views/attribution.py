@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
-from attnflow.views.payloads import ChartFigure, Selected, Side
+from attnflow.views.head_points import GRID, LEGEND, MARGIN, head_points, head_selected, layer_axis, numbers
+from attnflow.views.payloads import ChartFigure, Side
 
 _Part = dict[str, Any]
-_GRID = {"gridcolor": "@line", "zerolinecolor": "@quiet"}
 NOTE = (
     "In BERT (Pascual et al. 2021) attention agrees with what a head takes from the previous layer, above 0.7 in all "
     "heads but two, and less and less with what it takes from the input: below 0.5 in most heads after four layers."
@@ -42,13 +41,15 @@ def overview(model: Model, measure: str) -> ChartFigure:
     n_layers, n_heads = model.wrt_input.shape
     trace: _Part = {
         "type": "heatmap",
-        "z": _numbers(model.wrt_input),
+        "z": numbers(model.wrt_input),
         "x": [f"H{head + 1}" for head in range(n_heads)],
         "y": [f"L{layer + 1}" for layer in range(n_layers)],
         "zmin": 0,
         "zmax": 1,
         "colorscale": [[0, f"@{model.side}:0"], [1, f"@{model.side}"]],
-        "customdata": [[_selected(model, (layer, head)) for head in range(n_heads)] for layer in range(n_layers)],
+        "customdata": [
+            [head_selected(model.side, (layer, head)) for head in range(n_heads)] for layer in range(n_layers)
+        ],
         "xgap": 1,
         "ygap": 1,
         "colorbar": {"thickness": 10, "len": 0.7, "outlinewidth": 0},
@@ -71,43 +72,17 @@ def overview(model: Model, measure: str) -> ChartFigure:
 def strip(models: Sequence[Model], measure: str, *, local: bool) -> ChartFigure:
     """Every head as a point over its layer, and the median of each layer as a line."""
     deepest = max(len(model.local) for model in models)
-    data: list[_Part] = []
-    for number, model in enumerate(models):
-        values = model.local if local else model.wrt_input
-        n_layers, n_heads = values.shape
-        centre = np.arange(1, n_layers + 1) + (0.18 * (2 * number - 1) if len(models) > 1 else 0)
-        heads = [(layer, head) for layer in range(n_layers) for head in range(n_heads)]
-        spread = np.linspace(-0.12, 0.12, n_heads) if n_heads > 1 else np.zeros(1)
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"heads of {model.side.upper()}",
-                "showlegend": False,
-                "x": np.round(centre[:, None] + spread, 3).ravel().tolist(),
-                "y": _numbers(values.ravel()),
-                "text": [head_name(head) for head in heads],
-                "customdata": [_selected(model, head) for head in heads],
-                "marker": {
-                    "color": f"@{model.side}:55",
-                    "size": 7,
-                    "line": {"color": "@text", "width": [2 * (head == model.selected) for head in heads]},
-                },
-                "hovertemplate": f"{model.side.upper()} %{{text}}<br>{measure} %{{y:.2f}}<extra></extra>",
-            }
+    data = [
+        trace
+        for model in models
+        for trace in head_points(
+            model.side,
+            model.local if local else model.wrt_input,
+            measure=measure,
+            selected=model.selected,
+            paired=len(models) > 1,
         )
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": f"median of {model.side.upper()}",
-                "x": np.round(centre, 3).tolist(),
-                "y": _numbers(_medians(values)),
-                "line": {"color": f"@{model.side}", "width": 2},
-                "marker": {"symbol": "line-ew", "size": 16, "line": {"width": 3, "color": f"@{model.side}"}},
-                "hovertemplate": f"{model.side.upper()} median %{{y:.2f}}<extra></extra>",
-            }
-        )
+    ]
     what = "the previous layer" if local else "the input"
     medians = "; ".join(f"{m.side.upper()} {_median(m.local if local else m.wrt_input)}" for m in models)
     return {
@@ -116,10 +91,10 @@ def strip(models: Sequence[Model], measure: str, *, local: bool) -> ChartFigure:
         "note": None if local else NOTE,
         "data": data,
         "layout": {
-            "xaxis": _layers(deepest),
-            "yaxis": {"title": {"text": f"{measure} correlation"}, "range": [_lowest(models), 1.05]} | _GRID,
-            "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
-            "margin": {"l": 55, "r": 10, "t": 30, "b": 40},
+            "xaxis": layer_axis(deepest),
+            "yaxis": {"title": {"text": f"{measure} correlation"}, "range": [_lowest(models), 1.05]} | GRID,
+            "legend": LEGEND,
+            "margin": MARGIN,
         },
         "height": 330,
     }
@@ -133,7 +108,7 @@ def centres(models: Sequence[Model]) -> ChartFigure:
             "mode": "lines+markers",
             "name": f"{model.side.upper()} {name}",
             "x": list(range(1, len(values) + 1)),
-            "y": _numbers(values),
+            "y": numbers(values),
             "line": {"color": f"@{model.side}", "dash": "solid" if name == "attention" else "dot", "width": 2},
             "marker": {"color": f"@{model.side}", "size": 7},
             "hovertemplate": f"{model.side.upper()} {name}<br>L%{{x}}: %{{y:.1f}} tokens<extra></extra>",
@@ -150,27 +125,12 @@ def centres(models: Sequence[Model]) -> ChartFigure:
         ),
         "data": data,
         "layout": {
-            "xaxis": _layers(max(len(values) for model in models for values in model.centres.values())),
-            "yaxis": {"title": {"text": "tokens, earlier < 0 < later"}} | _GRID,
-            "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
-            "margin": {"l": 55, "r": 10, "t": 30, "b": 40},
+            "xaxis": layer_axis(max(len(values) for model in models for values in model.centres.values())),
+            "yaxis": {"title": {"text": "tokens, earlier < 0 < later"}} | GRID,
+            "legend": LEGEND,
+            "margin": MARGIN,
         },
         "height": 330,
-    }
-
-
-def _selected(model: Model, head: Head) -> Selected:
-    """What a click selects."""
-    return {"side": model.side, "head": head}
-
-
-def _layers(count: int) -> _Part:
-    return {
-        "tickvals": list(range(1, count + 1)),
-        "ticktext": [f"L{layer}" for layer in range(1, count + 1)],
-        "range": [0.5, count + 0.5],
-        "showgrid": False,
-        "zeroline": False,
     }
 
 
@@ -186,16 +146,5 @@ def _lowest(models: Sequence[Model]) -> float:
     return float(np.floor(10 * least) / 10) - 0.02
 
 
-def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([np.nan if np.isnan(row).all() else np.nanmedian(row) for row in values])
-
-
 def _median(values: NDArray[np.float64]) -> str:
     return "none" if np.isnan(values).all() else f"{np.nanmedian(values):.2f}"
-
-
-def _numbers(values: NDArray[np.float64]) -> list[Any]:
-    """As JSON has them: null for what is not defined."""
-    rounded = np.round(values.astype(float), 4).astype(object)
-    rounded[np.isnan(values)] = None
-    return rounded.tolist()

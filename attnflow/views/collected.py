@@ -66,6 +66,8 @@ def collection(
     *,
     methods: Sequence[Method] = ("pca",),
     notes: Iterable[str] = (),
+    more_columns: Iterable[TextColumn] = (),
+    more_orders: Iterable[TextOrder] = (),
 ) -> Collection:
     """Describe a collection of texts as one model or two read it.
 
@@ -76,10 +78,12 @@ def collection(
         rankings: Orders that compare or join the models.
         methods: Projections that are installed.
         notes: What else is to be said, in sentences.
+        more_columns: What else is known of the texts.
+        more_orders: Orders by these.
     """
     rankings = [one for one in rankings if np.isfinite(one.column).any()]
     own, decided = _columns(texts, surveys)
-    columns = [*own, *map(_of_ranking, rankings), *source_columns(texts)]
+    columns = [*own, *map(_of_ranking, rankings), *more_columns, *source_columns(texts)]
     return {
         "key": key,
         "n": len(texts),
@@ -88,7 +92,7 @@ def collection(
         "models": [survey.settings.model for survey in surveys],
         "layers": [survey.settings.n_layers for survey in surveys],
         "columns": columns,
-        "orders": [*map(_order, rankings), *_orders_of_loss(surveys)],
+        "orders": [*map(_order, rankings), *_orders_of_loss(surveys), *more_orders],
         "decided": decided,
         "methods": list(methods),
         "fields": fields(texts),

@@ -169,3 +169,29 @@ class Sliced(TypedDict):
     """uint32 as base64 text."""
     told: str
     """Filters and selection in words."""
+
+
+class ReadyOrder(TypedDict):
+    """Property `ready` of the map of texts: an order that was asked for, and is to be shown."""
+
+    name: str
+    at: float
+    """When it was made, in seconds: the same can be asked for twice."""
+
+
+class FileAsked(TypedDict):
+    """Which files of the visitor's own are taken in the place of a data set."""
+
+    most: int
+    """Bytes."""
+    ends: list[str]
+    """Of their names."""
+    told: str
+    """The same in a sentence."""
+
+
+class FileSent(TypedDict):
+    """Event `sent`: a file has been sent."""
+
+    called: str
+    """What the server calls it."""

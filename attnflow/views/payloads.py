@@ -27,11 +27,14 @@ from attnflow.views.asked import Work as Work
 from attnflow.views.collection import Collection as Collection
 from attnflow.views.collection import CollectionFile as CollectionFile
 from attnflow.views.collection import Decided as Decided
+from attnflow.views.collection import FileAsked as FileAsked
+from attnflow.views.collection import FileSent as FileSent
 from attnflow.views.collection import Found as Found
 from attnflow.views.collection import KeepRows as KeepRows
 from attnflow.views.collection import Layout as Layout
 from attnflow.views.collection import LayoutOf as LayoutOf
 from attnflow.views.collection import OpenText as OpenText
+from attnflow.views.collection import ReadyOrder as ReadyOrder
 from attnflow.views.collection import Rows as Rows
 from attnflow.views.collection import RowsOf as RowsOf
 from attnflow.views.collection import Search as Search
@@ -364,6 +367,7 @@ PAYLOADS: dict[str, Any] = {
     "PruneEffect": list[Effect],
     "SaliencyStrips": Saliency,
     "Chart": ChartFigure,
+    "TextFile": FileAsked,
     "TextMap": Collection,
 }
 """The value of each panel, by the name of its class."""

@@ -7,7 +7,7 @@ import math
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypedDict, Union, get_args, get_origin
 
 import gradio as gr
 from gradio.blocks import Block
@@ -20,6 +20,16 @@ MOST_ENTRIES = 4096
 """Of one list: more heads than any checkpoint has that can be analysed here."""
 LARGEST = 10**9
 _SHOWN = 80
+
+
+class SentFile(TypedDict):
+    """A file that was sent to `/gradio_api/upload`, as `gradio_client.handle_file` does: what that answered.
+
+    What reaches a function is `path` alone, as a text: Gradio would fetch whatever an object with a path or an address
+    names.
+    """
+
+    path: str
 
 
 class _Came(reprlib.Repr):
@@ -60,7 +70,7 @@ def checked(name: str, value: Any, kind: Any) -> Any:
     Args:
         name: Of the argument.
         value: What JSON brought.
-        kind: An annotation made of `str`, `int`, `float`, `bool`, `None`, `Literal`, `list[…]` and `|`.
+        kind: An annotation made of `str`, `int`, `float`, `bool`, `None`, `Literal`, `list[…]`, `SentFile` and `|`.
 
     Raises:
         SelectionError: In the words *argument NAME is …; give …*, if it is of another kind or too large.
@@ -117,7 +127,8 @@ def inputs_of(function: Callable[..., Any], components: Sequence[Block], values:
     """What an event or endpoint was sent, before Gradio reads it: it would fetch the files that are named.
 
     Values of the page's controls are checked by the control. Those of endpoints are only counted and kept from naming
-    files, for their annotations are checked by `bound`; what is left out at the end is filled with the defaults.
+    files, but for a `SentFile`, which becomes a text; for their annotations are checked by `bound`. What is left out at
+    the end is filled with the defaults.
 
     Args:
         function: The event or endpoint.
@@ -143,7 +154,11 @@ def inputs_of(function: Callable[..., Any], components: Sequence[Block], values:
         if default is inspect.Parameter.empty:
             raise SelectionError(f"argument {names[place]} is missing; give all {len(components)}.")
         values.append(default)
-    for name, component, value in zip(names, components, values, strict=True):
+    kinds = getattr(function, "__annotations__", {})
+    for place, (name, component, value) in enumerate(zip(names, components, values, strict=True)):
+        if isinstance(component, Api) and SentFile in _alternatives(kinds.get(name)):
+            values[place] = checked(name, value, kinds[name])
+            continue
         if component.stateful:  # kept on the server; what is sent in its place is never read
             continue
         if _holds_object(value):
@@ -221,6 +236,9 @@ def _fitting(value: Any, kind: Any) -> tuple[bool, Any]:
             return False, None
         entries = [_fitting(one, get_args(kind)[0]) for one in value]
         return all(fits for fits, _ in entries), [found for _, found in entries]
+    if kind is SentFile:
+        called = value.get("path") if isinstance(value, dict) else value
+        return isinstance(called, str) and 0 < len(called) <= _SHOWN and _has_whole_characters(called), called
     if kind is str:
         fits = isinstance(value, str) and len(value) <= limits.MAX_CHARACTERS and _has_whole_characters(value)
         return fits, value
@@ -257,5 +275,6 @@ def _word(kind: Any, many: bool) -> str:
         int: ("a whole number", "whole numbers"),
         float: ("a number", "numbers"),
         bool: ("true or false", "true or false"),
+        SentFile: ("a file that you sent, such as handle_file('pairs.csv')", "files"),
     }[kind]
     return several if many else one

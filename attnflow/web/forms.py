@@ -165,7 +165,7 @@ class Form(Generic[R]):
         told = {
             name: described.read(query[described.link])
             for name, described in self._settings.items()
-            if described.link in query
+            if described.link and described.link in query
         }
         told = {name: value for name, value in told.items() if value is not None}
         told |= {self._settings[name].unless: False for name in told if self._settings[name].unless}

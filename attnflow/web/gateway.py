@@ -19,6 +19,7 @@ from attnflow.web import assets, bodies, origins, surface
 from attnflow.web.addresses import visitor_address
 from attnflow.web.bodies import RefusedError
 from attnflow.web.presence import presence
+from attnflow.web.sending import Receiver
 from attnflow.web.waiting import MARK, ForgottenError, WaitingAnswers
 
 HEADER_BYTES = 16_000
@@ -47,6 +48,7 @@ class Gateway:
         note: Called with a session and the visitor who asks in it.
         answers: Where the answers of endpoints wait.
         rate: How many requests one visitor may send.
+        files: Takes the files that visitors send.
     """
 
     def __init__(
@@ -58,11 +60,13 @@ class Gateway:
         note: Callable[[str, str], None],
         answers: WaitingAnswers,
         rate: RateLimit | None = None,
+        files: Receiver | None = None,
     ) -> None:
         self._app = app
         self._is_private, self._knows, self._note = is_private, knows, note
         self._answers = answers
         self._rate = rate or RateLimit(limits.CALLS_PER_MINUTE, what="requests")
+        self._files = files or Receiver()
         self._streams: Counter[str] = Counter()
         self._read: Counter[str] = Counter()
 
@@ -100,13 +104,17 @@ class Gateway:
         if "asset" in names:
             await _send_asset(send, names["asset"], headers)
             return
+        if foreign and place.page_only:
+            raise _foreign()
+        if place.file:  # Gradio would write it to disk, for as long as it runs
+            called = await self._files.take(visitor, headers, receive)
+            await _answer(send, 200, json.dumps([called]).encode())
+            return
         if scope["method"] == "POST":
             body = await bodies.read_body(receive, headers.get("content-length"))
             receive = bodies.replayed(body, receive)
             self._check_body(body, visitor, foreign)
         if foreign:
-            if place.page_only:
-                raise _foreign()
             scope, send = _without_credentials(scope), _open_to_any_site(send)
         scope = {**scope, MARK: True}
         if not place.stream:

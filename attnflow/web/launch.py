@@ -17,6 +17,7 @@ from gradio.routes import App
 from attnflow import limits
 from attnflow.checkpoints import terminal, tokenizer_process
 from attnflow.errors import AttnflowError
+from attnflow.service.uploads import uploads
 from attnflow.web import gradio_compat as compat
 from attnflow.web.answering import HANDLERS
 from attnflow.web.gateway import Gateway
@@ -46,6 +47,7 @@ async def guarded(app: App) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             answers.sweep()
+            uploads.sweep()
             mailboxes.sweep(gateway.read)
 
     sweeping = asyncio.create_task(sweep())

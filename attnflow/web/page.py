@@ -89,6 +89,7 @@ def build() -> gr.Blocks:
         kept += [many.chosen, room]
         page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
         texts.wire(many, page, controls.pair, rooms, room)
+        texts.wire_like_this(many, page, beside.like_this, rooms, room)
         pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)

@@ -36,6 +36,8 @@ class Parts:
     details: DetailsPanel
     pruned: gr.Markdown
     restore: gr.Button
+    like_this: gr.Button
+    """Finds texts like the pair in the room *Many texts*, which connects it."""
 
 
 def build() -> Parts:
@@ -49,9 +51,10 @@ def build() -> Parts:
             selected = Form(SelectedHead())
             selected.place()
         known = DetailsPanel(elem_id="known")
+        like_this = gr.Button("Find texts like this", elem_id="like-this", size="sm")
         pruned = gr.Markdown(elem_id="switched-off", visible=False)
         restore = gr.Button("Switch all heads on", elem_id="restore-heads", size="sm", visible=False)
-    return Parts(story, answer, differences, selected, known, pruned, restore)
+    return Parts(story, answer, differences, selected, known, pruned, restore, like_this)
 
 
 def wire(parts: Parts, page: Page) -> None:

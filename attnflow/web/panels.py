@@ -227,10 +227,20 @@ class TextMap(Panel):
     """A collection of texts: two scatter plots, filters, confusion matrices and a table, all of the same selection.
 
     Events: `layout`, `rows`, `search`, `open`, `keep`, `slice`. Properties: `layout`, `unlaid`, `rows`, `found`,
-    `download`, and `opened`, the row that *One pair* shows. What they hold is in `attnflow.views.collection`.
+    `download`, `ready`, an order to show, and `opened`, the row that *One pair* shows. What they hold is in
+    `attnflow.views.collection`.
     """
 
     EVENTS = ["cancel", "layout", "rows", "search", "open", "keep", "slice"]  # noqa: RUF012
     module = "texts/texts.js"
     template = """
 <div class="af-texts"></div>"""
+
+
+class TextFile(Panel):
+    """A file of the visitor's own in the place of a data set. Events: `sent` (`payloads.FileSent`)."""
+
+    EVENTS = ["sent"]  # noqa: RUF012
+    module = "texts/upload.js"
+    template = """
+<div class="af-file"></div>"""

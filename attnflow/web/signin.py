@@ -41,9 +41,10 @@ def current_visitor(token: gr.OAuthToken | None = None) -> Visitor | None:
     if signed_in is not None:
         # Not the token itself: this name is kept for a minute, the token only while the request is answered.
         name = "token " + hashlib.sha256(signed_in.token.encode()).hexdigest()[:16]
-        return Visitor(name, signed_in.token, _left(request))
+        return Visitor(name, signed_in.token, _left(request), _address(request))
     # A token that was only sent may be made up, so it gives nobody a name, and with it more requests.
-    return Visitor(_address(request), token.token if token is not None else None, _left(request))
+    address = _address(request)
+    return Visitor(address, token.token if token is not None else None, _left(request), address)
 
 
 def _left(request: gr.Request) -> Callable[[], bool]:

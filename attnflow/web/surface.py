@@ -28,6 +28,8 @@ class Place:
     """Whether it is answered bit by bit, for as long as the visitor stays."""
     page_only: bool = False
     """Whether another web site has no use for it."""
+    file: bool = False
+    """Whether a file is sent there."""
 
 
 def _place(methods: str, path: str, **what: Any) -> Place:
@@ -46,6 +48,7 @@ _PLACES = (
     _place("GET", r"/gradio_api/queue/data", stream=True),
     _place("POST", rf"/gradio_api/call/(v2/)?(?P<endpoint>{_NAME})/?"),
     _place("GET", rf"/gradio_api/call/(v2/)?{_NAME}/(?P<event>{_HASH})", stream=True),
+    _place("POST", r"/gradio_api/upload/?", page_only=True, file=True),
     # For what is answered while a visitor types; all else is queued, and Gradio refuses it here.
     _place("POST", rf"/gradio_api/run/(?P<run>{_NAME})/?", page_only=True),
     _place("POST", r"/gradio_api/(cancel|reset)/?", page_only=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import tests.conftest  # noqa: F401 - the environment of the tests: no network, no telemetry
-from tests.bench import attribution, capture, corpus, dynamics, heads, load, page, saliency, texts
+from tests.bench import attribution, capture, corpus, dynamics, grammar, heads, load, page, saliency, texts
 
 PARTS = {
     "capture": capture,
@@ -15,6 +15,7 @@ PARTS = {
     "texts": texts,
     "corpus": corpus,
     "dynamics": dynamics,
+    "grammar": grammar,
     "page": page,
     "load": load,
 }

@@ -8,7 +8,8 @@ import { counts, digits, ends, floats, histogram, lacks, MISSING, packed, unpack
 import { confused } from "../../assets/page/texts/confusion.js";
 import { fulfilled, holds, left, put, ready, toggled, without } from "../../assets/page/texts/filters.js";
 import { kept, ordered } from "../../assets/page/texts/order.js";
-import { colouring, plainColouring, shades } from "../../assets/page/texts/palette.js";
+import { colouring, painted, plainColouring, shades } from "../../assets/page/texts/palette.js";
+import { placed } from "../../assets/page/texts/placed.js";
 import { between, framed, groups, inside, nearest, paired } from "../../assets/page/texts/points.js";
 import { counted, slice, told, trust } from "../../assets/page/texts/words.js";
 
@@ -205,12 +206,39 @@ test("the address keeps what was chosen, is short, and what it does not know it 
   assert.equal(compact(plain, plain, columns), "");
   const chosen = {
     filters: [{ column: "label", kinds: [0, MISSING] }, { column: "loss", low: null, high: 0.5 }, { text: "bank" }], order: { column: "loss", descending: true, ready: "hard" },
-    colour: PRESERVED, only: true, plots: [{ of: "columns", x: "loss", y: "loss" }, { of: "behaviour", side: "b", method: "tsne" }],
+    colour: PRESERVED, own: ["=", "loss"], only: true, plots: [{ of: "columns", x: "loss", y: "loss" }, { of: "behaviour", side: "b", method: "tsne" }],
   };
   assert.deepEqual(back(chosen), chosen);
   assert.deepEqual(back({ ...chosen, order: { column: "label", descending: false, ready: "" } }).order, { column: "label", descending: false, ready: "" });
   const long = { ...plain, filters: [{ text: "short" }, { text: "ü".repeat(400) }] };
   assert.deepEqual(back(long).filters, [{ text: "short" }]);
-  const strange = { f: [["gone", 0, 1], ["loss", "a", 1], ["label", ["?"]], ["label", 0, 1], ["", 3], 7], o: ["lost"], c: "gone", p: [["hidden", "a", 7, "pca"], ["hidden", "b", 12, "umap"]] };
+  assert.deepEqual(back({ ...plain, own: [PRESERVED, ""] }).own, [PRESERVED, ""]);
+  const strange = { k: ["gone", 7], f: [["gone", 0, 1], ["loss", "a", 1], ["label", ["?"]], ["label", 0, 1], ["", 3], 7], o: ["lost"], c: "gone", p: [["hidden", "a", 7, "pca"], ["hidden", "b", 12, "umap"]] };
   for (const text of [JSON.stringify(strange), "", "{", "null", "[]", '{"f":1,"o":2,"p":3}']) assert.deepEqual(expand(text, collection, columns), plain);
+});
+
+test("texts, label and decisions stand first in the table, in sight where there is room; the rest follows", () => {
+  const of = (name, kind, title = name) => [name, { name, title, kind, kinds: [], help: "", values: new Float32Array() }];
+  const room = {
+    collection: { ...collection, fields: ["first text", "second text", "label", "year", "place"] }, choices: { order: { column: "" } },
+    columns: new Map([of("length_a", "number"), of("label", "kind", "Label"), of("decision_a", "kind"), of("confidence_a", "number"), of("decision_b", "kind"), of("meta:year", "number", "year")]),
+  };
+  const names = ({ columns }) => columns.map(({ name }) => name);
+  assert.deepEqual(names(placed(room, 1200)), ["first text", "second text", "label", "decision_a", "decision_b", "length_a", "confidence_a", "meta:year", "place"]);
+  assert.deepEqual(names(placed({ ...room, choices: { order: { column: "confidence_a" } } }, 1200)).slice(2, 6), ["label", "decision_a", "confidence_a", "decision_b"]);
+  for (const width of [1200, 815, 660]) {
+    const { widths } = placed(room, width), seen = widths.slice(0, 7).reduce((sum, one) => sum + one);
+    assert.ok(seen <= width || widths[2] === 130, String(width));
+    assert.equal(widths[2], widths[3]);
+  }
+  assert.equal(placed(room, 340).widths[2], 130);
+  room.columns.delete("label");
+  assert.equal(names(placed(room, 1200))[2], "label");
+});
+
+test("a column colours once in a theme, and nothing colours all alike", () => {
+  const room = { collection, columns, dark: false, painted: new Map() }, found = painted(room, "label");
+  assert.equal(painted(room, "label"), found);
+  assert.equal(painted(room, "").colours.length, 1);
+  assert.notDeepEqual(painted({ ...room, dark: true, painted: new Map() }, "label").colours, found.colours);
 });

@@ -10,10 +10,12 @@ import { MISSING } from "./columns.js";
 /** @typedef {{ of: "columns", x: string, y: string }} TwoColumns */
 /** @typedef {Hidden | Behaviour | TwoColumns} Choice what a plot shows */
 /** @typedef {{ column: string, descending: boolean, ready: string }} Order no column: as they come; `ready` is the name of a ready order */
-/** @typedef {{ filters: Condition[], order: Order, colour: string, plots: [Choice, Choice], only: boolean }} Choices */
+/** @typedef {{ filters: Condition[], order: Order, colour: string, own: [string, string], plots: [Choice, Choice], only: boolean }} Choices */
 
 /** Colours every point by how many of its neighbours a layout keeps: no column, but of each plot. */
 export const PRESERVED = "~preserved";
+/** The own colour of a plot that has none: both plots have one. */
+export const SHARED = "=";
 const LONGEST = 1500; // characters of the address
 
 /** @param {Columns} columns */
@@ -38,7 +40,7 @@ export function defaults(collection, columns) {
   const last = (side) => ({ of: "hidden", side, layer: collection.layers["ab".indexOf(side)] ?? 0, method: /** @type {Hidden["method"]} */ (method) });
   const map = two("confidence_a", "loss_a"), colour = collection.decided[0]?.gold ?? [...columns.values()].find(({ kind }) => kind === "kind")?.name ?? "";
   return {
-    filters: [], order: { column: "", descending: true, ready: "" }, colour, only: false,
+    filters: [], order: { column: "", descending: true, ready: "" }, colour, own: [SHARED, SHARED], only: false,
     plots: laidOut(collection) ? [last("a"), collection.models.length > 1 ? last("b") : map] : [map, two("confidence_b", "loss_b")],
   };
 }
@@ -50,7 +52,7 @@ export function defaults(collection, columns) {
  * @param {Columns} columns
  * @returns {string}
  */
-export function compact({ filters, order, colour, plots, only }, plain, columns) {
+export function compact({ filters, order, colour, own, plots, only }, plain, columns) {
   const f = filters.map((condition) => {
     if ("text" in condition) return ["", condition.text];
     if ("kinds" in condition) return [condition.column, condition.kinds.map((kind) => columns.get(condition.column)?.kinds[kind] ?? null)];
@@ -59,12 +61,13 @@ export function compact({ filters, order, colour, plots, only }, plain, columns)
   const p = plots.map((choice) => Object.values(choice)), unchanged = plain.plots.map((choice) => Object.values(choice));
   const state = {
     ...(f.length && { f }), ...(order.ready ? { o: [order.ready] } : order.column && { o: [order.column, Number(order.descending)] }),
-    ...(colour !== plain.colour && { c: colour }), ...(JSON.stringify(p) !== JSON.stringify(unchanged) && { p }), ...(only && { s: 1 }),
+    ...(colour !== plain.colour && { c: colour }), ...(own.some((one) => one !== SHARED) && { k: own }),
+    ...(JSON.stringify(p) !== JSON.stringify(unchanged) && { p }), ...(only && { s: 1 }),
   };
   if (!Object.keys(state).length) return "";
   const text = JSON.stringify(state);
   if (encodeURIComponent(text).length <= LONGEST) return text;
-  return !f.length ? "" : compact({ filters: filters.slice(0, -1), order, colour, plots, only }, plain, columns);
+  return !f.length ? "" : compact({ filters: filters.slice(0, -1), order, colour, own, plots, only }, plain, columns);
 }
 
 /**
@@ -85,9 +88,12 @@ export function expand(text, collection, columns) {
   let order = plain.order;
   if (found && columns.has(found.column)) order = { column: found.column, descending: true, ready: found.name };
   else if (columns.has(name)) order = { column: name, descending: Boolean(descending), ready: "" };
+  /** @param {unknown} name */
+  const coloured = (name) => typeof name === "string" && (columns.has(name) || ["", PRESERVED].includes(name));
   return {
     filters: (Array.isArray(state.f) ? state.f : []).flatMap((/** @type {unknown} */ told) => condition(told, columns)),
-    order, colour: columns.has(state.c) || ["", PRESERVED].includes(state.c) ? state.c : plain.colour, only: state.s === 1,
+    order, colour: coloured(state.c) ? state.c : plain.colour, only: state.s === 1,
+    own: [coloured(state.k?.[0]) ? state.k[0] : SHARED, coloured(state.k?.[1]) ? state.k[1] : SHARED],
     plots: [choice(state.p?.[0], collection, columns) ?? plain.plots[0], choice(state.p?.[1], collection, columns) ?? plain.plots[1]],
   };
 }

@@ -3,6 +3,7 @@
 import { counts, MISSING } from "./columns.js";
 import { ordered } from "./order.js";
 /** @import { Column } from "./columns.js" */
+/** @import { Room } from "./room.js" */
 
 /**
  * @typedef {object} Colouring
@@ -74,4 +75,15 @@ function ofNumbers(column, dark, ends) {
   const [low, high] = ends ?? [at(0.02), at(0.98)], scale = high > low ? SHADES / (high - low) : 0;
   const classes = Uint8Array.from(column.values, (value) => (Number.isNaN(value) ? SHADES : Math.max(0, Math.min(SHADES - 1, Math.floor((value - low) * scale)))));
   return { classes, colours: [...shades(dark), GREYS[dark ? "dark" : "light"]], entries: [], scale: { low, high, cutLow: at(0) < low, cutHigh: at(1) > high } };
+}
+
+/**
+ * The colours of all texts by a column, made once; one colour where there is no such column.
+ * @param {Pick<Room, "collection" | "columns" | "dark" | "painted">} room
+ * @param {string} name
+ */
+export function painted({ collection, columns, dark, painted }, name) {
+  const column = columns.get(name), found = painted.get(name) ?? (column ? colouring(column, dark) : plainColouring(collection.n, dark));
+  painted.set(name, found);
+  return found;
 }

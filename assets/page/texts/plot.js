@@ -6,9 +6,10 @@ import { number } from "../shared/numbers.js";
 import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
 import { chooser, shown } from "./chosen.js";
 import { ends, written } from "./columns.js";
-import { PRESERVED } from "./choices.js";
+import { PRESERVED, SHARED } from "./choices.js";
 import { gestures } from "./gestures.js";
-import { colouring, plainColouring } from "./palette.js";
+import { legend } from "./legend.js";
+import { colouring, painted, plainColouring } from "./palette.js";
 import { between, groups, inside, nearest, paired } from "./points.js";
 import { button, later, numberOf } from "./room.js";
 import { trust } from "./words.js";
@@ -37,7 +38,7 @@ const SPACE = 0.04; // of the width, around the points
  * @param {Sources} sources
  */
 export function plot(box, index, acts, { layouts, cells, mode }) {
-  const figure = make("figure", "af-tx-plot", undefined, box), choices = chooser(figure, index, acts);
+  const figure = make("figure", "af-tx-plot", undefined, box), choices = chooser(figure, index, acts), keys = legend(figure, acts, index);
   const stage = make("div", "af-tx-stage", undefined, figure), chart = make("div", "af-tx-chart", undefined, stage);
   chart.tabIndex = -1; // its alternative is the table
   chart.role = "img";
@@ -82,9 +83,12 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
       back: ([x, y]) => [left + ((x - margin.l) / width) * (right - left), top - ((y - margin.t) / height) * (top - bottom)],
     };
   }
+  /** The column that colours this plot. @param {Room} now */
+  const colouredBy = ({ choices: { own, colour } }) => (own[index] === SHARED ? colour : own[index]);
   /** @param {Room} now */
   function colours(now) {
-    if (now.choices.colour !== PRESERVED) return now.colouring;
+    const by = colouredBy(now);
+    if (by !== PRESERVED) return painted(now, by);
     if (!laid) return plainColouring(now.collection.n, now.dark);
     if (preserved?.of !== laid || preserved.dark !== now.dark) {
       const column = { name: PRESERVED, title: "", help: "", kind: /** @type {const} */ ("number"), kinds: [], values: laid.preserved };
@@ -170,7 +174,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
     for (const text of texts ?? ["reading the text …"]) make("div", "af-tx-first", text, tip);
     const facts = new Map(collection.decided.flatMap(({ gold, decision }) => [gold, decision]).map((name) => [name, columns.get(name)]));
     for (const column of facts.values()) if (column) make("div", "", `${column.title}: ${written(column, marked)}`, tip);
-    const coloured = columns.get(room.choices.colour);
+    const coloured = columns.get(colouredBy(room));
     if (coloured && !facts.has(coloured.name)) make("div", "", `${coloured.title}: ${written(coloured, marked)}`, tip);
     if (laid) make("div", "", `neighbours kept: ${number(100 * laid.preserved[marked], 0)} %`, tip);
     make("div", "af-tx-quiet", `text ${numberOf(marked)}; a click shows it in the table, a double click opens it`, tip);
@@ -207,6 +211,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
       const another = room?.collection.key !== now.collection.key;
       room = now;
       choices.show(now);
+      keys.show(now);
       const choice = now.choices.plots[index], wasLaid = laid;
       if (another) { laid = null; points = target = new Float32Array(); view = null; }
       about = shown(choice, now);

@@ -17,7 +17,7 @@ import { make } from "../shared/dom.js";
  * @property {Uint8Array | null} selection which texts are selected in a plot or in the table
  * @property {number} selected how many of them the filters leave
  * @property {Map<string, Uint8Array>} found which texts hold some words
- * @property {Colouring} colouring
+ * @property {Map<string, Colouring>} painted by the column that colours, in the theme that is shown
  * @property {boolean} dark
  * @property {number | null} opened the row that *One pair* shows
  */
@@ -28,6 +28,7 @@ import { make } from "../shared/dom.js";
  * @property {(filters: Condition[]) => void} filter
  * @property {(selection: Uint8Array | null, add: boolean) => void} select
  * @property {(column: string) => void} colour
+ * @property {(index: 0 | 1, column: string) => void} own colour one plot by a column of its own
  * @property {(order: Order) => void} order
  * @property {(only: boolean) => void} only
  * @property {(index: 0 | 1, choice: Choice) => void} plot

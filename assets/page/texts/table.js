@@ -4,7 +4,9 @@ import { make } from "../shared/dom.js";
 import { number } from "../shared/numbers.js";
 import { written } from "./columns.js";
 import { kept, ordered } from "./order.js";
+import { placed } from "./placed.js";
 import { button, numberOf } from "./room.js";
+/** @import { Placed } from "./placed.js" */
 /** @import { Acts, Room } from "./room.js" */
 
 const ROW = 34; // pixels; the style sheet has the same
@@ -33,6 +35,8 @@ export function table(box, acts, cells) {
   /** @type {Map<string, { rows: Uint32Array, having: number }>} orders of the columns of this collection, once they were asked for */
   let orders = new Map();
   let order = "", rows = new Uint32Array(), active = -1, top = 0, owed = false, key = "", heads = "";
+  /** @type {Placed[]} */
+  let shown = [];
   /** @type {Map<number, HTMLElement>} by their place */
   let made = new Map();
 
@@ -43,23 +47,17 @@ export function table(box, acts, cells) {
     orders.set(key, found);
     return ready ? found.rows.subarray(0, found.having) : found.rows;
   }
-  /** Fields by their places; one that is a column, too, such as the label, is shown once. */
-  function fields() {
-    const titles = new Set([...room.columns.values()].map(({ title }) => title.toLowerCase()));
-    return room.collection.fields.flatMap((name, place) => (titles.has(name.toLowerCase()) ? [] : [{ name, place, text: place < 2 }]));
-  }
-  const shown = () => [...room.columns.values()];
   /** Names above the columns, and how wide these are. */
   function titles() {
-    const { choices: { order: { column: by, descending } } } = room, now = JSON.stringify([room.collection.key, fields(), [...room.columns.keys()], by, descending]);
+    const { choices: { order: { column: by, descending } } } = room, { columns, widths } = placed(room, grid.clientWidth);
+    grid.style.setProperty("--columns", widths.map((width) => `${width}px`).join(" "));
+    const now = JSON.stringify([room.collection.key, columns.map(({ name, place }) => [name, place]), by, descending]);
     if (now === heads) return;
     heads = now;
+    shown = columns;
     const held = document.activeElement instanceof HTMLElement && head.contains(document.activeElement) ? document.activeElement.dataset.column : undefined;
-    const decisions = new Set(room.collection.decided.map(({ decision }) => decision));
     head.replaceChildren();
-    grid.style.setProperty("--columns", ["4.6rem", "4.4rem", ...fields().map(({ text }) => (text ? "17rem" : "8rem")), ...shown().map(({ kind }) => (kind === "kind" ? "8.5rem" : "7.5rem"))].join(" "));
-    grid.style.setProperty("--few", ["3.6rem", "4.2rem", ...fields().flatMap(({ text }) => (text ? "13rem" : [])), ...shown().flatMap(({ name }) => (decisions.has(name) ? "7rem" : []))].join(" "));
-    grid.ariaColCount = String(2 + fields().length + shown().length);
+    grid.ariaColCount = String(widths.length);
     /** @param {string} text @param {string} column @param {string} title @param {string} className */
     function cell(text, column, title, className) {
       const made = make("div", className, undefined, head);
@@ -74,13 +72,15 @@ export function table(box, acts, cells) {
     }
     cell("no.", "", "In the order of the collection", "");
     cell("open", "\n", "", "");
-    for (const { name, text } of fields()) cell(name, "\n", "", text ? "" : "af-tx-more");
-    for (const { name, title, help, kind } of shown()) cell(title, name, help, `${kind === "number" ? "af-tx-number" : ""} ${decisions.has(name) ? "" : "af-tx-more"}`);
+    for (const { name, column } of shown) {
+      if (column) cell(column.title, name, column.help, column.kind === "number" ? "af-tx-number" : "");
+      else cell(name, "\n", "", "");
+    }
     for (const press of head.querySelectorAll("button")) if (press.dataset.column === held) press.focus();
   }
   /** @param {number} place */
   function line(place) {
-    const row = rows[place], line = make("div", "af-tx-row", undefined, body), known = cells.get(row), decisions = new Set(room.collection.decided.map(({ decision }) => decision));
+    const row = rows[place], line = make("div", "af-tx-row", undefined, body), known = cells.get(row);
     line.role = "row";
     line.id = `${name}-${place}`;
     line.ariaRowIndex = String(place + 2);
@@ -99,13 +99,13 @@ export function table(box, acts, cells) {
     const open = button("Open", cell(""), () => acts.open(row), row === room.opened ? "This text was opened last" : "Open in One pair");
     open.tabIndex = -1; // Enter does it
     open.setAttribute("aria-label", `Open text ${numberOf(row)}`);
-    for (const { place, text } of fields()) {
-      const made = cell(known?.[place] ?? "…", text ? "" : "af-tx-more");
+    for (const { place, column } of shown) {
+      if (column) { cell(written(column, row), column.kind === "number" ? "af-tx-number" : ""); continue; }
+      const made = cell(known?.[place] ?? "…");
       made.dir = "auto";
       if (known) made.title = known[place];
       else made.classList.add("af-tx-quiet");
     }
-    for (const column of shown()) cell(written(column, row), `${column.kind === "number" ? "af-tx-number" : ""} ${decisions.has(column.name) ? "" : "af-tx-more"}`);
     return line;
   }
   /** @param {boolean} [anew] rows that are there may have changed */
@@ -159,6 +159,7 @@ export function table(box, acts, cells) {
   grid.addEventListener("scroll", () => { if (grid.clientHeight) { top = grid.scrollTop; draw(); } });
   new ResizeObserver(() => {
     if (!grid.clientHeight) return;
+    if (room) titles(); // of another width
     if (Math.abs(grid.scrollTop - top) > 1) grid.scrollTop = top; // of another tab it comes back where it was left
     draw();
   }).observe(grid);

@@ -13,12 +13,11 @@ import { confusion } from "./confusion.js";
 import { fulfilled, left } from "./filters.js";
 import { layouts as layoutsOf } from "./layouts.js";
 import { legend } from "./legend.js";
-import { colouring, plainColouring } from "./palette.js";
 import { plot } from "./plot.js";
 import { button, choice, fill, later } from "./room.js";
 import { table } from "./table.js";
 import { slice } from "./words.js";
-/** @import { Collection, CollectionFile, Found } from "../payloads.js" */
+/** @import { Collection, CollectionFile, Found, ReadyOrder } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { Mode } from "./gestures.js" */
 /** @import { Acts, Room } from "./room.js" */
@@ -92,9 +91,14 @@ export function mount(element, gradio) {
     colour(column) {
       if (!room) return;
       room.choices.colour = column;
-      paintBrush(room);
       colours.show(room);
       for (const one of plots) one.show(room);
+      remember();
+    },
+    own(index, colour) {
+      if (!room) return;
+      room.choices.own[index] = colour;
+      plots[index].show(room);
       remember();
     },
     order(order) {
@@ -181,11 +185,6 @@ export function mount(element, gradio) {
     fill(ready, options, order.ready);
     said.textContent = found?.sentence ?? "";
   }
-  /** @param {Room} now */
-  function paintBrush(now) {
-    const column = now.columns.get(now.choices.colour);
-    now.colouring = column ? colouring(column, now.dark) : plainColouring(now.collection.n, now.dark);
-  }
   function show() {
     if (!room) return;
     list.show(room);
@@ -205,14 +204,14 @@ export function mount(element, gradio) {
     if (!again) { layouts.reset(collection.key); cells.reset(collection.key); }
     room = {
       collection, columns, choices, dark, mask: new Uint8Array(), count: 0, selection: (again && room?.selection) || null, selected: 0,
-      found: (again && room?.found) || new Map(), colouring: plainColouring(collection.n, dark), opened: opened(),
+      found: (again && room?.found) || new Map(), painted: new Map(), opened: opened(),
     };
     few.hidden = laidOut(collection);
     few.textContent = collection.n < 3 ? "Fewer than 3 texts cannot be laid out; two columns can be drawn." : "No projection is installed; two columns can be drawn.";
-    paintBrush(room);
     showOrder(room);
     count(room, true);
     show();
+    showReady();
     search(room);
     if (choices.filters.length) follow();
   }
@@ -220,7 +219,7 @@ export function mount(element, gradio) {
   function redraw() {
     if (!room) return;
     room.dark = document.body.classList.contains("dark");
-    paintBrush(room);
+    room.painted.clear();
     show();
   }
   /** @returns {number | null} */
@@ -237,6 +236,16 @@ export function mount(element, gradio) {
     search(room);
     changed(true);
   });
+  let readied = 0; // when the order that was asked for last was made
+  /** Show the order that was asked for, once the collection has it. */
+  function showReady() {
+    /** @type {ReadyOrder | null | undefined} */
+    const ready = gradio.props.ready, order = room?.collection.orders.find(({ name }) => name === ready?.name);
+    if (!ready || !order || ready.at === readied) return;
+    readied = ready.at;
+    acts.order({ column: order.column, descending: true, ready: order.name });
+  }
+  gradio.watch("ready", showReady);
   let saved = 0; // when the file that was saved last was made
   gradio.watch("download", () => {
     /** @type {CollectionFile | null | undefined} */

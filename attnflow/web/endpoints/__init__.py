@@ -13,6 +13,7 @@ from attnflow.web.endpoints.attribution import attention_vs_attribution, hidden_
 from attnflow.web.endpoints.corpus import corpus_statistics
 from attnflow.web.endpoints.explanations import compare_saliency, faithfulness, saliency
 from attnflow.web.endpoints.flow import attention_flow, compare_attention_flow
+from attnflow.web.endpoints.grammar import dependency_heads
 from attnflow.web.endpoints.heads import (
     head_importance,
     head_interactions,
@@ -42,5 +43,6 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     projection,
     compare_texts,
     corpus_statistics,
+    dependency_heads,
 )
 """All published functions; their names are the names of the endpoints."""

@@ -14,10 +14,18 @@ from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.corpora import corpora
 from attnflow.views.rounding import rounded
 from attnflow.web import arguments
+from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
-from attnflow.web.endpoints.texts import PROGRESS, TextsAnswer, check_classes, opened_texts, split_pairs, texts_answer
+from attnflow.web.endpoints.opened_texts import (
+    PROGRESS,
+    TextsAnswer,
+    check_classes,
+    opened_texts,
+    split_pairs,
+    texts_answer,
+)
 
 USUAL = ("surface", "entropy", "positions", "patterns")
 
@@ -66,6 +74,7 @@ def corpus_statistics(
     labels: list[str] | None = None,
     seed: int = 0,
     too_long: Literal["cut", "leave_out"] = "cut",
+    file: SentFile | None = None,
 ) -> CorpusAnswer:
     """Return what every head of a checkpoint does over a collection: a row for each head, and for groups of texts.
 
@@ -74,40 +83,48 @@ def corpus_statistics(
             "contribution_positions", "agreement", "patterns" and "importance"; null for the four that cost least.
         group_by: A column of the texts: everything is told for each of its values, too; empty for all texts alone.
     """
-    page, opened = opened_texts(texts, columns, rows, name, split, revision, seed)
-    check_classes(labels, model)
-    wanted = list(USUAL) if statistics is None else statistics
-    if len(set(wanted)) < len(wanted):
-        raise SelectionError(f"statistics names {arguments.came(wanted)}; give each once.")
-    card = ModelCard.of(open_checkpoint(model))
-    with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
-        found = corpora.statistics(
-            opened,
-            card.pinned,
-            page,
-            wanted,
-            group_by=group_by or None,
-            labels=split_pairs("labels", labels, "1=entailment"),
-            too_long=too_long,
-        )
-    drawn = embedded(found)
-    return {
-        "model": answers.model_answer(card),
-        "texts": texts_answer(opened),
-        "statistics": [one for one, _ in found.settings.statistics],
-        "n": found.n,
-        "cut": found.cut,
-        "failed": dict(list(found.failed.items())[:100]),
-        "units": {"attention": "share", "entropy": "nats", "gradient": "units of the loss", "centre of mass": "tokens"},
-        "groups": [
-            {"group": None if group == "" else group, "n": _n(found, group), "heads": _heads(found, group)}
-            for group in found.tables
-        ],
-        "map": None
-        if drawn is None
-        else {"points": [[rounded(x), rounded(y)] for x, y in drawn.points.tolist()], "stress": rounded(drawn.stress)},
-        "note": " ".join(found.notes),
-    }
+    with opened_texts(texts, columns, rows, name, split, revision, seed, file) as (page, opened):
+        check_classes(labels, model)
+        wanted = list(USUAL) if statistics is None else statistics
+        if len(set(wanted)) < len(wanted):
+            raise SelectionError(f"statistics names {arguments.came(wanted)}; give each once.")
+        card = ModelCard.of(open_checkpoint(model))
+        with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
+            found = corpora.statistics(
+                opened,
+                card.pinned,
+                page,
+                wanted,
+                group_by=group_by or None,
+                labels=split_pairs("labels", labels, "1=entailment"),
+                too_long=too_long,
+            )
+        drawn = embedded(found)
+        return {
+            "model": answers.model_answer(card),
+            "texts": texts_answer(opened),
+            "statistics": [one for one, _ in found.settings.statistics],
+            "n": found.n,
+            "cut": found.cut,
+            "failed": dict(list(found.failed.items())[:100]),
+            "units": {
+                "attention": "share",
+                "entropy": "nats",
+                "gradient": "units of the loss",
+                "centre of mass": "tokens",
+            },
+            "groups": [
+                {"group": None if group == "" else group, "n": _n(found, group), "heads": _heads(found, group)}
+                for group in found.tables
+            ],
+            "map": None
+            if drawn is None
+            else {
+                "points": [[rounded(x), rounded(y)] for x, y in drawn.points.tolist()],
+                "stress": rounded(drawn.stress),
+            },
+            "note": " ".join(found.notes),
+        }
 
 
 def _n(found: CorpusStatistics, group: str) -> int:

@@ -113,8 +113,17 @@ def find_text(shown: Any, collected: Collected | None, event: gr.EventData) -> O
     """The pair that a row of the table is, and the models that read it."""
     if collected is None or not _is_about(collected, event):
         return None
+    return pair_of(collected, getattr(event, "row", None))
+
+
+def pair_of(collected: Collected, row: Any) -> OtherPair:
+    """The pair that a row is, and the models that read it.
+
+    Raises:
+        SelectionError: If there is no such row, or its text is too long for *One pair*.
+    """
     texts = collected.opened().texts
-    text = texts[_row(getattr(event, "row", None), len(texts))]
+    text = texts[_row(row, len(texts))]
     for one in (text.text_a, text.text_b or ""):
         if len(one) > limits.MAX_CHARACTERS:
             raise SelectionError(

@@ -9,13 +9,16 @@ from typing import Any
 import gradio as gr
 
 from attnflow import limits
-from attnflow.corpus.texts import BUNDLED
+from attnflow.corpus.files import format_of
+from attnflow.corpus.texts import BUNDLED, BUNDLED_TEXTS
+from attnflow.errors import SelectionError
 from attnflow.service.collections import Asked
+from attnflow.service.offered import PREFIX, surveys
 from attnflow.web.forms import choice, setting
 
 GUESSED, NONE = "(guessed)", "(none)"
 """Of a column: the one that its name tells, or none."""
-DATA_SETS = (BUNDLED, "nyu-mll/glue", "stanfordnlp/sst2", "nyu-mll/multi_nli", "fancyzhx/ag_news")
+DATA_SETS = (*BUNDLED_TEXTS, "nyu-mll/glue", "stanfordnlp/sst2", "nyu-mll/multi_nli", "fancyzhx/ag_news")
 DEFAULT_ROWS = 200
 COLUMNS = {"column_a": "text_a", "column_b": "text_b", "column_label": "label"}
 """The box of each column that can be chosen."""
@@ -25,7 +28,7 @@ MOST_NAME = 200
 
 def _source_box(value: str) -> gr.Dropdown:
     return gr.Dropdown(
-        list(DATA_SETS),
+        [*surveys.names(), *DATA_SETS],
         value=value,
         label="Texts",
         info="Bundled, or any data set of the Hub",
@@ -76,6 +79,10 @@ class Chosen:
         link="rows",
         read=_whole,
     )
+    sent: str = setting(
+        "", lambda sent: gr.Textbox(sent, label="File that was sent", visible="hidden", elem_id="texts-sent")
+    )
+    """What the server calls the file that `source` names, a space, and that name; the address does not tell it."""
     name: str = setting(
         "",
         partial(_text_box, label="Configuration", placeholder="the first", elem_id="texts-name"),
@@ -117,13 +124,24 @@ class Chosen:
     )
 
     def asked(self) -> Asked:
-        """Which texts these are."""
+        """Which texts these are.
+
+        Raises:
+            SelectionError: If a file is named that was not sent.
+        """
         given = {field: getattr(self, box)[:MOST_NAME] for box, field in COLUMNS.items()}
         columns = tuple(
             (field, None if name == NONE else name) for field, name in given.items() if name and name != GUESSED
         )
         source = self.source.strip()[:MOST_NAME] or BUNDLED
-        if source == BUNDLED:
+        if source in BUNDLED_TEXTS:
             return Asked(source, None, None, None, columns, self.rows, self.seed)
+        if source.startswith(PREFIX):
+            return Asked(source)
+        called, _, file = self.sent.partition(" ")
+        if called and file.strip() == source:
+            return Asked(columns=columns, rows=self.rows, seed=self.seed, sent=called)
+        if "/" not in source and format_of(source):
+            raise SelectionError(f"The server does not have {source} of yours; choose it again beside this box.")
         name, split, revision = (one.strip()[:MOST_NAME] or None for one in (self.name, self.split, self.revision))
         return Asked(source, name, split, revision, columns, self.rows, self.seed)

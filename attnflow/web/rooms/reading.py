@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast
 
 import gradio as gr
@@ -22,6 +23,7 @@ from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.collections import Asked, Opened, Page, collections, methods
 from attnflow.views.collected import Ranking, collection, meta_names
 from attnflow.views.collection import Collection
+from attnflow.views.extra_orders import Extra
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen, column_choices
 from attnflow.web.settings import Pair
 from attnflow.web.shared import Shown
@@ -30,6 +32,7 @@ CANCELLED = "Cancelled: what was read of a public collection is kept, and goes o
 _OPENING, _COMPARING = 0.05, 0.05
 _READING = (1 - _OPENING - _COMPARING) / 2
 """About the share of the work that opening, comparing, and reading by one of the models take."""
+COMMIT = re.compile("[0-9a-f]{40}")
 PRESS = "Press *Read them with both models* to see these texts."
 TITLES = {
     "decision": ("change", "Change of the decision"),
@@ -46,14 +49,16 @@ class Collected:
 
     key: str
     asked: Asked
-    refs: tuple[str, str]
-    """With the very commits."""
+    refs: tuple[str, ...]
+    """Of both models, with the very commits; none where a folder that is offered holds what they made of the texts."""
     named: tuple[str, str, str, str]
     """Model and revision of A and of B, as they were asked for."""
-    pruned: tuple[tuple[Head, ...], tuple[Head, ...]]
+    pruned: tuple[tuple[Head, ...], ...]
     labels: tuple[tuple[str, str | None], ...]
     too_long: Literal["cut", "leave_out"]
     page: Page = field(compare=False)
+    extras: tuple[Extra, ...] = field(default=(), compare=False)
+    """Orders that were asked for since."""
 
     def opened(self) -> Opened:
         """The texts, from memory if they are still there."""
@@ -62,13 +67,22 @@ class Collected:
     def surveys(self) -> list[Survey]:
         """What both models made of them, likewise."""
         opened = self.opened()
-        return [self._survey(opened, number) for number in range(2)]
+        return [self._survey(opened, number) for number in range(len(self.pruned))]
 
     def survey(self, side: str) -> Survey:
-        """What one model made of them, likewise."""
-        return self._survey(self.opened(), "ab".index(side))
+        """What one model made of them, likewise.
+
+        Raises:
+            SelectionError: If only the other one read them.
+        """
+        number = "ab".index(side)
+        if number >= len(self.pruned):
+            raise SelectionError(f"Only one model has read these texts, so there is no model {side.upper()}.")
+        return self._survey(self.opened(), number)
 
     def _survey(self, opened: Opened, number: int) -> Survey:
+        if opened.surveys:
+            return _mapped(opened.surveys[number], self.labels)
         return collections.survey(
             opened,
             self.refs[number],
@@ -79,8 +93,7 @@ class Collected:
 
     def payload(self) -> Collection:
         """What the map of texts draws."""
-        opened = self.opened()
-        return _payload(self.key, opened, [self._survey(opened, number) for number in range(2)])
+        return _payload(self.key, self.opened(), self.surveys(), self.extras)
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,9 @@ def _read(
         tell("Opening the texts", 0)
         opened = collections.open(asked, page, anew=True)
     told = told_of(opened.texts)
+    if opened.surveys:
+        yield _of_folder(asked, opened, pair, page, labels)
+        return
     yield Step(f"{told} A reads them …", texts=opened.texts)
     refs, pruned, surveys = list[str](), list[tuple[Head, ...]](), list[Survey]()
     labels = [(label, name) for label, name in labels if label in opened.texts.label_names]
@@ -171,6 +187,32 @@ def _read(
     yield Step(
         "", False, collected, _payload(key, opened, surveys), opened.texts, _matches(opened.texts, surveys, labels)
     )
+
+
+def _of_folder(asked: Asked, opened: Opened, pair: Pair, page: Page, labels: Sequence[tuple[str, str | None]]) -> Step:
+    """What the room shows of surveys that were made elsewhere; One pair then takes models of the Hub alone."""
+    texts = opened.texts
+    labels = [(label, name) for label, name in labels if label in texts.label_names]
+    surveys = [_mapped(one, labels) for one in opened.surveys]
+    named = [pair.model_a, pair.revision_a, pair.model_b, pair.revision_b]
+    for number, one in enumerate(surveys):
+        if one.settings.model in BUNDLED:
+            named[2 * number : 2 * number + 2] = one.settings.model, ""
+        elif "/" in one.settings.model and COMMIT.fullmatch(one.settings.commit):
+            named[2 * number : 2 * number + 2] = one.settings.model, one.settings.commit
+    model_a, revision_a, model_b, revision_b = named
+    key, pruned = _key(surveys), tuple(one.settings.pruned for one in surveys)
+    collected = Collected(
+        key, asked, (), (model_a, revision_a, model_b, revision_b), pruned, tuple(labels), "cut", page
+    )
+    return Step("", False, collected, _payload(key, opened, surveys), texts, _matches(texts, surveys, labels))
+
+
+def _mapped(survey: Survey, labels: Sequence[tuple[str, str | None]]) -> Survey:
+    """A survey with other classes for some labels, as far as its model has them."""
+    chosen = {label: name for label, name in labels if name is None or name in survey.labels}
+    kept = {label: name for label, name in {**survey.label_map, **chosen}.items() if name is not None}
+    return survey if kept == dict(survey.label_map) else replace(survey, label_map=kept)
 
 
 def may_begin(chosen: Chosen, pair: Pair) -> bool:
@@ -212,10 +254,18 @@ def _key(surveys: Sequence[Survey]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _payload(key: str, opened: Opened, surveys: Sequence[Survey]) -> Collection:
+def _payload(key: str, opened: Opened, surveys: Sequence[Survey], extras: Sequence[Extra] = ()) -> Collection:
     orders = collections.orders(opened, surveys)
     rankings = [Ranking(*TITLES[name], order.column, order.quantity, order.sentence) for name, order in orders.items()]
-    return collection(key, opened.texts, surveys, rankings, methods=methods())
+    return collection(
+        key,
+        opened.texts,
+        surveys,
+        rankings,
+        methods=methods(),
+        more_columns=[column for one in extras for column in one.columns],
+        more_orders=[one.order for one in extras],
+    )
 
 
 def _matches(texts: Texts, surveys: Sequence[Survey], labels: Sequence[tuple[str, str | None]]) -> Matches | None:

@@ -13,9 +13,10 @@ from attnflow import limits
 from attnflow.records.texts import Texts
 from attnflow.service.collections import Page as OpenPage
 from attnflow.web.forms import Form, setting
-from attnflow.web.panels import TextMap
-from attnflow.web.rooms import answers, heads
+from attnflow.web.panels import TextFile, TextMap
+from attnflow.web.rooms import answers, corpus, finding, heads, sent
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen
+from attnflow.web.rooms.finding import Alike
 from attnflow.web.rooms.reading import (
     CANCELLED,
     PRESS,
@@ -27,7 +28,7 @@ from attnflow.web.rooms.reading import (
     may_begin,
     read,
 )
-from attnflow.web.settings import Pair
+from attnflow.web.settings import Pair, SelectedHead
 from attnflow.web.shared import Page, Shown
 from attnflow.web.wiring import CLICK, components, on, on_card
 
@@ -38,6 +39,9 @@ INTRO = (
     "Both models of the sidebar read a whole collection: each point and each row is a text. Filter, select, colour and "
     "order them; a row opens its text in *One pair*. Heads that are switched off there are off here, too."
 )
+READ_FIRST = "Read some texts with both models first; then *Texts like the shown pair* finds them."
+ANSWERED = ("layout", "unlaid", "rows", "found", "download", "ready", "opened")
+"""Properties of the map, which answer what it asks."""
 ASKED: dict[str, Any] = {**CLICK, "trigger_mode": "multiple"}
 """Each of these is answered, also where the next one comes before its answer."""
 
@@ -59,6 +63,7 @@ class Parts:
     """Components of the room."""
 
     chosen: Form[Chosen]
+    file: TextFile
     read: gr.Button
     status: gr.Markdown
     matching: gr.Accordion
@@ -66,8 +71,10 @@ class Parts:
     """What each label of the texts stands for."""
     labels: gr.State
     """The labels that these boxes are about, in their order."""
+    finding: finding.Parts
     map: TextMap
     heads: heads.Parts
+    corpus: corpus.Parts
     collected: gr.State
     sliced: gr.State
     page: gr.State
@@ -83,6 +90,7 @@ class Parts:
             self.collected,
             self.map,
             *boxes,
+            self.finding.head,
             self.labels,
             matching,
             *self.classes,
@@ -95,6 +103,7 @@ def build() -> Parts:
     chosen = Form(Chosen())
     with gr.Row(elem_id="texts-controls"):
         chosen.place()
+        file = TextFile(sent.asked(), elem_id="texts-file", min_width=260)
         with gr.Column(min_width=200):
             button = gr.Button("Read them with both models", variant="primary", elem_id="read-texts")
     status = gr.Markdown(PRESS, elem_id="texts-status")
@@ -113,13 +122,14 @@ def build() -> Parts:
             ]
     with gr.Tabs(elem_id="texts-tabs"):
         with gr.Tab("Map"):
-            drawn = TextMap(
-                elem_id="text-map", layout=None, unlaid=None, rows=None, found=None, download=None, opened=None
-            )
+            found = finding.build()
+            drawn = TextMap(elem_id="text-map", **dict.fromkeys(ANSWERED))
         with gr.Tab(heads.TITLE):
             beside = heads.build()
+        with gr.Tab(corpus.TITLE):
+            over_all = corpus.build()
     return Parts(
-        chosen, button, status, matching, classes, gr.State(()), drawn, beside,
+        chosen, file, button, status, matching, classes, gr.State(()), found, drawn, beside, over_all,
         collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
     )  # fmt: skip
 
@@ -131,6 +141,8 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     on_card(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
     opened = [room, parts.collected, *sources]
     on_card(room["room"].change, open_room, opened, parts.filled, parts.map, when=may_open, **reading)
+    files: Any = parts.file
+    on(files.sent, sent.take, [parts.page], [parts.chosen["source"], parts.chosen["sent"]], **CLICK)
     shown = parts.map
     events: Any = shown  # Gradio gives it the events that it names
     for event, answer in (
@@ -144,7 +156,25 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     page.analyse.on(events.open, answers.find_text, [parts.collected])
     outputs = [cast("Component", rooms), *components([room]), shown]
     on(events.open, answers.go_to_pair, [parts.collected], outputs, **CLICK)
+    filled = [parts.status, parts.collected, shown]
+    finding.wire(parts.finding, page.shown, page.selected, parts.collected, filled)
     heads.wire(parts.heads, parts.collected, parts.sliced)
+    corpus.wire(parts.corpus, page, parts.collected, outputs)
+
+
+def wire_like_this(parts: Parts, page: Page, button: gr.Button, rooms: gr.Tabs, room: Form[Room]) -> None:
+    """Let a button of *One pair* find texts like the pair, and show them."""
+    outputs = [cast("Component", rooms), *components([room]), parts.status, parts.collected, parts.map]
+    sources = [page.shown, page.selected, parts.collected, parts.finding.alike]
+    on(button.click, find_like_this, sources, outputs, **CLICK)
+
+
+def find_like_this(shown: Shown | None, at: SelectedHead, collected: Collected | None, by: Alike) -> tuple[Any, ...]:
+    """The room *Many texts* with the texts like the shown pair; without texts, what to do there."""
+    open_ = gr.Tabs(selected=TEXTS), TEXTS
+    if collected is None:
+        return *open_, READ_FIRST, gr.skip(), gr.skip()
+    return *open_, *finding.find_alike(shown, at, collected, by)
 
 
 def read_all(
@@ -186,14 +216,23 @@ def _filled(step: Step) -> list[Any]:
         kept if step.collected is None else step.collected,
         kept
         if step.payload is None
-        else gr.update(value=step.payload, opened=None, layout=None, rows=None, found=None),
+        else gr.update(value=step.payload, opened=None, layout=None, rows=None, found=None, ready=None),
         *_boxes(step.texts),
+        _head_box(step),
         *_matching(step),
     ]
 
 
 def _boxes(texts: Texts | None) -> list[Any]:
     return [gr.skip() for _ in COLUMNS] if texts is None else column_updates(texts)
+
+
+def _head_box(step: Step) -> Any:
+    """The heads that can be switched off, once texts were read."""
+    if step.collected is None:
+        return gr.skip()
+    choices = finding.head_choices(step.collected.surveys()) if step.collected.refs else []
+    return gr.update(choices=choices, value=choices[0][1] if choices else None)
 
 
 def _matching(step: Step) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from attnflow.errors import SelectionError
-from attnflow.service.analyses.heads import CURVE, IMPORTANCE_TITLES, least_important, root_shift
+from attnflow.service.analyses.heads import CURVE, IMPORTANCE, IMPORTANCE_TITLES, least_important, root_shift
 from attnflow.service.workspace import workspace
 from attnflow.stats.mean_attention import normalise_importance
 from attnflow.views.payloads import SIDES, Effect, Pruned
@@ -22,7 +22,7 @@ from attnflow.web.settings import SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of
 from attnflow.web.tabs import maps
 from attnflow.web.tabs.flow import flows_at
-from attnflow.web.tabs.matrix import IMPORTANCES, Measured, draw_matrix
+from attnflow.web.tabs.matrix import Measured, draw_matrix
 from attnflow.web.wiring import CLICK, on, on_card
 from attnflow.web.working import parts, shower
 
@@ -195,7 +195,7 @@ def find_least(shown: Shown | None, measured: Measured, fewer: Fewer) -> Pruned:
     for side, case in zip(SIDES, cases_of(shown), strict=True):
         heads = case.trace.pruned
         if side in fewer.models:
-            view = case.ask(IMPORTANCES[measured.over], method=measured.method)
+            view = case.ask(IMPORTANCE, method=measured.method)
             values = normalise_importance(view.values, measured.scale)
             heads = least_important(values, case, whole_number("the number of heads", fewer.count))
         pruned[side] = sorted(heads)

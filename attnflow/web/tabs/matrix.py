@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from attnflow import progress
 from attnflow.records.trace import Head
-from attnflow.service.analyses import statistics
 from attnflow.service.analyses.heads import CURVE, IMPORTANCE, INTERACTIONS, ImportanceView, InteractionView
 from attnflow.service.analyses.statistics import HEAD_TABLES, HeadTable
 from attnflow.service.case import Case
@@ -29,8 +28,6 @@ SHOW = [
     *((table.title, table.name) for table in HEAD_TABLES.values()),
     ("Works with the selected head", "interaction"),
 ]
-OVER = {"pair": "This pair", "set": "Bundled pairs"}
-IMPORTANCES = {"pair": IMPORTANCE, "set": statistics.IMPORTANCE}
 READING = {
     "ablation": "How much the loss of the predicted class rises when the head is removed, measured; below 0 it falls.",
     "gate": "How steeply the loss of the predicted class changes as the head's output is turned down (Michel et al.).",
@@ -47,9 +44,6 @@ class Measured:
     """What the matrix shows of each head."""
 
     show: str = choice("importance", SHOW, link="show", label="Show", elem_id="heads-show")
-    over: str = choice(
-        "pair", [(title, over) for over, title in OVER.items()], link="over", label="Over", elem_id="heads-over"
-    )
     method: str = choice(
         "ablation",
         IMPORTANCE.parameter("method").choices,
@@ -65,26 +59,26 @@ def draw_matrix(shown: Shown | None, measured: Measured, selected: SelectedHead)
     cases = cases_of(shown)
     own = heads_of(*cases, selected)
     if measured.show == "pattern":
-        return _patterns(cases, own, measured.over)
+        return _patterns(cases, own)
     if measured.show == "interaction":
         return _interactions(cases, own)
     if measured.show in HEAD_TABLES:
-        return _table(HEAD_TABLES[measured.show], cases, own, measured.over)
+        return _table(HEAD_TABLES[measured.show], cases, own)
     return _importance(cases, own, measured)
 
 
 def _importance(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], measured: Measured) -> Matrix:
     """Row by row while it is measured."""
-    analysis, show = IMPORTANCES[measured.over], shower()
+    show = shower()
     views: list[ImportanceView | None] = [None, None]
-    for number, (case, part) in enumerate(zip(cases, parts(cases, analysis, method=measured.method), strict=True)):
+    for number, (case, part) in enumerate(zip(cases, parts(cases, IMPORTANCE, method=measured.method), strict=True)):
 
         def so_far(view: ImportanceView, number: int = number) -> None:
             known = [*views[:number], view, *views[number + 1 :]]
             show(lambda: _importance_matrix(cases, own, measured, known))
 
         with part, progress.taking(ImportanceView, so_far):
-            views[number] = case.ask(analysis, method=measured.method)
+            views[number] = case.ask(IMPORTANCE, method=measured.method)
     return _importance_matrix(cases, own, measured, views)
 
 
@@ -109,11 +103,7 @@ def _importance_matrix(
     if values[0].shape == values[1].shape and len(known) == 2:
         sides.append(_difference(cases, own[1], values, same=known[0].quantity == known[1].quantity))
     note = f"{READING[measured.method]} {SCALE_NOTE[measured.scale]}"
-    if measured.over == "set":
-        counts = " and ".join(f"{view.n_examples} ({side})" for side, view in zip("AB", known, strict=False))
-        note += f" Averaged over bundled pairs: {counts}."
-    title = f"Importance of each head, {OVER[measured.over].lower()}"
-    return head_matrix(sides, title=title, note=note, measured="importance")
+    return head_matrix(sides, title="Importance of each head, this pair", note=note, measured="importance")
 
 
 def _normalised(importance: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
@@ -143,13 +133,10 @@ def _difference(
     return MatrixSide("difference", "B less A, by order", pruned, selected, note, b - a, b - a, measured=measured)
 
 
-def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
-    sides, counts = [], []
-    for side, case, at, part in zip(SIDES, cases, own, parts(cases, statistics.PATTERNS), strict=True):
-        with part:
-            view = case.ask(statistics.PATTERNS) if source == "set" else None
-        attention = case.trace.attention if view is None else view.values
-        counts.append(view.n_examples if view else 1)
+def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
+    sides = []
+    for side, case, at in zip(SIDES, cases, own, strict=True):
+        attention = case.trace.attention
         highest = attention.max(axis=(2, 3))
         sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, "", highest, highest, attention))
     note = (
@@ -157,27 +144,23 @@ def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None], so
         "all heads of both models: a pixel is empty up to a uniform share of attention, and full where all of it goes "
         "to one token."
     )
-    if source == "set":
-        note += f" Mean over {counts[0]} bundled pairs; each cell by the pairs that have both positions."
     return head_matrix(sides, title="Attention of each head", note=note, measured="strongest attention")
 
 
-def _table(table: HeadTable, cases: tuple[Case, Case], own: tuple[Head | None, Head | None], source: str) -> Matrix:
+def _table(table: HeadTable, cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
     """A number of each head, from the smallest of both models to the largest, so that they compare."""
-    analysis, found = table.over_texts if source == "set" else table.of_text, []
-    for case, part in zip(cases, parts(cases, analysis), strict=True):
+    found: list[NDArray[np.float64]] = []
+    for case, part in zip(cases, parts(cases, table.of_text), strict=True):
         with part:
-            found.append(table.table(case.ask(analysis)))
+            found.append(table.table(case.ask(table.of_text)))
     low = min(float(values.min()) for values in found)
     span = max(float(values.max()) for values in found) - low
     sides = [
         MatrixSide(side, case.card.ref, case.pruned, at, "", (values - low) / span if span else values - low, values)
         for side, case, at, values in zip(SIDES, cases, own, found, strict=True)
     ]
-    over = f"Mean over {statistics.SET_SIZE} bundled pairs. " if source == "set" else ""
-    note = f"{table.says} {over}The darkest cell is the largest value of both models."
-    title = f"{table.title} of each head, {'bundled pairs' if source == 'set' else 'this pair'}"
-    return head_matrix(sides, title=title, note=note, measured=table.title.lower())
+    note = f"{table.says} The darkest cell is the largest value of both models."
+    return head_matrix(sides, title=f"{table.title} of each head, this pair", note=note, measured=table.title.lower())
 
 
 def _interactions(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
