@@ -133,6 +133,12 @@ def _parser() -> argparse.ArgumentParser:
         help="offer whoever opens the page the surveys in this folder, each written by `attnflow survey ... --out "
         "FOLDER/NAME` (also: the environment variable ATTNFLOW_SURVEYS; never on a Space)",
     )
+    serve.add_argument(
+        "--corpora",
+        metavar="FOLDER",
+        help="likewise the runs in this folder, each written by `attnflow corpus ... --out FOLDER/NAME` (also: the "
+        "environment variable ATTNFLOW_CORPORA)",
+    )
     serve.set_defaults(run=_serve)
     _add_survey(commands)
     _add_corpus(commands)
@@ -276,12 +282,12 @@ def _corpus(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    if options.surveys is not None:
-        if not Path(options.surveys).is_dir():
-            raise AttnflowError(
-                f"--surveys is {options.surveys!r}, which is no folder; give the one that holds surveys."
-            )
-        os.environ["ATTNFLOW_SURVEYS"] = options.surveys
+    for what in ("surveys", "corpora"):
+        folder = getattr(options, what)
+        if folder is not None:
+            if not Path(folder).is_dir():
+                raise AttnflowError(f"--{what} is {folder!r}, which is no folder; give the one that holds {what}.")
+            os.environ[f"ATTNFLOW_{what.upper()}"] = folder
     try:
         from attnflow.web import launch
     except ModuleNotFoundError as error:

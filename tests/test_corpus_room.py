@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from attnflow import SelectionError, capture, encode, load_checkpoint
+from attnflow import SelectionError, capture, cli, encode, load_checkpoint, open_corpus
 from attnflow.service.collections import Page
 from attnflow.service.head_examples import BROAD, head_examples
+from attnflow.service.offered import corpora
 from attnflow.service.workspace import workspace
 from attnflow.stats.attention_kinds import attention_shares
 from attnflow.stats.entropy import AttentionEntropy
@@ -50,6 +51,20 @@ def reached(measured):
 def shown():
     cases = [workspace.case(ref, "Anna met Paul.") for ref in PAIR.refs]
     return Shown.of(*cases)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """What the command writes for two models, and for one without what the charts show."""
+    top = tmp_path_factory.mktemp("corpora")
+    for model, name, more in (
+        ("demo/pretrained", "plain", ()),
+        ("demo/finetuned", "tuned", ("surface", "entropy", "head_distances", "positions", "attention_gradient")),
+        ("demo/finetuned", "few", ("entropy",)),
+    ):
+        words = ["corpus", model, "demo/pairs", "--rows", "12", "--out", str(top / name)]
+        assert cli.main([*words, *(["--statistics", *more] if more else [])]) == 0
+    return top
 
 
 def row(*cells):
@@ -205,3 +220,60 @@ def test_the_tab_measures_selects_and_opens_an_example(open_page):
     expect(page.locator("#layer input")).to_have_value("L2")
     page.locator("#corpus-door").click()
     expect(page.get_by_role("tab", name="One pair")).to_have_attribute("aria-selected", "true")
+
+
+# ---- runs that were kept
+
+
+def test_runs_that_were_kept_are_drawn_as_they_are(kept, monkeypatch):
+    monkeypatch.setenv("ATTNFLOW_CORPORA", str(kept))
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert corpora.names() == ["local/few", "local/plain", "local/tuned"]
+    told, reached, table, _, *figures = corpus.show_kept(["local/plain", "local/tuned"], Drawn(), None)
+    assert told.startswith("A, demo/pretrained: 12 texts. B, demo/finetuned: 12 texts, gradients and agreement over 12")
+    assert reached.refs == ("demo/pretrained", "demo/finetuned") and len(table["value"]) == 32
+    for figure in figures:
+        assert mismatch(figure, payloads.ChartFigure) is None
+    assert [bool(figure["data"]) for figure in figures[:8]] == [True] * 8
+    for model, name in zip(reached.models, ("plain", "tuned"), strict=True):
+        np.testing.assert_array_equal(model.table["entropy"], open_corpus(kept / name).table["entropy"])
+    assert "keep no texts" in known(reached, At(1, 1, "b"))
+    with pytest.raises(SelectionError, match="keep no texts"):
+        corpus.find_example(None, reached, At(1, 1, "b"))
+
+
+def test_one_run_is_that_of_a(kept, monkeypatch):
+    monkeypatch.setenv("ATTNFLOW_CORPORA", str(kept))
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    told, reached, table, _, *figures = corpus.show_kept(["local/tuned"], Drawn(), None)
+    assert told.startswith("A, demo/finetuned: 12 texts") and len(table["value"]) == 16
+    assert [bool(figure["data"]) for figure in figures[:8]] == [True, True, True, False, True, False, True, True]
+    assert "Only one run is open" in figures[3]["note"]
+    with pytest.raises(SelectionError, match="Only one run is open"):
+        marked(reached, [0, 0], "b")
+    assert marked(reached, [3, 1], "a") == At(3, 1, "a")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["local/few"],
+            "local/few has no surface, head_distances, positions, which is shown here; run",
+        ),
+        (["local/none"], "no run over a corpus 'local/none' here; this page offers local/few"),
+        (["../plain"], "no run over a corpus '../plain' here"),
+        ([], "choose one, or two to compare"),
+        (None, "choose one, or two to compare"),
+        (["local/few"] * 3, "choose one, or two to compare"),
+        ([7], "choose one, or two to compare"),
+    ],
+)
+def test_runs_that_cannot_be_shown_are_told(names, message, kept, monkeypatch):
+    monkeypatch.setenv("ATTNFLOW_CORPORA", str(kept))
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    with pytest.raises(SelectionError, match=message):
+        corpus.show_kept(names, Drawn(), None)
+    monkeypatch.setenv("SPACE_ID", "somebody/space")
+    with pytest.raises(SelectionError, match=r"offers nothing|choose one"):
+        corpus.show_kept(names, Drawn(), None)

@@ -14,7 +14,7 @@ from attnflow import SelectionError, TextsError, cli, most_different, open_surve
 from attnflow.corpus.texts_file import open_saved_texts, save_texts
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.service.collections import Page, collections
-from attnflow.service.offered import Offered, surveys
+from attnflow.service.offered import Offered, corpora, surveys
 from attnflow.views import payloads
 from attnflow.web.endpoints import texts as api
 from attnflow.web.rooms import answers, heads
@@ -145,12 +145,15 @@ def test_texts_come_back_as_they_were_saved(tmp_path):
         open_saved_texts(tmp_path / "none.parquet")
 
 
-def test_the_command_offers_a_folder_and_no_file(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("ATTNFLOW_SURVEYS", "before")
-    assert cli.main(["serve", "--surveys", str(tmp_path / "none")]) == 1
-    assert "which is no folder" in capsys.readouterr().err
+@pytest.mark.parametrize(("option", "kind"), [("surveys", surveys), ("corpora", corpora)])
+def test_the_command_offers_a_folder_and_no_file(option, kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(kind.variable, "before")
+    assert cli.main(["serve", f"--{option}", str(tmp_path / "none")]) == 1
+    assert f"--{option} is " in capsys.readouterr().err
     served = []
-    monkeypatch.setattr("attnflow.web.launch.serve", lambda page, **more: served.append(surveys.names()))
+    monkeypatch.setattr("attnflow.web.launch.serve", lambda page, **more: served.append(kind.names()))
     monkeypatch.setattr("attnflow.web.launch.ready", lambda: None)
-    assert cli.main(["serve", "--surveys", str(tmp_path)]) == 0
-    assert served == [[]]
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "corpus.json").touch()
+    assert cli.main(["serve", f"--{option}", str(tmp_path)]) == 0
+    assert served == [[] if option == "surveys" else ["local/one"]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -86,6 +88,8 @@ def run(
     for note in found.notes:
         print(note)
     print(f"Open it again: attnflow.open_corpus({out!r})")
+    if "://" not in out:
+        print(f"Or on the page: attnflow serve --corpora {shlex.quote(str(Path(out).absolute().parent))}")
 
 
 def _say_layers(found: CorpusStatistics, group: str) -> None:

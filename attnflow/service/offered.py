@@ -65,3 +65,5 @@ class Offered:
 
 surveys = Offered("ATTNFLOW_SURVEYS", "survey", "texts.parquet")
 """What `attnflow survey` wrote."""
+corpora = Offered("ATTNFLOW_CORPORA", "run over a corpus", "corpus.json")
+"""What `attnflow corpus` wrote."""

@@ -12,6 +12,7 @@ from gradio.components import Component
 from attnflow import progress
 from attnflow.errors import SelectionError
 from attnflow.service.head_examples import BROAD, HeadExamples, head_examples
+from attnflow.service.offered import corpora
 from attnflow.service.room_corpus import MOST_SLOW, AskedOf
 from attnflow.views import corpus_charts as charts
 from attnflow.views.collected import meta_names
@@ -25,6 +26,7 @@ from attnflow.web.forms import Form, setting, switch
 from attnflow.web.panels import Chart, Note
 from attnflow.web.rooms.answers import pair_of
 from attnflow.web.rooms.corpus_head import NO_HEAD, At, Reached, best_example, known, marked, of_row, shows
+from attnflow.web.rooms.corpus_kept import KEPT, open_kept
 from attnflow.web.rooms.reading import Collected, collected_of
 from attnflow.web.settings import SelectedHead
 from attnflow.web.shared import Page, Shown
@@ -41,6 +43,7 @@ INTRO = (
     "Every head is on here, also those that are switched off on the page."
 )
 PRESS = "Not measured yet: read texts with both models, and press “Measure the heads”."
+ONE_RUN = "Only one run is open, as that of model A; open two to compare."
 NOT_SLOW = f"Not measured: tick “Gradients and agreement” (slow, over at most {MOST_SLOW} texts) and measure again."
 
 
@@ -85,6 +88,9 @@ class Parts:
 
     drawn: Form[Drawn]
     measure: gr.Button
+    kept: gr.Dropdown
+    """Runs that the operator of this machine offers; hidden where there are none."""
+    open: gr.Button
     told: Note
     """What was measured, and its bar: all cards of the tab wait for it."""
     selected: Note
@@ -104,6 +110,16 @@ def build() -> Parts:
     with gr.Row(elem_id="corpus-controls"):
         drawn.place()
         measure = gr.Button("Measure the heads", variant="primary", elem_id="measure-corpus", min_width=160)
+    offered = corpora.names()
+    with gr.Row(visible=bool(offered), elem_id="corpus-kept"):
+        kept = gr.Dropdown(
+            offered,
+            label="Or runs that were kept: of A, and of B",
+            multiselect=True,
+            max_choices=2,
+            elem_id="kept-runs",
+        )
+        open_ = gr.Button("Open them", elem_id="open-runs", min_width=160, scale=0)
     told = Note(PRESS, elem_id="corpus-told")
     selected = Note(NO_HEAD, elem_id="corpus-head")
     door = gr.Button("Show it in One pair", size="sm", elem_id="corpus-door")
@@ -126,7 +142,18 @@ def build() -> Parts:
         show_search="filter",
     )
     return Parts(
-        drawn, measure, told, selected, door, drawn_charts, table, gr.State(None), gr.State(None), gr.State("")
+        drawn,
+        measure,
+        kept,
+        open_,
+        told,
+        selected,
+        door,
+        drawn_charts,
+        table,
+        gr.State(None),
+        gr.State(None),
+        gr.State(""),
     )
 
 
@@ -141,6 +168,7 @@ def wire(parts: Parts, page: Page, collected: gr.State, shown_in: Sequence[Compo
     """
     filled = [parts.told, parts.reached, parts.table, parts.drawn["layer"], *parts.charts]
     on_card(parts.measure.click, measure, [collected, parts.drawn, parts.at], filled, parts.told)
+    on_card(parts.open.click, show_kept, [parts.kept, parts.drawn, parts.at], filled, parts.told)
     about = [parts.about, *filled, parts.drawn["group_by"], parts.selected]
     on(collected.change, renew, [collected, parts.reached, parts.about], about, **CLICK)
     sources = [parts.reached, parts.drawn, parts.at]
@@ -188,6 +216,11 @@ def measure(collected: Collected | None, drawn: Drawn, at: At | None) -> Iterato
             models[number] = corpus_model(side, quick[number], one.slow(), lacks, lambda _, known=head_map: known)
         reached = Reached(collected.key, collected.refs, tuple(models), tuple(examples))
         yield _filled(reached, drawn, at)
+
+
+def show_kept(names: Any, drawn: Drawn, at: At | None) -> tuple[Any, ...]:
+    """What was measured elsewhere, of one model or two."""
+    return _filled(open_kept(names), drawn, at)
 
 
 def renew(collected: Collected | None, reached: Reached | None, about: str) -> tuple[Any, ...]:
@@ -247,6 +280,8 @@ def find_example(collected: Collected | None, reached: Reached | None, at: At | 
     Raises:
         SelectionError: If nothing is measured or marked, or there is no such text.
     """
+    if reached is not None and reached.key.startswith(KEPT):
+        best_example(reached, at)  # which says that they keep no texts
     collected = collected_of(collected)
     if reached is None or reached.key != collected.key:
         raise SelectionError("The heads have not been measured over these texts yet; press Measure the heads.")
@@ -290,14 +325,14 @@ def _figures(reached: Reached, drawn: Drawn, at: At | None) -> list[ChartFigure]
     if drawn.kind not in KIND_TITLES:
         raise SelectionError(f"kind is {arguments.came(drawn.kind)}; choose {', '.join(KIND_TITLES)}.")
     layer = min(max(whole_number("layer", drawn.layer), 0), reached.depth - 1)
-    a, b = models
+    a, b = models if len(models) == 2 else (models[0], None)
     figures = [
         charts.attention_by_kind(models, drawn.kind, marked),
         charts.entropy(models, marked),
         charts.positions(a, layer, marked),
-        charts.positions(b, layer, marked),
+        charts.missing("B", ONE_RUN) if b is None else charts.positions(b, layer, marked),
         charts.head_map(a, marked),
-        charts.head_map(b, marked),
+        charts.missing("B", ONE_RUN) if b is None else charts.head_map(b, marked),
         charts.centres(models),
     ]
     if not any(model.n_slow or model.lacks for model in models):

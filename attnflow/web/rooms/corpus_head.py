@@ -38,10 +38,11 @@ class Reached:
     """What was measured."""
 
     key: str
-    """Of the collection."""
+    """Of the collection, or of the runs that were opened."""
     refs: tuple[str, ...]
     models: tuple[CorpusModel, ...]
     examples: tuple[HeadExamples, ...]
+    """Of each model; none of runs that were opened, which keep no texts."""
 
     def own(self, at: At | None) -> dict[Side, Head | None]:
         """The marked head of each model; None for a model without."""
@@ -83,6 +84,10 @@ def best_example(reached: Reached, at: At | None) -> tuple[int, str]:
     if at is None:
         raise SelectionError("No head is selected; click a point of a chart or a row of the table.")
     number, side = SIDES.index(at.side), at.side.upper()
+    if number >= len(reached.examples):
+        raise SelectionError(
+            "Runs that were opened keep no texts; measure texts of this room to see one that shows it."
+        )
     model, head = reached.models[number], reached.own(at)[at.side]
     if head is None:
         raise SelectionError(f"{side} has no such head, so no text shows it; click one of its points.")
@@ -126,6 +131,8 @@ def marked(reached: Reached, head: Any, side: Any) -> At:
     """
     if side not in SIDES:
         raise SelectionError(f"side is {arguments.came(side)}; give 'a' or 'b'.")
+    if SIDES.index(side) >= len(reached.models):
+        raise SelectionError("Only one run is open, as that of model A; open two to compare.")
     model = reached.models[SIDES.index(side)]
     if not isinstance(head, list | tuple) or len(head) != 2:
         raise SelectionError(f"head is {arguments.came(head)}; give layer and head.")
@@ -137,4 +144,4 @@ def marked(reached: Reached, head: Any, side: Any) -> At:
 
 def shows(shown: Shown | None, reached: Reached) -> bool:
     """Whether the page shows the models that were measured."""
-    return shown is not None and (shown.a.ref, shown.b.ref) == reached.refs
+    return shown is not None and (shown.a.ref, shown.b.ref)[: len(reached.refs)] == reached.refs
