@@ -153,14 +153,15 @@ def test_a_panel_is_connected_with_the_verbs_that_it_has():
 
 
 def test_a_chart_that_names_a_word_lights_it_in_the_rings(open_page, monkeypatch):
-    monkeypatch.setattr(attribution, "_selected", lambda model, head: {"side": model.side, "head": head, "word": 2})
+    monkeypatch.setattr(attribution, "head_selected", lambda side, head: {"side": side, "head": head, "word": 2})
     page = open_page()
     page.get_by_role("tab", name="Attribution", exact=True).click()
     page.wait_for_selector("#centres .af-figure[data-drawn]:not(.af-empty)", timeout=60_000)
     point = page.locator("#attribution-agreement-b .nsewdrag").first
     point.scroll_into_view_if_needed()
     point.click()
-    page.wait_for_function("new URLSearchParams(location.search).get('select')?.split(':')[1].startsWith('2')")
+    chosen = "new URLSearchParams(location.search).get('select')?.split(':')[1].startsWith('2')"
+    page.wait_for_function(chosen, timeout=60_000)
     page.get_by_role("tab", name="Flow", exact=True).click()
     expect(page.locator("#flow .af-status")).to_contain_text("Held")
     assert page.evaluate("[...document.querySelectorAll('#flow *')].find((node) => node.lit).lit().tokens.length") > 0
