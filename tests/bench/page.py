@@ -16,7 +16,6 @@ from attnflow.stats.flow import compare_flows, flow
 from attnflow.views.radial import radial
 from attnflow.web import assets
 from attnflow.web.examples import load_examples
-from attnflow.web.page import THEME
 from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
 from tests.random_traces import random_trace
 
@@ -90,8 +89,9 @@ def measure() -> Iterator[tuple[str, str]]:
     """Yield what was measured and its figure."""
     yield from _figure_size()
     from app import demo
+    from attnflow.web import launch
 
-    _, url, _ = demo.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, theme=THEME)
+    _, url, _ = demo.launch(**launch.options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
