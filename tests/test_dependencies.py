@@ -13,6 +13,7 @@ from attnflow import (
     DependencyHeads,
     SelectionError,
     Sentence,
+    Text,
     TextsError,
     capture,
     cli,
@@ -86,6 +87,16 @@ def test_a_treebank_is_read_with_ranges_empty_nodes_and_places(tmp_path):
         (line(1, "A", 1), "line 1: the governor of 'A' is '1'; give another", "with a broken tree"),
         (line(1, "A", -1), "line 1: the governor of 'A' is '-1'; give another", "with a broken tree"),
         (line(1, "A", 2) + line(2, "B", 1), "line 1: the governors from 'A' on lead in a circle", "with a broken tree"),
+        (
+            line(1, "A", 0, "r" * 101),
+            "line 1: the relation of 'A' has 101 letters; one has",
+            "with a broken tree",
+        ),
+        (
+            "".join(line(number + 1, "A", number) for number in range(10_001)),
+            "line 10,001: the sentence has more than 10,000 words; cut it",
+            "of more than 10,000 words",
+        ),
         (
             "# text = A C\n" + line(1, "A", 0) + line(2, "B", 1),
             "line 3: 'B' is not what comes next in the text, 'C'",
@@ -295,6 +306,30 @@ def test_parts_of_another_pooling_are_not_added():
         DependencyHeads().merge(DependencyHeads("first").update(words, governor, relation))
 
 
+def test_a_million_relations_are_refused_and_not_kept():
+    statistic = DependencyHeads()
+    attention = np.full((1, 1, 101, 101), 1 / 101)
+    named = [["root", *(f"r{sentence}-{word}" for word in range(100))] for sentence in range(12)]
+    for names in named[:9]:
+        statistic.update(attention, [-1, *range(100)], names)
+    with pytest.raises(SelectionError, match="The texts have more than 1,000 relations, such as"):
+        statistic.update(np.stack([attention] * 2), [[-1, *range(100)]] * 2, named[9:11])
+    assert len(statistic.relations) == 900 and statistic.n == 9, "all of a batch is added, or nothing"
+    statistic.update(attention, [-1, *range(100)], named[11])
+    other = DependencyHeads().update(attention[..., :2, :2], [-1, 0], ["root", "one more"])
+    with pytest.raises(SelectionError, match="more than 1,000 relations"):
+        statistic.merge(other)
+
+
+def test_attention_may_be_between_the_words_that_are_there_alone():
+    whole, among = DependencyHeads(), DependencyHeads()
+    for words, governor, relation, there in sentences(20):
+        whole.update(words, governor, relation, there=there)
+        among.update(words[..., there, :][..., there], governor, relation, there=there)
+    for name in ("cases", "right", "by_offset", "left_out"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(among, name))
+
+
 # ---- shares
 
 
@@ -333,6 +368,23 @@ def test_a_run_over_a_treebank_counts_its_sentences_one_by_one(name, checkpoints
     assert (found.relations, found.pooling, found.n_sentences) == (expected.relations, "first", 12)
     np.testing.assert_array_equal(found.cases, expected.cases)
     assert abs(found.right - expected.right).sum() <= 2e-3 * expected.right.sum(), "but for ties in the last digit"
+
+
+def test_a_tree_of_thousands_of_words_takes_no_more_than_its_tokens(checkpoints, monkeypatch):
+    size, seen, update = 9_000, [], DependencyHeads.update
+    spans = tuple((2 * word, 2 * word + 1) for word in range(size))
+    tree = Sentence("a " * size, ("a",) * size, (-1, *range(size - 1)), ("root", *["dep"] * (size - 1)), spans)
+
+    def watched(self, attention, *more, **options):
+        seen.append(attention.shape)
+        return update(self, attention, *more, **options)
+
+    monkeypatch.setattr(DependencyHeads, "update", watched)
+    text = Text("long", tree.text, tree=tree)
+    found = corpus_statistics(checkpoints["bert"], [text], ["dependencies"], max_tokens=40)
+    assert not found.failed and found.cut == 1
+    assert seen == [(*seen[0][:2], 38, 38)], "of 40 tokens two are special"
+    assert found["dependencies"].n["dep"] == 37 and found["dependencies"].left_out == size - 38
 
 
 def test_a_treebank_is_told_by_the_command_and_opened_again(tmp_path, capsys):

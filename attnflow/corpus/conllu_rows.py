@@ -16,6 +16,8 @@ _FIELDS = 10
 _CARRIED = ("newdoc id", "newpar id")
 """Comments that hold for the sentences that follow, too."""
 COLUMNS = (NAME, TEXT, *_CARRIED)
+_MOST_WORDS, _LONGEST_RELATION = 10_000, 100
+"""Of a sentence, and in letters: far above those of any treebank, so that no file makes a reader keep more."""
 
 
 class _Fault(Exception):
@@ -33,7 +35,7 @@ class _Block:
     said: dict[str, str] = field(default_factory=dict[str, str])
     """Its comments."""
     lines: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
-    """Number and content of the others."""
+    """Number and content of the others, of which no more are kept than a sentence may have."""
 
 
 def read_conllu(path: str | os.PathLike[str]) -> list[Sentence]:
@@ -62,7 +64,7 @@ def read_conllu(path: str | os.PathLike[str]) -> list[Sentence]:
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
             for block in _blocks(file):
-                sentence = _sentence(block, "")
+                _, sentence = _read(block, "")
                 if sentence is not None and sentence.words:
                     found.append(sentence)
     except _Fault as fault:
@@ -107,12 +109,11 @@ def _rows(lines: Iterator[str]) -> Iterator[Row | Unreadable]:
     for number, block in enumerate(_blocks(lines)):
         carried |= {key: block.said[key] for key in _CARRIED if key in block.said}
         try:
-            tree = _sentence(block, str(number))
-            text = tree.text if tree is not None else _text(block)
+            text, tree = _read(block, str(number))
         except _Fault as fault:
             yield Unreadable(fault.reason)
         else:
-            cells = [block.said.get("sent_id"), text, *map(carried.get, _CARRIED)]
+            cells = [block.said.get(NAME), text, *map(carried.get, _CARRIED)]
             yield Row(str(number), cells, tree=tree)
 
 
@@ -122,10 +123,11 @@ def _blocks(lines: Iterator[str]) -> Iterator[_Block]:
         line = line.rstrip("\n")
         if line.startswith("#"):
             key, separator, value = line[1:].partition("=")
-            if separator:
+            if separator and key.strip() in COLUMNS:
                 block.said[key.strip()] = value.strip()
         elif line.strip():
-            block.lines.append((number, line))
+            if len(block.lines) <= _MOST_WORDS:
+                block.lines.append((number, line))
         elif block.lines:
             yield block
             block = _Block()
@@ -135,6 +137,7 @@ def _blocks(lines: Iterator[str]) -> Iterator[_Block]:
 
 _BROKEN = "that are no CoNLL-U"
 _BAD_TREE = "with a broken tree"
+_TOO_LONG = f"of more than {_MOST_WORDS:,} words"
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,8 @@ class _Written:
 
 
 def _parsed(block: _Block) -> tuple[list[_Word], list[_Written]]:
+    if len(block.lines) > _MOST_WORDS:
+        raise _Fault(_TOO_LONG, block.lines[-1][0], f"the sentence has more than {_MOST_WORDS:,} words; cut it.")
     words: list[_Word] = []
     written: list[_Written] = []
     covered = 0  # the last word that the written form of a range stands for
@@ -183,16 +188,12 @@ def _parsed(block: _Block) -> tuple[list[_Word], list[_Written]]:
     return words, written
 
 
-def _text(block: _Block) -> str:
-    _, written = _parsed(block)
-    return block.said.get("text") or "".join(one.form + one.space for one in written).strip()
-
-
-def _sentence(block: _Block, guid: str) -> Sentence | None:
-    """The sentence with its tree; None where a word has no governor because the file has no trees."""
+def _read(block: _Block, guid: str) -> tuple[str, Sentence | None]:
+    """The text of a sentence, and the sentence with its tree; None where a word has no governor in the file."""
     words, written = _parsed(block)
+    text = block.said.get(TEXT) or "".join(one.form + one.space for one in written).strip()
     if any(word.head == "_" for word in words):
-        return None
+        return text, None
     governor = []
     for number, word in enumerate(words):
         if not word.head.isdecimal() or int(word.head) > len(words) or int(word.head) == number + 1:
@@ -202,19 +203,21 @@ def _sentence(block: _Block, guid: str) -> Sentence | None:
                 f"the governor of {word.form[:40]!r} is {word.head[:20]!r}; give another of the {len(words)} words, or "
                 "0 for the root.",
             )
+        if len(word.relation) > _LONGEST_RELATION:
+            told = f"{len(word.relation):,} letters; one has at most {_LONGEST_RELATION}."
+            raise _Fault(_BAD_TREE, word.line, f"the relation of {word.form[:40]!r} has {told}")
         governor.append(int(word.head) - 1)
     circle = cycle_in(governor)
     if circle is not None:
         line, form = words[circle].line, words[circle].form
         raise _Fault(_BAD_TREE, line, f"the governors from {form[:40]!r} on lead in a circle; a tree has none.")
-    text = _text(block)
-    return Sentence(
+    return text, Sentence(
         text=text,
         words=tuple(word.form for word in words),
         governor=tuple(one if one >= 0 else ROOT for one in governor),
         relation=tuple(word.relation for word in words),
         span=tuple(_spans(text, words, written)),
-        guid=block.said.get("sent_id") or guid,
+        guid=block.said.get(NAME) or guid,
     )
 
 

@@ -18,7 +18,7 @@ from attnflow.methods.hta.attribution import Wrt, hidden_token_attribution
 from attnflow.methods.objective import Label
 from attnflow.records.corpus import ByContribution, CorpusSettings
 from attnflow.records.trace import Encoding
-from attnflow.records.trees import Sentence
+from attnflow.records.trees import NO_WORD, Sentence
 from attnflow.runtime.batch import Batch, batches, capture_batch
 from attnflow.runtime.root import root_of
 from attnflow.stats.agreement import Agreement
@@ -165,8 +165,11 @@ def _feed_dependencies(fed: Fed, seen: Observed) -> None:
             raise SelectionError("It has no dependency tree.")
         size, groups = len(encoding.tokens), tree.groups(encoding.tokens)
         own = _of(fed, DependencyHeads)
-        words = word_attention(text[:, :, :size, :size], groups, own.pooling, n_words=len(tree))
-        own.update(words, tree.governor, tree.relation, there=np.isin(np.arange(len(tree)), groups))
+        here = np.isin(np.arange(len(tree)), groups)
+        among = np.where(groups == NO_WORD, NO_WORD, np.cumsum(here)[groups] - 1)
+        # No more than tokens, whatever the tree.
+        words = word_attention(text[:, :, :size, :size], among, own.pooling)
+        own.update(words, tree.governor, tree.relation, there=here)
 
 
 def _relations_table(found: DependencyResult) -> Table:

@@ -46,12 +46,15 @@ class Sentence:
             `[T]`: numbers of words, and `NO_WORD` for a token that has no character of any. A word may have no token:
             because the text was cut before it, or its characters are in a token that has more of another word.
         """
-        start, end = np.array(self.span, np.int64).reshape(-1, 2).T
-        shared = np.minimum(end, tokens.span[:, 1:]) - np.maximum(start, tokens.span[:, :1])
-        shared[tokens.sentence != 0] = 0
-        if not shared.size:
-            return np.full(len(tokens), NO_WORD, np.int32)
-        return np.where(shared.max(axis=1) > 0, shared.argmax(axis=1), NO_WORD).astype(np.int32)
+        start, end = np.array(self.span, np.int64).reshape(-1, 2).T  # both in order, as words are
+        found = np.full(len(tokens), NO_WORD, np.int32)
+        for token in np.flatnonzero(tokens.sentence == 0):
+            low, high = map(int, tokens.span[token])
+            first, last = int(np.searchsorted(end, low, "right")), int(np.searchsorted(start, high, "left"))
+            shared = np.minimum(end[first:last], high) - np.maximum(start[first:last], low)
+            if shared.size and shared.max() > 0:
+                found[token] = first + shared.argmax()
+        return found
 
 
 def cycle_in(governors: Sequence[int]) -> int | None:

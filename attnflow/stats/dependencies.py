@@ -26,6 +26,8 @@ OFFSETS = (*range(-5, 0), *range(1, 6))
 """What needs no model: always the word so many places further on."""
 ALL = "all"
 """All relations but `punct`; the root, which no word governs, is never a case."""
+MOST_RELATIONS = 1_000
+"""Of a collection; the treebanks of Universal Dependencies have at most some dozens."""
 LEAST = 20
 """Cases from which on a relation is spoken of."""
 _HALVES = 2
@@ -174,7 +176,7 @@ class DependencyHeads(Statistic):
 
     pooling: Pooling = "mean"
     """How the attention of words was made of that of tokens; parts must agree."""
-    relations: tuple[str, ...] = named()
+    relations: tuple[str, ...] = named(MOST_RELATIONS)
     """`[R]`, sorted."""
     cases: NDArray[np.int64] = running(np.int64, by="relations")
     """`[R, 2]`: words, by half of the sentences."""
@@ -197,8 +199,8 @@ class DependencyHeads(Statistic):
         """Add a sentence or a batch.
 
         Args:
-            word_attention: `[L, H, W, W]` between words, as `word_attention` makes it; rows need not sum to 1. Or a
-                batch `[N, L, H, W, W]`, and `[N, W]` of all else.
+            word_attention: `[L, H, W, W]` between words, as `word_attention` makes it; rows need not sum to 1. If only
+                some are `there`, it may be between these alone. Or a batch `[N, L, H, W, W]`, and `[N, W]` of all else.
             governor: `[W]`: the word that governs each, -1 for the root.
             relation: `[W]`: to its governor.
             there: `[W]`: whether a word has a token; all if None. A word without one is no case, and no choice.
@@ -218,13 +220,12 @@ class DependencyHeads(Statistic):
                 f"There are {len(sentences)} sentences in the attention, {len(rows)} rows of governors and "
                 f"{len(kinds)} of relations; give one of each for every sentence."
             )
-        made: list[dict[str, Any]] = []
+        added = type(self)(pooling=self.pooling)  # by itself first, so that all of it is added, or nothing
         for values, governs, named_by, here in zip(sentences, rows, kinds, marks, strict=True):
             size = values.shape[-1] if lengths is not None else None
-            made.append(_counted(values, governs[:size], named_by[:size], here if here is None else here[:size]))
-        for values, counts in zip(sentences, made, strict=True):
-            self._add_text(values, **counts)
-        return self
+            counts = _counted(values, governs[:size], named_by[:size], here if here is None else here[:size])
+            added._add_text(values, **counts)
+        return self.merge(added)
 
     def result(self) -> DependencyResult:
         """Counts over all sentences so far.
@@ -245,12 +246,14 @@ def _counted(
     there: NDArray[np.bool_] | None,
 ) -> dict[str, Any]:
     """The sums of one sentence."""
-    size = values.shape[-1]
-    here = np.ones(size, bool) if there is None else there
-    if governor.shape != (size,) or len(relation) != size or here.shape != (size,):
+    here = np.ones(values.shape[-1], bool) if there is None else there
+    size, present = here.size, np.flatnonzero(here)
+    if values.shape[-1] == size > len(present):
+        values = values[..., present, :][..., present]
+    if values.shape[-1] != len(present) or governor.shape != (size,) or len(relation) != size or here.shape != (size,):
         raise SelectionError(
-            f"There are {size} words in the attention, and {governor.size} governors, {len(relation)} relations and "
-            f"{here.size} marks of which are there; give one of each for every word."
+            f"There are {values.shape[-1]} words in the attention, and {governor.size} governors, {len(relation)} "
+            f"relations and {here.size} marks of which are there; give one of each for every word."
         )
     words = np.arange(size, dtype=np.int64)
     if governor.dtype.kind not in "iu" or not ((governor >= ROOT) & (governor < size) & (governor != words)).all():
@@ -261,7 +264,8 @@ def _counted(
     kinds = tuple(sorted({str(relation[word]) for word in dependents}))
     member = np.array([[relation[word] == kind for word in dependents] for kind in kinds], np.int64)
     member = member.reshape(len(kinds), len(dependents))
-    hits = _hits(values, dependents, governors, here)
+    place = np.cumsum(here) - 1  # of each word among those that are there
+    hits = _hits(values, place[dependents], place[governors])
     half = _half_of(governor, relation)
     cases = np.zeros((len(kinds), _HALVES), np.int64)
     by_offset = np.zeros((*cases.shape, len(OFFSETS)), np.int64)
@@ -277,15 +281,16 @@ def _hits(
     values: NDArray[np.floating],
     dependents: NDArray[np.integer],
     governors: NDArray[np.integer],
-    here: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
     """`[2, L, H, case]`: 1 where a head's choice for a dependent is its governor, by direction."""
     if not len(dependents):
         return np.zeros((len(DIRECTIONS), *values.shape[:2], 0), np.int64)
-    nobody = ~here[:, None] | (np.arange(len(here))[:, None] == dependents)  # [W, case]: who is no choice
+    itself = (
+        np.arange(values.shape[-1], dtype=np.int64)[:, None] == dependents
+    )  # [W, case]: the only word that is no choice
     found: list[NDArray[np.bool_]] = []
     for shares in (values[:, :, dependents].swapaxes(-1, -2), values[..., dependents]):  # [L, H, W, case]
-        chosen = np.where(nobody, -1, shares).argmax(axis=-2)
+        chosen = np.where(itself, -1, shares).argmax(axis=-2)
         found.append(chosen == governors)
     return np.stack(found).astype(np.int64)
 

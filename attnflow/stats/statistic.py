@@ -25,9 +25,9 @@ def running(dtype: DTypeLike = np.float64, *, by: str | None = None) -> Any:
     return field(init=False, default_factory=lambda: np.zeros((), dtype), metadata=metadata)
 
 
-def named() -> Any:
-    """A field of names, sorted: all that any text has had so far."""
-    return field(init=False, default=(), metadata={"role": "names"})
+def named(most: int) -> Any:
+    """A field of names, sorted: all that any text has had so far, and at most so many."""
+    return field(init=False, default=(), metadata={"role": "names", "most": most})
 
 
 def shared(unknown: Any) -> Any:
@@ -160,6 +160,13 @@ class Statistic(ABC):
         for one in _fields(self, "names"):
             mine, theirs = getattr(self, one.name), values[one.name]
             both = tuple(sorted({*mine, *theirs}))
+            if len(both) > one.metadata["most"]:
+                raise SelectionError(
+                    f"The texts have more than {one.metadata['most']:,} {one.name}, such as {both[0][:40]!r}; give "
+                    "texts with fewer."
+                )
+            if mine == both == theirs:
+                continue
             for summed in _fields(self, "sum"):
                 if summed.metadata.get("by") == one.name:
                     setattr(self, summed.name, _by_name(getattr(self, summed.name), mine, both))
@@ -268,7 +275,7 @@ def _by_name(array: NDArray[Any], names: Sequence[str], all_names: Sequence[str]
     if not array.ndim:  # nothing was added yet
         return array
     wider = np.zeros((len(all_names), *array.shape[1:]), array.dtype)
-    wider[[all_names.index(name) for name in names]] = array
+    wider[np.searchsorted(all_names, names)] = array
     return wider
 
 
