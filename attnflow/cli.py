@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attnflow
 from attnflow.errors import AttnflowError
@@ -231,6 +232,23 @@ def _add_models(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return models
 
 
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    """What `_add_texts` and `_add_models` ask for, as the commands take it."""
+    return {
+        "name": options.name,
+        "split": options.split,
+        "rows": options.rows,
+        "seed": options.seed,
+        "columns": options.column,
+        "labels": options.label,
+        "too_long": "leave_out" if options.leave_out else "cut",
+        "max_tokens": options.max_tokens,
+        "part_size": options.part,
+        "device": options.device,
+        "dtype": options.dtype,
+    }
+
+
 def _survey(options: argparse.Namespace) -> None:
     from attnflow.corpus import survey_command
 
@@ -238,18 +256,8 @@ def _survey(options: argparse.Namespace) -> None:
         options.models,
         options.texts,
         options.out,
-        name=options.name,
-        split=options.split,
-        rows=options.rows,
-        seed=options.seed,
-        columns=options.column,
-        labels=options.label,
-        too_long="leave_out" if options.leave_out else "cut",
-        max_tokens=options.max_tokens,
         heads=options.heads,
-        part_size=options.part,
-        device=options.device,
-        dtype=options.dtype,
+        **_reading(options),
     )
 
 
@@ -267,17 +275,7 @@ def _corpus(options: argparse.Namespace) -> None:
         group_by=options.group_by,
         pooling=options.pooling,
         probes=options.probes,
-        name=options.name,
-        split=options.split,
-        rows=options.rows,
-        seed=options.seed,
-        columns=options.column,
-        labels=options.label,
-        too_long="leave_out" if options.leave_out else "cut",
-        max_tokens=options.max_tokens,
-        part_size=options.part,
-        device=options.device,
-        dtype=options.dtype,
+        **_reading(options),
     )
 
 

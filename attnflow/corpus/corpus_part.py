@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.corpus.encoded_text import encoded
 from attnflow.corpus.measures import MEASURES, Measure, Observed
 from attnflow.errors import CheckpointError, SelectionError, TextError, UnsupportedArchitectureError, brief
 from attnflow.methods.objective import Label
@@ -22,7 +23,6 @@ from attnflow.records.survey import class_of
 from attnflow.records.texts import Text
 from attnflow.records.trace import Encoding
 from attnflow.runtime.batch import batches
-from attnflow.runtime.encode import encode
 from attnflow.stats.statistic import Statistic
 
 Accumulators = dict[tuple[str, str, str], Statistic]
@@ -163,13 +163,11 @@ class _Reader:
 
     def _encode(self, row: int, text: Text) -> None:
         """Cut a text into tokens, or note why that cannot be."""
-        truncate, most = self.settings.too_long == "cut", self.settings.max_tokens
-        try:
-            self.encodings[row] = encode(self.checkpoint, text.text_a, text.text_b, truncate=truncate, max_tokens=most)
-        except UnsupportedArchitectureError:
-            raise
-        except (TextError, CheckpointError) as error:
-            self.failed[row] = str(error)
+        found = encoded(self.checkpoint, text, self.settings.too_long, self.settings.max_tokens)
+        if isinstance(found, str):
+            self.failed[row] = found
+        else:
+            self.encodings[row] = found
 
     def _read(self, group: str, rows: list[int]) -> None:
         """Run the model on texts of similar length, or, if something is wrong with one, on each alone.

@@ -18,7 +18,7 @@ from attnflow.corpus.corpus_files import WHOLE, assemble, open_corpus, save
 from attnflow.corpus.corpus_part import Accumulators, Part, merge_into
 from attnflow.corpus.measures import MEASURES, StatisticName, choose
 from attnflow.corpus.parts import Pace, Run
-from attnflow.corpus.survey import PART_SIZE, TooLong, importance_method, label_classes
+from attnflow.corpus.survey import PART_SIZE, TooLong, check_asked, importance_method, label_classes
 from attnflow.errors import SelectionError
 from attnflow.extras import needed
 from attnflow.methods.hta.attribution import check_probes
@@ -161,18 +161,11 @@ def corpus_settings(
     pooling: Pooling = "mean",
 ) -> tuple[CorpusSettings, tuple[str, ...]]:
     """All that a run depends on, and the group of each text; arguments and errors as those of `corpus_statistics`."""
-    if not len(texts):
-        raise SelectionError("There are no texts; give at least one.")
-    names = {text.guid for text in texts}
-    if len(names) < len(texts):
-        raise SelectionError(f"{len(texts)} texts have only {len(names)} names; give each its own guid.")
-    if too_long not in get_args(TooLong):
-        raise SelectionError(f"too_long is {too_long!r}; give 'cut' or 'leave_out'.")
+    check_asked(texts, too_long, part_size, max_tokens)
     if pooling not in get_args(Pooling):
         raise SelectionError(f"pooling is {pooling!r}; give 'mean' or 'first'.")
-    for name, number, least in (("part_size", part_size, 1), ("max_tokens", max_tokens, 1), ("seed", seed, 0)):
-        if not (is_whole(number) and number >= least) and not (name == "max_tokens" and number is None):
-            raise SelectionError(f"{name} is {number!r}; give a whole number from {least}.")
+    if not (is_whole(seed) and seed >= 0):
+        raise SelectionError(f"seed is {seed!r}; give a whole number from 0.")
     measures = choose(statistics, checkpoint)
     chosen = [measure.name for measure in measures]
     for measure in measures:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -123,6 +123,24 @@ def survey(
         return _check_any(found)
 
 
+def check_asked(texts: Texts | Sequence[Text], too_long: str, part_size: Any, max_tokens: Any) -> None:
+    """Check what every run over texts is asked for.
+
+    Raises:
+        SelectionError: If there are no texts, two have one name, or an argument is out of range.
+    """
+    if not len(texts):
+        raise SelectionError("There are no texts; give at least one.")
+    names = {text.guid for text in texts}
+    if len(names) < len(texts):
+        raise SelectionError(f"{len(texts)} texts have only {len(names)} names; give each its own guid.")
+    if too_long not in get_args(TooLong):
+        raise SelectionError(f"too_long is {too_long!r}; give 'cut' or 'leave_out'.")
+    for name, number in (("part_size", part_size), ("max_tokens", max_tokens)):
+        if not (is_whole(number) and number > 0) and not (name == "max_tokens" and number is None):
+            raise SelectionError(f"{name} is {number!r}; give a whole number from 1.")
+
+
 def survey_settings(
     checkpoint: Checkpoint,
     texts: Texts | Sequence[Text],
@@ -136,16 +154,7 @@ def survey_settings(
     part_size: int = PART_SIZE,
 ) -> SurveySettings:
     """All that a survey depends on; arguments and errors as those of `survey`, `label_map` as in the record."""
-    if not len(texts):
-        raise SelectionError("There are no texts; give at least one.")
-    names = {text.guid for text in texts}
-    if len(names) < len(texts):
-        raise SelectionError(f"{len(texts)} texts have only {len(names)} names; give each its own guid.")
-    if too_long not in get_args(TooLong):
-        raise SelectionError(f"too_long is {too_long!r}; give 'cut' or 'leave_out'.")
-    for name, number in (("part_size", part_size), ("max_tokens", max_tokens)):
-        if not (is_whole(number) and number > 0) and not (name == "max_tokens" and number is None):
-            raise SelectionError(f"{name} is {number!r}; give a whole number from 1.")
+    check_asked(texts, too_long, part_size, max_tokens)
     own, head = texts.columns if isinstance(texts, Texts) else None, checkpoint.head
     return SurveySettings(
         model=checkpoint.name,

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.corpus.encoded_text import encoded
 from attnflow.corpus.rings import attended_words
 from attnflow.corpus.survey_join import head_states
-from attnflow.errors import CheckpointError, TextError, UnsupportedArchitectureError
+from attnflow.errors import CheckpointError, UnsupportedArchitectureError
 from attnflow.methods.heads.importance import HeadImportance
 from attnflow.records.root import tokens_of
 from attnflow.records.survey import Survey, SurveyedWords, SurveySettings, class_of
 from attnflow.records.texts import Text
 from attnflow.records.trace import SPECIAL, Encoding, Tokens
 from attnflow.runtime.batch import LayeredBatch, batches, capture_layers
-from attnflow.runtime.encode import encode
 from attnflow.runtime.root import root_of
 from attnflow.stats.attention_kinds import KINDS, attention_sums, shares_of_sums, special_kinds
 from attnflow.stats.mean_attention import MeanAttention
@@ -84,13 +84,11 @@ class _Reader:
 
     def encode(self, row: int, text: Text) -> None:
         """Cut a text into tokens, or note why that cannot be."""
-        truncate, most = self.settings.too_long == "cut", self.settings.max_tokens
-        try:
-            self.encodings[row] = encode(self.checkpoint, text.text_a, text.text_b, truncate=truncate, max_tokens=most)
-        except UnsupportedArchitectureError:
-            raise
-        except (TextError, CheckpointError) as error:
-            self.reasons[row] = str(error)
+        found = encoded(self.checkpoint, text, self.settings.too_long, self.settings.max_tokens)
+        if isinstance(found, str):
+            self.reasons[row] = found
+        else:
+            self.encodings[row] = found
 
     def read(self, rows: list[int]) -> None:
         """Run the model on texts of similar length, or, if something is wrong with one, on each alone."""
