@@ -88,6 +88,7 @@ def test_what_is_slow_comes_after_what_is_quick(collected, measured, monkeypatch
     monkeypatch.setattr("attnflow.service.room_corpus.MOST_SLOW", 3)
     quick, one, both = corpus.measure(collected, Drawn(slow=True, group_by="label"), At(1, 1, "b"))
     assert [bool(figure["data"]) for figure in quick[4:]] == [True] * 7 + [False] * 3
+    assert all("Still to come" in figure["note"] for figure in quick[11:])
     assert one[1].models[0].n_slow == 3 and one[1].models[1].n_slow == 0
     assert all(figure["data"] for figure in both[4:])
     assert "gradients and agreement over 3" in both[0]

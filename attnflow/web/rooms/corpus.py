@@ -43,6 +43,7 @@ INTRO = (
     "Every head is on here, also those that are switched off on the page."
 )
 PRESS = "Not measured yet: read texts with both models, and press “Measure the heads”."
+COMING = "Still to come: the bar above tells how far it is."
 ONE_RUN = "Only one run is open, as that of model A; open two to compare."
 NOT_SLOW = f"Not measured: tick “Gradients and agreement” (slow, over at most {MOST_SLOW} texts) and measure again."
 
@@ -206,7 +207,7 @@ def measure(collected: Collected | None, drawn: Drawn, at: At | None) -> Iterato
             broad = any(BROAD in model_name for model_name in models[-1].table["name"].ravel().tolist())
             examples.append(head_examples(opened, survey, one.ref, broad=broad))
     reached = Reached(collected.key, collected.refs, tuple(models), tuple(examples))
-    yield _filled(reached, drawn, at)
+    yield _filled(reached, drawn, at, COMING if drawn.slow else NOT_SLOW)
     if not drawn.slow:
         return
     for number, (side, one) in enumerate(zip(SIDES, asked, strict=True)):
@@ -298,11 +299,11 @@ def go_to_example(collected: Collected | None, reached: Reached | None, at: At |
     return gr.Tabs(selected="pair"), "pair", gr.update(opened=best_example(reached, at)[0])
 
 
-def _filled(reached: Reached, drawn: Drawn, at: At | None) -> tuple[Any, ...]:
+def _filled(reached: Reached, drawn: Drawn, at: At | None, without_slow: str = NOT_SLOW) -> tuple[Any, ...]:
     rows = head_rows(reached.models)
     table = gr.update(headers=list(rows.headers), datatype=rows.types, value=[list(row) for row in rows.rows])
     layers = gr.update(choices=[(f"L{layer + 1}", layer) for layer in range(reached.depth)])
-    return _told(reached), reached, table, layers, *_figures(reached, drawn, at)
+    return _told(reached), reached, table, layers, *_figures(reached, drawn, at, without_slow)
 
 
 def _told(reached: Reached) -> str:
@@ -319,8 +320,8 @@ def _told(reached: Reached) -> str:
     return " ".join(told + [lack for model in reached.models for lack in model.lacks])
 
 
-def _figures(reached: Reached, drawn: Drawn, at: At | None) -> list[ChartFigure]:
-    """All charts, in their order."""
+def _figures(reached: Reached, drawn: Drawn, at: At | None, without_slow: str = NOT_SLOW) -> list[ChartFigure]:
+    """All charts, in their order; `without_slow` is told where nothing slow is measured."""
     models, marked = reached.models, reached.own(at)
     if drawn.kind not in KIND_TITLES:
         raise SelectionError(f"kind is {arguments.came(drawn.kind)}; choose {', '.join(KIND_TITLES)}.")
@@ -337,6 +338,6 @@ def _figures(reached: Reached, drawn: Drawn, at: At | None) -> list[ChartFigure]
     ]
     if not any(model.n_slow or model.lacks for model in models):
         titles = charts.GRADIENTS, charts.agreement_title("previous layer"), charts.agreement_title("input")
-        return [*figures, *(charts.missing(title, NOT_SLOW) for title in titles)]
+        return [*figures, *(charts.missing(title, without_slow) for title in titles)]
     slow = charts.gradients(models), *(charts.correlations(models, source) for source in ("previous layer", "input"))
     return [*figures, *slow]
