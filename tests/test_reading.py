@@ -65,9 +65,12 @@ def open_pair(open_page, models) -> Callable[..., Page]:
 
 
 def nothing_is_scrolled(page: Page) -> None:
-    for card in page.locator("#head-matrix .af-scroll").all():
-        edge, grid = card.bounding_box(), card.locator(".af-grid").bounding_box()
-        assert grid["x"] + grid["width"] <= edge["x"] + edge["width"] + 1
+    # At one moment: a card that is measured meanwhile is drawn anew.
+    over = page.locator("#head-matrix .af-scroll").evaluate_all(
+        """(cards) => cards.map((card) => card.querySelector(".af-grid").getBoundingClientRect().right
+          - card.getBoundingClientRect().right)"""
+    )
+    assert over and max(over) <= 1, over
 
 
 def test_twelve_heads_are_seen_without_scrolling_and_compared_by_their_order(open_pair):
