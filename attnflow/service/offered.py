@@ -19,7 +19,7 @@ class Offered:
     Args:
         variable: Of the environment.
         what: What each folder is, for sentences.
-        mark: A file that each of them holds.
+        mark: A file that each of them holds, as a pattern of `Path.glob`.
     """
 
     def __init__(self, variable: str, what: str, mark: str) -> None:
@@ -54,16 +54,20 @@ class Offered:
 
     def version(self, name: str) -> int:
         """When what a name stands for was written, in nanoseconds; raises as `folder`."""
-        return (self.folder(name) / self._mark).stat().st_mtime_ns
+        return max(file.stat().st_mtime_ns for file in self.folder(name).glob(self._mark))
 
     def _is_one(self, place: Path) -> bool:
         """Whether it is a folder that holds what it should, none of it a link to elsewhere."""
-        if not _NAME.fullmatch(place.name) or place.is_symlink() or not (place / self._mark).is_file():
+        if not _NAME.fullmatch(place.name) or place.is_symlink() or not place.is_dir():
             return False
-        return not any(inner.is_symlink() for inner in place.rglob("*"))
+        return any(file.is_file() for file in place.glob(self._mark)) and not any(
+            inner.is_symlink() for inner in place.rglob("*")
+        )
 
 
 surveys = Offered("ATTNFLOW_SURVEYS", "survey", "texts.parquet")
 """What `attnflow survey` wrote."""
 corpora = Offered("ATTNFLOW_CORPORA", "run over a corpus", "corpus.json")
 """What `attnflow corpus` wrote."""
+dynamics = Offered("ATTNFLOW_DYNAMICS", "recording of a training", "**/dynamics_epoch_*.jsonl*")
+"""What `TrainingDynamics` or cartography wrote."""

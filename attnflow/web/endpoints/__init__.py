@@ -23,6 +23,7 @@ from attnflow.web.endpoints.heads import (
 )
 from attnflow.web.endpoints.runs import attention_map, predict
 from attnflow.web.endpoints.texts import compare_texts, projection, survey
+from attnflow.web.endpoints.training import data_map
 
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
     predict,
@@ -44,5 +45,6 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     compare_texts,
     corpus_statistics,
     dependency_heads,
+    data_map,
 )
 """All published functions; their names are the names of the endpoints."""
