@@ -87,6 +87,7 @@ PARAMETERS = {
     "/dependency_heads": [
         *("model", "treebank", "rows", "pooling", "subtypes", "name", "split", "revision", "seed", "too_long", "file"),
     ],
+    "/data_map": ["recording", "order", "burn_out", "offset", "limit"],
     "/compare_texts": [
         *("model_a", "model_b", "texts", "order", "columns", "rows", "name", "split", "revision", "labels", "seed"),
         *("too_long", "offset", "limit", "file"),
