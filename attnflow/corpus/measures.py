@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.corpus.between_words import between_words
 from attnflow.errors import SelectionError
 from attnflow.methods.heads.attention_gradient import batch_gradient, check_loss, predicts_masked_words
 from attnflow.methods.heads.importance import HeadImportance
@@ -18,7 +19,7 @@ from attnflow.methods.hta.attribution import Wrt, hidden_token_attribution
 from attnflow.methods.objective import Label
 from attnflow.records.corpus import ByContribution, CorpusSettings
 from attnflow.records.trace import Encoding
-from attnflow.records.trees import NO_WORD, Sentence
+from attnflow.records.trees import Sentence
 from attnflow.runtime.batch import Batch, batches, capture_batch
 from attnflow.runtime.root import root_of
 from attnflow.stats.agreement import Agreement
@@ -31,7 +32,6 @@ from attnflow.stats.patterns import Patterns
 from attnflow.stats.relative_positions import RelativePositions
 from attnflow.stats.statistic import Statistic
 from attnflow.stats.surface import SurfaceStatistics
-from attnflow.stats.word_attention import word_attention
 
 Fed = Mapping[str, Statistic]
 """The accumulators of one measure, by name."""
@@ -163,12 +163,8 @@ def _feed_dependencies(fed: Fed, seen: Observed) -> None:
     for text, encoding, tree in zip(seen.attention, seen.encodings, seen.trees, strict=True):
         if tree is None:
             raise SelectionError("It has no dependency tree.")
-        size, groups = len(encoding.tokens), tree.groups(encoding.tokens)
         own = _of(fed, DependencyHeads)
-        here = np.isin(np.arange(len(tree)), groups)
-        among = np.where(groups == NO_WORD, NO_WORD, np.cumsum(here)[groups] - 1)
-        # No more than tokens, whatever the tree.
-        words = word_attention(text[:, :, :size, :size], among, own.pooling)
+        words, here = between_words(text, encoding.tokens, tree, own.pooling)
         own.update(words, tree.governor, tree.relation, there=here)
 
 
