@@ -145,9 +145,13 @@ def _read(
             tree = kept[number][1]
             words[number], chosen[number] = _chosen(own, encodings[number], tree, _cases(tree, relation))
     order = [number for number in range(len(kept)) if len(words[number])]
-    rows, trees = [kept[number][0] for number in order], [kept[number][1] for number in order]
-    by_order = (tuple(found[number] for number in order) for found in (words, chosen))
-    return Choices(tuple(rows), tuple(trees), *by_order, n_with)
+    return Choices(
+        tuple(kept[number][0] for number in order),
+        tuple(kept[number][1] for number in order),
+        tuple(words[number] for number in order),
+        tuple(chosen[number] for number in order),
+        n_with,
+    )
 
 
 def _chosen(

@@ -18,12 +18,16 @@ import { number } from "../shared/numbers.js";
 
 /**
  * @param {GrammarModelFigure} model
+ * @param {number} least cases of a relation whose lead counts for the scale
  * @returns {Cells}
  */
-export function unpack(model) {
+export function unpack(model, least) {
   const accuracy = Float32Array.from(new Uint16Array(bytes(model.accuracy).buffer), (value) => value / model.steps), columns = model.layers * model.heads;
   let most = 0.01;
-  accuracy.forEach((value, place) => { most = Math.max(most, value - model.offset[Math.floor(place / columns)]); });
+  accuracy.forEach((value, place) => {
+    const relation = Math.floor(place / columns);
+    if (model.cases[relation] >= least) most = Math.max(most, value - model.offset[relation]);
+  });
   return { model, accuracy, direction: bytes(model.direction), columns, most };
 }
 
@@ -48,7 +52,7 @@ export function value({ model, accuracy, columns }, relation, column, measure) {
  */
 export function strength(cells, relation, column, measure) {
   const shown = value(cells, relation, column, measure);
-  return measure === "accuracy" ? shown : shown > 0 ? shown / cells.most : shown / 4; // what no head follows stays pale
+  return measure === "accuracy" ? shown : shown > 0 ? Math.min(1, shown / cells.most) : shown / 4; // what no head follows stays pale
 }
 
 /** @param {Cells} cells @param {number} column @returns {Head} */
@@ -86,13 +90,13 @@ export function told({ relations, directions }, cells, relation, column) {
     + `the best offset in ${percent(offset)}.${name ? ` In short: ${name}.` : ""}`;
 }
 
-/** @typedef {"relation" | "side" | "n" | "head" | "held_out" | "lead" | "offset" | "paper" | "offset_paper"} By */
+/** @typedef {"relation" | "side" | "n" | "head" | "held_out" | "lead" | "offset" | "paper"} By */
 
 /** @type {Record<By, (row: GrammarRow) => string | number>} */
 const KEYS = {
   relation: (row) => row.relation, side: (row) => row.side, n: (row) => row.n, head: ({ head: [layer, head] }) => 1000 * layer + head,
   held_out: (row) => row.held_out.share, lead: (row) => row.held_out.share - row.offset_held_out.share, offset: (row) => row.offset_held_out.share,
-  paper: (row) => row.on_all.share, offset_paper: (row) => row.offset_on_all.share,
+  paper: (row) => row.on_all.share,
 };
 
 /**

@@ -82,7 +82,7 @@ export function mount(element, gradio) {
   /** @param {Grammar} now */
   function draw(now) {
     data = now;
-    models = now.models.map(unpack);
+    models = now.models.map((model) => unpack(model, now.least));
     sides.replaceChildren();
     for (const { model } of models) {
       const press = button(`${model.side.toUpperCase()} ${model.name.split("/").pop()}`, sides, () => { side = model.side; redraw(); }, model.name);

@@ -13,8 +13,7 @@ const COLUMNS = /** @type {[By, string, string][]} */ ([
   ["held_out", "Held out", "Chosen on one half of the sentences and scored on the other; the bar is the share, the line its 95 % interval, the tick the best offset"],
   ["offset", "Best offset", "Always the word so many places ahead (+) or back (−), held out likewise"],
   ["lead", "Lead", "How much more the head finds than the offset"],
-  ["paper", "Paper’s way", "Chosen on all sentences and scored on all, as Clark et al. did: of so many heads, the best looks better than it is"],
-  ["offset_paper", "Offset, so", "The best offset, the paper’s way"],
+  ["paper", "Paper’s way · offset", "Head and offset chosen on all sentences and scored on all, as Clark et al. did: of so many, the best looks better than it is"],
 ]);
 
 /**
@@ -91,8 +90,7 @@ export function table(box, pick) {
     make("td", "af-gr-number", `${signed(row.offset)} · ${percent(row.offset_held_out.share)}`, line).title = interval(row.offset_held_out);
     const lead = row.held_out.share - row.offset_held_out.share;
     make("td", `af-gr-number${lead > 0 ? " af-gr-leads" : ""}`, `${lead > 0 ? "+" : ""}${(100 * lead).toFixed(1)}`.replace("-", "−"), line);
-    make("td", "af-gr-number", percent(row.on_all.share), line).title = interval(row.on_all);
-    make("td", "af-gr-number", percent(row.offset_on_all.share), line).title = interval(row.offset_on_all);
+    make("td", "af-gr-number", `${percent(row.on_all.share)} · ${percent(row.offset_on_all.share)}`, line).title = `${interval(row.on_all)}; offset ${interval(row.offset_on_all)}`;
     line.addEventListener("click", () => pick(row));
   }
   /** @param {number} offset */

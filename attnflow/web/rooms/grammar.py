@@ -74,8 +74,12 @@ def build() -> Parts:
     """Lay out the tab."""
     gr.Markdown(INTRO)
     with gr.Row(elem_id="grammar-controls"):
-        sentences = gr.Button("Read the bundled sentences", variant="primary", elem_id="read-sentences", scale=0)
-        measure = gr.Button("Measure the heads", variant="primary", elem_id="measure-grammar", visible=False, scale=0)
+        sentences = gr.Button(
+            "Read the bundled sentences", variant="primary", elem_id="read-sentences", scale=0, min_width=260
+        )
+        measure = gr.Button(
+            "Measure the heads", variant="primary", elem_id="measure-grammar", visible=False, scale=0, min_width=220
+        )
     told = Note(READ_FIRST, elem_id="grammar-told")
     heads = GrammarHeads(elem_id="grammar-heads", chosen=None)
     said_ = Note(elem_id="grammar-said")
