@@ -87,6 +87,10 @@ PARAMETERS = {
     "/dependency_heads": [
         *("model", "treebank", "rows", "pooling", "subtypes", "name", "split", "revision", "seed", "too_long", "file"),
     ],
+    "/coreference_heads": [
+        *("model", "documents", "rows", "candidates", "pooling", "name", "split", "revision", "seed", "too_long"),
+        "file",
+    ],
     "/compare_texts": [
         *("model_a", "model_b", "texts", "order", "columns", "rows", "name", "split", "revision", "labels", "seed"),
         *("too_long", "offset", "limit", "file"),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from attnflow import limits, progress
 from attnflow.cache import BoundedCache
-from attnflow.corpus.between_words import between_words
 from attnflow.corpus.encoded_text import encoded
+from attnflow.corpus.observed import between_words
 from attnflow.corpus.survey import TooLong
 from attnflow.errors import SelectionError
 from attnflow.records.trace import Encoding, Head
@@ -158,7 +158,7 @@ def _chosen(
     attention: NDArray[np.float32], encoding: Encoding, tree: Sentence, cases: list[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Those of the cases that are some, and what the heads choose for them, as words of the sentence."""
-    between, here = between_words(attention, encoding.tokens, tree, "mean")
+    between, here = between_words(attention, encoding, tree, "mean")
     words = np.array([word for word in cases if here[word] and here[tree.governor[word]]], np.int64)
     numbered = np.append(np.flatnonzero(here), -1)  # the last for no choice
     return words, numbered[head_choices(between, (np.cumsum(here) - 1)[words])]

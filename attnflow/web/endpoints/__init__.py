@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attnflow.web.endpoints.attribution import attention_vs_attribution, hidden_token_attribution
+from attnflow.web.endpoints.coreference import coreference_heads
 from attnflow.web.endpoints.corpus import corpus_statistics
 from attnflow.web.endpoints.explanations import compare_saliency, faithfulness, saliency
 from attnflow.web.endpoints.flow import attention_flow, compare_attention_flow
@@ -21,11 +22,12 @@ from attnflow.web.endpoints.heads import (
     prune_heads,
     pruning_curve,
 )
-from attnflow.web.endpoints.runs import attention_map, predict
+from attnflow.web.endpoints.runs import attention_map, moments, predict
 from attnflow.web.endpoints.texts import compare_texts, projection, survey
 
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
     predict,
+    moments,
     attention_flow,
     compare_attention_flow,
     attention_map,
@@ -44,5 +46,6 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     compare_texts,
     corpus_statistics,
     dependency_heads,
+    coreference_heads,
 )
 """All published functions; their names are the names of the endpoints."""
