@@ -15,6 +15,8 @@ from attnflow import limits
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.corpus.data_map import RECORDED
 from attnflow.corpus.gold import match_labels
+from attnflow.corpus.texts import BUNDLED as BUNDLED_PAIRS
+from attnflow.corpus.texts import BUNDLED_TEXTS
 from attnflow.errors import AttnflowError, GoneError, SelectionError
 from attnflow.progress import part, tell
 from attnflow.records.survey import Survey
@@ -225,7 +227,8 @@ def _mapped(survey: Survey, labels: Sequence[tuple[str, str | None]]) -> Survey:
 
 def may_begin(chosen: Chosen, pair: Pair) -> bool:
     """Whether the room may read without being asked: only what is bundled, which takes seconds."""
-    return chosen == Chosen() and all(ref in BUNDLED for ref in pair.refs)
+    plain = Chosen(source=chosen.source if chosen.source in BUNDLED_TEXTS else BUNDLED_PAIRS)
+    return chosen == plain and all(ref in BUNDLED for ref in pair.refs)
 
 
 def told_of(texts: Texts) -> str:
