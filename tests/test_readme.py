@@ -70,14 +70,15 @@ def test_the_example_of_a_corpus_runs_after_that_of_texts(capsys):
     assert lines[0].startswith("('self', 'previous'") and lines[-1].startswith("(16, 2) stress 0.")
 
 
-def test_the_example_of_grammar_runs(capsys, monkeypatch):
-    (code,) = [code for code in EXAMPLES if '["dependencies"]' in code]
+def test_the_examples_of_grammar_run(capsys, monkeypatch):
+    heads, honest = [code for code in EXAMPLES if '["dependencies"]' in code]
     monkeypatch.chdir(Path(__file__).parent.parent)
-    exec(
-        compile(code, "README.md", "exec"),
-        {"attnflow": attnflow, "checkpoint": attnflow.load_checkpoint("demo/finetuned")},
-    )
+    names = {"attnflow": attnflow, "checkpoint": attnflow.load_checkpoint("demo/finetuned")}
+    exec(compile(heads, "README.md", "exec"), names)
     assert "held out: " in capsys.readouterr().out
+    exec(compile(honest, "README.md", "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("random weights, held out: ") and lines[1].startswith("all ") and len(lines) == 5
 
 
 def test_the_example_of_coreference_runs(capsys, monkeypatch):
