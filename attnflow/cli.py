@@ -144,6 +144,13 @@ def _parser() -> argparse.ArgumentParser:
         help="likewise the runs in this folder, each written by `attnflow corpus ... --out FOLDER/NAME` (also: the "
         "environment variable ATTNFLOW_CORPORA)",
     )
+    serve.add_argument(
+        "--models",
+        metavar="FOLDER",
+        help="likewise the checkpoints in this folder, and the runs of a Trainer (folders with checkpoint-500 and so "
+        "on), as local/NAME; a run that goes on shows its new checkpoints (also: the environment variable "
+        "ATTNFLOW_MODELS)",
+    )
     serve.set_defaults(run=_serve)
     _add_survey(commands)
     _add_corpus(commands)
@@ -299,7 +306,7 @@ def _corpus(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    for what in ("surveys", "corpora"):
+    for what in ("surveys", "corpora", "models"):
         folder = getattr(options, what)
         if folder is not None:
             if not Path(folder).is_dir():

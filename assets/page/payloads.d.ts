@@ -338,6 +338,16 @@ export interface ClassScore {
   probability: number | null;
 }
 
+/** The training that a model comes from. */
+export interface ModelMoments {
+  side: Side;
+  name: string;
+  /** First to last. */
+  moments: TrainingMoment[];
+  /** Which of them is shown; null if it is another revision. */
+  at: number | null;
+}
+
 /** The sentence view of one or two models. */
 export interface SentenceFigure {
   text: string[];
@@ -367,6 +377,15 @@ export interface SentenceModel {
   off: number;
   /** `[L, T]`, in heads; null where the model has no such token. */
   influence: ((number | null)[])[];
+}
+
+/** A checkpoint of a training. */
+export interface TrainingMoment {
+  /** What the pair names it by; empty for the end. */
+  revision: string;
+  label: string;
+  /** On the Hub; empty for what lies on this machine. */
+  commit: string;
 }
 
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */

@@ -46,8 +46,10 @@ from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
 from attnflow.views.strip import ClassScore as ClassScore
+from attnflow.views.strip import ModelMoments as ModelMoments
 from attnflow.views.strip import SentenceFigure as SentenceFigure
 from attnflow.views.strip import SentenceModel as SentenceModel
+from attnflow.views.strip import TrainingMoment as TrainingMoment
 
 # ---- the radial view
 

@@ -11,12 +11,21 @@ import gradio as gr
 from gradio.events import api
 from gradio.themes import Soft
 
-from attnflow.web import events, model_box, pane, signin
+from attnflow.web import events, model_box, moments, pane, signin
 from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import AttentionMap, Panel, Predictions, SaliencyStrips, SentenceView, Thresholds, imported
+from attnflow.web.panels import (
+    AttentionMap,
+    Moments,
+    Panel,
+    Predictions,
+    SaliencyStrips,
+    SentenceView,
+    Thresholds,
+    imported,
+)
 from attnflow.web.rooms import texts
 from attnflow.web.settings import LinkedHeads, Pair, Settings
 from attnflow.web.shared import Page, Shown
@@ -57,6 +66,7 @@ class Strip:
     """What both models decide and which words they look at: above the tabs, and in sight while they are scrolled."""
 
     predictions: Predictions
+    moments: Moments
     words: SentenceView
 
 
@@ -149,7 +159,11 @@ def _sidebar() -> Controls:
 
 def _strip() -> Strip:
     with gr.Column(elem_id="strip"):
-        return Strip(Predictions(elem_id="predictions"), SentenceView(elem_id="sentence", failed=None))
+        return Strip(
+            Predictions(elem_id="predictions"),
+            Moments(elem_id="moments"),
+            SentenceView(elem_id="sentence", failed=None),
+        )
 
 
 def _page(
@@ -225,17 +239,20 @@ def _page(
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
-    _wire_boxes(demo, pair, controls.hint, shown)
+    recent = _wire_boxes(demo, pair, controls.hint, shown)
+    moments.wire(strip.moments, page, [pair["model_a"], pair["model_b"]], recent)
     return page
 
 
-def _wire_boxes(demo: gr.Blocks, pair: Form[Pair], hint: gr.Markdown, shown: gr.State) -> None:
-    """Say what a visitor must know while he names models and writes sentences."""
+def _wire_boxes(demo: gr.Blocks, pair: Form[Pair], hint: gr.Markdown, shown: gr.State) -> gr.BrowserState:
+    """Say what a visitor must know while he names models and writes sentences; returns what he used last."""
     recent = gr.BrowserState([], storage_key="attnflow-models", secret="attnflow")  # the same after a restart
     gr.on([box.input for box in pair.controls], lambda: events.CHANGED, None, hint, **TYPING)
     for side in "ab":
         box, revision = pair[f"model_{side}"], pair[f"revision_{side}"]
         box.key_up(model_box.suggest, None, box, **TYPING)
-        gr.on([box.input, revision.submit], model_box.describe, [recent, box, revision], box, **TYPING)
+        revision.submit(model_box.describe, [recent, box, revision], box, **TYPING)
+        box.input(model_box.describe_another, [recent, box], [box, revision], **TYPING)
     demo.load(model_box.offer, recent, [pair["model_a"], pair["model_b"]], **TYPING)
     shown.change(events.keep_models, [recent, shown], recent, **CLICK)
+    return recent

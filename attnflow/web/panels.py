@@ -102,6 +102,14 @@ class Predictions(Panel):
     template = '<h3 class="af-title">Predictions</h3><div class="af-predictions"></div>'
 
 
+class Moments(Panel):
+    """For each model that comes from a training, a slider over its checkpoints. Events: `analyse`, of another one."""
+
+    EVENTS = ["cancel", "analyse"]  # noqa: RUF012
+    module = "moments/moments.js"
+    template = '<div class="af-moments" role="group" aria-label="Moments of the training"></div>'
+
+
 class SentenceView(Panel):
     """The words with their influence as circles; the layer is chosen in the panel itself.
 

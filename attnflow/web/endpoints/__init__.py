@@ -23,11 +23,12 @@ from attnflow.web.endpoints.heads import (
     prune_heads,
     pruning_curve,
 )
-from attnflow.web.endpoints.runs import attention_map, predict
+from attnflow.web.endpoints.runs import attention_map, moments, predict
 from attnflow.web.endpoints.texts import compare_texts, projection, survey
 
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
     predict,
+    moments,
     attention_flow,
     compare_attention_flow,
     attention_map,

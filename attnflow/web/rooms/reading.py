@@ -19,6 +19,7 @@ from attnflow.progress import part, tell
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head
+from attnflow.service import own_models
 from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.collections import Asked, Opened, Page, collections, methods
 from attnflow.views.collected import Ranking, collection, meta_names
@@ -196,8 +197,9 @@ def _of_folder(asked: Asked, opened: Opened, pair: Pair, page: Page, labels: Seq
     surveys = [_mapped(one, labels) for one in opened.surveys]
     named = [pair.model_a, pair.revision_a, pair.model_b, pair.revision_b]
     for number, one in enumerate(surveys):
-        if one.settings.model in BUNDLED:
-            named[2 * number : 2 * number + 2] = one.settings.model, ""
+        here = own_models.own(one.settings.model)
+        if here is not None:
+            named[2 * number : 2 * number + 2] = here[0], here[1] or ""
         elif "/" in one.settings.model and COMMIT.fullmatch(one.settings.commit):
             named[2 * number : 2 * number + 2] = one.settings.model, one.settings.commit
     model_a, revision_a, model_b, revision_b = named
