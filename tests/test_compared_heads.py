@@ -170,7 +170,11 @@ def test_words_that_one_model_does_not_read_are_no_case():
     paired = PairedHits((2, 3), (1, 2))
     hits = packed_hits(words_a, there_a, governor, cases), packed_hits(words_b, there_b, governor, cases)
     paired.add(governor, relation, cases, hits, left_out)
+    alone = shared_cases([-1], np.array([True]), np.array([True]))[0]
+    hits = [packed_hits(np.ones((*heads, 1, 1)), np.array([True]), [-1], alone) for heads in ((2, 3), (1, 2))]
+    paired.add([-1], ["root"], alone, (hits[0], hits[1]))  # a sentence without a case
     found = paired.compared(least=1)
+    assert found.n_sentences == 2
     assert [one.relation for one in found.relations] == ["all", "b"] and found.left_out == 3
     whole = DependencyHeads().update(words_b, governor, relation, there=there_b).result()
     assert found["b"].b.on_all == whole.best("b").on_all

@@ -107,7 +107,7 @@ def packed_hits(
     place = np.cumsum(there) - 1
     governors = np.asarray(governor, np.int64)[cases]
     hits = governor_hits(among_present(word_attention, there), place[cases], place[governors])
-    return np.packbits(hits.reshape(-1, len(cases)).T.astype(bool), axis=1)
+    return np.packbits(hits.reshape(int(np.prod(hits.shape[:3])), len(cases)).T.astype(bool), axis=1)
 
 
 @dataclass
