@@ -199,7 +199,8 @@ def test_a_recording_that_is_offered_is_joined_by_names(top, pairs):
     assert f"{N - there.sum()} of {N} texts are not in the data map: pair-" in about
     assert f"{1500 - there.sum():,} of the 1,500 texts of the data map are not in this collection." in about
     right = np.frombuffer(base64.b64decode(step.payload["training"]["right"]), np.uint8).reshape(N, 3)
-    assert not right[~there].any()
+    loss = np.frombuffer(base64.b64decode(step.payload["training"]["loss"]), "<f4").reshape(N, 3)
+    assert not right[~there].any() and np.isnan(loss[~there]).all() and np.isfinite(loss[there]).all()
 
 
 def test_other_labels_than_those_of_the_training_are_told(top, pairs):
