@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer
 
+from attnflow import data_map, open_texts
 from attnflow.bundled import ASSETS
+from attnflow.corpus.dynamics_files import open_dynamics
 from attnflow.demo import train
 from attnflow.demo.batches import IGNORED, batches, collate, encode_pairs, mask_words, next_sentence_pairs
 from attnflow.demo.examples import LONGEST_FIRST, contrast
@@ -61,6 +64,33 @@ def test_a_tiny_run_writes_checkpoints_that_load(tiny: Path) -> None:
         assert loaded.model_max_length == model.config.max_position_embeddings == 128
     model = AutoModelForSequenceClassification.from_pretrained(tiny / "finetuned")
     assert [model.config.id2label[i] for i in range(2)] == list(LABELS)
+
+
+def test_a_tiny_run_records_itself_without_a_change(tiny: Path, tmp_path: Path) -> None:
+    names = sorted(path.name for path in (tiny / "dynamics").iterdir())
+    assert names == [f"dynamics_epoch_{stretch}.jsonl.gz" for stretch in range(10)]
+    found, texts = data_map(tiny / "dynamics"), open_texts(tiny / "training.csv")
+    assert len(found) == len(texts) == 600 and len(found.epochs) == 10 and not found.notes
+    assert [text.guid for text in texts] == [str(guid) for guid in found.guid]
+    again = tmp_path / "again"
+    for name in ("pretrained", "finetuned"):
+        shutil.copytree(tiny / name, again / name)
+    more = ["--record-only", "--checkpoints", str(again / "moments")]
+    train.main(["--out", str(again), *TINY, *more])
+    for name in names:
+        assert (again / "dynamics" / name).read_bytes() == (tiny / "dynamics" / name).read_bytes()
+    assert (again / "training.csv").read_bytes() == (tiny / "training.csv").read_bytes()
+    moments = sorted(path.name for path in (again / "moments").iterdir())
+    assert moments == ["checkpoint-1", "checkpoint-4", "checkpoint-7"]  # of 12 steps
+    model = AutoModelForSequenceClassification.from_pretrained(again / "moments" / "checkpoint-7", dtype="auto")
+    assert {p.dtype for p in model.parameters()} == {torch.float16}
+    assert AutoTokenizer.from_pretrained(again / "moments" / "checkpoint-7").tokenize("Anna")
+    last = open_dynamics(tiny / "dynamics").logits[:, -1]
+    model = AutoModelForSequenceClassification.from_pretrained(tiny / "finetuned").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny / "finetuned")
+    with torch.inference_mode():
+        own = model(**tokenizer(texts[5].text_a, texts[5].text_b, return_tensors="pt")).logits[0]
+    np.testing.assert_allclose(last[5], own.numpy(), rtol=1e-3, atol=1e-5)
 
 
 def test_fine_tuning_starts_from_the_pre_trained_weights(tiny: Path) -> None:

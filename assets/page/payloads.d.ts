@@ -128,6 +128,8 @@ export interface Collection {
   methods: ("pca" | "tsne" | "umap")[];
   /** What a row of the table has of its text: first text, second text, label, and what else its source says. */
   fields: string[];
+  /** How the texts were learnt, if a recording of a training is shown. */
+  training: TextTraining | null;
 }
 
 /** Property `download` of the map of texts. */
@@ -175,7 +177,8 @@ export interface KeepRows {
   key: string;
   /** uint32 as base64 text, in the order of the table. */
   rows: string;
-  kind: "csv" | "parquet";
+  /** JSON has names and rows alone. */
+  kind: "csv" | "parquet" | "json";
   /** Filters and order in words, which the file tells. */
   settings: string;
 }
@@ -276,6 +279,29 @@ export interface TextOrder {
   sentence: string;
   /** Name of the column that it is by, largest first; texts that lack it are not in it. */
   column: string;
+}
+
+/** What a training recorded of the texts, epoch by epoch. `E` is the number of epochs. */
+export interface TextTraining {
+  recording: string;
+  /** Their numbers, from 0. */
+  epochs: number[];
+  /** Of how many of them, the first ones, the data map is. */
+  counted: number;
+  /** The column that the data map is drawn by from left to right: variability. */
+  x: string;
+  /** That from below: confidence. */
+  y: string;
+  /** That which colours it: correctness. */
+  colour: string;
+  /** Kinds: the region that each text lies in. */
+  region: string;
+  /** `[N, E]` float32 as base64 text: -log of the label's probability, in nats; NaN where nothing was recorded. */
+  loss: string;
+  /** `[N, E]` bytes as base64 text, 1 where the likeliest class was the label. */
+  right: string;
+  /** What is missing or does not match, in sentences; may be empty. */
+  about: string;
 }
 
 /** Property `unlaid`: the answer where there is no such layout. */

@@ -41,6 +41,7 @@ from attnflow.views.collection import Search as Search
 from attnflow.views.collection import Sliced as Sliced
 from attnflow.views.collection import TextColumn as TextColumn
 from attnflow.views.collection import TextOrder as TextOrder
+from attnflow.views.collection import TextTraining as TextTraining
 from attnflow.views.collection import Unlaid as Unlaid
 from attnflow.views.grammar import Arc as Arc
 from attnflow.views.grammar import Grammar as Grammar

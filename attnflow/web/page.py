@@ -97,7 +97,7 @@ def build() -> gr.Blocks:
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
         demo.load(texts.restore_room, None, [rooms, many.tabs, many.view], **CLICK)
         kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
-        kept += [many.chosen, room]
+        kept += [many.chosen, many.training.learnt, room]
         page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
         texts.wire(many, page, controls.pair, rooms, room)
         texts.wire_like_this(many, page, beside.like_this, rooms, room)

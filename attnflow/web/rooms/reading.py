@@ -13,6 +13,7 @@ import gradio as gr
 
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import BUNDLED
+from attnflow.corpus.data_map import RECORDED
 from attnflow.corpus.gold import match_labels
 from attnflow.corpus.texts import BUNDLED as BUNDLED_PAIRS
 from attnflow.corpus.texts import BUNDLED_TEXTS
@@ -27,7 +28,9 @@ from attnflow.service.collections import Asked, Opened, Page, collections, metho
 from attnflow.views.collected import Ranking, collection, meta_names
 from attnflow.views.collection import Collection
 from attnflow.views.extra_orders import Extra
+from attnflow.views.training import Training
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen, column_choices
+from attnflow.web.rooms.learnt import learnt
 from attnflow.web.settings import Pair
 from attnflow.web.shared import Shown
 
@@ -62,6 +65,8 @@ class Collected:
     page: Page = field(compare=False)
     extras: tuple[Extra, ...] = field(default=(), compare=False)
     """Orders that were asked for since."""
+    training: Training | None = field(default=None, compare=False)
+    """How the texts were learnt, if that was asked for since."""
 
     def opened(self) -> Opened:
         """The texts, from memory if they are still there."""
@@ -96,7 +101,7 @@ class Collected:
 
     def payload(self) -> Collection:
         """What the map of texts draws."""
-        return _payload(self.key, self.opened(), self.surveys(), self.extras)
+        return _payload(self.key, self.opened(), self.surveys(), self.extras, self.training)
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ class Step:
     payload: Collection | None = None
     texts: Texts | None = None
     matches: Matches | None = None
+    more: bool = False
+    """Whether the texts are those of before, of which more is known."""
 
 
 @dataclass(frozen=True)
@@ -186,10 +193,9 @@ def _read(
         tuple(labels),
         cast('Literal["cut", "leave_out"]', too_long),
         page,
+        training=learnt(opened.texts, asked.source) if asked.source in RECORDED else None,
     )
-    yield Step(
-        "", False, collected, _payload(key, opened, surveys), opened.texts, _matches(opened.texts, surveys, labels)
-    )
+    yield Step("", False, collected, collected.payload(), opened.texts, _matches(opened.texts, surveys, labels))
 
 
 def _of_folder(asked: Asked, opened: Opened, pair: Pair, page: Page, labels: Sequence[tuple[str, str | None]]) -> Step:
@@ -259,7 +265,13 @@ def _key(surveys: Sequence[Survey]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _payload(key: str, opened: Opened, surveys: Sequence[Survey], extras: Sequence[Extra] = ()) -> Collection:
+def _payload(
+    key: str,
+    opened: Opened,
+    surveys: Sequence[Survey],
+    extras: Sequence[Extra] = (),
+    training: Training | None = None,
+) -> Collection:
     orders = collections.orders(opened, surveys)
     rankings = [Ranking(*TITLES[name], order.column, order.quantity, order.sentence) for name, order in orders.items()]
     return collection(
@@ -268,8 +280,9 @@ def _payload(key: str, opened: Opened, surveys: Sequence[Survey], extras: Sequen
         surveys,
         rankings,
         methods=methods(),
-        more_columns=[column for one in extras for column in one.columns],
-        more_orders=[one.order for one in extras],
+        more_columns=[*(column for one in extras for column in one.columns), *(training.columns if training else ())],
+        more_orders=[*(one.order for one in extras), *(training.orders if training else ())],
+        training=training.part if training else None,
     )
 
 

@@ -10,12 +10,13 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow import limits
+from attnflow.corpus.texts import TRAINING
 from attnflow.records.texts import Texts
 from attnflow.service.collections import Page as OpenPage
 from attnflow.web.forms import Form, setting
 from attnflow.web.panels import TextFile, TextMap, linked
-from attnflow.web.rooms import answers, corpus, finding, grammar, heads, sent
-from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen
+from attnflow.web.rooms import answers, corpus, finding, grammar, heads, sent, training
+from attnflow.web.rooms.chosen import COLUMNS, GUESSED, NONE, Chosen
 from attnflow.web.rooms.finding import Alike
 from attnflow.web.rooms.grammar_cell import VIEW
 from attnflow.web.rooms.reading import (
@@ -75,6 +76,7 @@ class Parts:
     labels: gr.State
     """The labels that these boxes are about, in their order."""
     finding: finding.Parts
+    training: training.Parts
     map: TextMap
     heads: heads.Parts
     corpus: corpus.Parts
@@ -133,6 +135,7 @@ def build() -> Parts:
     with gr.Tabs(elem_id="texts-tabs") as tabs:
         with gr.Tab("Map", id="map") as views["map"]:
             found = finding.build()
+            trained = training.build()
             drawn = TextMap(elem_id="text-map", **dict.fromkeys(ANSWERED))
         with gr.Tab(heads.TITLE, id="heads") as views["heads"]:
             beside = heads.build()
@@ -141,8 +144,8 @@ def build() -> Parts:
         with gr.Tab(grammar.TITLE, id=VIEW) as views[VIEW]:
             of_trees = grammar.build()
     return Parts(
-        chosen, file, button, status, matching, classes, gr.State(()), found, drawn, beside, over_all, of_trees,
-        tabs, views, view=gr.State("map"), collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
+        chosen, file, button, status, matching, classes, gr.State(()), found, trained, drawn, beside, over_all,
+        of_trees, tabs, views, view=gr.State("map"), collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
     )  # fmt: skip
 
 
@@ -153,6 +156,9 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     on_card(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
     opened = [room, parts.collected, *sources]
     on_card(room["room"].change, open_room, opened, parts.filled, parts.map, when=may_open, **reading)
+    asked = [parts.training.learnt, parts.collected, pair, page.shown, parts.page, parts.labels, *parts.classes]
+    filled = [parts.chosen["source"], parts.chosen["rows"], *parts.filled]
+    on_card(parts.training.show.click, show_learnt, asked, filled, parts.map)
     files: Any = parts.file
     on(files.sent, sent.take, [parts.page], [parts.chosen["source"], parts.chosen["sent"]], **CLICK)
     shown = parts.map
@@ -204,6 +210,23 @@ def read_all(
         yield _filled(step)
 
 
+def show_learnt(
+    asked: training.Learnt,
+    collected: Collected | None,
+    pair: Pair,
+    shown: Shown | None,
+    page: OpenPage,
+    labels: Sequence[str],
+    *classes: Any,
+) -> Iterator[list[Any]]:
+    """How texts were learnt, step by step; a recording that brings its own texts changes what is chosen."""
+    brings = training.brings_texts(asked, collected)
+    matched = [] if brings else checked_labels(labels, classes)
+    source = [TRAINING, training.BUNDLED_ROWS] if brings else [gr.skip(), gr.skip()]
+    for step in training.show(asked, collected, pair, shown, page, matched):
+        yield [*source, *_filled(step, guessed=brings)]
+
+
 def may_open(room: Room, collected: Collected | None, chosen: Chosen, pair: Pair, *rest: Any) -> bool:
     """Whether the room reads by itself when it is opened: the bundled pairs, if both models are bundled, too."""
     return room.room == TEXTS and collected is None and may_begin(chosen, pair)
@@ -230,7 +253,8 @@ def restore_room(request: gr.Request) -> tuple[Any, Any, Any]:
     return (room, gr.Tabs(selected=view), view) if view in VIEWS else (room, gr.skip(), gr.skip())
 
 
-def _filled(step: Step) -> list[Any]:
+def _filled(step: Step, guessed: bool = False) -> list[Any]:
+    """Updates of what a step fills; `guessed` if all columns are to be guessed from now on."""
     kept = gr.skip()
     return [
         step.status,
@@ -238,20 +262,23 @@ def _filled(step: Step) -> list[Any]:
         kept if step.collected is None else step.collected,
         kept
         if step.payload is None
+        else gr.update(value=step.payload)
+        if step.more
         else gr.update(value=step.payload, opened=None, layout=None, rows=None, found=None, ready=None),
-        *_boxes(step.texts),
+        *_boxes(step.texts, guessed),
         _head_box(step),
         *_matching(step),
     ]
 
 
-def _boxes(texts: Texts | None) -> list[Any]:
-    return [gr.skip() for _ in COLUMNS] if texts is None else column_updates(texts)
+def _boxes(texts: Texts | None, guessed: bool) -> list[Any]:
+    value = {"value": GUESSED} if guessed else {}
+    return [gr.skip() for _ in COLUMNS] if texts is None else [update | value for update in column_updates(texts)]
 
 
 def _head_box(step: Step) -> Any:
     """The heads that can be switched off, once texts were read."""
-    if step.collected is None:
+    if step.collected is None or step.more:
         return gr.skip()
     choices = finding.head_choices(step.collected.surveys()) if step.collected.refs else []
     return gr.update(choices=choices, value=choices[0][1] if choices else None)
@@ -259,7 +286,7 @@ def _head_box(step: Step) -> Any:
 
 def _matching(step: Step) -> list[Any]:
     """Updates of the labels, of what holds their boxes, and of each box."""
-    if step.collected is None:  # what was chosen stays until there is something new
+    if step.collected is None or step.more:  # what was chosen stays until there is something new
         return [gr.skip()] * (2 + limits.MAX_MATCHED_LABELS)
     found: Matches | None = step.matches
     boxes: list[Any] = [gr.update(visible=False)] * limits.MAX_MATCHED_LABELS
