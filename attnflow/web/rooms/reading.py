@@ -330,3 +330,17 @@ def collected_of(collected: Collected | None) -> Collected:
     if collected is None:
         raise SelectionError("No texts have been read yet, or the server has forgotten them; read them again.")
     return collected
+
+
+def models_of(collected: Collected) -> Collected:
+    """The same, of which the models are there to be measured.
+
+    Raises:
+        SelectionError: If a folder holds what models made of the texts, and not the models.
+    """
+    if not collected.refs:
+        raise SelectionError(
+            f"{collected.asked.source} holds what models made of the texts, and not the models, whose heads could be "
+            "measured; read the texts themselves with both models of the sidebar."
+        )
+    return collected
