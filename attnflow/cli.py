@@ -93,6 +93,22 @@ examples:
   attnflow corpus ./my-model pairs.csv --engine ray --address ray://head:10001 --out s3://bucket/run"""
 
 
+ORDERS = ("ambiguous", "hard_to_learn", "easy_to_learn", "likely_mislabelled")
+"""Those of `attnflow.map_order`, written here, too."""
+
+_DATA_MAP = """\
+Print how the texts of a recorded training were learnt: accuracy and loss of every epoch, how many texts are easy to
+learn, ambiguous and hard to learn, and which to look at first."""
+_DATA_MAP_MORE = """\
+FOLDER holds dynamics_epoch_0.jsonl and so on, as attnflow.TrainingDynamics and Dataset Cartography write them. The file
+has for each text its name, confidence, variability, correctness, forgetfulness, margin and region.
+
+examples:
+  attnflow data-map demo/training
+  attnflow data-map dynamics --order ambiguous --most 20
+  attnflow data-map dynamics --first 5 --out map.jsonl"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -151,9 +167,16 @@ def _parser() -> argparse.ArgumentParser:
         "on), as local/NAME; a run that goes on shows its new checkpoints (also: the environment variable "
         "ATTNFLOW_MODELS)",
     )
+    serve.add_argument(
+        "--dynamics",
+        metavar="FOLDER",
+        help="likewise the recorded trainings in this folder, each written by attnflow.TrainingDynamics('FOLDER/NAME') "
+        "(also: the environment variable ATTNFLOW_DYNAMICS)",
+    )
     serve.set_defaults(run=_serve)
     _add_survey(commands)
     _add_corpus(commands)
+    _add_data_map(commands)
     return parser
 
 
@@ -222,6 +245,28 @@ def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--workers", type=int, metavar="NUMBER", help="processes on Ray (default: one for each processor or GPU)"
     )
     corpus.set_defaults(run=_corpus)
+
+
+def _add_data_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    data_map = commands.add_parser(
+        "data-map",
+        help="how the texts of a recorded training were learnt",
+        usage="attnflow data-map FOLDER [options]",
+        description=_DATA_MAP,
+        epilog=_DATA_MAP_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data_map.add_argument("folder", metavar="FOLDER", help="what was recorded; demo/training for the bundled recording")
+    data_map.add_argument("--first", type=int, metavar="NUMBER", help="how many epochs count, 2 or more (default: all)")
+    data_map.add_argument(
+        "--include-ci", action="store_true", help="widen variability by the uncertainty of the variance"
+    )
+    data_map.add_argument(
+        "--order", choices=ORDERS, default="likely_mislabelled", help="which texts come first (default: %(default)s)"
+    )
+    data_map.add_argument("--most", type=int, default=10, metavar="NUMBER", help="texts that are named (default: 10)")
+    data_map.add_argument("--out", metavar="FILE", help="where all texts are written, in this order, as JSON Lines")
+    data_map.set_defaults(run=_data_map)
 
 
 def _add_texts(command: argparse.ArgumentParser) -> None:
@@ -305,8 +350,21 @@ def _corpus(options: argparse.Namespace) -> None:
     )
 
 
+def _data_map(options: argparse.Namespace) -> None:
+    from attnflow.corpus import data_map_command
+
+    data_map_command.run(
+        options.folder,
+        first=options.first,
+        include_ci=options.include_ci,
+        order=options.order,
+        most=options.most,
+        out=options.out,
+    )
+
+
 def _serve(options: argparse.Namespace) -> None:
-    for what in ("surveys", "corpora", "models"):
+    for what in ("surveys", "corpora", "models", "dynamics"):
         folder = getattr(options, what)
         if folder is not None:
             if not Path(folder).is_dir():

@@ -67,6 +67,7 @@ PARAMETERS = {
         "truncate",
         "chat",
     ],
+    "/moments": ["model"],
     "/head_importance": ["model", "sentence_a", "sentence_b", "method", "truncate", "chat"],
     "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned", "truncate", "chat"],
     "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned", "truncate", "chat"],
@@ -96,6 +97,7 @@ PARAMETERS = {
         *("model", "documents", "rows", "candidates", "pooling", "random_weights", "name", "split", "revision", "seed"),
         *("too_long", "file"),
     ],
+    "/data_map": ["recording", "order", "burn_out", "offset", "limit"],
     "/compare_texts": [
         *("model_a", "model_b", "texts", "order", "columns", "rows", "name", "split", "revision", "labels", "seed"),
         *("too_long", "offset", "limit", "file"),

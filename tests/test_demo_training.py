@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,16 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer
 
+from attnflow import data_map, open_texts
 from attnflow.bundled import ASSETS
+from attnflow.corpus.dynamics_files import open_dynamics
 from attnflow.demo import train
 from attnflow.demo.batches import IGNORED, batches, collate, encode_pairs, mask_words, next_sentence_pairs
 from attnflow.demo.examples import LONGEST_FIRST, contrast
 from attnflow.demo.grammar import LABELS, PHENOMENA, generate
 from attnflow.demo.lexicon import SPLIT_WORDS
-from attnflow.demo.measuring import RootReading, bag_of_words_right, encode, root_readings, token_flags
+from attnflow.demo.measuring import RootReading, bag_of_words_right, encode, logits, root_readings, token_flags
+from attnflow.demo.recording import Recording
 from attnflow.demo.vocabulary import train_tokenizer
 
 DEMO = ASSETS / "demo"
@@ -61,6 +65,48 @@ def test_a_tiny_run_writes_checkpoints_that_load(tiny: Path) -> None:
         assert loaded.model_max_length == model.config.max_position_embeddings == 128
     model = AutoModelForSequenceClassification.from_pretrained(tiny / "finetuned")
     assert [model.config.id2label[i] for i in range(2)] == list(LABELS)
+
+
+def test_a_tiny_run_records_itself_without_a_change(tiny: Path, tmp_path: Path) -> None:
+    names = sorted(path.name for path in (tiny / "dynamics").iterdir())
+    assert names == [f"dynamics_epoch_{stretch}.jsonl.gz" for stretch in range(10)]
+    found, texts = data_map(tiny / "dynamics"), open_texts(tiny / "training.csv")
+    assert len(found) == len(texts) == 600 and len(found.epochs) == 10 and not found.notes
+    assert [text.guid for text in texts] == [str(guid) for guid in found.guid]
+    again = tmp_path / "again"
+    for name in ("pretrained", "finetuned"):
+        shutil.copytree(tiny / name, again / name)
+    more = ["--record-only", "--checkpoints", str(again / "moments")]
+    train.main(["--out", str(again), *TINY, *more])
+    for name in names:
+        assert (again / "dynamics" / name).read_bytes() == (tiny / "dynamics" / name).read_bytes()
+    assert (again / "training.csv").read_bytes() == (tiny / "training.csv").read_bytes()
+    moments = sorted(path.name for path in (again / "moments").iterdir())
+    assert moments == ["checkpoint-1", "checkpoint-4", "checkpoint-7"]  # of 12 steps
+    model = AutoModelForSequenceClassification.from_pretrained(again / "moments" / "checkpoint-7", dtype="auto")
+    assert {p.dtype for p in model.parameters()} == {torch.float16}
+    assert AutoTokenizer.from_pretrained(again / "moments" / "checkpoint-7").tokenize("Anna")
+    last = open_dynamics(tiny / "dynamics").logits[:, -1]
+    model = AutoModelForSequenceClassification.from_pretrained(tiny / "finetuned").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny / "finetuned")
+    with torch.inference_mode():
+        own = model(**tokenizer(texts[5].text_a, texts[5].text_b, return_tensors="pt")).logits[0]
+    np.testing.assert_allclose(last[5], own.numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_a_recording_is_without_dropout_and_leaves_the_model_in_training(tiny: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny / "finetuned")
+    rows = encode(tokenizer, list(generate(3, 20)))
+    model = AutoModelForSequenceClassification.from_pretrained(tiny / "finetuned", hidden_dropout_prob=0.5).train()
+    (tmp_path / "dynamics_epoch_9.jsonl.gz").write_bytes(b"of another run")
+    before = torch.get_rng_state()
+    recording = Recording(tmp_path, rows, 4, stretches=2)
+    for step in range(1, 5):
+        recording.after(step, model)
+    assert model.training and torch.equal(before, torch.get_rng_state())
+    found = open_dynamics(tmp_path)
+    assert found.epochs == (0, 1)
+    np.testing.assert_allclose(found.logits[:, 0], logits(model.eval(), rows).numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_fine_tuning_starts_from_the_pre_trained_weights(tiny: Path) -> None:

@@ -16,7 +16,7 @@ ANALYSES = (attribution.CONTRIBUTIONS, saliency.SALIENCY, saliency.REPORT, heads
 PARAMETERS = [LAYER, HEAD, *(parameter for analysis in ANALYSES for parameter in analysis.parameters)]
 OTHERWISE = {
     *{("attention_vs_attribution", "probes"), ("compare_saliency", "target")},
-    *{("projection", "layer"), ("projection", "method"), ("compare_texts", "order")},
+    *{("projection", "layer"), ("projection", "method"), ("compare_texts", "order"), ("data_map", "order")},
 }
 """Arguments that mean something else than the parameter of that name: an estimate by default, a class of both, and what
 is of many texts."""

@@ -70,6 +70,17 @@ def test_the_example_of_a_corpus_runs_after_that_of_texts(capsys):
     assert lines[0].startswith("('self', 'previous'") and lines[-1].startswith("(16, 2) stress 0.")
 
 
+def test_the_example_of_training_dynamics_finds_the_labels_that_it_flips(capsys, tmp_path, monkeypatch):
+    (code,) = [code for code in EXAMPLES if "TrainingDynamics" in code and "flipped" in code]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    by_map, by_loss = (
+        [int(number) for number in re.findall(r"(\d+)%", line)] for line in capsys.readouterr().out.splitlines()[-2:]
+    )
+    assert min(by_map) >= 90
+    assert min(by_loss) >= 50 and max(by_loss) + 10 <= min(by_map)
+
+
 def test_the_examples_of_grammar_run(capsys, monkeypatch):
     heads, honest = [code for code in EXAMPLES if '["dependencies"]' in code]
     monkeypatch.chdir(Path(__file__).parent.parent)

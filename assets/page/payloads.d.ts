@@ -128,6 +128,8 @@ export interface Collection {
   methods: ("pca" | "tsne" | "umap")[];
   /** What a row of the table has of its text: first text, second text, label, and what else its source says. */
   fields: string[];
+  /** How the texts were learnt, if a recording of a training is shown. */
+  training: TextTraining | null;
 }
 
 /** Property `download` of the map of texts. */
@@ -175,7 +177,8 @@ export interface KeepRows {
   key: string;
   /** uint32 as base64 text, in the order of the table. */
   rows: string;
-  kind: "csv" | "parquet";
+  /** JSON has names and rows alone. */
+  kind: "csv" | "parquet" | "json";
   /** Filters and order in words, which the file tells. */
   settings: string;
 }
@@ -278,6 +281,29 @@ export interface TextOrder {
   column: string;
 }
 
+/** What a training recorded of the texts, epoch by epoch. `E` is the number of epochs. */
+export interface TextTraining {
+  recording: string;
+  /** Their numbers, from 0. */
+  epochs: number[];
+  /** Of how many of them, the first ones, the data map is. */
+  counted: number;
+  /** The column that the data map is drawn by from left to right: variability. */
+  x: string;
+  /** That from below: confidence. */
+  y: string;
+  /** That which colours it: correctness. */
+  colour: string;
+  /** Kinds: the region that each text lies in. */
+  region: string;
+  /** `[N, E]` float32 as base64 text: -log of the label's probability, in nats; NaN where nothing was recorded. */
+  loss: string;
+  /** `[N, E]` bytes as base64 text, 1 where the likeliest class was the label. */
+  right: string;
+  /** What is missing or does not match, in sentences; may be empty. */
+  about: string;
+}
+
 /** Property `unlaid`: the answer where there is no such layout. */
 export interface Unlaid {
   key: string;
@@ -290,6 +316,137 @@ export interface Unlaid {
   why: string;
   /** When, in seconds: the same can fail twice. */
   at: number;
+}
+
+/** From a word to another one of its sentence, by their numbers. */
+export interface Arc {
+  word: number;
+  to: number;
+}
+
+/** Relations against heads of one model or two. */
+export interface Grammar {
+  /** Of the treebank and the models. */
+  key: string;
+  /** Cases from which on a relation is spoken of. */
+  least: number;
+  directions: string[];
+  /** `[R]`: all together first, then those of most cases. */
+  relations: GrammarRelation[];
+  models: GrammarModelFigure[];
+}
+
+/** The table of the best heads. */
+export interface GrammarBest {
+  key: string;
+  /** Cases from which on a relation is spoken of. */
+  least: number;
+  rows: GrammarRow[];
+}
+
+/** Event `cell` of map and table, and their property `chosen`: a head of a model, by its own layers; a relation. */
+export interface GrammarCell {
+  key: string;
+  side: Side;
+  relation: string;
+  head: Head;
+}
+
+/** What a head chose for a word. */
+export interface GrammarChoice {
+  word: number;
+  to: number;
+  right: boolean;
+}
+
+/** Property `download` of the table: a file for the visitor's browser. */
+export interface GrammarFile {
+  name: string;
+  text: string;
+  /** When it was made, in seconds: the same file can be asked for twice. */
+  at: number;
+}
+
+/** How well every head of one model finds governors; `R` relations. */
+export interface GrammarModelFigure {
+  side: Side;
+  name: string;
+  layers: number;
+  heads: number;
+  /** `[R]` */
+  cases: number[];
+  /** What `accuracy` is to be divided by. */
+  steps: number;
+  /** `[R, L * H]` in the better direction, as base64 text of little-endian uint16. */
+  accuracy: string;
+  /** `[R, L * H]`: which direction that is, as base64 text of bytes. */
+  direction: string;
+  /** `[R]`: accuracy of the best fixed offset. */
+  offset: number[];
+  /** `[R]`: the head that finds most, as `layer * H + head`; -1 where there is no case. */
+  best: number[];
+  /** `[L * H]`: what each head is called; often empty. */
+  names: string[];
+}
+
+/** One relation of a treebank, or all of them together. */
+export interface GrammarRelation {
+  name: string;
+  /** What finding its governor means, as a sentence goes on after "finds". */
+  finds: string;
+}
+
+/** The best head of one model for a relation, and the best offset. */
+export interface GrammarRow {
+  relation: string;
+  /** What finding its governor means, as a sentence goes on after "finds". */
+  finds: string;
+  side: Side;
+  n: number;
+  head: Head;
+  direction: string;
+  /** Each half of the sentences scored by what is best on the other half. */
+  held_out: GrammarShare;
+  /** Chosen on all sentences and scored on all, as in the paper. */
+  on_all: GrammarShare;
+  offset: number;
+  offset_held_out: GrammarShare;
+  offset_on_all: GrammarShare;
+}
+
+/** A sentence with what is right and what a head chose. */
+export interface GrammarSentence {
+  /** In the collection. */
+  row: number;
+  words: string[];
+  /** From each word of the relation to its governor. */
+  gold: Arc[];
+  /** From the same words, in the same order, but those for which the head chose none. */
+  chosen: GrammarChoice[];
+}
+
+/** Sentences on which a head is right, and on which it is wrong. */
+export interface GrammarSentences {
+  cell: GrammarCell;
+  told: string;
+  /** As it stands at the arcs; empty for all relations. */
+  relation: string;
+  /** All of its choices are. */
+  right: GrammarSentence[];
+  /** Some of its choices are. */
+  wrong: GrammarSentence[];
+}
+
+/** A share of cases, with its 95 % interval. */
+export interface GrammarShare {
+  share: number;
+  low: number;
+  high: number;
+}
+
+/** Event `open`: a sentence to be shown in *One pair*, with the head that is chosen. */
+export interface OpenSentence {
+  row: number;
 }
 
 /** What is known of the word and the head that are selected. */
@@ -313,6 +470,8 @@ export interface DetailsHead {
   pruned: Head[];
   /** What changes without the head; null while it is measured. */
   without: string | null;
+  /** What treebanks tell of it, in sentences; often empty. */
+  grammar: string;
   /** Pixels along a side of its map. */
   size: number;
   /** The map as `[size, size]` bytes, `[query, key]`, as base64 text. */

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.bundled import ASSETS
 from attnflow.corpus.dynamics_files import open_dynamics
 from attnflow.corpus.orders import Order
 from attnflow.errors import SelectionError
@@ -18,6 +19,10 @@ from attnflow.records.texts import Text
 from attnflow.stats.data_map import make_map
 
 MapOrder = Literal["ambiguous", "hard_to_learn", "easy_to_learn", "likely_mislabelled"]
+RECORDED = {"demo/training": ASSETS / "demo" / "dynamics"}
+"""The recording in this package: what `demo/finetuned` came to say of the texts of that name while it was trained."""
+REGIONS = ("easy to learn", "ambiguous", "hard to learn")
+"""The parts of a data map, as `regions` numbers them."""
 
 
 def data_map(folder: str | os.PathLike[str], *, burn_out: int | None = None, include_ci: bool = False) -> DataMap:
@@ -26,7 +31,8 @@ def data_map(folder: str | os.PathLike[str], *, burn_out: int | None = None, inc
     Equal to `train_dy_filtering.py` of allenai/cartography on the same files. What is missing in them is in `notes`.
 
     Args:
-        folder: What `TrainingDynamics` or cartography recorded, or a folder with `training_dynamics` in it.
+        folder: What `TrainingDynamics` or cartography recorded, or a folder with `training_dynamics` in it;
+            `demo/training` for the recording in this package.
         burn_out: Of the first how many epochs the map is; of all if None.
         include_ci: Widen variability by the uncertainty of the variance: `sqrt(var + var^2 / (n - 1))`.
 
@@ -37,7 +43,8 @@ def data_map(folder: str | os.PathLike[str], *, burn_out: int | None = None, inc
         >>> found = data_map("dynamics")  # doctest: +SKIP
         >>> map_order(found, "likely_mislabelled").rows[:10]  # doctest: +SKIP
     """
-    return make_map(open_dynamics(folder), burn_out, include_ci)
+    place = RECORDED.get(folder, folder) if isinstance(folder, str) else folder
+    return make_map(open_dynamics(place), burn_out, include_ci)
 
 
 def map_order(found: DataMap, by: MapOrder) -> Order:
@@ -90,6 +97,21 @@ def map_region(found: DataMap, by: MapOrder, share: float = 1 / 3) -> tuple[Guid
         raise SelectionError(f"The share of the texts is {str(share)[:60]!r}; give a number above 0 and up to 1.")
     rows = map_order(found, by).rows[: math.ceil(share * len(found) - 1e-9)]
     return tuple(found.guid[row] for row in rows.tolist())
+
+
+def regions(found: DataMap) -> NDArray[np.int64]:
+    """`[N]`: in which of `REGIONS` each text of a data map lies, one for each.
+
+    *Ambiguous* is the third of the texts of the highest variability; of the rest, *easy to learn* are those whose label
+    the model believed with one half or more on average. `map_region` gives the regions of the paper, a third of all
+    texts each, which overlap.
+
+    Args:
+        found: The map.
+    """
+    where = np.where(found.confidence >= 0.5, REGIONS.index("easy to learn"), REGIONS.index("hard to learn"))
+    where[found.rows_of(map_region(found, "ambiguous"))] = REGIONS.index("ambiguous")
+    return where
 
 
 def rows_of_texts(found: DataMap, texts: Sequence[Text]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

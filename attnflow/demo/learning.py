@@ -70,8 +70,15 @@ def _rate(step: int, steps: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def _optimise(model: torch.nn.Module, data: Iterator[dict[str, Tensor]], steps: int, rate: float, name: str) -> float:
-    """Train with AdamW; return the seconds it took."""
+def _optimise(
+    model: torch.nn.Module,
+    data: Iterator[dict[str, Tensor]],
+    steps: int,
+    rate: float,
+    name: str,
+    after: Callable[[int], None] = lambda step: None,
+) -> float:
+    """Train with AdamW, and call `after` with the number of each step, from 1; return the seconds it took."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
@@ -91,6 +98,7 @@ def _optimise(model: torch.nn.Module, data: Iterator[dict[str, Tensor]], steps: 
             elapsed = time.perf_counter() - began
             logger.info("%s: step %d of %d, loss %.4f, %.0f s", name, step, steps, total / every, elapsed)
             total = 0.0
+        after(step)
     model.eval()
     return time.perf_counter() - began
 
@@ -113,9 +121,16 @@ def pretrain(
 
 
 def finetune(
-    pretrained: BertForPreTraining, rows: list[Encoded], recipe: Recipe, seed: int
+    pretrained: BertForPreTraining,
+    rows: list[Encoded],
+    recipe: Recipe,
+    seed: int,
+    after: Callable[[int, BertForSequenceClassification], None] = lambda step, model: None,
 ) -> tuple[BertForSequenceClassification, float]:
-    """Continue a copy of the pre-trained encoder on the pair task; return it with the seconds it took."""
+    """Continue a copy of the pre-trained encoder on the pair task; return it with the seconds it took.
+
+    After each step, counted from 1, `after` is called with the model as it then is.
+    """
     torch.manual_seed(seed + 1)
     config = BertConfig(**pretrained.config.to_dict())
     config.id2label = dict(enumerate(LABELS))
@@ -123,4 +138,5 @@ def finetune(
     model = BertForSequenceClassification(config)
     model.bert.load_state_dict(pretrained.bert.state_dict())
     stream = _stream(rows, recipe.batch, seed + 1, 2, collate)
-    return model, _optimise(model, stream, recipe.finetune_steps, recipe.finetune_rate, "fine-tuning")
+    steps, rate = recipe.finetune_steps, recipe.finetune_rate
+    return model, _optimise(model, stream, steps, rate, "fine-tuning", lambda step: after(step, model))

@@ -32,10 +32,14 @@ def encode(tokenizer: BertTokenizer, pairs: Sequence[Pair]) -> list[Encoded]:
 
 
 @torch.inference_mode()
+def logits(model: BertForSequenceClassification, rows: Sequence[Encoded]) -> Tensor:
+    """Return what the model answers `[N, C]` for encoded pairs."""
+    return torch.cat([model(**{k: v for k, v in batch.items() if k != "labels"}).logits for batch in _chunks(rows)])
+
+
 def probabilities(model: BertForSequenceClassification, rows: Sequence[Encoded]) -> NDArray[np.float64]:
     """Return the class probabilities `[N, C]` of encoded pairs."""
-    found = [model(**{k: v for k, v in batch.items() if k != "labels"}).logits.softmax(-1) for batch in _chunks(rows)]
-    return torch.cat(found).double().numpy()
+    return logits(model, rows).softmax(-1).double().numpy()
 
 
 def accuracy_by(names: Sequence[str], right: Sequence[bool]) -> dict[str, dict[str, float]]:

@@ -1,6 +1,7 @@
 """The README that ships with the demo models, written from what was measured."""
 
 from attnflow.demo.examples import TAU
+from attnflow.demo.recording import PAIRS, STRETCHES
 
 TEMPLATE = """---
 license: apache-2.0
@@ -39,8 +40,16 @@ token that most heads of the last layer's [CLS] attend to (attention above {tau}
 {after:.0%} of the pairs for the fine-tuned model and in {before:.0%} for the pre-trained one. Nothing in the training
 asks for this.
 
+`training.csv` holds the first {recorded:,} pairs of the training set, named by their row in it, and `dynamics/` what
+the model said of them after each of {stretches} equally long stretches of the fine-tuning, in the files of Dataset
+Cartography (an evaluation pass each; such a stretch is what these call an epoch). They come from a run of the
+fine-tuning with the seed below. It need not have ended in the very weights of `finetuned/`: rounding differs between
+machines.
+
 Retrain: `python -m attnflow.demo.train --out assets/demo` (seed {seed}; {minutes:.0f} minutes
-on a busy machine, processor threads: {threads}). The option `--assess-only` writes all but the checkpoints again.
+on a busy machine, processor threads: {threads}). The option `--assess-only` writes all but the checkpoints and the
+recording again; `--record-only` fine-tunes again from `pretrained/` for the recording alone, and with
+`--checkpoints FOLDER` keeps the model of three moments on the way, in half precision.
 
 Licence: Apache-2.0.
 """
@@ -72,4 +81,6 @@ def readme_text(report: dict) -> str:
         minutes=(training["pretraining_seconds"] + training["finetuning_seconds"]) / 60,
         threads=training["threads"],
         seed=report["seed"],
+        recorded=min(PAIRS, recipe["texts"]),
+        stretches=min(STRETCHES, recipe["finetune_steps"]),
     )

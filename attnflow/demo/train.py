@@ -1,7 +1,8 @@
 """Train the bundled pair of small models and write everything that ships with it.
 
 Run as `python -m attnflow.demo.train --out assets/demo`. It takes about a quarter of an hour on one free core. The same
-seed gives the same weights on one kind of machine with the same number of threads.
+seed gives the same weights on one kind of machine with the same number of threads. What the fine-tuning came to say of
+some of its pairs is recorded on the way; `--record-only` fine-tunes again for that alone.
 """
 
 import argparse
@@ -11,6 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.models.bert.modeling_bert import BertForPreTraining, BertForSequenceClassification
+from transformers.models.bert.tokenization_bert import BertTokenizer
 
 from attnflow.demo import measuring
 from attnflow.demo.assessment import assess
@@ -18,6 +22,7 @@ from attnflow.demo.batches import encode_pairs, next_sentence_pairs
 from attnflow.demo.grammar import PRACTICE, generate
 from attnflow.demo.learning import Recipe, finetune, pretrain
 from attnflow.demo.lexicon import SPLIT_WORDS
+from attnflow.demo.recording import PAIRS, Recording, write_pairs
 from attnflow.demo.vocabulary import train_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -28,8 +33,7 @@ def train_models(out: Path, recipe: Recipe, seed: int) -> dict[str, object]:
     texts, labels = next_sentence_pairs(seed, recipe.texts)
     tokenizer = train_tokenizer((text for pair in texts for text in pair), recipe.vocabulary, SPLIT_WORDS)
     pretrained, pretrain_seconds = pretrain(encode_pairs(tokenizer, texts, labels), tokenizer, recipe, seed)
-    rows = measuring.encode(tokenizer, list(generate(seed + 1, recipe.texts, schedule=PRACTICE)))
-    finetuned, finetune_seconds = finetune(pretrained, rows, recipe, seed)
+    finetuned, finetune_seconds = finetune_recorded(out, pretrained, tokenizer, recipe, seed)
     for name, model in (("pretrained", pretrained), ("finetuned", finetuned)):
         model.save_pretrained(out / name)
         tokenizer.save_pretrained(out / name)
@@ -41,6 +45,38 @@ def train_models(out: Path, recipe: Recipe, seed: int) -> dict[str, object]:
     }
 
 
+def finetune_recorded(
+    out: Path,
+    pretrained: BertForPreTraining,
+    tokenizer: BertTokenizer,
+    recipe: Recipe,
+    seed: int,
+    checkpoints: Path | None = None,
+) -> tuple[BertForSequenceClassification, float]:
+    """Fine-tune, write under `out` which pairs were recorded and what of them; return model and seconds."""
+    pairs = list(generate(seed + 1, recipe.texts, schedule=PRACTICE))
+    rows, recorded = measuring.encode(tokenizer, pairs), min(PAIRS, len(pairs))
+    write_pairs(out / "training.csv", pairs[:recorded])
+    recording = Recording(
+        out / "dynamics",
+        rows[:recorded],
+        recipe.finetune_steps,
+        checkpoints=checkpoints,
+        tokenizer=tokenizer,
+    )
+    return finetune(pretrained, rows, recipe, seed, recording.after)
+
+
+def record_anew(out: Path, recipe: Recipe, seed: int, checkpoints: Path | None) -> str:
+    """Fine-tune from `out/pretrained` again to record it, keep `out/finetuned`, and tell how far apart both end."""
+    pretrained = BertForPreTraining.from_pretrained(out / "pretrained")
+    tokenizer = AutoTokenizer.from_pretrained(out / "pretrained")
+    model, seconds = finetune_recorded(out, pretrained, tokenizer, recipe, seed, checkpoints)
+    kept = BertForSequenceClassification.from_pretrained(out / "finetuned").state_dict()
+    apart = max(float((value - kept[name]).abs().max()) for name, value in model.state_dict().items())
+    return f"recorded in {seconds:.0f} s; its weights end at most {apart:.2g} from those of {out / 'finetuned'}"
+
+
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m attnflow.demo.train", description=(__doc__ or "").partition("\n")[0]
@@ -49,6 +85,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="seed of texts and weights (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: %(default)s)")
     parser.add_argument("--assess-only", action="store_true", help="measure the checkpoints in the folder again")
+    parser.add_argument("--record-only", action="store_true", help="fine-tune again, only to record it")
+    parser.add_argument("--checkpoints", type=Path, help="with --record-only: folder for checkpoints along the way")
     for name, value in Recipe().sizes().items():
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, type=type(value), default=value, help="default: %(default)s")
@@ -58,11 +96,15 @@ def _arguments() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, train and measure."""
     options = vars(_arguments().parse_args(arguments))
-    out, seed, threads, assess_only = (options.pop(name) for name in ("out", "seed", "threads", "assess_only"))
+    out, seed, threads = (options.pop(name) for name in ("out", "seed", "threads"))
+    assess_only, record_only, checkpoints = (options.pop(n) for n in ("assess_only", "record_only", "checkpoints"))
     recipe = replace(Recipe(), **options)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
+    if record_only:
+        print(record_anew(out, recipe, seed, checkpoints))
+        return
     if assess_only:
         training = json.loads((out / "accuracy.json").read_text(encoding="utf-8"))["training"]
     else:

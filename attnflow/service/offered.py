@@ -21,7 +21,7 @@ class Offered:
     Args:
         variable: Of the environment.
         what: What each folder is, for sentences.
-        mark: A file that each of them holds.
+        mark: A file that each of them holds, as a pattern of `Path.glob`.
         is_one: Else what tells them from other folders.
         itself: Whether the folder that holds them may be one.
         error: Raised for what is not offered.
@@ -83,13 +83,15 @@ class Offered:
 
     def version(self, name: str) -> int:
         """When what a name stands for was written, in nanoseconds; raises as `folder`."""
-        return (self.folder(name) / self._mark).stat().st_mtime_ns
+        return max(file.stat().st_mtime_ns for file in self.folder(name).glob(self._mark))
 
     def _is_one(self, place: Path) -> bool:
         """Whether it is a folder of its own that holds what it should."""
-        if not _NAME.fullmatch(place.name) or place.is_symlink():
+        if not _NAME.fullmatch(place.name) or place.is_symlink() or not place.is_dir():
             return False
-        return (place / self._mark).is_file() if self._holds is None else self._holds(place)
+        if self._holds is not None:
+            return self._holds(place)
+        return any(file.is_file() for file in place.glob(self._mark))
 
 
 def _outward(place: Path) -> Path | None:
@@ -103,3 +105,5 @@ corpora = Offered("ATTNFLOW_CORPORA", "run over a corpus", "corpus.json")
 """What `attnflow corpus` wrote."""
 models = Offered("ATTNFLOW_MODELS", "checkpoint", is_one=is_run, itself=True, error=CheckpointError)
 """Checkpoints and runs of a Trainer."""
+dynamics = Offered("ATTNFLOW_DYNAMICS", "recording of a training", "**/dynamics_epoch_*.jsonl*")
+"""What `TrainingDynamics` or cartography wrote."""

@@ -282,13 +282,22 @@ def governor_hits(
     Returns:
         `[2, L, H, C]`: 1 where a head's choice for a dependent is its governor, by direction.
     """
-    if not len(dependents):
-        return np.zeros((len(DIRECTIONS), *values.shape[:2], 0), np.int64)
-    itself = (
-        np.arange(values.shape[-1], dtype=np.int64)[:, None] == dependents
-    )  # [W, case]: the only word that is no choice
-    found: list[NDArray[np.bool_]] = []
-    for shares in (values[:, :, dependents].swapaxes(-1, -2), values[..., dependents]):  # [L, H, W, case]
-        chosen = np.where(itself, -1, shares).argmax(axis=-2)
-        found.append(chosen == governors)
-    return np.stack(found).astype(np.int64)
+    return (head_choices(values, dependents) == governors).astype(np.int64)
+
+
+def head_choices(word_attention: NDArray[np.floating], words: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The word that each head chooses for some words, as `DependencyHeads` counts it.
+
+    Args:
+        word_attention: `[L, H, W, W]`
+        words: `[case]`: numbers of words.
+
+    Returns:
+        `[2, L, H, case]`: by direction the number of another word; -1 where there is no other.
+    """
+    size = word_attention.shape[-1]
+    if size < 2 or not len(words):
+        return np.full((len(DIRECTIONS), *word_attention.shape[:2], len(words)), -1)
+    itself = np.arange(size, dtype=np.int64)[:, None] == words  # [W, case]: the only word that is no choice
+    of_dependent, of_governor = word_attention[:, :, words].swapaxes(-1, -2), word_attention[..., words]
+    return np.stack([np.where(itself, -1, shares).argmax(axis=-2) for shares in (of_dependent, of_governor)])

@@ -25,6 +25,7 @@ from attnflow.views.collection import (
     Search,
     TextColumn,
     TextOrder,
+    TextTraining,
 )
 from attnflow.views.packed import packed
 from attnflow.views.payloads import SIDES
@@ -68,6 +69,7 @@ def collection(
     notes: Iterable[str] = (),
     more_columns: Iterable[TextColumn] = (),
     more_orders: Iterable[TextOrder] = (),
+    training: TextTraining | None = None,
 ) -> Collection:
     """Describe a collection of texts as one model or two read it.
 
@@ -80,6 +82,7 @@ def collection(
         notes: What else is to be said, in sentences.
         more_columns: What else is known of the texts.
         more_orders: Orders by these.
+        training: How the texts were learnt.
     """
     rankings = [one for one in rankings if np.isfinite(one.column).any()]
     own, decided = _columns(texts, surveys)
@@ -96,6 +99,7 @@ def collection(
         "decided": decided,
         "methods": list(methods),
         "fields": fields(texts),
+        "training": training,
     }
 
 

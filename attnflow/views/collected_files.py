@@ -76,6 +76,15 @@ def csv_file(table: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) ->
     return {"name": "texts.csv", "text": csv_text(header, lines), "at": time.time()}
 
 
+def names_file(texts: Texts, rows: Sequence[int], settings: Mapping[str, Any]) -> CollectionFile:
+    """Names of some texts as JSON; their rows, too, where texts are called by the row that they have in the source."""
+    guids = [texts[row].guid for row in rows]
+    told: dict[str, Any] = {"settings": dict(settings), "guids": guids}
+    if guids and all(guid.isascii() and guid.isdecimal() for guid in guids):
+        told["rows"] = [int(guid) for guid in guids]
+    return {"name": "texts.json", "text": json.dumps(told, ensure_ascii=False) + "\n", "at": time.time()}
+
+
 def binary_file(name: Literal["texts.parquet"], data: bytes) -> CollectionFile:
     """A file of bytes."""
     return {"name": name, "base64": base64.b64encode(data).decode("ascii"), "at": time.time()}

@@ -46,6 +46,30 @@ class Decided(TypedDict):
     decision: str
 
 
+class TextTraining(TypedDict):
+    """What a training recorded of the texts, epoch by epoch. `E` is the number of epochs."""
+
+    recording: str
+    epochs: list[int]
+    """Their numbers, from 0."""
+    counted: int
+    """Of how many of them, the first ones, the data map is."""
+    x: str
+    """The column that the data map is drawn by from left to right: variability."""
+    y: str
+    """That from below: confidence."""
+    colour: str
+    """That which colours it: correctness."""
+    region: str
+    """Kinds: the region that each text lies in."""
+    loss: str
+    """`[N, E]` float32 as base64 text: -log of the label's probability, in nats; NaN where nothing was recorded."""
+    right: str
+    """`[N, E]` bytes as base64 text, 1 where the likeliest class was the label."""
+    about: str
+    """What is missing or does not match, in sentences; may be empty."""
+
+
 class Collection(TypedDict):
     """A collection of texts as two models read it."""
 
@@ -66,6 +90,8 @@ class Collection(TypedDict):
     """Projections that are installed."""
     fields: list[str]
     """What a row of the table has of its text: first text, second text, label, and what else its source says."""
+    training: TextTraining | None
+    """How the texts were learnt, if a recording of a training is shown."""
 
 
 class LayoutOf(TypedDict):
@@ -146,7 +172,8 @@ class KeepRows(TypedDict):
     key: str
     rows: str
     """uint32 as base64 text, in the order of the table."""
-    kind: Literal["csv", "parquet"]
+    kind: Literal["csv", "parquet", "json"]
+    """JSON has names and rows alone."""
     settings: str
     """Filters and order in words, which the file tells."""
 

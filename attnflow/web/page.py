@@ -25,6 +25,7 @@ from attnflow.web.panels import (
     SentenceView,
     Thresholds,
     imported,
+    linked,
 )
 from attnflow.web.rooms import texts
 from attnflow.web.settings import LinkedHeads, Pair, Settings
@@ -87,16 +88,16 @@ def build() -> gr.Blocks:
                             with gr.Tab(module.TITLE, id=module.TITLE) as tab:
                                 parts[module] = module.build()
                             tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-                            tab.select(None, js=_linked(tab=tab_link(module.TITLE)), **CLICK)
+                            tab.select(None, js=linked(tab=tab_link(module.TITLE)), **CLICK)
                     beside = pane.build()
             with gr.Tab(texts.TITLE, id=texts.TEXTS) as texts_tab:
                 many = texts.build()
         for tab, name in ((pair_tab, texts.PAIR), (texts_tab, texts.TEXTS)):
             tab.select(lambda name=name: name, None, room["room"], **CLICK)
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
-        demo.load(texts.restore_room, None, rooms, **CLICK)
+        demo.load(texts.restore_room, None, [rooms, many.tabs, many.view], **CLICK)
         kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
-        kept += [many.chosen, room]
+        kept += [many.chosen, many.training.learnt, room]
         page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
         texts.wire(many, page, controls.pair, rooms, room)
         texts.wire_like_this(many, page, beside.like_this, rooms, room)
@@ -118,15 +119,10 @@ def _light_all(panels: Sequence[Panel], shown: Shown | None, word: int | None, s
     return [gr.update(lit=events.light(shown, word, settings))] * len(panels)
 
 
-def _linked(**values: str) -> str:
-    """JavaScript that keeps texts in the address of the page."""
-    return f"() => {imported('shared/link.js')}.then((link) => link.set({json.dumps(values)}))"
-
-
 def _remembered(*forms: Form[Any]) -> dict[str, Any]:
     """The event that keeps the address of the page such that it restores what is set."""
-    linked = json.dumps([one for form in forms for one in form.linked])
-    write = f"(...values) => {imported('shared/link.js')}.then((link) => link.remember({linked}, values))"
+    told = json.dumps([one for form in forms for one in form.linked])
+    write = f"(...values) => {imported('shared/link.js')}.then((link) => link.remember({told}, values))"
     return {"fn": None, "inputs": components(forms), "js": write, **CLICK}
 
 
@@ -218,6 +214,7 @@ def _page(
         settings=settings,
         drawn=drawn,
         thresholds=controls.thresholds,
+        grammar=gr.State(None),
         remembered=remembered,
         select=Verb(events.select, [shown], [*selected.controls, word, drawing.rings, beside.differences]),
         prune=Verb(

@@ -16,6 +16,11 @@ def imported(module: str) -> str:
     return f'import(new URL("{assets.url(module)}", document.baseURI).href)'
 
 
+def linked(**values: str) -> str:
+    """JavaScript that keeps texts in the address of the page."""
+    return f"() => {imported('shared/link.js')}.then((link) => link.set({json.dumps(values)}))"
+
+
 class Panel(gr.HTML):
     """A part of the page that a script draws.
 
@@ -229,6 +234,36 @@ class Chart(Panel):
 <div class="af-figure">
   <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p>
 </div>"""
+
+
+class GrammarHeads(Panel):
+    """Relations of a treebank against heads.
+
+    Events: `cell` (`payloads.GrammarCell`). The property `chosen`, likewise, tells which cell is chosen.
+    """
+
+    EVENTS = ["cancel", "cell"]  # noqa: RUF012
+    module = "grammar/heads.js"
+    template = """
+<div class="af-grammar"></div>"""
+
+
+class GrammarTable(Panel):
+    """The best head of each relation. Events: as `GrammarHeads`, and `keep`, for a file (property `download`)."""
+
+    EVENTS = ["cancel", "cell", "keep"]  # noqa: RUF012
+    module = "grammar/best.js"
+    template = """
+<div class="af-grammar"></div>"""
+
+
+class GrammarExamples(Panel):
+    """Sentences with arcs over and under their words. Events: `open` (`payloads.OpenSentence`)."""
+
+    EVENTS = ["cancel", "open"]  # noqa: RUF012
+    module = "grammar/sentences.js"
+    template = """
+<div class="af-sentences"></div>"""
 
 
 class TextMap(Panel):

@@ -4,6 +4,7 @@
 /** @import { Columns } from "./columns.js" */
 /** @import { Condition } from "./filters.js" */
 import { MISSING } from "./columns.js";
+import { dataMap } from "./datamap.js";
 
 /** @typedef {{ of: "hidden", side: LayoutOf["side"], layer: number, method: LayoutOf["method"] }} Hidden */
 /** @typedef {{ of: "behaviour", side: LayoutOf["side"], method: LayoutOf["method"] }} Behaviour */
@@ -39,9 +40,11 @@ export function defaults(collection, columns) {
   /** @type {(side: "a" | "b") => Hidden} */
   const last = (side) => ({ of: "hidden", side, layer: collection.layers["ab".indexOf(side)] ?? 0, method: /** @type {Hidden["method"]} */ (method) });
   const map = two("confidence_a", "loss_a"), colour = collection.decided[0]?.gold ?? [...columns.values()].find(({ kind }) => kind === "kind")?.name ?? "";
+  /** @type {[Choice, Choice]} */
+  const plots = laidOut(collection) ? [last("a"), collection.models.length > 1 ? last("b") : map] : [map, two("confidence_b", "loss_b")];
   return {
-    filters: [], order: { column: "", descending: true, ready: "" }, colour, own: [SHARED, SHARED], only: false,
-    plots: laidOut(collection) ? [last("a"), collection.models.length > 1 ? last("b") : map] : [map, two("confidence_b", "loss_b")],
+    filters: [], order: { column: "", descending: true, ready: "" }, colour, only: false,
+    own: [collection.training?.colour ?? SHARED, SHARED], plots: [dataMap(collection) ?? plots[0], plots[1]],
   };
 }
 
@@ -61,7 +64,7 @@ export function compact({ filters, order, colour, own, plots, only }, plain, col
   const p = plots.map((choice) => Object.values(choice)), unchanged = plain.plots.map((choice) => Object.values(choice));
   const state = {
     ...(f.length && { f }), ...(order.ready ? { o: [order.ready] } : order.column && { o: [order.column, Number(order.descending)] }),
-    ...(colour !== plain.colour && { c: colour }), ...(own.some((one) => one !== SHARED) && { k: own }),
+    ...(colour !== plain.colour && { c: colour }), ...(String(own) !== String(plain.own) && { k: own }),
     ...(JSON.stringify(p) !== JSON.stringify(unchanged) && { p }), ...(only && { s: 1 }),
   };
   if (!Object.keys(state).length) return "";
@@ -90,10 +93,12 @@ export function expand(text, collection, columns) {
   else if (columns.has(name)) order = { column: name, descending: Boolean(descending), ready: "" };
   /** @param {unknown} name */
   const coloured = (name) => typeof name === "string" && (columns.has(name) || ["", PRESERVED].includes(name));
+  /** @param {unknown} name */
+  const owned = (name) => name === SHARED || coloured(name);
   return {
     filters: (Array.isArray(state.f) ? state.f : []).flatMap((/** @type {unknown} */ told) => condition(told, columns)),
     order, colour: coloured(state.c) ? state.c : plain.colour, only: state.s === 1,
-    own: [coloured(state.k?.[0]) ? state.k[0] : SHARED, coloured(state.k?.[1]) ? state.k[1] : SHARED],
+    own: [owned(state.k?.[0]) ? state.k[0] : plain.own[0], owned(state.k?.[1]) ? state.k[1] : plain.own[1]],
     plots: [choice(state.p?.[0], collection, columns) ?? plain.plots[0], choice(state.p?.[1], collection, columns) ?? plain.plots[1]],
   };
 }

@@ -2,6 +2,7 @@
 // The controls that choose what one plot shows: hidden states of a layer, behaviour, or two columns.
 import { make } from "../shared/dom.js";
 import { laidOut } from "./choices.js";
+import { dataMap, isDataMap } from "./datamap.js";
 import { choice as list, fill } from "./room.js";
 /** @import { LayoutOf } from "../payloads.js" */
 /** @import { Choice } from "./choices.js" */
@@ -15,6 +16,7 @@ const METHODS = { pca: "PCA", tsne: "t-SNE", umap: "UMAP" };
  * @param {Room} room
  */
 export function shown(choice, { columns, collection }) {
+  if (isDataMap(choice, collection)) return "data map, variability to the right and confidence up";
   if (choice.of === "columns") return [choice.y, choice.x].map((name) => columns.get(name)?.title ?? name).join(" against ");
   const model = collection.models.length > 1 ? choice.side.toUpperCase() : "the model", method = METHODS[choice.method];
   return choice.of === "hidden" ? `hidden states of ${model} after layer ${choice.layer}, ${method}` : `behaviour of ${model}, ${method}`;
@@ -35,6 +37,8 @@ export function chooser(box, index, acts) {
   const change = (change) => acts.plot(index, /** @type {Choice} */ ({ ...now, ...change }));
   const what = list("", bar, (value) => {
     const [of, side] = /** @type {["hidden" | "behaviour" | "columns", LayoutOf["side"]]} */ (value.split(" "));
+    const map = dataMap(room.collection);
+    if (value === "map" && map) { acts.plot(index, map); return; }
     if (of === "columns") {
       const numbers = [...room.columns.values()].filter(({ kind }) => kind === "number").map(({ name }) => name);
       acts.plot(index, { of, x: numbers[0] ?? "", y: numbers[1] ?? numbers[0] ?? "" });
@@ -64,13 +68,15 @@ export function chooser(box, index, acts) {
       const options = laidOut(collection) ? sides.map(({ side, name }) => [`hidden ${side}`, `${name}hidden states`]) : [];
       if (laidOut(collection)) options.push(...sides.map(({ side, name }) => /** @type {[string, string]} */ ([`behaviour ${side}`, `${name}behaviour`])));
       options.push(["columns", "two columns"]);
-      fill(what, options, now.of === "columns" ? now.of : `${now.of} ${now.side}`);
+      const mapped = isDataMap(now, collection);
+      if (collection.training) options.unshift(["map", "data map"]);
+      fill(what, options, mapped ? "map" : now.of === "columns" ? now.of : `${now.of} ${now.side}`);
       /** @param {HTMLElement} control @param {boolean} on */
       const seen = (control, on) => { (control.closest("label") ?? control).hidden = !on; };
       seen(method, now.of !== "columns");
       seen(layer, now.of === "hidden");
-      seen(x, now.of === "columns");
-      seen(y, now.of === "columns");
+      seen(x, now.of === "columns" && !mapped);
+      seen(y, now.of === "columns" && !mapped);
       if (now.of !== "columns") fill(method, collection.methods.map((name) => [name, METHODS[name]]), now.method);
       if (now.of === "hidden") {
         const last = collection.layers["ab".indexOf(now.side)] ?? 0;

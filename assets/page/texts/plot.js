@@ -7,6 +7,7 @@ import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
 import { chooser, shown } from "./chosen.js";
 import { ends, written } from "./columns.js";
 import { PRESERVED, SHARED } from "./choices.js";
+import { isDataMap, REGIONS, VIEW } from "./datamap.js";
 import { gestures } from "./gestures.js";
 import { legend } from "./legend.js";
 import { colouring, painted, plainColouring } from "./palette.js";
@@ -68,6 +69,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
       const half = 1 + 2 * SPACE, least = Math.min(width, height);
       return { x: [(-half * width) / least, (half * width) / least], y: [(-half * height) / least, (half * height) / least] };
     }
+    if (room && isDataMap(choice, room.collection)) return VIEW;
     const [x, y] = [choice.x, choice.y].map((name) => {
       const column = room?.columns.get(name), [low, high] = column ? ends(column) : [0, 1], space = SPACE * (high - low || 1);
       return /** @type {[number, number]} */ ([low - space, high + space]);
@@ -114,8 +116,9 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
     /** @param {string} name */
     const title = (name) => ({ text: escape(columns.get(name)?.title ?? name), standoff: 6, font: { size: 12 } });
     const bare = { ...line, showgrid: false, showticklabels: false, ticks: "" };
+    const named = isDataMap(choice, room.collection) ? REGIONS.map((region) => ({ ...region, showarrow: false, font: { size: 12 }, bgcolor: colour("--block-background-fill"), opacity: 0.9 })) : [];
     const layout = chartLayout({
-      width: chart.clientWidth, height: chart.clientHeight, margin, showlegend: false, hovermode: false, dragmode: false,
+      annotations: named, width: chart.clientWidth, height: chart.clientHeight, margin, showlegend: false, hovermode: false, dragmode: false,
       xaxis: titles ? { ...line, range: x, title: title(choice.x) } : { ...bare, range: x }, yaxis: titles ? { ...line, range: y, title: title(choice.y) } : { ...bare, range: y },
     });
     await Plotly.react(chart, data, layout, { ...CONFIG, staticPlot: true });

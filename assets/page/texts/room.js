@@ -35,7 +35,7 @@ import { make } from "../shared/dom.js";
  * @property {(row: number) => void} open
  * @property {(row: number) => void} point show a row in the table
  * @property {(row: number) => void} mark light a row in both plots; -1 for none
- * @property {(kind: "csv" | "parquet") => void} keep
+ * @property {(kind: "csv" | "parquet" | "json") => void} keep
  * @property {(column: string) => void} edit open the filter of a column
  */
 

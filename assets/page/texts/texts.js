@@ -16,6 +16,7 @@ import { legend } from "./legend.js";
 import { plot } from "./plot.js";
 import { button, choice, fill, later } from "./room.js";
 import { table } from "./table.js";
+import { training } from "./training.js";
 import { slice } from "./words.js";
 /** @import { Collection, CollectionFile, Found, ReadyOrder } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
@@ -122,7 +123,10 @@ export function mount(element, gradio) {
     },
     open(row) { if (room) gradio.trigger("open", { key: room.collection.key, row }); },
     point(row) { if (!list.point(row)) said.textContent = "This text is not in the chosen order."; },
-    mark(row) { for (const one of plots) one.mark(row); },
+    mark(row) {
+      for (const one of plots) one.mark(row);
+      courses.mark(row);
+    },
     keep(kind) {
       if (!room) return;
       const { collection: { key }, columns, choices: { filters, order }, selected } = room, by = columns.get(order.column);
@@ -158,7 +162,7 @@ export function mount(element, gradio) {
   const pair = make("div", "af-tx-plots", undefined, map), sources = { layouts, cells, mode: () => mode };
   const plots = [plot(pair, 0, acts, sources), plot(pair, 1, acts, sources)];
   const few = make("p", "af-note", undefined, map);
-  const matrices = confusion(stage, acts);
+  const courses = training(stage), matrices = confusion(stage, acts);
 
   const below = make("section", "af-tx-list", undefined, stage), controls = make("div", "af-tx-bar", undefined, below);
   below.setAttribute("aria-label", "Table of the texts");
@@ -173,6 +177,7 @@ export function mount(element, gradio) {
   const saves = make("span", "af-tx-bar af-tx-saves", undefined, controls);
   button("Save as CSV", saves, () => acts.keep("csv"));
   button("Save as Parquet", saves, () => acts.keep("parquet"));
+  button("Save names", saves, () => acts.keep("json"), "Names and rows of these texts as JSON, for datasets.Dataset.select");
   const said = make("p", "af-tx-quiet af-tx-told", undefined, below);
   said.role = "status";
   const list = table(below, acts, cells);
@@ -195,12 +200,14 @@ export function mount(element, gradio) {
     only.checked = room.choices.only;
     onlyLabel.hidden = !room.selection;
     for (const one of plots) one.show(room);
+    courses.show(room);
   }
   /** @param {Collection} collection */
   function draw(collection) {
     const columns = unpack(collection.columns), again = room?.collection.key === collection.key;
     const told = room ? compact(room.choices, defaults(room.collection, room.columns), room.columns) : link.get("map");
     const choices = expand(told, collection, columns), dark = document.body.classList.contains("dark");
+    if (again && collection.training && !room?.collection.training) ({ plots: [choices.plots[0]], own: [choices.own[0]] } = defaults(collection, columns)); // it was asked for
     if (!again) { layouts.reset(collection.key); cells.reset(collection.key); }
     room = {
       collection, columns, choices, dark, mask: new Uint8Array(), count: 0, selection: (again && room?.selection) || null, selected: 0,
@@ -260,5 +267,5 @@ export function mount(element, gradio) {
     room.opened = opened();
     list.show(room);
   });
-  panel(gradio, stage, { draw, redraw, leave: () => { for (const one of plots) one.leave(); } });
+  panel(gradio, stage, { draw, redraw, leave: () => { for (const one of [...plots, courses]) one.leave(); } });
 }

@@ -25,6 +25,7 @@ from attnflow.web.endpoints.heads import (
 )
 from attnflow.web.endpoints.runs import attention_map, moments, predict
 from attnflow.web.endpoints.texts import compare_texts, projection, survey
+from attnflow.web.endpoints.training import data_map
 
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
     predict,
@@ -49,5 +50,6 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     dependency_heads,
     compare_dependency_heads,
     coreference_heads,
+    data_map,
 )
 """All published functions; their names are the names of the endpoints."""

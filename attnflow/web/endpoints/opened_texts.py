@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, cast
 
 import gradio as gr
 
-from attnflow import progress
+from attnflow import limits, progress
 from attnflow.corpus.texts import BUNDLED
 from attnflow.errors import SelectionError
 from attnflow.records.survey import Survey
@@ -20,6 +20,8 @@ from attnflow.web.endpoints.checks import checked_heads
 
 PROGRESS = gr.Progress()
 FIELDS = ("text_a", "text_b", "label", "guid")
+MOST_ROWS = 1_000
+"""Rows of one answer."""
 
 
 class TextsAnswer(TypedDict):
@@ -106,6 +108,16 @@ def split_pairs(argument: str, given: Sequence[str] | None, example: str) -> dic
             raise SelectionError(f"{argument} holds {arguments.came(one)}; give texts such as {example!r}.")
         found[left] = right or None
     return found
+
+
+def window(offset: int, limit: int) -> slice:
+    """The rows of one answer."""
+    if not 0 <= offset <= limits.MAX_TEXTS or not 1 <= limit <= MOST_ROWS:
+        raise SelectionError(
+            f"offset is {arguments.came(offset)} and limit {arguments.came(limit)}; give an offset from 0 to "
+            f"{limits.MAX_TEXTS:,} and a limit from 1 to {MOST_ROWS:,}."
+        )
+    return slice(offset, offset + limit)
 
 
 def texts_answer(opened: Opened) -> TextsAnswer:

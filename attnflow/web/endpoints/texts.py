@@ -5,21 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, TypedDict, cast
 
-from attnflow import limits
 from attnflow.corpus.orders import likely_mislabelled, most_different
 from attnflow.corpus.texts import BUNDLED
-from attnflow.errors import SelectionError
 from attnflow.service.collections import collections
 from attnflow.views.rounding import rounded
-from attnflow.web import arguments
 from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
-from attnflow.web.endpoints.opened_texts import TextsAnswer, check_classes, opened_texts, read, texts_answer
-
-MOST_ROWS = 1_000
-"""Rows of one answer."""
+from attnflow.web.endpoints.opened_texts import TextsAnswer, check_classes, opened_texts, read, texts_answer, window
 
 
 class SurveyRow(TypedDict):
@@ -129,7 +123,7 @@ def survey(
     file: SentFile | None = None,
 ) -> SurveyAnswer:
     """Return what a checkpoint makes of every text of a collection: decision, confidence, loss and entropy of each."""
-    window = _window(offset, limit)
+    part = window(offset, limit)
     with opened_texts(texts, columns, rows, name, split, revision, seed, file) as (page, opened):
         check_classes(labels, model)
         card, found = read(model, opened, page, labels, pruned, too_long)
@@ -168,7 +162,7 @@ def survey(
                     "cut": int(found.cut[row]),
                     "reason": found.reasons.get(row),
                 }
-                for row in range(len(found))[window]
+                for row in range(len(found))[part]
             ],
             "note": answers.prediction_note(card),
         }
@@ -202,7 +196,7 @@ def projection(
         method: "pca", "tsne", or "umap" where it is installed.
         of: "hidden" for the vectors that the decision is read from, "behaviour" for what all heads look at.
     """
-    window = _window(offset, limit)
+    part = window(offset, limit)
     with opened_texts(texts, columns, rows, name, split, revision, seed, file) as (page, opened):
         card, found = read(model, opened, page, None, pruned, too_long)
         layer = found.settings.n_layers if layer is None else layer
@@ -215,7 +209,7 @@ def projection(
                 "y": _number(y),
                 "preserved": _number(laid.preserved[row]),
             }
-            for row, (x, y) in list(enumerate(laid.points.tolist()))[window]
+            for row, (x, y) in list(enumerate(laid.points.tolist()))[part]
         ]
         return {
             "model": answers.model_answer(card),
@@ -259,7 +253,7 @@ def compare_texts(
         order: By the change of the "decision", of "influence" over the words, of the attention "graph", of "behaviour"
             (what heads look at) or of the "loss"; or "mislabelled": all that decide are sure, and wrong by the label.
     """
-    window = _window(offset, limit)
+    part = window(offset, limit)
     with opened_texts(texts, columns, rows, name, split, revision, seed, file) as (page, opened):
         check_classes(labels, model_a, model_b)
         cards, surveys = zip(
@@ -290,19 +284,10 @@ def compare_texts(
                     "decision_a": decisions[0][row],
                     "decision_b": decisions[1][row],
                 }
-                for row, value in zip(found.rows.tolist()[window], found.values.tolist()[window], strict=True)
+                for row, value in zip(found.rows.tolist()[part], found.values.tolist()[part], strict=True)
             ],
             "note": found.sentence,
         }
-
-
-def _window(offset: int, limit: int) -> slice:
-    if not 0 <= offset <= limits.MAX_TEXTS or not 1 <= limit <= MOST_ROWS:
-        raise SelectionError(
-            f"offset is {arguments.came(offset)} and limit {arguments.came(limit)}; give an offset from 0 to "
-            f"{limits.MAX_TEXTS:,} and a limit from 1 to {MOST_ROWS:,}."
-        )
-    return slice(offset, offset + limit)
 
 
 def _number(value: Any) -> float | None:

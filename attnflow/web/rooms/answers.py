@@ -17,7 +17,7 @@ from attnflow.corpus.rows_file import parquet_bytes
 from attnflow.errors import SelectionError
 from attnflow.service.collections import Of, collections, methods
 from attnflow.views.collected import MOST_ROWS, found_answer, layout_answer, rows_answer
-from attnflow.views.collected_files import binary_file, csv_file, table_of, told_settings, unpacked_rows
+from attnflow.views.collected_files import binary_file, csv_file, names_file, table_of, told_settings, unpacked_rows
 from attnflow.views.collection import LayoutOf, RowsOf, Search, Unlaid
 from attnflow.views.payloads import OtherPair
 from attnflow.web import arguments
@@ -91,11 +91,14 @@ def keep(collected: Collected | None, event: gr.EventData) -> Any:
     if collected is None or not _is_about(collected, event):
         return gr.skip()
     kind = getattr(event, "kind", None)
-    if kind not in ("csv", "parquet"):
-        raise SelectionError(f"kind is {arguments.came(kind)}; give 'csv' or 'parquet'.")
+    if kind not in ("csv", "parquet", "json"):
+        raise SelectionError(f"kind is {arguments.came(kind)}; give 'csv', 'parquet' or 'json'.")
     payload, texts = collected.payload(), collected.opened().texts
-    table = table_of(payload, texts, _rows_of(event, len(texts)))
+    kept = _rows_of(event, len(texts))
     settings = told_settings(payload, _text("settings", getattr(event, "settings", None), MOST_TOLD))
+    if kind == "json":
+        return gr.update(download=names_file(texts, kept, settings))
+    table = table_of(payload, texts, kept)
     if kind == "csv":
         return gr.update(download=csv_file(table, settings))
     return gr.update(download=binary_file("texts.parquet", parquet_bytes(table, settings)))

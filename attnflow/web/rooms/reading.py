@@ -13,7 +13,10 @@ import gradio as gr
 
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import BUNDLED
+from attnflow.corpus.data_map import RECORDED
 from attnflow.corpus.gold import match_labels
+from attnflow.corpus.texts import BUNDLED as BUNDLED_PAIRS
+from attnflow.corpus.texts import BUNDLED_TEXTS
 from attnflow.errors import AttnflowError, GoneError, SelectionError
 from attnflow.progress import part, tell
 from attnflow.records.survey import Survey
@@ -25,7 +28,9 @@ from attnflow.service.collections import Asked, Opened, Page, collections, metho
 from attnflow.views.collected import Ranking, collection, meta_names
 from attnflow.views.collection import Collection
 from attnflow.views.extra_orders import Extra
+from attnflow.views.training import Training
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen, column_choices
+from attnflow.web.rooms.learnt import learnt
 from attnflow.web.settings import Pair
 from attnflow.web.shared import Shown
 
@@ -60,6 +65,8 @@ class Collected:
     page: Page = field(compare=False)
     extras: tuple[Extra, ...] = field(default=(), compare=False)
     """Orders that were asked for since."""
+    training: Training | None = field(default=None, compare=False)
+    """How the texts were learnt, if that was asked for since."""
 
     def opened(self) -> Opened:
         """The texts, from memory if they are still there."""
@@ -94,7 +101,7 @@ class Collected:
 
     def payload(self) -> Collection:
         """What the map of texts draws."""
-        return _payload(self.key, self.opened(), self.surveys(), self.extras)
+        return _payload(self.key, self.opened(), self.surveys(), self.extras, self.training)
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,8 @@ class Step:
     payload: Collection | None = None
     texts: Texts | None = None
     matches: Matches | None = None
+    more: bool = False
+    """Whether the texts are those of before, of which more is known."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +134,14 @@ def read(
     shown: Shown | None,
     page: Page,
     labels: Sequence[tuple[str, str | None]] = (),
+    burn_out: int | None = None,
 ) -> Iterator[Step]:
-    """Open the texts and read them with both models; what is wrong is told in the last step."""
+    """Open the texts and read them with both models; what is wrong is told in the last step.
+
+    Texts that come with a recorded training get its data map, of the first `burn_out` epochs.
+    """
     try:
-        yield from _read(chosen, pair, shown, page, labels)
+        yield from _read(chosen, pair, shown, page, labels, burn_out)
     except GoneError:
         raise
     except AttnflowError as error:
@@ -141,6 +154,7 @@ def _read(
     shown: Shown | None,
     page: Page,
     labels: Sequence[tuple[str, str | None]],
+    burn_out: int | None,
 ) -> Iterator[Step]:
     asked, too_long = chosen.asked(), chosen.too_long
     yield Step(f"Opening {asked.source} …")
@@ -184,10 +198,9 @@ def _read(
         tuple(labels),
         cast('Literal["cut", "leave_out"]', too_long),
         page,
+        training=learnt(opened.texts, asked.source, burn_out) if asked.source in RECORDED else None,
     )
-    yield Step(
-        "", False, collected, _payload(key, opened, surveys), opened.texts, _matches(opened.texts, surveys, labels)
-    )
+    yield Step("", False, collected, collected.payload(), opened.texts, _matches(opened.texts, surveys, labels))
 
 
 def _of_folder(asked: Asked, opened: Opened, pair: Pair, page: Page, labels: Sequence[tuple[str, str | None]]) -> Step:
@@ -219,7 +232,9 @@ def _mapped(survey: Survey, labels: Sequence[tuple[str, str | None]]) -> Survey:
 
 def may_begin(chosen: Chosen, pair: Pair) -> bool:
     """Whether the room may read without being asked: only what is bundled, which takes seconds."""
-    return chosen == Chosen() and all(ref in BUNDLED for ref in pair.refs)
+    plain = Chosen(source=chosen.source if chosen.source in BUNDLED_TEXTS else BUNDLED_PAIRS)
+    recorded = chosen.source in RECORDED and chosen == replace(plain, rows=chosen.rows)
+    return (chosen == plain or recorded) and all(ref in BUNDLED for ref in pair.refs)
 
 
 def told_of(texts: Texts) -> str:
@@ -256,7 +271,13 @@ def _key(surveys: Sequence[Survey]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _payload(key: str, opened: Opened, surveys: Sequence[Survey], extras: Sequence[Extra] = ()) -> Collection:
+def _payload(
+    key: str,
+    opened: Opened,
+    surveys: Sequence[Survey],
+    extras: Sequence[Extra] = (),
+    training: Training | None = None,
+) -> Collection:
     orders = collections.orders(opened, surveys)
     rankings = [Ranking(*TITLES[name], order.column, order.quantity, order.sentence) for name, order in orders.items()]
     return collection(
@@ -265,8 +286,9 @@ def _payload(key: str, opened: Opened, surveys: Sequence[Survey], extras: Sequen
         surveys,
         rankings,
         methods=methods(),
-        more_columns=[column for one in extras for column in one.columns],
-        more_orders=[one.order for one in extras],
+        more_columns=[*(column for one in extras for column in one.columns), *(training.columns if training else ())],
+        more_orders=[*(one.order for one in extras), *(training.orders if training else ())],
+        training=training.part if training else None,
     )
 
 
@@ -307,4 +329,18 @@ def collected_of(collected: Collected | None) -> Collected:
     """
     if collected is None:
         raise SelectionError("No texts have been read yet, or the server has forgotten them; read them again.")
+    return collected
+
+
+def models_of(collected: Collected) -> Collected:
+    """The same, of which the models are there to be measured.
+
+    Raises:
+        SelectionError: If a folder holds what models made of the texts, and not the models.
+    """
+    if not collected.refs:
+        raise SelectionError(
+            f"{collected.asked.source} holds what models made of the texts, and not the models, whose heads could be "
+            "measured; read the texts themselves with both models of the sidebar."
+        )
     return collected

@@ -10,13 +10,15 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow import limits
+from attnflow.corpus.texts import TRAINING
 from attnflow.records.texts import Texts
 from attnflow.service.collections import Page as OpenPage
 from attnflow.web.forms import Form, setting
-from attnflow.web.panels import TextFile, TextMap
-from attnflow.web.rooms import answers, corpus, finding, heads, sent
-from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen
+from attnflow.web.panels import TextFile, TextMap, linked
+from attnflow.web.rooms import answers, corpus, finding, grammar, heads, sent, training
+from attnflow.web.rooms.chosen import COLUMNS, GUESSED, NONE, Chosen
 from attnflow.web.rooms.finding import Alike
+from attnflow.web.rooms.grammar_cell import VIEW
 from attnflow.web.rooms.reading import (
     CANCELLED,
     PRESS,
@@ -39,6 +41,8 @@ INTRO = (
     "Both models of the sidebar read a whole collection: each point and each row is a text. Filter, select, colour and "
     "order them; a row opens its text in *One pair*. Heads that are switched off there are off here, too."
 )
+VIEWS = ("map", "heads", "corpus", VIEW)
+"""The tabs of this room, as the address names them; it leaves the first out."""
 READ_FIRST = "Read some texts with both models first; then *Texts like the shown pair* finds them."
 ANSWERED = ("layout", "unlaid", "rows", "found", "download", "ready", "opened")
 """Properties of the map, which answer what it asks."""
@@ -72,9 +76,16 @@ class Parts:
     labels: gr.State
     """The labels that these boxes are about, in their order."""
     finding: finding.Parts
+    training: training.Parts
     map: TextMap
     heads: heads.Parts
     corpus: corpus.Parts
+    grammar: grammar.Parts
+    tabs: gr.Tabs
+    views: dict[str, gr.Tab]
+    """Its tabs, by the names of `VIEWS`."""
+    view: gr.State
+    """Which of them is open."""
     collected: gr.State
     sliced: gr.State
     page: gr.State
@@ -120,27 +131,35 @@ def build() -> Parts:
                 )
                 for number in range(limits.MAX_MATCHED_LABELS)
             ]
-    with gr.Tabs(elem_id="texts-tabs"):
-        with gr.Tab("Map"):
+    views = dict[str, gr.Tab]()
+    with gr.Tabs(elem_id="texts-tabs") as tabs:
+        with gr.Tab("Map", id="map") as views["map"]:
             found = finding.build()
+            trained = training.build()
             drawn = TextMap(elem_id="text-map", **dict.fromkeys(ANSWERED))
-        with gr.Tab(heads.TITLE):
+        with gr.Tab(heads.TITLE, id="heads") as views["heads"]:
             beside = heads.build()
-        with gr.Tab(corpus.TITLE):
+        with gr.Tab(corpus.TITLE, id="corpus") as views["corpus"]:
             over_all = corpus.build()
+        with gr.Tab(grammar.TITLE, id=VIEW) as views[VIEW]:
+            of_trees = grammar.build()
     return Parts(
-        chosen, file, button, status, matching, classes, gr.State(()), found, drawn, beside, over_all,
-        collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
+        chosen, file, button, status, matching, classes, gr.State(()), found, trained, drawn, beside, over_all,
+        of_trees, tabs, views, view=gr.State("map"), collected=gr.State(None), sliced=gr.State(None),
+        page=gr.State(OpenPage()),
     )  # fmt: skip
 
 
 def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[Room]) -> None:
     """Read the texts when the room is first opened or the button pressed, and answer what the map asks."""
-    sources = [parts.chosen, pair, page.shown, parts.page, parts.labels]
+    sources = [parts.chosen, pair, page.shown, parts.page, parts.training.learnt, parts.labels]
     reading: dict[str, Any] = {"otherwise": lambda: _filled(Step("", reading=False)), "cancelled": CANCELLED}
     on_card(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
     opened = [room, parts.collected, *sources]
     on_card(room["room"].change, open_room, opened, parts.filled, parts.map, when=may_open, **reading)
+    asked = [parts.training.learnt, parts.collected, pair, page.shown, parts.page, parts.labels, *parts.classes]
+    filled = [parts.chosen["source"], parts.chosen["rows"], *parts.filled]
+    on_card(parts.training.show.click, show_learnt, asked, filled, parts.map)
     files: Any = parts.file
     on(files.sent, sent.take, [parts.page], [parts.chosen["source"], parts.chosen["sent"]], **CLICK)
     shown = parts.map
@@ -160,6 +179,13 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     finding.wire(parts.finding, page.shown, page.selected, parts.collected, filled)
     heads.wire(parts.heads, parts.collected, parts.sliced)
     corpus.wire(parts.corpus, page, parts.collected, outputs)
+    grammar.wire(parts.grammar, page, parts.collected, parts.view, outputs)
+    for name, tab in parts.views.items():
+        tab.select(lambda name=name: name, None, parts.view, **CLICK)
+        tab.select(None, js=linked(view="" if name == "map" else name), **CLICK)
+    for source, button in parts.grammar.readers.items():
+        chosen = on(button.click, lambda source=source: source, [], parts.chosen["source"], **CLICK)
+        on_card(chosen.success, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
 
 
 def wire_like_this(parts: Parts, page: Page, button: gr.Button, rooms: gr.Tabs, room: Form[Room]) -> None:
@@ -178,11 +204,34 @@ def find_like_this(shown: Shown | None, at: SelectedHead, collected: Collected |
 
 
 def read_all(
-    chosen: Chosen, pair: Pair, shown: Shown | None, page: OpenPage, labels: Sequence[str], *classes: Any
+    chosen: Chosen,
+    pair: Pair,
+    shown: Shown | None,
+    page: OpenPage,
+    learnt: training.Learnt,
+    labels: Sequence[str],
+    *classes: Any,
 ) -> Iterator[list[Any]]:
     """What the room shows, step by step."""
-    for step in read(chosen, pair, shown, page, checked_labels(labels, classes)):
+    for step in read(chosen, pair, shown, page, checked_labels(labels, classes), learnt.burn_out):
         yield _filled(step)
+
+
+def show_learnt(
+    asked: training.Learnt,
+    collected: Collected | None,
+    pair: Pair,
+    shown: Shown | None,
+    page: OpenPage,
+    labels: Sequence[str],
+    *classes: Any,
+) -> Iterator[list[Any]]:
+    """How texts were learnt, step by step; a recording that brings its own texts changes what is chosen."""
+    brings = training.brings_texts(asked, collected)
+    matched = [] if brings else checked_labels(labels, classes)
+    source = [TRAINING, training.BUNDLED_ROWS] if brings else [gr.skip(), gr.skip()]
+    for step in training.show(asked, collected, pair, shown, page, matched):
+        yield [*source, *_filled(step, guessed=brings)]
 
 
 def may_open(room: Room, collected: Collected | None, chosen: Chosen, pair: Pair, *rest: Any) -> bool:
@@ -197,18 +246,23 @@ def open_room(
     pair: Pair,
     shown: Shown | None,
     page: OpenPage,
+    learnt: training.Learnt,
     labels: Any,
 ) -> Iterator[Any]:
     """What the room shows when it is opened first, step by step."""
-    yield from read_all(chosen, pair, shown, page, labels)
+    yield from read_all(chosen, pair, shown, page, learnt, labels)
 
 
-def restore_room(request: gr.Request) -> Any:
-    """Open the room that a shared link names."""
-    return gr.Tabs(selected=TEXTS) if dict(request.query_params).get("room") == TEXTS else gr.skip()
+def restore_room(request: gr.Request) -> tuple[Any, Any, Any]:
+    """Open the room that a shared link names, and its tab: the rooms, the tabs, which one is open."""
+    query = dict(request.query_params)
+    room = gr.Tabs(selected=TEXTS) if query.get("room") == TEXTS else gr.skip()
+    view = query.get("view", "")
+    return (room, gr.Tabs(selected=view), view) if view in VIEWS else (room, gr.skip(), gr.skip())
 
 
-def _filled(step: Step) -> list[Any]:
+def _filled(step: Step, guessed: bool = False) -> list[Any]:
+    """Updates of what a step fills; `guessed` if all columns are to be guessed from now on."""
     kept = gr.skip()
     return [
         step.status,
@@ -216,20 +270,23 @@ def _filled(step: Step) -> list[Any]:
         kept if step.collected is None else step.collected,
         kept
         if step.payload is None
+        else gr.update(value=step.payload)
+        if step.more
         else gr.update(value=step.payload, opened=None, layout=None, rows=None, found=None, ready=None),
-        *_boxes(step.texts),
+        *_boxes(step.texts, guessed),
         _head_box(step),
         *_matching(step),
     ]
 
 
-def _boxes(texts: Texts | None) -> list[Any]:
-    return [gr.skip() for _ in COLUMNS] if texts is None else column_updates(texts)
+def _boxes(texts: Texts | None, guessed: bool) -> list[Any]:
+    value = {"value": GUESSED} if guessed else {}
+    return [gr.skip() for _ in COLUMNS] if texts is None else [update | value for update in column_updates(texts)]
 
 
 def _head_box(step: Step) -> Any:
     """The heads that can be switched off, once texts were read."""
-    if step.collected is None:
+    if step.collected is None or step.more:
         return gr.skip()
     choices = finding.head_choices(step.collected.surveys()) if step.collected.refs else []
     return gr.update(choices=choices, value=choices[0][1] if choices else None)
@@ -237,7 +294,7 @@ def _head_box(step: Step) -> Any:
 
 def _matching(step: Step) -> list[Any]:
     """Updates of the labels, of what holds their boxes, and of each box."""
-    if step.collected is None:  # what was chosen stays until there is something new
+    if step.collected is None or step.more:  # what was chosen stays until there is something new
         return [gr.skip()] * (2 + limits.MAX_MATCHED_LABELS)
     found: Matches | None = step.matches
     boxes: list[Any] = [gr.update(visible=False)] * limits.MAX_MATCHED_LABELS
