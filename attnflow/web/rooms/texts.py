@@ -145,7 +145,8 @@ def build() -> Parts:
             of_trees = grammar.build()
     return Parts(
         chosen, file, button, status, matching, classes, gr.State(()), found, trained, drawn, beside, over_all,
-        of_trees, tabs, views, view=gr.State("map"), collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
+        of_trees, tabs, views, view=gr.State("map"), collected=gr.State(None), sliced=gr.State(None),
+        page=gr.State(OpenPage()),
     )  # fmt: skip
 
 
