@@ -18,7 +18,8 @@ from attnflow.demo.batches import IGNORED, batches, collate, encode_pairs, mask_
 from attnflow.demo.examples import LONGEST_FIRST, contrast
 from attnflow.demo.grammar import LABELS, PHENOMENA, generate
 from attnflow.demo.lexicon import SPLIT_WORDS
-from attnflow.demo.measuring import RootReading, bag_of_words_right, encode, root_readings, token_flags
+from attnflow.demo.measuring import RootReading, bag_of_words_right, encode, logits, root_readings, token_flags
+from attnflow.demo.recording import Recording
 from attnflow.demo.vocabulary import train_tokenizer
 
 DEMO = ASSETS / "demo"
@@ -91,6 +92,21 @@ def test_a_tiny_run_records_itself_without_a_change(tiny: Path, tmp_path: Path) 
     with torch.inference_mode():
         own = model(**tokenizer(texts[5].text_a, texts[5].text_b, return_tensors="pt")).logits[0]
     np.testing.assert_allclose(last[5], own.numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_a_recording_is_without_dropout_and_leaves_the_model_in_training(tiny: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny / "finetuned")
+    rows = encode(tokenizer, list(generate(3, 20)))
+    model = AutoModelForSequenceClassification.from_pretrained(tiny / "finetuned", hidden_dropout_prob=0.5).train()
+    (tmp_path / "dynamics_epoch_9.jsonl.gz").write_bytes(b"of another run")
+    before = torch.get_rng_state()
+    recording = Recording(tmp_path, rows, 4, stretches=2)
+    for step in range(1, 5):
+        recording.after(step, model)
+    assert model.training and torch.equal(before, torch.get_rng_state())
+    found = open_dynamics(tmp_path)
+    assert found.epochs == (0, 1)
+    np.testing.assert_allclose(found.logits[:, 0], logits(model.eval(), rows).numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_fine_tuning_starts_from_the_pre_trained_weights(tiny: Path) -> None:

@@ -28,7 +28,7 @@ from attnflow.web.endpoints import training as api
 from attnflow.web.rooms import answers, texts, training
 from attnflow.web.rooms.chosen import GUESSED, Chosen
 from attnflow.web.rooms.learnt import TITLES, learnt
-from attnflow.web.rooms.reading import read
+from attnflow.web.rooms.reading import may_begin, read
 from attnflow.web.rooms.training import Learnt
 from attnflow.web.settings import Pair
 from tests.payload_types import mismatch
@@ -153,7 +153,7 @@ def test_the_bundled_recording_brings_its_texts(pairs):
     assert training.brings_texts(asked, None) and training.brings_texts(asked, pairs)
     *_, last = steps(asked, pairs)
     assert last.collected.asked == Chosen(source=BUNDLED, rows=2000).asked()
-    assert last.more and not last.reading and last.payload["n"] == 2000 and last.payload["training"]["counted"] == 10
+    assert not last.reading and last.payload["n"] == 2000 and last.payload["training"]["counted"] == 10
     assert last.status == "The left plot is the data map over 10 epochs; below the plots is how the training went."
     first, *_, final = texts.show_learnt(asked, pairs, PAIR, None, Page(), ("old label",), "supported")
     assert first[:2] == [BUNDLED, 2000]
@@ -175,6 +175,13 @@ def test_first_epochs_alone_can_count(collected):
     assert set(update[5]) == {"value", "__type__"}, "layouts stay"
 
 
+def test_the_room_reads_by_itself_what_comes_with_its_recording(collected):
+    assert may_begin(Chosen(source=BUNDLED, rows=2000), PAIR) and may_begin(Chosen(source=BUNDLED), PAIR)
+    assert not may_begin(Chosen(source=BUNDLED, seed=1), PAIR) and not may_begin(Chosen(rows=2000), PAIR)
+    *_, last = read(Chosen(source=BUNDLED, rows=N), PAIR, None, Page(), (), 3)
+    assert last.payload["training"]["counted"] == 3 and collected.payload()["training"]["counted"] == STRETCHES
+
+
 def test_a_recording_that_is_offered_is_joined_by_names(top, pairs):
     assert dynamics.names() == ["local/deep", "local/mine", "local/short"]
     assert recordings.names() == [BUNDLED, *dynamics.names()]
@@ -192,7 +199,8 @@ def test_a_recording_that_is_offered_is_joined_by_names(top, pairs):
     assert f"{N - there.sum()} of {N} texts are not in the data map: pair-" in about
     assert f"{1500 - there.sum():,} of the 1,500 texts of the data map are not in this collection." in about
     right = np.frombuffer(base64.b64decode(step.payload["training"]["right"]), np.uint8).reshape(N, 3)
-    assert not right[~there].any()
+    loss = np.frombuffer(base64.b64decode(step.payload["training"]["loss"]), "<f4").reshape(N, 3)
+    assert not right[~there].any() and np.isnan(loss[~there]).all() and np.isfinite(loss[there]).all()
 
 
 def test_other_labels_than_those_of_the_training_are_told(top, pairs):
@@ -245,8 +253,8 @@ def test_a_link_out_of_the_folder_is_not_followed(top, tmp_path_factory):
     (top / "within").mkdir()
     (top / "within" / "dynamics_epoch_0.jsonl").symlink_to(outside / "secret" / "dynamics_epoch_0.jsonl")
     assert dynamics.names() == ["local/deep", "local/mine", "local/short"]
-    for name in ("local/linked", "local/within"):
-        with pytest.raises(SelectionError, match="no recording"):
+    for name, why in (("local/linked", "no recording"), ("local/within", "a link to elsewhere")):
+        with pytest.raises(SelectionError, match=why):
             recordings.map(name)
 
 
@@ -348,6 +356,7 @@ def test_one_click_shows_how_texts_were_learnt_and_a_lasso_follows(shown_map):
     row = int(first.get_attribute("data-row"))
     expect(page.locator(".af-tx-course").nth(2)).to_contain_text(f"no. {row + 1}: probability of its label")
     expect(page.locator(".af-tx-course").nth(2).locator(".points path")).to_have_count(STRETCHES)
+    assert "texts=demo%2Ftraining" in page.url and "rows=2000" in page.url, "a link shows the same"
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save names").click()
     told = json.loads(Path(saved.value.path()).read_text())

@@ -10,7 +10,7 @@ from attnflow.views.training import ReadyTexts, Training, training
 TITLES: dict[MapOrder, str] = {
     "ambiguous": "Ambiguous in training",
     "hard_to_learn": "Hard to learn",
-    "likely_mislabelled": "Likely mislabelled, by the training",
+    "likely_mislabelled": "Likely mislabelled (training)",
 }
 """The orders of the data map that the table offers."""
 

@@ -134,10 +134,14 @@ def read(
     shown: Shown | None,
     page: Page,
     labels: Sequence[tuple[str, str | None]] = (),
+    burn_out: int | None = None,
 ) -> Iterator[Step]:
-    """Open the texts and read them with both models; what is wrong is told in the last step."""
+    """Open the texts and read them with both models; what is wrong is told in the last step.
+
+    Texts that come with a recorded training get its data map, of the first `burn_out` epochs.
+    """
     try:
-        yield from _read(chosen, pair, shown, page, labels)
+        yield from _read(chosen, pair, shown, page, labels, burn_out)
     except GoneError:
         raise
     except AttnflowError as error:
@@ -150,6 +154,7 @@ def _read(
     shown: Shown | None,
     page: Page,
     labels: Sequence[tuple[str, str | None]],
+    burn_out: int | None,
 ) -> Iterator[Step]:
     asked, too_long = chosen.asked(), chosen.too_long
     yield Step(f"Opening {asked.source} …")
@@ -193,7 +198,7 @@ def _read(
         tuple(labels),
         cast('Literal["cut", "leave_out"]', too_long),
         page,
-        training=learnt(opened.texts, asked.source) if asked.source in RECORDED else None,
+        training=learnt(opened.texts, asked.source, burn_out) if asked.source in RECORDED else None,
     )
     yield Step("", False, collected, collected.payload(), opened.texts, _matches(opened.texts, surveys, labels))
 
@@ -228,7 +233,8 @@ def _mapped(survey: Survey, labels: Sequence[tuple[str, str | None]]) -> Survey:
 def may_begin(chosen: Chosen, pair: Pair) -> bool:
     """Whether the room may read without being asked: only what is bundled, which takes seconds."""
     plain = Chosen(source=chosen.source if chosen.source in BUNDLED_TEXTS else BUNDLED_PAIRS)
-    return chosen == plain and all(ref in BUNDLED for ref in pair.refs)
+    recorded = chosen.source in RECORDED and chosen == replace(plain, rows=chosen.rows)
+    return (chosen == plain or recorded) and all(ref in BUNDLED for ref in pair.refs)
 
 
 def told_of(texts: Texts) -> str:

@@ -152,7 +152,7 @@ def build() -> Parts:
 
 def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[Room]) -> None:
     """Read the texts when the room is first opened or the button pressed, and answer what the map asks."""
-    sources = [parts.chosen, pair, page.shown, parts.page, parts.labels]
+    sources = [parts.chosen, pair, page.shown, parts.page, parts.training.learnt, parts.labels]
     reading: dict[str, Any] = {"otherwise": lambda: _filled(Step("", reading=False)), "cancelled": CANCELLED}
     on_card(parts.read.click, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
     opened = [room, parts.collected, *sources]
@@ -204,10 +204,16 @@ def find_like_this(shown: Shown | None, at: SelectedHead, collected: Collected |
 
 
 def read_all(
-    chosen: Chosen, pair: Pair, shown: Shown | None, page: OpenPage, labels: Sequence[str], *classes: Any
+    chosen: Chosen,
+    pair: Pair,
+    shown: Shown | None,
+    page: OpenPage,
+    learnt: training.Learnt,
+    labels: Sequence[str],
+    *classes: Any,
 ) -> Iterator[list[Any]]:
     """What the room shows, step by step."""
-    for step in read(chosen, pair, shown, page, checked_labels(labels, classes)):
+    for step in read(chosen, pair, shown, page, checked_labels(labels, classes), learnt.burn_out):
         yield _filled(step)
 
 
@@ -240,10 +246,11 @@ def open_room(
     pair: Pair,
     shown: Shown | None,
     page: OpenPage,
+    learnt: training.Learnt,
     labels: Any,
 ) -> Iterator[Any]:
     """What the room shows when it is opened first, step by step."""
-    yield from read_all(chosen, pair, shown, page, labels)
+    yield from read_all(chosen, pair, shown, page, learnt, labels)
 
 
 def restore_room(request: gr.Request) -> tuple[Any, Any, Any]:

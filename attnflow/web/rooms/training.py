@@ -11,6 +11,7 @@ from attnflow.corpus.texts import TRAINING
 from attnflow.errors import SelectionError
 from attnflow.service.collections import Page
 from attnflow.service.recordings import BUNDLED, recordings
+from attnflow.views.training import Training
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form, setting
 from attnflow.web.rooms.chosen import MOST_NAME, Chosen
@@ -99,22 +100,21 @@ def show(
     name = _name(asked)
     if brings_texts(asked, collected):
         recordings.map(name, asked.burn_out)  # what is wrong with it is told before anything is read
-        for step in read(Chosen(source=TRAINING, rows=BUNDLED_ROWS), pair, shown, page, labels):
-            yield step
-            collected = step.collected
-        if collected is None:
-            return
+        chosen = Chosen(source=TRAINING, rows=BUNDLED_ROWS)
+        for step in read(chosen, pair, shown, page, labels, asked.burn_out):
+            known = step.collected and step.collected.training
+            yield replace(step, status=told(known)) if known else step
+        return
     if collected is None:
         raise SelectionError(READ_FIRST)
     joined = learnt(collected.opened().texts, name, asked.burn_out)
     collected = replace(collected, training=joined)
-    yield Step(
-        told(joined.part["counted"], len(joined.part["epochs"])), False, collected, collected.payload(), more=True
-    )
+    yield Step(told(joined), False, collected, collected.payload(), more=True)
 
 
-def told(counted: int, epochs: int) -> str:
+def told(joined: Training) -> str:
     """How the data map is shown, in a sentence."""
+    counted, epochs = joined.part["counted"], len(joined.part["epochs"])
     of = f"the first {counted} of {epochs} epochs" if counted < epochs else f"{epochs} epochs"
     return f"The left plot is the data map over {of}; below the plots is how the training went."
 
