@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
     from attnflow.corpus.conllu_rows import read_conllu
+    from attnflow.corpus.coreference_files import read_coreference
     from attnflow.corpus.corpus_files import open_corpus
     from attnflow.corpus.corpus_statistics import corpus_statistics
     from attnflow.corpus.data_map import data_map, map_order, map_region
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
     from attnflow.notebook import show
+    from attnflow.records.coreference import Document, Mention
     from attnflow.records.corpus import CorpusStatistics
     from attnflow.records.dynamics import DataMap
     from attnflow.records.survey import Survey
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from attnflow.stats.alignment import Pairing, merge_words, pair_traces
     from attnflow.stats.attention_gradient import AttentionGradient
     from attnflow.stats.attention_graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
+    from attnflow.stats.coreference import CoreferenceHeads
     from attnflow.stats.dependencies import DependencyHeads
     from attnflow.stats.entropy import AttentionEntropy
     from attnflow.stats.head_distances import HeadDistances
@@ -90,9 +93,12 @@ _HOME = {
     "stats.head_distances": ("HeadDistances",),
     "stats.named_heads": ("NamedHeads", "name_heads"),
     "stats.surface": ("SurfaceStatistics",),
+    "stats.coreference": ("CoreferenceHeads",),
     "stats.dependencies": ("DependencyHeads",),
     "stats.word_attention": ("word_attention",),
     "corpus.conllu_rows": ("read_conllu",),
+    "corpus.coreference_files": ("read_coreference",),
+    "records.coreference": ("Document", "Mention"),
     "records.trees": ("Sentence",),
     "corpus.corpus_files": ("open_corpus",),
     "corpus.corpus_statistics": ("corpus_statistics",),
@@ -137,9 +143,11 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Columns",
+    "CoreferenceHeads",
     "CorpusStatistics",
     "DataMap",
     "DependencyHeads",
+    "Document",
     "Encoding",
     "Faithfulness",
     "HeadDistances",
@@ -147,6 +155,7 @@ __all__ = [
     "HeadInteractions",
     "LabelMatch",
     "MeanAttention",
+    "Mention",
     "NamedHeads",
     "Order",
     "Pairing",
@@ -203,6 +212,7 @@ __all__ = [
     "ranking",
     "reach",
     "read_conllu",
+    "read_coreference",
     "ring_tau",
     "saliency",
     "show",

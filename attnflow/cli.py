@@ -38,6 +38,7 @@ STATISTICS = {
     "mean_attention": False,
     "importance": True,
     "dependencies": False,
+    "coreference": False,
 }
 """What `attnflow corpus` computes, by name, and whether it takes much more than a pass of the model; written here, too,
 so that the help needs no model code."""
@@ -55,8 +56,9 @@ vectors after every layer, the attention of every head in shares, and which word
 many are right, where the two models differ most, and which labels may be wrong."""
 _SURVEY_MORE = """\
 MODEL is a Hub id, a local folder, demo/pretrained or demo/finetuned; TEXTS is demo/pairs, a file (CSV, TSV, JSON Lines,
-Parquet, TXT, CoNLL-U) or a Hub data set. The surveys of the first and second model are kept in FOLDER/a and FOLDER/b,
-each with a row a text in texts.parquet; a run that was ended goes on where it was, and a finished one is opened.
+Parquet, TXT, CoNLL-U, CoNLL-2012) or a Hub data set. The surveys of the first and second model are kept in FOLDER/a
+and FOLDER/b, each with a row a text in texts.parquet; a run that was ended goes on where it was, and a finished one is
+opened.
 
 examples:
   attnflow survey demo/pretrained demo/finetuned demo/pairs --rows 200 --out found
@@ -71,7 +73,8 @@ _CORPUS_MORE = f"""\
 MODEL and TEXTS are those of `attnflow survey`. NAME is one of
 {_named(STATISTICS)}.
 Those marked * take much more than a pass of the model; contributions of the input are estimated; dependencies needs a
-treebank in CoNLL-U, and prints for each relation the head that finds most governors.
+treebank in CoNLL-U, and prints for each relation the head that finds most governors; coreference needs texts with
+chains (CoNLL-2012, GAP, demo/coreference), and prints for each kind of mention the head that finds most antecedents.
 
 Each part is kept in FOLDER as soon as it is done; a run that was ended goes on where it was, here or on a cluster, and
 a finished one is opened. FOLDER then holds corpus.json (what was computed, of what, and which texts failed),
@@ -85,6 +88,7 @@ examples:
   attnflow corpus demo/finetuned demo/pairs --rows 200 --out found
   attnflow corpus ./my-model corpus.conllu --statistics surface entropy head_distances --out found
   attnflow corpus ./my-model treebank.conllu --statistics dependencies --out found
+  attnflow corpus ./my-model demo/coreference --statistics coreference --out found
   attnflow corpus ./my-model pairs.csv --group-by language --engine ray --workers 8 --out found
   attnflow corpus ./my-model pairs.csv --engine ray --address ray://head:10001 --out s3://bucket/run"""
 
@@ -157,6 +161,13 @@ def _parser() -> argparse.ArgumentParser:
         "environment variable ATTNFLOW_CORPORA)",
     )
     serve.add_argument(
+        "--models",
+        metavar="FOLDER",
+        help="likewise the checkpoints in this folder, and the runs of a Trainer (folders with checkpoint-500 and so "
+        "on), as local/NAME; a run that goes on shows its new checkpoints (also: the environment variable "
+        "ATTNFLOW_MODELS)",
+    )
+    serve.add_argument(
         "--dynamics",
         metavar="FOLDER",
         help="likewise the recorded trainings in this folder, each written by attnflow.TrainingDynamics('FOLDER/NAME') "
@@ -210,7 +221,14 @@ def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--pooling",
         default="mean",
         choices=("mean", "first"),
-        help="what a word of several tokens attends to, for dependencies (default: the mean of them)",
+        help="what a word of several tokens attends to, for dependencies and coreference (default: the mean of them)",
+    )
+    corpus.add_argument(
+        "--candidates",
+        default="before",
+        choices=("before", "mentions", "all"),
+        help="which words a head chooses antecedents from: all before the mention, those of other mentions before it, "
+        "or all others (default: before)",
     )
     _add_texts(corpus)
     _add_models(corpus)
@@ -319,6 +337,7 @@ def _corpus(options: argparse.Namespace) -> None:
         workers=options.workers,
         group_by=options.group_by,
         pooling=options.pooling,
+        candidates=options.candidates,
         probes=options.probes,
         **_reading(options),
     )
@@ -338,7 +357,7 @@ def _data_map(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    for what in ("surveys", "corpora", "dynamics"):
+    for what in ("surveys", "corpora", "models", "dynamics"):
         folder = getattr(options, what)
         if folder is not None:
             if not Path(folder).is_dir():

@@ -177,6 +177,8 @@ class Pages:
         self.browser, self.url = browser, url
         self.used: dict[Page, tuple[tuple, str]] = {}
         self.kept: dict[tuple, tuple[Page, str]] = {}
+        self.first_drawn = "#flow .af-radial[data-drawn]:not(.af-empty)"
+        """What is to be drawn, and with something, before a page counts as open."""
         self.outside: list[str] = []
         self.errors: list[str] = []
 
@@ -194,7 +196,7 @@ class Pages:
             page.on("pageerror", lambda error: self.errors.append(str(error)))
             page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
             page.goto(f"{self.url}?{'__theme=dark&' * dark}{query}")
-            page.wait_for_selector("#flow .af-radial[data-drawn]:not(.af-empty)")  # drawn, and with something
+            page.wait_for_selector(self.first_drawn)
             page.wait_for_timeout(300)  # Gradio may tell a panel of its first value twice
             as_it_was = page.evaluate(AS_IT_WAS)
         self.used[page] = asked, as_it_was

@@ -37,7 +37,7 @@ Gated = Literal[False, "auto", "manual"]
 _LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".model", ".zip")
 _LFS_SIZE = 10 * 1024 * 1024
 _LFS_POINTER_SIZE = 134
-_API_VERBS = ("revision", "tree", "auth-check", "paths-info")
+_API_VERBS = ("revision", "refs", "commits", "tree", "auth-check", "paths-info")
 _DATA_SETS = "datasets/"
 """What the ids of data sets begin with here; those of models begin with nothing."""
 _JSON = "application/json; charset=utf-8"
@@ -125,7 +125,8 @@ class _Fault:
 
 @dataclass(frozen=True)
 class _Route:
-    """What a request asks for; kind is /api/list, /api/info, /api/tree, /api/paths, /api/auth, /resolve or /unknown."""
+    """What a request asks for; kind is /api/list, /api/info, /api/tree, /api/paths, /api/refs, /api/commits, /api/auth,
+    /resolve or /unknown."""
 
     kind: str
     repo_id: str = ""
@@ -146,6 +147,10 @@ class _Route:
                 return cls("/api/info", repo_id)
             if rest[0] == "revision" and len(rest) == 2:
                 return cls("/api/info", repo_id, rest[1])
+            if rest == ["refs"]:
+                return cls("/api/refs", repo_id)
+            if rest[0] == "commits" and len(rest) == 2:
+                return cls("/api/commits", repo_id, rest[1])
             if rest == ["auth-check"]:
                 return cls("/api/auth", repo_id)
             if rest[0] == "tree" and len(rest) >= 2:
@@ -424,11 +429,15 @@ class HubServer:
                     self._check_gate(repo, token)
                 if route.kind == "/api/auth":
                     return _Reply.json({})
+                if route.kind == "/api/refs":
+                    return _Reply.json(_refs(repo))
                 commit = repo.commits.get(route.revision) or repo.branches.get(route.revision)
                 if commit is None:
                     raise _Refused(404, "RevisionNotFound", f"Invalid rev id: {route.revision}")
                 if route.kind == "/api/info":
                     return _Reply.json(_info(repo, commit, query))
+                if route.kind == "/api/commits":
+                    return _Reply.json([{"id": commit.sha, "title": "Upload", "date": commit.date, "authors": []}])
                 if route.kind == "/api/paths":
                     return _Reply.json(_paths(commit, paths))
                 if route.kind == "/api/tree":
@@ -531,6 +540,14 @@ def _info(repo: _Repo, commit: _Commit, query: dict[str, list[str]]) -> dict[str
     if "expand" in query:
         info = {key: info[key] for key in ("_id", "id", *query["expand"]) if key in info}
     return info
+
+
+def _refs(repo: _Repo) -> dict[str, Any]:
+    """Gives the body of /api/models/{repo}/refs."""
+    branches = [
+        {"name": name, "ref": f"refs/heads/{name}", "targetCommit": one.sha} for name, one in repo.branches.items()
+    ]
+    return {"branches": branches, "tags": [], "converts": []}
 
 
 def _sibling(name: str, file: _File, blobs: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from math import erf, exp, log, sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -661,3 +662,58 @@ def wilson(right: int, n: int) -> tuple[float, float]:
         return (low + high) / 2
 
     return end(0.0, right / n), end(right / n, 1.0)
+
+
+def antecedents_found(
+    words: np.ndarray, there: list[bool], mentions: list[Any], candidates: str
+) -> tuple[list[Any], dict[tuple[int, int], list[bool]], dict[str, list[bool]], int]:
+    """Clark et al. 4.3, mention by mention: the cases, whether each head and each rule is right, and what is left out.
+
+    `words` is `[L, H, W, W]`; mentions have chain, start, end, head, words, number, gender and person.
+    """
+    cases, left_out = [], 0
+    by_head: dict[tuple[int, int], list[bool]] = {place: [] for place in np.ndindex(*words.shape[:2])}
+    by_rule: dict[str, list[bool]] = {"nearest": [], "head match": [], "sieves": []}
+    for mention in mentions:
+        antecedents = [one.head for one in mentions if one.chain == mention.chain and one.head < mention.head]
+        if not antecedents:
+            continue
+        antecedents = [head for head in antecedents if there[head]]
+        if not there[mention.head] or not antecedents:
+            left_out += 1
+            continue
+        cases.append(mention)
+        allowed = []
+        for word in range(len(there)):
+            in_another = any(one is not mention and there[one.head] and one.start <= word < one.end for one in mentions)
+            if not there[word] or word == mention.head:
+                continue
+            if candidates == "all" or (word < mention.head and (candidates == "before" or in_another)):
+                allowed.append(word)
+        for place, right in by_head.items():
+            most = max(words[place][mention.head][word] for word in allowed)
+            first = next(word for word in allowed if words[place][mention.head][word] == most)
+            right.append(first in antecedents)
+        before = [one for one in mentions if there[one.head] and one.head < mention.head]
+        outside = [one for one in before if not (mention.start <= one.start and one.end <= mention.end)] or before
+
+        def nearest(among: list[Any]) -> int | None:
+            return max((one.head for one in among), default=None)
+
+        def lowered(texts: Any) -> list[str]:
+            return [text.lower() for text in texts]
+
+        def agrees(one: Any, mention: Any = mention) -> bool:
+            pairs = [(getattr(one, name), getattr(mention, name)) for name in ("number", "gender", "person")]
+            return all(a is None or b is None or a == b for a, b in pairs)
+
+        same_words = [one for one in outside if mention.words and lowered(one.words) == lowered(mention.words)]
+        same_head = [one for one in outside if mention.head_word and one.head_word.lower() == mention.head_word.lower()]
+        rules = {
+            "nearest": [outside],
+            "head match": [same_head, outside],
+            "sieves": [same_words, same_head, [one for one in outside if agrees(one)], outside],
+        }
+        for rule, sieves in rules.items():
+            by_rule[rule].append(next(nearest(sieve) for sieve in sieves if sieve) in antecedents)
+    return cases, by_head, by_rule, left_out

@@ -67,6 +67,7 @@ PARAMETERS = {
         "truncate",
         "chat",
     ],
+    "/moments": ["model"],
     "/head_importance": ["model", "sentence_a", "sentence_b", "method", "truncate", "chat"],
     "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned", "truncate", "chat"],
     "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned", "truncate", "chat"],
@@ -86,6 +87,10 @@ PARAMETERS = {
     ],
     "/dependency_heads": [
         *("model", "treebank", "rows", "pooling", "subtypes", "name", "split", "revision", "seed", "too_long", "file"),
+    ],
+    "/coreference_heads": [
+        *("model", "documents", "rows", "candidates", "pooling", "name", "split", "revision", "seed", "too_long"),
+        "file",
     ],
     "/data_map": ["recording", "order", "burn_out", "offset", "limit"],
     "/compare_texts": [

@@ -25,7 +25,7 @@ from attnflow import (
     hidden_token_attribution,
     open_corpus,
 )
-from attnflow.corpus import corpus_files, measures, parts
+from attnflow.corpus import corpus_files, measures, observed, parts
 from attnflow.corpus.corpus_part import Part
 from attnflow.corpus.measures import MEASURES
 from attnflow.corpus.parts import Pace
@@ -50,7 +50,7 @@ ROWS = tuple(
 )
 TEXTS = Texts(ROWS, "made up", Columns("text_a", "text_b", "label"))
 READ = [row for row in ROWS if row.text_a.strip()]
-EVERY = [name for name, measure in MEASURES.items() if not measure.of_trees]
+EVERY = [name for name, measure in MEASURES.items() if not measure.needs]
 QUICK = ["surface", "entropy", "positions"]
 SETTINGS = {"part_size": 3, "probes": 3, "max_tokens": 40, "labels": {"sure": "yes"}}
 
@@ -266,14 +266,14 @@ def test_it_is_kept_wherever_fsspec_reaches(checkpoints):
 
 def test_a_text_that_makes_a_batch_fail_is_noted_for_all_statistics(checkpoints, monkeypatch):
     """Also if it is the last of several statistics that fails: no other has it then."""
-    original = measures.hidden_token_attribution
+    original = observed.hidden_token_attribution
 
     def failing(checkpoint, encoding, **more):
         if encoding.text_a == TEXT[3]:
             raise CheckpointError("bert computes numbers that are not finite.")
         return original(checkpoint, encoding, **more)
 
-    monkeypatch.setattr(measures, "hidden_token_attribution", failing)
+    monkeypatch.setattr(observed, "hidden_token_attribution", failing)
     other = corpus_statistics(checkpoints["bert"], TEXTS, ["surface", "importance", "agreement"], **SETTINGS)
     assert other.failed["t4"] == "bert computes numbers that are not finite." and sorted(other.failed) == ["t3", "t4"]
     assert other["surface"].n == other["importance"].n == other["agreement"].input.n == other.n == 5
@@ -305,7 +305,7 @@ def test_masked_words_are_the_loss_of_a_masked_language_model(tasks):
         ({"texts": []}, "There are no texts; give at least one"),
         ({"texts": [ROWS[0], ROWS[0]]}, "2 texts have only 1 names; give each its own guid"),
         ({"statistics": []}, "There is no statistic to compute; choose surface, entropy, attention_gradient"),
-        ({"statistics": ["surface", "coreference"]}, "There is no statistic 'coreference'; choose surface"),
+        ({"statistics": ["surface", "grammar"]}, "There is no statistic 'grammar'; choose surface"),
         ({"engine": "dask"}, "engine is 'dask'; give 'local' or 'ray'"),
         ({"address": "auto"}, "address is 'auto', which is that of a Ray; give engine='ray', too"),
         ({"workers": 2}, "workers is 2; with engine='ray' give a whole number from 1, else nothing"),
@@ -390,8 +390,8 @@ def test_the_command_computes_keeps_and_sums_up(tmp_path, capsys):
     assert "Reading 12 texts with demo/finetuned: 100%" in progress
     assert cli.main([*words, "--group-by", "label"]) == 0  # what is there is opened
     assert capsys.readouterr().out == printed
-    assert cli.main([*words, "--statistics", "coreference"]) == 1
-    assert "attnflow: There is no statistic 'coreference'; choose surface" in capsys.readouterr().err
+    assert cli.main([*words, "--statistics", "grammar"]) == 1
+    assert "attnflow: There is no statistic 'grammar'; choose surface" in capsys.readouterr().err
     assert cli.main([*words, "--probes", "many"]) == 1
     assert "--probes is 'many'; give a whole number, or exact." in capsys.readouterr().err
 

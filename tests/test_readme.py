@@ -91,6 +91,17 @@ def test_the_example_of_grammar_runs(capsys, monkeypatch):
     assert "held out: " in capsys.readouterr().out
 
 
+def test_the_example_of_coreference_runs(capsys, monkeypatch):
+    (code,) = [code for code in EXAMPLES if '["coreference"]' in code]
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    exec(
+        compile(code, "README.md", "exec"),
+        {"attnflow": attnflow, "checkpoint": attnflow.load_checkpoint("demo/finetuned")},
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].startswith("all ") and "rules: " in lines[3] and lines[4].startswith("(Mention(chain=0")
+
+
 def test_the_example_of_the_endpoints_runs(url, capsys):
     (code,) = [code for code in EXAMPLES if "gradio_client" in code]
     exec(compile(code.replace("http://127.0.0.1:7860", url), "README.md", "exec"), {})

@@ -16,10 +16,12 @@ from attnflow import (
     Agreement,
     AttentionEntropy,
     AttentionGradient,
+    CoreferenceHeads,
     DependencyHeads,
     HeadDistances,
     HeadImportance,
     MeanAttention,
+    Mention,
     Patterns,
     RelativePositions,
     SelectionError,
@@ -48,8 +50,18 @@ def text(seed, size, shape=(2, 3)):
         "tokens": tokens_like(size),
         "root": seed % size,
         "governor": np.array([-1, *range(size - 1)]),
+        "mentions": mentions_like(seed, size),
         "relation": np.array(["root", *("odd" if (seed + place) % 2 else "odd:ly" for place in range(size - 1))]),
     }
+
+
+def mentions_like(seed, size):
+    """Every other word a mention of one of two chains, as many as there are words."""
+    kinds = ("pronoun", "proper", "nominal")
+    return [
+        Mention(place % 2 if seed % 2 else 0, place, place + 1, place, kinds[(seed + place) % 3], (str(place % 3),))
+        for place in range(0, size, 2)
+    ]
 
 
 def tokens_like(size):
@@ -64,6 +76,7 @@ TEXTS = [text(seed, size) for seed, size in enumerate(SIZES)]
 ARRAYS = {  # what each of them is fed with
     Agreement: ("attention", "contribution"),
     AttentionEntropy: ("attention", "root"),
+    CoreferenceHeads: ("attention", "mentions"),
     DependencyHeads: ("attention", "governor", "relation"),
     AttentionGradient: ("gradient", "attention", "tokens"),
     HeadDistances: ("attention",),
@@ -90,11 +103,18 @@ def padded(array, size):
     return np.pad(array, widths, constant_values=np.nan if array.dtype.kind == "f" else 10**6)
 
 
+def together(name, texts):
+    """What a batch is given of texts."""
+    if name == "mentions":  # lists of different lengths
+        return [one[name] for one in texts]
+    size = max(one["attention"].shape[-1] for one in texts)
+    return np.stack([padded(np.asarray(one[name]), size) for one in texts])
+
+
 def batch(statistic, *texts):
     """Feed texts at once."""
     sizes = [one["attention"].shape[-1] for one in texts]
-    names = ARRAYS[type(statistic)]
-    stacked = [np.stack([padded(np.asarray(one[name]), max(sizes)) for one in texts]) for name in names]
+    stacked = [together(name, texts) for name in ARRAYS[type(statistic)]]
     return statistic.update(*stacked, lengths=sizes)
 
 
@@ -131,7 +151,7 @@ def test_a_padded_batch_is_its_texts_one_by_one_and_what_is_padded_is_not_read(k
     assert statistic.n == len(TEXTS)
     assert_same(statistic, update(kind(), *TEXTS))
     same_length = [text(seed, 9) for seed in range(3)]
-    stacked = [np.stack([one[name] for one in same_length]) for name in ARRAYS[kind]]
+    stacked = [together(name, same_length) for name in ARRAYS[kind]]
     assert_same(kind().update(*stacked), update(kind(), *same_length))
     nothing = kind().update(*(values[:0] for values in stacked))
     assert nothing.n == 0
@@ -262,6 +282,7 @@ def errors_by_hand(kind, single):
         counts = [np.broadcast_to(one.occurrences, one.mean.shape) for one in ones]
         return {"": ([one.mean * one.occurrences for one in ones], counts)}
     means: dict[type, dict[str, str]] = {
+        CoreferenceHeads: {},  # which has intervals instead
         DependencyHeads: {},  # which has intervals instead
         AttentionEntropy: {"whole": "whole", "root": "root"},
         AttentionGradient: {"": "mean", "layer": "layer"},

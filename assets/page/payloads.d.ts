@@ -318,6 +318,137 @@ export interface Unlaid {
   at: number;
 }
 
+/** From a word to another one of its sentence, by their numbers. */
+export interface Arc {
+  word: number;
+  to: number;
+}
+
+/** Relations against heads of one model or two. */
+export interface Grammar {
+  /** Of the treebank and the models. */
+  key: string;
+  /** Cases from which on a relation is spoken of. */
+  least: number;
+  directions: string[];
+  /** `[R]`: all together first, then those of most cases. */
+  relations: GrammarRelation[];
+  models: GrammarModelFigure[];
+}
+
+/** The table of the best heads. */
+export interface GrammarBest {
+  key: string;
+  /** Cases from which on a relation is spoken of. */
+  least: number;
+  rows: GrammarRow[];
+}
+
+/** Event `cell` of map and table, and their property `chosen`: a head of a model, by its own layers; a relation. */
+export interface GrammarCell {
+  key: string;
+  side: Side;
+  relation: string;
+  head: Head;
+}
+
+/** What a head chose for a word. */
+export interface GrammarChoice {
+  word: number;
+  to: number;
+  right: boolean;
+}
+
+/** Property `download` of the table: a file for the visitor's browser. */
+export interface GrammarFile {
+  name: string;
+  text: string;
+  /** When it was made, in seconds: the same file can be asked for twice. */
+  at: number;
+}
+
+/** How well every head of one model finds governors; `R` relations. */
+export interface GrammarModelFigure {
+  side: Side;
+  name: string;
+  layers: number;
+  heads: number;
+  /** `[R]` */
+  cases: number[];
+  /** What `accuracy` is to be divided by. */
+  steps: number;
+  /** `[R, L * H]` in the better direction, as base64 text of little-endian uint16. */
+  accuracy: string;
+  /** `[R, L * H]`: which direction that is, as base64 text of bytes. */
+  direction: string;
+  /** `[R]`: accuracy of the best fixed offset. */
+  offset: number[];
+  /** `[R]`: the head that finds most, as `layer * H + head`; -1 where there is no case. */
+  best: number[];
+  /** `[L * H]`: what each head is called; often empty. */
+  names: string[];
+}
+
+/** One relation of a treebank, or all of them together. */
+export interface GrammarRelation {
+  name: string;
+  /** What finding its governor means, as a sentence goes on after "finds". */
+  finds: string;
+}
+
+/** The best head of one model for a relation, and the best offset. */
+export interface GrammarRow {
+  relation: string;
+  /** What finding its governor means, as a sentence goes on after "finds". */
+  finds: string;
+  side: Side;
+  n: number;
+  head: Head;
+  direction: string;
+  /** Each half of the sentences scored by what is best on the other half. */
+  held_out: GrammarShare;
+  /** Chosen on all sentences and scored on all, as in the paper. */
+  on_all: GrammarShare;
+  offset: number;
+  offset_held_out: GrammarShare;
+  offset_on_all: GrammarShare;
+}
+
+/** A sentence with what is right and what a head chose. */
+export interface GrammarSentence {
+  /** In the collection. */
+  row: number;
+  words: string[];
+  /** From each word of the relation to its governor. */
+  gold: Arc[];
+  /** From the same words, in the same order, but those for which the head chose none. */
+  chosen: GrammarChoice[];
+}
+
+/** Sentences on which a head is right, and on which it is wrong. */
+export interface GrammarSentences {
+  cell: GrammarCell;
+  told: string;
+  /** As it stands at the arcs; empty for all relations. */
+  relation: string;
+  /** All of its choices are. */
+  right: GrammarSentence[];
+  /** Some of its choices are. */
+  wrong: GrammarSentence[];
+}
+
+/** A share of cases, with its 95 % interval. */
+export interface GrammarShare {
+  share: number;
+  low: number;
+  high: number;
+}
+
+/** Event `open`: a sentence to be shown in *One pair*, with the head that is chosen. */
+export interface OpenSentence {
+  row: number;
+}
+
 /** What is known of the word and the head that are selected. */
 export interface Details {
   /** Of the word, in sentences; empty if none is selected. */
@@ -339,6 +470,8 @@ export interface DetailsHead {
   pruned: Head[];
   /** What changes without the head; null while it is measured. */
   without: string | null;
+  /** What treebanks tell of it, in sentences; often empty. */
+  grammar: string;
   /** Pixels along a side of its map. */
   size: number;
   /** The map as `[size, size]` bytes, `[query, key]`, as base64 text. */
@@ -362,6 +495,16 @@ export interface ClassScore {
   score: number;
   /** 0 to 1; null where the scores are no distribution. */
   probability: number | null;
+}
+
+/** The training that a model comes from. */
+export interface ModelMoments {
+  side: Side;
+  name: string;
+  /** First to last. */
+  moments: TrainingMoment[];
+  /** Which of them is shown; null if it is another revision. */
+  at: number | null;
 }
 
 /** The sentence view of one or two models. */
@@ -393,6 +536,15 @@ export interface SentenceModel {
   off: number;
   /** `[L, T]`, in heads; null where the model has no such token. */
   influence: ((number | null)[])[];
+}
+
+/** A checkpoint of a training. */
+export interface TrainingMoment {
+  /** What the pair names it by; empty for the end. */
+  revision: string;
+  label: string;
+  /** On the Hub; empty for what lies on this machine. */
+  commit: string;
 }
 
 /** Edges of an attention graph, packed; the last four are base64 text of little-endian bytes. */

@@ -24,7 +24,7 @@ from transformers.models.auto.modeling_auto import (
 from attnflow import limits
 from attnflow.bundled import ASSETS
 from attnflow.cache import BoundedCache
-from attnflow.checkpoints import config_rules, hub, repository_files, sentence_transformer
+from attnflow.checkpoints import config_rules, hub, moments, repository_files, sentence_transformer
 from attnflow.checkpoints.architectures import architecture, encoders, refusal
 from attnflow.checkpoints.compat import n_entries, supports_attention_interface
 from attnflow.checkpoints.hub_find import find
@@ -135,36 +135,57 @@ class Checkpoint:
 _loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambda loaded: loaded.nbytes)
 
 
+def bundled_part(ref: Any) -> tuple[str, str | None] | None:
+    """The bundled checkpoint that a reference names, and perhaps a moment of its training; None if it names none."""
+    name, _, moment = ref.strip().partition("@") if isinstance(ref, str) else ("", "", "")
+    name = name.rstrip("/")
+    return (name, moment or None) if name in BUNDLED else None
+
+
 def open_checkpoint(
-    ref: str | os.PathLike[str], how: Loading, *, revision: str | None = None, token: str | None = None
+    ref: str | os.PathLike[str],
+    how: Loading,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    name: str | None = None,
 ) -> Checkpoint:
     """Load a checkpoint, or return it from memory if it was loaded before.
 
     Args:
         ref: A Hub id or an address of its pages, a bundled reference, or a local folder.
         how: Device, precision, bounds, and what makes the model ready.
-        revision: Branch, tag or commit on the Hub.
+        revision: Branch, tag or commit on the Hub; of a folder or what is bundled, a checkpoint along the way
+            (`moments`).
         token: Hub access token for gated and private repositories. The process's own token is never used.
+        name: What a folder is called; by its own name if None.
 
     Raises:
         CheckpointError: If it cannot be found, reached, or read safely, or is too large.
         UnsupportedArchitectureError: If it is found but cannot be analysed; before its weights are downloaded.
     """
-    if isinstance(ref, str) and ref.strip().rstrip("/") in BUNDLED:
-        ref = ref.strip().rstrip("/")
-        return _load_folder(ASSETS / ref, ref, how, ref)
+    bundled = bundled_part(ref)
+    if bundled is not None:
+        own, moment = bundled[0], bundled[1] or revision
+        return _load_folder(moments.folder_at(ASSETS / own, moment, own), _at(own, moment), how, _at(own, moment))
     if isinstance(ref, os.PathLike) or (isinstance(ref, str) and ref.startswith(("/", "./", "../", "~"))):
         folder = Path(ref).expanduser()
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is not a folder; give the folder that holds config.json and the weights.")
-        return _load_folder(folder.resolve(), folder.resolve().name, how, folder.resolve())
+        folder = folder.resolve()
+        own = name or folder.name
+        return _load_folder(moments.folder_at(folder, revision, own), _at(own, revision), how)
     location, note = find(parse_reference(ref, revision), token)
     # The private part of the key keeps what one token opened away from every other request.
     key = (location.name, location.sha, location.cache_dir, how.place(), how.precision())
     return _loaded.get(key, lambda: _load_location(location, note, how))
 
 
-def reopen_checkpoint(ref: str | Path, sha: str, how: Loading) -> Checkpoint:
+def _at(name: str, moment: str | None) -> str:
+    return f"{name}@{moment}" if moment else name
+
+
+def reopen_checkpoint(ref: str | Path, sha: str, how: Loading, name: str) -> Checkpoint:
     """Load what was loaded before, by this process or another, from the bundled pair, its folder or the Hub.
 
     It is opened without an access token: those are not written down, so what needs one is loaded by its name.
@@ -172,14 +193,16 @@ def reopen_checkpoint(ref: str | Path, sha: str, how: Loading) -> Checkpoint:
     Raises:
         CheckpointError: If it is not there any more, or is no longer what it was.
     """
-    found = open_checkpoint(ref, how, revision=None if isinstance(ref, Path) or ref in BUNDLED else sha)
+    here = isinstance(ref, Path) or bundled_part(ref) is not None
+    found = open_checkpoint(ref, how, revision=None if here else sha, name=name)
     if found.sha != sha:
         raise CheckpointError(f"The files of {found.name} have changed since it was loaded; load it anew.")
     return found
 
 
 def _with_origin(checkpoint: Checkpoint, ref: str | Path, how: Loading) -> Checkpoint:
-    again = partial(reopen_checkpoint, ref, checkpoint.sha, replace(how, max_parameters=None, max_download_bytes=None))
+    how = replace(how, max_parameters=None, max_download_bytes=None)
+    again = partial(reopen_checkpoint, ref, checkpoint.sha, how, checkpoint.name)
     object.__setattr__(checkpoint, "origin", again)  # not a field to be given, so that no changed copy has it
     return checkpoint
 
@@ -210,7 +233,9 @@ def _load_location(location: hub.Location, note: str, how: Loading) -> Checkpoin
         return _with_origin(found, location.name, how)
 
 
-def _load_folder(folder: Path, name: str, how: Loading, ref: str | Path) -> Checkpoint:
+def _load_folder(folder: Path, name: str, how: Loading, ref: str | None = None) -> Checkpoint:
+    """Load what lies in a folder, which another process finds by its reference, or else by its place."""
+    origin = ref or folder
     repository_files.check_links(folder, name)
     note = ""
     if (folder / sentence_transformer.FILE).exists():
@@ -222,9 +247,9 @@ def _load_folder(folder: Path, name: str, how: Loading, ref: str | Path) -> Chec
     config = hub.parse_config(folder / "config.json", name)
     check_supported(config, name)
     sha = _content_hash(folder)
-    key = (str(folder), sha, how.place(), how.precision())
+    key = (str(folder), name, sha, how.place(), how.precision())
     reading = partial(read_here, name=name)
-    return _loaded.get(key, lambda: _with_origin(_noted(_read(folder, name, sha, reading, how), note), ref, how))
+    return _loaded.get(key, lambda: _with_origin(_noted(_read(folder, name, sha, reading, how), note), origin, how))
 
 
 def _noted(checkpoint: Checkpoint, note: str) -> Checkpoint:

@@ -114,14 +114,16 @@ def _text(row: Row, columns: Columns, place: Mapping[str, int], gold: Gold, boun
         return None if column is None else row.cells[place[column]]
 
     used = (columns.text_a, columns.text_b, columns.label, columns.guid)
-    given = cell(columns.guid)
+    given, document = cell(columns.guid), row.document
+    both = (cell(columns.text_a), cell(columns.text_b))
     return Text(
         guid=row.name if _is_empty(given) else _as_text(given).strip()[:_LONGEST_NAME],
         text_a=_as_text(cell(columns.text_a)),
         text_b=None if columns.text_b is None else _as_text(cell(columns.text_b)),
         label=gold.value(gold.name(cell(columns.label))),
         meta=MappingProxyType({c: _value(row.cells[n], bounds) for c, n in place.items() if c not in used}),
-        tree=row.tree if row.tree is not None and cell(columns.text_a) == row.tree.text else None,
+        tree=row.tree if row.tree is not None and both[0] == row.tree.text else None,
+        document=document if document is not None and both == (document.text, document.text_b) else None,
     )
 
 

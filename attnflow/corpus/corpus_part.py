@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus.encoded_text import encoded
-from attnflow.corpus.measures import MEASURES, Measure, Observed
+from attnflow.corpus.measures import MEASURES, Measure
+from attnflow.corpus.observed import Observed
 from attnflow.errors import CheckpointError, SelectionError, TextError, UnsupportedArchitectureError, brief
 from attnflow.methods.objective import Label
 from attnflow.records.corpus import CorpusSettings
@@ -194,6 +195,7 @@ class _Reader:
             [self.encodings[row] for row in rows],
             [self._label(row) for row in rows],
             [self.texts[row].tree for row in rows],
+            [self.texts[row].document for row in rows],
         )
         fed: Accumulators = {}
         for measure in self.measures:

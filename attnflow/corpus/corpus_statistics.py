@@ -26,6 +26,7 @@ from attnflow.records.corpus import CorpusSettings, CorpusStatistics
 from attnflow.records.texts import Text, Texts, fingerprint
 from attnflow.records.trace import is_whole
 from attnflow.runtime.load import load_checkpoint
+from attnflow.stats.coreference import Candidates
 from attnflow.stats.word_attention import Pooling
 
 Engine = Literal["local", "ray"]
@@ -55,6 +56,7 @@ def corpus_statistics(
     probes: int | None = PROBES,
     seed: int = 0,
     pooling: Pooling = "mean",
+    candidates: Candidates = "before",
     workers: int | None = None,
 ) -> CorpusStatistics:
     """Compute statistics of a model's heads over many texts.
@@ -72,7 +74,7 @@ def corpus_statistics(
         texts: What `open_texts` gives, or rows of one's own with a name each.
         statistics: Names of what to compute: `surface`, `entropy`, `attention_gradient`, `head_distances`, `positions`,
             `contribution_positions`, `agreement`, `patterns`, `mean_attention`, `importance`, and, of texts with trees,
-            `dependencies`.
+            `dependencies`, of texts with chains, `coreference`.
         engine: `local`: this process. `ray`: the processes of this machine, or a cluster; needs the extra `cluster`.
         out: A folder to keep it in, or an address that fsspec reaches, such as `s3://bucket/run`; on a cluster one that
             all machines reach. If None, it is in memory alone.
@@ -88,8 +90,10 @@ def corpus_statistics(
         probes: Gaussian probes that contributions of the input are estimated from; None for the exact values, which
             take minutes a text.
         seed: Of the words that are masked for `attention_gradient`, and of the probes.
-        pooling: What a word that is several tokens attends to, for `dependencies`: the `mean` of them, or what the
-            `first` does.
+        pooling: What a word that is several tokens attends to, for `dependencies` and `coreference`: the `mean` of
+            them, or what the `first` does.
+        candidates: Which words a head chooses antecedents from, for `coreference`: all `before` the mention, those of
+            other `mentions` before it, or `all` others of the text.
         workers: Processes on Ray; None for one for each processor or GPU.
 
     Raises:
@@ -125,6 +129,7 @@ def corpus_statistics(
         probes=probes,
         seed=seed,
         pooling=pooling,
+        candidates=candidates,
     )
     folder = None
     if out is not None:
@@ -159,20 +164,21 @@ def corpus_settings(
     probes: int | None = PROBES,
     seed: int = 0,
     pooling: Pooling = "mean",
+    candidates: Candidates = "before",
 ) -> tuple[CorpusSettings, tuple[str, ...]]:
     """All that a run depends on, and the group of each text; arguments and errors as those of `corpus_statistics`."""
     check_asked(texts, too_long, part_size, max_tokens)
     if pooling not in get_args(Pooling):
         raise SelectionError(f"pooling is {pooling!r}; give 'mean' or 'first'.")
+    if candidates not in get_args(Candidates):
+        raise SelectionError(f"candidates is {candidates!r}; give 'before', 'mentions' or 'all'.")
     if not (is_whole(seed) and seed >= 0):
         raise SelectionError(f"seed is {seed!r}; give a whole number from 0.")
     measures = choose(statistics, checkpoint)
     chosen = [measure.name for measure in measures]
     for measure in measures:
-        if measure.of_trees and not any(text.tree is not None for text in texts):
-            raise SelectionError(
-                f"No text has a dependency tree, which {measure.name} needs; open a treebank in CoNLL-U."
-            )
+        if measure.needs and all(map(measure.lacks, texts)):
+            raise SelectionError(f"No text has {measure.needs}.")
     contributions = bool({"contribution_positions", "agreement"} & set(chosen))
     if contributions:
         check_probes(probes, checkpoint.width)
@@ -197,7 +203,8 @@ def corpus_settings(
         importance=importance_method(checkpoint) if "importance" in chosen else None,
         probes=probes if contributions else None,
         seed=int(seed),
-        pooling=pooling if "dependencies" in chosen else None,
+        pooling=pooling if {"dependencies", "coreference"} & set(chosen) else None,
+        candidates=candidates if "coreference" in chosen else None,
         part_size=int(part_size),
     )
     return settings, groups

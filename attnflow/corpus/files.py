@@ -12,7 +12,9 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
 from attnflow.corpus.bounds import Budget
+from attnflow.corpus.chain_rows import with_chains
 from attnflow.corpus.columns import NAMES, plain
+from attnflow.corpus.conll_rows import read_conll_rows
 from attnflow.corpus.conllu_rows import read_conllu_rows
 from attnflow.corpus.json_rows import read_json
 from attnflow.corpus.lines import LONGEST_LINE, cut_lines, read_blocks
@@ -30,9 +32,12 @@ FORMATS = {
     ".tsv": "tsv",
     ".tab": "tsv",
     ".conllu": "conllu",
+    ".conll": "conll",
     ".txt": "text",
 }
-KNOWN = "CSV, TSV, JSON Lines, Parquet, TXT or CoNLL-U"
+ENDS = (*FORMATS, "_conll", ".gz")
+"""Of the names of files that can be read."""
+KNOWN = "CSV, TSV, JSON Lines, Parquet, TXT, CoNLL-U or CoNLL-2012"
 _PACKED = (".zip", ".tar", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".gz")
 _LOOKED_AT = 50
 
@@ -48,6 +53,8 @@ class Part:
 def format_of(name: str) -> str | None:
     """The format that the end of a file's name tells, one of the values of `FORMATS`; a packed one may follow `.gz`.
 
+    CoNLL-2012 ends in `.conll`, or as in `.v4_gold_conll`.
+
     Example:
         >>> format_of("data/train.jsonl.gz")
         'json'
@@ -55,6 +62,8 @@ def format_of(name: str) -> str | None:
     ends = [end.lower() for end in PurePosixPath(name).suffixes]
     if ends[-1:] == [".gz"] and ends[-2:-1] != [".parquet"]:
         ends = ends[:-1]
+    if ends and ends[-1].endswith("_conll"):
+        return "conll"
     return FORMATS.get(ends[-1]) if ends else None
 
 
@@ -86,13 +95,15 @@ def read_parts(parts: Sequence[Part], name: str, budget: Budget, seed: int = 0) 
 def _read_text(part: Part, kind: str, name: str, budget: Budget) -> Table:
     blocks = _blocks(part, name, budget)
     if kind == "json":
-        return read_json(blocks, name, budget)
+        return with_chains(read_json(blocks, name, budget))
     lines = cut_lines(blocks, name, budget)
     if kind == "conllu":
         return read_conllu_rows(lines, name)
+    if kind == "conll":
+        return read_conll_rows(lines, name)
     if kind == "text":
         return _read_plain(lines, name)
-    return read_separated(lines, name, ("\t",) if kind == "tsv" else (",", "\t", ";", "|"))
+    return with_chains(read_separated(lines, name, ("\t",) if kind == "tsv" else (",", "\t", ";", "|")))
 
 
 def _blocks(part: Part, name: str, budget: Budget) -> Iterator[str]:
@@ -144,6 +155,7 @@ def _chained(first: Table, rest: Sequence[Part], kind: str, name: str, budget: B
         places = [table.columns.index(column) if column in table.columns else None for column in first.columns]
         for row in table.rows:
             if isinstance(row, Row):
-                row = Row(str(count), [None if place is None else row.cells[place] for place in places])
+                cells = [None if place is None else row.cells[place] for place in places]
+                row = replace(row, name=str(count), cells=cells)
             count += 1
             yield row

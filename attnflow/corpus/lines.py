@@ -36,7 +36,9 @@ def encoding_of(head: bytes, name: str) -> str:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\0" in head:
-        raise TextsError(f"{name} is no text but a binary file; give CSV, TSV, JSON Lines, Parquet, TXT or CoNLL-U.")
+        raise TextsError(
+            f"{name} is no text but a binary file; give CSV, TSV, JSON Lines, Parquet, TXT, CoNLL-U or CoNLL-2012."
+        )
     return "utf-8"
 
 

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.corpus.observed import SOURCES, Fed, Observed, Table, own_of
+from attnflow.corpus.word_measures import (
+    antecedents_table,
+    feed_coreference,
+    feed_dependencies,
+    lacks_chains,
+    lacks_tree,
+    relations_table,
+)
 from attnflow.errors import SelectionError
 from attnflow.methods.heads.attention_gradient import batch_gradient, check_loss, predicts_masked_words
 from attnflow.methods.heads.importance import HeadImportance
-from attnflow.methods.hta.attribution import Wrt, hidden_token_attribution
-from attnflow.methods.objective import Label
 from attnflow.records.corpus import ByContribution, CorpusSettings
-from attnflow.records.trace import Encoding
-from attnflow.records.trees import NO_WORD, Sentence
-from attnflow.runtime.batch import Batch, batches, capture_batch
+from attnflow.records.texts import Text
+from attnflow.runtime.batch import batches
 from attnflow.runtime.root import root_of
 from attnflow.stats.agreement import Agreement
 from attnflow.stats.attention_gradient import AttentionGradient
-from attnflow.stats.dependencies import DIRECTIONS, DependencyHeads, DependencyResult
+from attnflow.stats.coreference import CoreferenceHeads
+from attnflow.stats.dependencies import DependencyHeads
 from attnflow.stats.entropy import AttentionEntropy
 from attnflow.stats.head_distances import HeadDistances
 from attnflow.stats.mean_attention import MeanAttention
@@ -31,62 +36,11 @@ from attnflow.stats.patterns import Patterns
 from attnflow.stats.relative_positions import RelativePositions
 from attnflow.stats.statistic import Statistic
 from attnflow.stats.surface import SurfaceStatistics
-from attnflow.stats.word_attention import word_attention
 
-Fed = Mapping[str, Statistic]
-"""The accumulators of one measure, by name."""
-Table = dict[str, NDArray[Any]]
-"""Numbers or names for each head, `[L, H]`, by column."""
-_SOURCES: tuple[Wrt, ...] = ("previous_layer", "input")
 _GRADIENT_TOKENS = 1024
 """Tokens of one pass that is differentiated."""
 _SCORES_AT_ONCE = 50_000_000
 """Of a language model, which gives one for each token and entry of its vocabulary."""
-
-
-@dataclass(frozen=True, eq=False)
-class Observed:
-    """Some texts of similar length, and what the model does with them: computed when a measure asks for it."""
-
-    checkpoint: Checkpoint
-    settings: CorpusSettings
-    encodings: Sequence[Encoding]
-    labels: Sequence[Label]
-    """For each text the class that its label stands for; None where it stands for none."""
-    trees: Sequence[Sentence | None] = ()
-    """For each text its dependency tree; None where it has none."""
-
-    @cached_property
-    def batch(self) -> Batch:
-        """What one pass records."""
-        return capture_batch(self.checkpoint, self.encodings)
-
-    @cached_property
-    def attention(self) -> NDArray[np.float32]:
-        """`[N, L, H, T, T]`, 0 beyond a text."""
-        return self.batch.attention.float().cpu().numpy()
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """`[N]`: tokens of each text."""
-        return self.batch.lengths
-
-    def contributions(self, wrt: Wrt) -> list[NDArray[np.float32]]:
-        """For each text `[L, H, T, T]` as `[query, source]`."""
-        return self._contributions[wrt]
-
-    @cached_property
-    def _contributions(self) -> dict[Wrt, list[NDArray[np.float32]]]:
-        probes = {"previous_layer": None, "input": self.settings.probes}
-        return {
-            wrt: [
-                hidden_token_attribution(
-                    self.checkpoint, encoding, wrt=wrt, probes=probes[wrt], seed=self.settings.seed
-                ).values
-                for encoding in self.encodings
-            ]
-            for wrt in _SOURCES
-        }
 
 
 @dataclass(frozen=True)
@@ -106,8 +60,10 @@ class Measure:
     """Why a model cannot have it, as a sentence goes on after "because"; None if it can."""
     slow: bool = False
     """Whether it takes more than the pass that records attention."""
-    of_trees: bool = False
-    """Whether it can be had of texts with dependency trees alone."""
+    needs: str = ""
+    """What it needs of a text beside its words, as a sentence goes on after "no text has"."""
+    lacks: Callable[[Text], bool] = lambda text: False
+    """Whether a text lacks that."""
 
     @property
     def version(self) -> int:
@@ -124,6 +80,8 @@ def _empty(kind: type[Statistic], settings: CorpusSettings) -> Statistic:
         return HeadImportance(method=settings.importance or "taylor")
     if kind is DependencyHeads:
         return DependencyHeads(pooling=settings.pooling or "mean")
+    if kind is CoreferenceHeads:
+        return CoreferenceHeads(pooling=settings.pooling or "mean", candidates=settings.candidates or "before")
     return kind()
 
 
@@ -136,51 +94,31 @@ def _feed_gradient(fed: Fed, seen: Observed) -> None:
         labels = None if predicts_masked_words(checkpoint) else [seen.labels[row] for row in rows]
         found = batch_gradient(checkpoint, encodings, labels, seed=seen.settings.seed)
         tokens = [encoding.tokens for encoding in encodings]
-        _of(fed, AttentionGradient).update(found.gradient, found.attention, tokens, lengths=found.lengths)
+        own_of(fed, AttentionGradient).update(found.gradient, found.attention, tokens, lengths=found.lengths)
 
 
 def _feed_patterns(fed: Fed, seen: Observed) -> None:
     sentence = np.zeros((len(seen.encodings), seen.attention.shape[-1]), np.int64)
     for row, encoding in zip(sentence, seen.encodings, strict=True):
         row[: len(encoding.tokens)] = encoding.tokens.sentence
-    _of(fed, Patterns).update(seen.attention, sentence, lengths=seen.lengths)
+    own_of(fed, Patterns).update(seen.attention, sentence, lengths=seen.lengths)
 
 
 def _feed_contribution_positions(fed: Fed, seen: Observed) -> None:
-    for wrt in _SOURCES:
+    for wrt in SOURCES:
         for values in seen.contributions(wrt):
-            _of(fed, RelativePositions, wrt).update(values)
+            own_of(fed, RelativePositions, wrt).update(values)
 
 
 def _feed_agreement(fed: Fed, seen: Observed) -> None:
-    for wrt in _SOURCES:
+    for wrt in SOURCES:
         for text, values in zip(seen.attention, seen.contributions(wrt), strict=True):
             size = values.shape[-1]
-            _of(fed, Agreement, wrt).update(text[:, :, :size, :size], values)
-
-
-def _feed_dependencies(fed: Fed, seen: Observed) -> None:
-    for text, encoding, tree in zip(seen.attention, seen.encodings, seen.trees, strict=True):
-        if tree is None:
-            raise SelectionError("It has no dependency tree.")
-        size, groups = len(encoding.tokens), tree.groups(encoding.tokens)
-        own = _of(fed, DependencyHeads)
-        here = np.isin(np.arange(len(tree)), groups)
-        among = np.where(groups == NO_WORD, NO_WORD, np.cumsum(here)[groups] - 1)
-        # No more than tokens, whatever the tree.
-        words = word_attention(text[:, :, :size, :size], among, own.pooling)
-        own.update(words, tree.governor, tree.relation, there=here)
-
-
-def _relations_table(found: DependencyResult) -> Table:
-    by_direction = found.accuracy["all"]
-    return {f"governors: {direction}": by_direction[place] for place, direction in enumerate(DIRECTIONS)} | {
-        "relations": found.followed()
-    }
+            own_of(fed, Agreement, wrt).update(text[:, :, :size, :size], values)
 
 
 def _both(fed: Fed, settings: CorpusSettings) -> ByContribution[Any]:
-    found = {wrt: fed[wrt].result() for wrt in _SOURCES}
+    found = {wrt: fed[wrt].result() for wrt in SOURCES}
     return ByContribution(found["previous_layer"], found["input"], settings.probes)
 
 
@@ -224,11 +162,6 @@ def _single(
         lack,
         slow,
     )
-
-
-def _of(fed: Fed, kind: type[Any], name: str = "") -> Any:
-    assert isinstance(fed[name], kind), "a measure is fed with its own accumulators"
-    return fed[name]
 
 
 MEASURES: dict[str, Measure] = {
@@ -277,7 +210,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             "contribution_positions",
             "Where, relative to a token, the contributions to each head's output lie.",
-            dict.fromkeys(_SOURCES, RelativePositions),
+            dict.fromkeys(SOURCES, RelativePositions),
             _feed_contribution_positions,
             _both,
             lambda found: {
@@ -290,7 +223,7 @@ MEASURES: dict[str, Measure] = {
         Measure(
             "agreement",
             "How well each head's attention agrees with the contributions to its output.",
-            dict.fromkeys(_SOURCES, Agreement),
+            dict.fromkeys(SOURCES, Agreement),
             _feed_agreement,
             _both,
             lambda found: {
@@ -330,10 +263,21 @@ MEASURES: dict[str, Measure] = {
             "dependencies",
             "How often the word that each head chooses is the governor, by relation; of a treebank.",
             {"": DependencyHeads},
-            _feed_dependencies,
+            feed_dependencies,
             lambda fed, settings: fed[""].result(),
-            _relations_table,
-            of_trees=True,
+            relations_table,
+            needs="a dependency tree, which dependencies needs; open a treebank in CoNLL-U",
+            lacks=lacks_tree,
+        ),
+        Measure(
+            "coreference",
+            "How often the word that each head chooses for a mention is an antecedent; of texts with chains.",
+            {"": CoreferenceHeads},
+            feed_coreference,
+            lambda fed, settings: fed[""].result(),
+            antecedents_table,
+            needs="a chain of two mentions, which coreference needs; open CoNLL-2012, GAP or JSON Lines with chains",
+            lacks=lacks_chains,
         ),
     )
 }
@@ -350,6 +294,7 @@ StatisticName = Literal[
     "mean_attention",
     "importance",
     "dependencies",
+    "coreference",
 ]
 
 

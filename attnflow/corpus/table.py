@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from attnflow.records.coreference import Document
 from attnflow.records.trees import Sentence
 
 
@@ -27,6 +28,8 @@ class Row:
     """In the order of the columns of its table; None where there is nothing."""
     tree: Sentence | None = None
     """Of the first text, where the format has one."""
+    document: Document | None = None
+    """The chains of its texts, where the format has them."""
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,14 @@ from attnflow.corpus.table import Row
 from attnflow.errors import SelectionError, TextsError
 from attnflow.records.texts import Texts
 
-BUNDLED, TREEBANK, TRAINING = "demo/pairs", "demo/sentences", "demo/training"
+BUNDLED, TREEBANK, CHAINS, TRAINING = "demo/pairs", "demo/sentences", "demo/coreference", "demo/training"
 BUNDLED_TEXTS = {
     BUNDLED: ASSETS / "demo" / "texts.csv",
     TREEBANK: ASSETS / "demo" / "sentences.conllu",
+    CHAINS: ASSETS / "demo" / "pairs.jsonl",
     TRAINING: ASSETS / "demo" / "training.csv",
 }
-"""What is in this package: held-out pairs, sentences with their dependency trees, and pairs of the training set."""
+"""What is in this package: held-out pairs, trees and coreference chains of theirs, and pairs of training."""
 _ENOUGH, _ENOUGH_PER_ROW = 8 * 10**6, 20_000
 """Bytes of a data set of the Hub from which rows are drawn: the larger of the two."""
 
@@ -55,11 +56,12 @@ def open_texts(
     Nothing is written to disk. No code of a data set is ever run.
 
     Args:
-        ref: `demo/pairs`; `demo/training`, pairs that `demo/finetuned` was trained on; `demo/sentences`, a treebank; a
-            Hub id (`nyu-mll/glue`, perhaps with `@revision` or a folder
-            in it) or an address that was copied from the Hub's pages; a file (CSV, TSV, JSON Lines, Parquet, TXT with
-            one text a line, CoNLL-U), given as a `Path`, as a text that begins with `/`, `./`, `../` or `~`, or by the
-            name of a file that is there; or a data set of the datasets library.
+        ref: `demo/pairs`; `demo/training`, pairs that `demo/finetuned` was trained on; `demo/sentences`, a treebank;
+            `demo/coreference`, pairs with coreference chains; a Hub id (`nyu-mll/glue`, perhaps with `@revision` or a
+            folder in it) or an address that was copied from the Hub's pages; a file (CSV, TSV, JSON Lines, Parquet, TXT
+            with one text a line, CoNLL-U, CoNLL-2012), given as a `Path`, as a text that begins with `/`, `./`, `../`
+            or `~`, or by the name of a file that is there; or a data set of the datasets library. The columns of GAP,
+            and chains in JSON Lines, are known by their names.
         name: Configuration of a data set of the Hub.
         split: Its split; if None the only one, or `validation`, or `train`, or the first.
         revision: Its branch, tag or commit.

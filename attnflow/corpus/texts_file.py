@@ -10,6 +10,7 @@ from typing import Any
 
 from attnflow.corpus.survey_files import needed, writing
 from attnflow.errors import TextsError, brief
+from attnflow.records.coreference import Document, Mention
 from attnflow.records.texts import Columns, Text, Texts
 from attnflow.records.trees import Sentence
 
@@ -37,6 +38,7 @@ def save_texts(texts: Texts, path: str | os.PathLike[str]) -> Path:
             "label": [json.dumps(text.label) for text in texts],
             "meta": [json.dumps(dict(text.meta)) for text in texts],
             "tree": [None if text.tree is None else json.dumps(asdict(text.tree)) for text in texts],
+            "document": [None if text.document is None else json.dumps(asdict(text.document)) for text in texts],
         }
     )
     told: dict[str, Any] = {
@@ -83,6 +85,7 @@ def open_saved_texts(path: str | os.PathLike[str], most: int | None = None) -> T
                 json.loads(row["label"]),
                 json.loads(row["meta"]),
                 None if row["tree"] is None else _tree(json.loads(row["tree"])),
+                None if row.get("document") is None else _document(json.loads(row["document"])),
             )
             for row in table.to_pylist()
         )
@@ -103,5 +106,18 @@ def _tree(told: dict[str, Any]) -> Sentence:
         governor=tuple(told["governor"]),
         relation=tuple(told["relation"]),
         span=tuple((start, end) for start, end in told["span"]),
+        guid=told["guid"],
+    )
+
+
+def _document(told: dict[str, Any]) -> Document:
+    """Likewise."""
+    return Document(
+        text=told["text"],
+        words=tuple(told["words"]),
+        span=tuple((start, end) for start, end in told["span"]),
+        mentions=tuple(Mention(**{**mention, "words": tuple(mention["words"])}) for mention in told["mentions"]),
+        text_b=told["text_b"],
+        n_words_a=told["n_words_a"],
         guid=told["guid"],
     )

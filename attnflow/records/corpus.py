@@ -50,6 +50,8 @@ class CorpusSettings:
     """Of the words that are masked and of the probes."""
     pooling: Literal["mean", "first"] | None = None
     """What a word that is several tokens attends to; None if attention between words is not asked for."""
+    candidates: Literal["before", "mentions", "all"] | None = None
+    """Which words a head chooses antecedents from; None if they are not asked for."""
     part_size: int = 256
     """Texts that are run together; what is padded, and so the last digits, depend on it."""
     version: int = 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, overload
 
+from attnflow.records.coreference import Document
 from attnflow.records.trees import Sentence
 
 Value = str | int | float | bool | None
@@ -30,6 +31,8 @@ class Text:
     """Every other column of the source."""
     tree: Sentence | None = None
     """Of `text_a`, where the source is a treebank."""
+    document: Document | None = None
+    """The words and coreference chains of both texts, where the source has them."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +86,19 @@ class Texts(Sequence[Text]):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all that an analysis may depend on: names, texts, labels and trees of the rows, in their order."""
+        """A hash of all that an analysis may depend on: names, texts, labels, trees, chains, in their order."""
         return fingerprint(self.rows)
 
 
 def fingerprint(rows: Iterable[Text]) -> str:
-    """64 hexadecimal digits (SHA-256) of guid, texts, label and tree of every row, in their order."""
+    """64 hexadecimal digits (SHA-256) of guid, texts, label, tree and chains of every row, in their order."""
     digest = hashlib.sha256()
     for row in rows:
         told: list[Any] = [row.guid, row.text_a, row.text_b, row.label]
         if row.tree is not None:
             told += [row.tree.words, row.tree.governor, row.tree.relation, row.tree.span]
+        if row.document is not None:
+            told += [row.document.words, row.document.span, *map(astuple, row.document.mentions)]
         digest.update(json.dumps(told).encode())
         digest.update(b"\n")
     return digest.hexdigest()

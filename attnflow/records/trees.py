@@ -46,15 +46,29 @@ class Sentence:
             `[T]`: numbers of words, and `NO_WORD` for a token that has no character of any. A word may have no token:
             because the text was cut before it, or its characters are in a token that has more of another word.
         """
-        start, end = np.array(self.span, np.int64).reshape(-1, 2).T  # both in order, as words are
-        found = np.full(len(tokens), NO_WORD, np.int32)
-        for token in np.flatnonzero(tokens.sentence == 0):
-            low, high = map(int, tokens.span[token])
-            first, last = int(np.searchsorted(end, low, "right")), int(np.searchsorted(start, high, "left"))
-            shared = np.minimum(end[first:last], high) - np.maximum(start[first:last], low)
-            if shared.size and shared.max() > 0:
-                found[token] = first + shared.argmax()
-        return found
+        return word_groups(self.span, tokens)
+
+
+def word_groups(span: Sequence[tuple[int, int]], tokens: Tokens, sentence: int = 0) -> NDArray[np.int32]:
+    """The word of one text that each token belongs to: that of which it has most characters, the first of equals.
+
+    Args:
+        span: `[W]`: first character of each word, and the one after its last, in their order.
+        tokens: Of a text or a pair.
+        sentence: Whether the words are of the first (0) or the second (1) of a pair.
+
+    Returns:
+        `[T]`: numbers of words, and `NO_WORD`.
+    """
+    start, end = np.array(span, np.int64).reshape(-1, 2).T  # both in order, as words are
+    found = np.full(len(tokens), NO_WORD, np.int32)
+    for token in np.flatnonzero(tokens.sentence == sentence):
+        low, high = map(int, tokens.span[token])
+        first, last = int(np.searchsorted(end, low, "right")), int(np.searchsorted(start, high, "left"))
+        shared = np.minimum(end[first:last], high) - np.maximum(start[first:last], low)
+        if shared.size and shared.max() > 0:
+            found[token] = first + shared.argmax()
+    return found
 
 
 def cycle_in(governors: Sequence[int]) -> int | None:

@@ -20,6 +20,7 @@ def load_checkpoint(
     dtype: str | torch.dtype | None = None,
     max_parameters: int | None = None,
     max_download_bytes: int | None = None,
+    name: str | None = None,
 ) -> Checkpoint:
     """Load a checkpoint, or return it from memory if it was loaded before.
 
@@ -30,13 +31,15 @@ def load_checkpoint(
         ref: A Hub id (`google-bert/bert-base-uncased`, perhaps with `@revision` or a folder in the repository), an
             address that was copied from the Hub's pages, a bundled reference (`demo/pretrained`, `demo/finetuned`),
             or a local folder, given as a `Path` or as a text that begins with `/`, `./`, `../` or `~`.
-        revision: Branch, tag or commit on the Hub.
+        revision: Branch, tag or commit on the Hub; in a local folder that a Trainer wrote, and of what is bundled, a
+            checkpoint along the way, such as `checkpoint-500`.
         token: Hub access token for gated and private repositories. The process's own token is never used.
         device: Where the weights are held and everything is computed, as torch names it; `auto` is CUDA where there
             is one, else the CPU. What is returned is on the CPU all the same.
         dtype: Precision of weights and computation, as torch names it; float32 if None.
         max_parameters: Refuse a model with more, before its weights are fetched or memory is taken; no bound if None.
         max_download_bytes: Refuse a download of more; no bound if None.
+        name: What a local folder is called; its own name if None.
 
     Raises:
         CheckpointError: If it cannot be found, reached, or read safely, is larger than allowed, or if there is no such
@@ -48,4 +51,4 @@ def load_checkpoint(
         ('unsupported', 'supported')
     """
     how = Loading(instrument, device, dtype, max_parameters, max_download_bytes)
-    return open_checkpoint(ref, how, revision=revision, token=token)
+    return open_checkpoint(ref, how, revision=revision, token=token, name=name)

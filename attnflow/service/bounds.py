@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import Checkpoint
@@ -32,21 +33,23 @@ def reading(*, truncate: bool = False, chat: bool = False) -> Generator[None]:
         _asked.reset(token)
 
 
-def load_bounded(name: str, revision: str | None, token: str | None) -> Checkpoint:
+def load_bounded(ref: str | Path, revision: str | None, token: str | None, name: str | None = None) -> Checkpoint:
     """Load a checkpoint that is no larger than this machine allows.
 
     Args:
-        name: A bundled reference or a Hub id; never a local path.
-        revision: Branch, tag or commit on the Hub.
+        ref: A bundled reference or a Hub id, or a folder that the operator offers; never a path that a visitor gave.
+        revision: Branch, tag or commit on the Hub, or a moment of a training on this machine.
         token: Hub access token of the visitor.
+        name: What visitors call a folder.
 
     Raises:
         CheckpointError: If it is larger, or cannot be found, reached, or read by this visitor.
     """
     return load_checkpoint(
-        name,
+        ref,
         revision=revision,
         token=token,
+        name=name,
         max_parameters=limits.MAX_PARAMETERS,
         max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
     )

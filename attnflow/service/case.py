@@ -6,12 +6,13 @@ import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
+from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.reading import Reading
 from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
+from attnflow.errors import CheckpointError
 from attnflow.records.trace import Encoding, Head, Trace
-from attnflow.service import visitors
+from attnflow.service import own_models, visitors
 from attnflow.service.bounds import load_bounded
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class ModelCard:
 
     @property
     def pinned(self) -> str:
-        """A reference to the very commit."""
-        return self.ref if self.ref in BUNDLED else f"{self.ref}@{self.sha}"
+        """A reference to the very commit; of a checkpoint of this machine, its name."""
+        return self.ref if own_models.own(self.ref) else f"{self.ref}@{self.sha}"
 
 
 class Answers(Protocol):
@@ -123,7 +124,12 @@ class Case:
             CheckpointError: If it left the memory and the visitor who is served may not read it.
         """
         loaded = self.loaded() if self.loaded is not None else None
-        return open_checkpoint(self.card.pinned) if loaded is None else loaded
+        if loaded is not None:
+            return loaded
+        found = open_checkpoint(self.card.pinned)
+        if found.sha != self.card.sha:
+            raise CheckpointError(f"The files of {self.card.ref} have changed since it was analysed; analyse it anew.")
+        return found
 
     def ask(self, analysis: Analysis[T], **values: Any) -> T:
         """What an analysis says of this case, computed once and kept; see `Workspace.get`."""
@@ -135,24 +141,27 @@ def open_checkpoint(ref: str) -> Checkpoint:
     """Load a checkpoint for the visitor who is served, with his token and no other.
 
     Args:
-        ref: A bundled reference or a Hub id, perhaps with `@` and a revision; never a local path.
+        ref: A checkpoint of this machine or a Hub id, perhaps with `@` and a revision; never a path.
 
     Raises:
         CheckpointError: If it cannot be found, reached, or read by this visitor, or is too large.
     """
     name, revision = parted(ref)
-    return load_bounded(name, revision, visitors.own_token())
+    folder = None
+    if own_models.own(name) is not None:
+        folder, revision = own_models.folder_of(name), revision or own_models.newest(name)
+    return load_bounded(folder or name, revision, visitors.own_token(), None if folder is None else name)
 
 
 def parted(ref: object) -> tuple[str, str | None]:
     """Name and revision of a reference.
 
     Raises:
-        CheckpointError: If it is neither bundled nor the name or the address of a repository.
+        CheckpointError: If it is neither of this machine nor the name or the address of a repository.
     """
-    bundled = ref.strip().rstrip("/").partition("@")[0] if isinstance(ref, str) else ""
-    if bundled in BUNDLED:
-        return bundled, None
+    here = own_models.own(ref)
+    if here is not None:
+        return here
     found = parse_reference(ref)
     return found.name, found.revision
 

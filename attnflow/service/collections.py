@@ -105,6 +105,7 @@ class Opened:
             + 2 * (len(text.text_a) + len(text.text_b or ""))
             + sum(100 + len(str(cell)) for cell in text.meta.values())
             + (0 if text.tree is None else 300 * len(text.tree))
+            + (0 if text.document is None else 200 * len(text.document) + 800 * len(text.document.mentions))
             for text in self.texts
         )
 

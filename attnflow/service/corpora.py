@@ -18,6 +18,7 @@ from attnflow.service.collections import Opened, Page
 from attnflow.service.deadline import within
 from attnflow.service.places import Places, give_way
 from attnflow.service.workspace import workspace
+from attnflow.stats.coreference import Candidates
 from attnflow.stats.word_attention import Pooling
 
 ONE_BY_ONE = ("mean_attention",)
@@ -54,6 +55,7 @@ class Corpora:
         labels: Mapping[str, str | None] | None = None,
         too_long: TooLong = "cut",
         pooling: Pooling = "mean",
+        candidates: Candidates = "before",
     ) -> CorpusStatistics:
         """Compute statistics of a model's heads over texts, or recall them.
 
@@ -65,7 +67,8 @@ class Corpora:
             group_by: A column of the texts.
             labels: The model's class by the label of the texts.
             too_long: What becomes of a text with more tokens than fit.
-            pooling: What a word of several tokens attends to, for `dependencies`.
+            pooling: What a word of several tokens attends to, for `dependencies` and `coreference`.
+            candidates: Which words a head chooses antecedents from.
 
         Raises:
             AttnflowError: With one sentence for whatever is wrong with the texts, the checkpoint or the names.
@@ -80,6 +83,7 @@ class Corpora:
             "too_long": too_long,
             "max_tokens": limits.MAX_TOKENS,
             "pooling": pooling,
+            "candidates": candidates,
         }
         settings, _ = corpus_settings(checkpoint, opened.texts, names, **options)
 

@@ -14,6 +14,7 @@ from attnflow.records.corpus import CorpusStatistics
 from attnflow.service.case import open_checkpoint
 from attnflow.service.collections import Opened, Page
 from attnflow.service.corpora import corpora
+from attnflow.service.grammar import OF_TREES, n_trees
 
 QUICK = ("surface", "entropy", "head_distances", "positions", "patterns")
 """Statistics of the pass that records attention."""
@@ -36,8 +37,10 @@ class AskedOf:
     too_long: TooLong
 
     def quick(self, group_by: str | None) -> CorpusStatistics:
-        """What is quick, of all texts and of each group."""
-        return corpora.statistics(self.opened, self.ref, self.page, QUICK, group_by=group_by, **self._options())
+        """What is quick, of all texts and of each group; which relations heads follow, too, if all texts have trees."""
+        trees = n_trees(self.opened.texts) == len(self.opened.texts)
+        names = (*QUICK, OF_TREES) if trees else QUICK
+        return corpora.statistics(self.opened, self.ref, self.page, names, group_by=group_by, **self._options())
 
     def slow(self) -> CorpusStatistics | None:
         """What is slow and this model can have, of some texts; None if it can have nothing of it."""

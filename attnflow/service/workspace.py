@@ -20,7 +20,7 @@ import numpy as np
 from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import hub_search
-from attnflow.checkpoints.checkpoint import BUNDLED, Checkpoint
+from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.hub_search import Listing
 from attnflow.errors import (
     AttnflowError,
@@ -30,7 +30,7 @@ from attnflow.errors import (
 )
 from attnflow.records.trace import Encoding, Head, check_heads
 from attnflow.runtime.capture import capture
-from attnflow.service import visitors
+from attnflow.service import own_models, visitors
 from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import Case, ModelCard, key_of, open_checkpoint, parted
 from attnflow.service.deadline import within
@@ -96,13 +96,13 @@ class Workspace:
         return self._cases.find(key)
 
     def look_up(self, ref: str) -> Listing | None:
-        """What the Hub tells of a checkpoint before it is loaded; None for a bundled one.
+        """What the Hub tells of a checkpoint before it is loaded; None for one of this machine.
 
         Raises:
             CheckpointError: If there is none, or it cannot be analysed.
         """
         name, revision = parted(ref)
-        if name in BUNDLED:
+        if own_models.own(name) is not None:
             return None
         visitors.admit()
         return hub_search.look_up(name, revision, visitors.own_token())

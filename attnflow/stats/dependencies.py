@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from attnflow.errors import SelectionError
 from attnflow.records.trees import ROOT
+from attnflow.stats.halves import HALVES, half_of, scored
 from attnflow.stats.proportion import Proportion
 from attnflow.stats.statistic import Statistic, named, read_only, running
 from attnflow.stats.text_maps import Lengths
-from attnflow.stats.word_attention import Pooling
+from attnflow.stats.word_attention import Pooling, among_present
 
 Direction = Literal["dependent to governor", "governor to dependent"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -30,7 +30,6 @@ MOST_RELATIONS = 1_000
 """Of a collection; the treebanks of Universal Dependencies have at most some dozens."""
 LEAST = 20
 """Cases from which on a relation is spoken of."""
-_HALVES = 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class DependencyResult:
         right = self._right(relation)
         place = np.unravel_index(int(right.sum(axis=0).argmax()), right.shape[1:])
         direction, layer, head = (int(number) for number in place)
-        on_all, held_out = _scored(right.reshape(_HALVES, -1), self._cases(relation))
+        on_all, held_out = scored(right.reshape(HALVES, -1), self._cases(relation))
         return Found(DIRECTIONS[direction], layer, head, None, on_all, held_out)
 
     def baseline(self, relation: str) -> Found:
@@ -97,7 +96,7 @@ class DependencyResult:
             SelectionError: If there is no such relation.
         """
         right = self._of(self.by_offset, relation)
-        on_all, held_out = _scored(right, self._cases(relation))
+        on_all, held_out = scored(right, self._cases(relation))
         return Found(None, None, None, OFFSETS[int(right.sum(axis=0).argmax())], on_all, held_out)
 
     def followed(self, least: int = LEAST) -> NDArray[np.str_]:
@@ -147,13 +146,6 @@ class DependencyResult:
             known = ", ".join(self.relations)[:300]
             raise SelectionError(f"There is no relation {relation[:40]!r}; choose all, {known}.")
         return counts[self.relations.index(relation)]
-
-
-def _scored(right: NDArray[np.int64], cases: NDArray[np.int64]) -> tuple[Proportion, Proportion]:
-    """Of candidates `[half, candidate]`: the best of all on all, and each half's best on the other."""
-    held_out = sum(int(right[1 - half, right[half].argmax()]) for half in range(_HALVES))
-    n = int(cases.sum())
-    return Proportion(int(right.sum(axis=0).max()), n), Proportion(held_out, n)
 
 
 @dataclass(eq=False)
@@ -247,10 +239,8 @@ def _counted(
 ) -> dict[str, Any]:
     """The sums of one sentence."""
     here = np.ones(values.shape[-1], bool) if there is None else there
-    size, present = here.size, np.flatnonzero(here)
-    if values.shape[-1] == size > len(present):
-        values = values[..., present, :][..., present]
-    if values.shape[-1] != len(present) or governor.shape != (size,) or len(relation) != size or here.shape != (size,):
+    size, values = here.size, among_present(values, here)
+    if values.shape[-1] != here.sum() or governor.shape != (size,) or len(relation) != size or here.shape != (size,):
         raise SelectionError(
             f"There are {values.shape[-1]} words in the attention, and {governor.size} governors, {len(relation)} "
             f"relations and {here.size} marks of which are there; give one of each for every word."
@@ -266,8 +256,8 @@ def _counted(
     member = member.reshape(len(kinds), len(dependents))
     place = np.cumsum(here) - 1  # of each word among those that are there
     hits = _hits(values, place[dependents], place[governors])
-    half = _half_of(governor, relation)
-    cases = np.zeros((len(kinds), _HALVES), np.int64)
+    half = half_of(governor.tolist(), [str(name) for name in relation])
+    cases = np.zeros((len(kinds), HALVES), np.int64)
     by_offset = np.zeros((*cases.shape, len(OFFSETS)), np.int64)
     right = np.zeros((*cases.shape, *hits.shape[:3]), np.int64)
     cases[:, half] = member.sum(axis=1)
@@ -283,18 +273,22 @@ def _hits(
     governors: NDArray[np.integer],
 ) -> NDArray[np.int64]:
     """`[2, L, H, case]`: 1 where a head's choice for a dependent is its governor, by direction."""
-    if not len(dependents):
-        return np.zeros((len(DIRECTIONS), *values.shape[:2], 0), np.int64)
-    itself = (
-        np.arange(values.shape[-1], dtype=np.int64)[:, None] == dependents
-    )  # [W, case]: the only word that is no choice
-    found: list[NDArray[np.bool_]] = []
-    for shares in (values[:, :, dependents].swapaxes(-1, -2), values[..., dependents]):  # [L, H, W, case]
-        chosen = np.where(itself, -1, shares).argmax(axis=-2)
-        found.append(chosen == governors)
-    return np.stack(found).astype(np.int64)
+    return (head_choices(values, dependents) == governors).astype(np.int64)
 
 
-def _half_of(governor: NDArray[np.integer], relation: Sequence[str]) -> int:
-    """Which half a sentence belongs to: always the same, in whatever order or part it comes."""
-    return zlib.crc32(repr((governor.tolist(), [str(name) for name in relation])).encode()) % _HALVES
+def head_choices(word_attention: NDArray[np.floating], words: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The word that each head chooses for some words, as `DependencyHeads` counts it.
+
+    Args:
+        word_attention: `[L, H, W, W]`
+        words: `[case]`: numbers of words.
+
+    Returns:
+        `[2, L, H, case]`: by direction the number of another word; -1 where there is no other.
+    """
+    size = word_attention.shape[-1]
+    if size < 2 or not len(words):
+        return np.full((len(DIRECTIONS), *word_attention.shape[:2], len(words)), -1)
+    itself = np.arange(size, dtype=np.int64)[:, None] == words  # [W, case]: the only word that is no choice
+    of_dependent, of_governor = word_attention[:, :, words].swapaxes(-1, -2), word_attention[..., words]
+    return np.stack([np.where(itself, -1, shares).argmax(axis=-2) for shares in (of_dependent, of_governor)])

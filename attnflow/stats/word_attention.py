@@ -13,6 +13,14 @@ Pooling = Literal["mean", "first"]
 """What a word that is several tokens attends to: the mean of them, or what its first token does."""
 
 
+def among_present(values: NDArray[np.floating], there: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """Attention `[L, H, W, W]` between the words that are there; returned as it is if it is between these already."""
+    present = np.flatnonzero(there)
+    if values.shape[-1] == len(there) > len(present):
+        return values[..., present, :][..., present]
+    return values
+
+
 def word_attention(
     attention: ArrayLike, groups: ArrayLike, pooling: Pooling = "mean", *, n_words: int | None = None
 ) -> NDArray[np.float32]:

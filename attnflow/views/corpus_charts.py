@@ -22,6 +22,8 @@ NOBODY: Marked = {"a": None, "b": None}
 MOST_GROUPS = 6
 """Lines of groups of one model; of more they could not be told apart."""
 _DASHES = ("dot", "dash", "dashdot", "longdash", "longdashdot", "5px,2px")
+FOLLOWS = "follows grammar"
+"""In the legend: a head that has no other name, and follows relations of a treebank."""
 _SYMBOLS = {
     "self": "square",
     "previous": "triangle-left",
@@ -30,6 +32,7 @@ _SYMBOLS = {
     "separator": "x",
     "punctuation": "cross",
     "broad": "star",
+    FOLLOWS: "hexagram",
     "": "circle",
 }
 """A mark for each name of a head."""
@@ -143,7 +146,7 @@ def head_map(model: CorpusModel, marked: Marked = NOBODY) -> ChartFigure:
     name, found = model.side.upper(), marked[model.side]
     by_name: dict[str, list[int]] = {}
     for number, head in enumerate(heads):
-        by_name.setdefault((model.names(head) or ("",))[0], []).append(number)
+        by_name.setdefault((model.names(head) or (FOLLOWS if model.follows(head) else "",))[0], []).append(number)
     order = [own for own in _SYMBOLS if own in by_name]
     data: list[_Part] = []
     for own in order:
@@ -155,9 +158,7 @@ def head_map(model: CorpusModel, marked: Marked = NOBODY) -> ChartFigure:
                 "name": own or "no name",
                 "x": numbers(model.map.points[rows, 0]),
                 "y": numbers(model.map.points[rows, 1]),
-                "text": [
-                    ": ".join(filter(None, [head_name(heads[row]), ", ".join(model.names(heads[row]))])) for row in rows
-                ],
+                "text": [_named(model, heads[row]) for row in rows],
                 "customdata": [head_selected(model.side, heads[row]) for row in rows],
                 "marker": {
                     "symbol": _SYMBOLS[own],
@@ -194,6 +195,13 @@ def head_map(model: CorpusModel, marked: Marked = NOBODY) -> ChartFigure:
         },
         "height": 380,
     }
+
+
+def _named(model: CorpusModel, head: Head) -> str:
+    """A head with its names and the relations that it follows."""
+    follows = model.follows(head)
+    told = [*model.names(head), *([f"follows {follows}"] if follows else [])]
+    return ": ".join(filter(None, [head_name(head), ", ".join(told)]))
 
 
 def gradients(models: Sequence[CorpusModel]) -> ChartFigure:

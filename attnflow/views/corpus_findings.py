@@ -152,13 +152,14 @@ def head_told(model: CorpusModel, head: Head) -> str:
     """What is known of a head, in a sentence."""
     if not model.has(head):
         return f"{_of(model)} has no {head_name(head)}."
-    names = model.names(head)
+    names, follows = model.names(head), model.follows(head)
     own = [kind for kind in model.kinds if kind in KIND_TITLES and kind != AMONG_SEPARATORS]  # those are of few tokens
     kinds = sorted(own, key=lambda kind: -_share(model, kind, head))
     shares = ", ".join(f"{_share(model, kind, head):.0%} to {KIND_TITLES[kind]}" for kind in kinds[:2])
     entropy_ = float(model.table["entropy"][head])
     return (
-        f"{head_name(head)} of {_of(model)}: {'named ' + ', '.join(names) if names else 'without a name'}; {shares}; "
+        f"{head_name(head)} of {_of(model)}: {'named ' + ', '.join(names) if names else 'without a name'}; "
+        f"{f'follows {follows}; ' if follows else ''}{shares}; "
         f"entropy {entropy_:.2f} of {model.most:.2f} nats."
     )
 

@@ -17,6 +17,8 @@ from attnflow.views.payloads import Side
 
 ATTENTION, GRADIENT = "attention: ", "gradient: "
 """What columns of the table begin with that are one number for each kind of token."""
+RELATIONS = "relations"
+"""The column that tells which relations of a treebank each head follows."""
 FAR = 16
 """Tokens to either side of a token that histograms of positions reach."""
 RARE = 0.1
@@ -70,6 +72,10 @@ class CorpusModel:
         """What a head is called, strongest first."""
         told = str(self.table["name"][head])
         return tuple(told.split(", ")) if told else ()
+
+    def follows(self, head: Head) -> str:
+        """The relations that a head follows, with how often it finds the governor; empty without a treebank."""
+        return str(self.table[RELATIONS][head]) if RELATIONS in self.table else ""
 
     def has(self, head: Head | None) -> bool:
         """Whether there is such a head."""

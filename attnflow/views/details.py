@@ -39,6 +39,8 @@ class SelectedHeadOf:
     """Which heads of the model are off."""
     without: str | None
     """What changes without the head; None while it is measured."""
+    grammar: str = ""
+    """Which relations of a treebank it follows, in a sentence, where that was measured."""
 
 
 def details(flows: FlowPair, word: int | None, at: Head, sides: Sequence[SelectedHeadOf]) -> Details:
@@ -87,6 +89,7 @@ def _side(index: int, side: SelectedHeadOf) -> DetailsHead:
         "off": side.head is not None and side.head in side.pruned,
         "pruned": sorted(side.pruned),
         "without": side.without,
+        "grammar": side.grammar,
         "size": 0,
         "pixels": "",
         "lines": [],

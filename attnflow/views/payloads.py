@@ -43,12 +43,27 @@ from attnflow.views.collection import TextColumn as TextColumn
 from attnflow.views.collection import TextOrder as TextOrder
 from attnflow.views.collection import TextTraining as TextTraining
 from attnflow.views.collection import Unlaid as Unlaid
+from attnflow.views.grammar import Arc as Arc
+from attnflow.views.grammar import Grammar as Grammar
+from attnflow.views.grammar import GrammarBest as GrammarBest
+from attnflow.views.grammar import GrammarCell as GrammarCell
+from attnflow.views.grammar import GrammarChoice as GrammarChoice
+from attnflow.views.grammar import GrammarFile as GrammarFile
+from attnflow.views.grammar import GrammarModelFigure as GrammarModelFigure
+from attnflow.views.grammar import GrammarRelation as GrammarRelation
+from attnflow.views.grammar import GrammarRow as GrammarRow
+from attnflow.views.grammar import GrammarSentence as GrammarSentence
+from attnflow.views.grammar import GrammarSentences as GrammarSentences
+from attnflow.views.grammar import GrammarShare as GrammarShare
+from attnflow.views.grammar import OpenSentence as OpenSentence
 from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
 from attnflow.views.strip import ClassScore as ClassScore
+from attnflow.views.strip import ModelMoments as ModelMoments
 from attnflow.views.strip import SentenceFigure as SentenceFigure
 from attnflow.views.strip import SentenceModel as SentenceModel
+from attnflow.views.strip import TrainingMoment as TrainingMoment
 
 # ---- the radial view
 
@@ -368,6 +383,9 @@ PAYLOADS: dict[str, Any] = {
     "PruneEffect": list[Effect],
     "SaliencyStrips": Saliency,
     "Chart": ChartFigure,
+    "GrammarHeads": Grammar,
+    "GrammarTable": GrammarBest,
+    "GrammarExamples": GrammarSentences,
     "TextFile": FileAsked,
     "TextMap": Collection,
 }

@@ -31,6 +31,8 @@ class DetailsHead(TypedDict):
     """All heads of the model that are off."""
     without: str | None
     """What changes without the head; null while it is measured."""
+    grammar: str
+    """What treebanks tell of it, in sentences; often empty."""
     size: int
     """Pixels along a side of its map."""
     pixels: str

@@ -4,6 +4,29 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from attnflow.views.asked import Side
+
+
+class TrainingMoment(TypedDict):
+    """A checkpoint of a training."""
+
+    revision: str
+    """What the pair names it by; empty for the end."""
+    label: str
+    commit: str
+    """On the Hub; empty for what lies on this machine."""
+
+
+class ModelMoments(TypedDict):
+    """The training that a model comes from."""
+
+    side: Side
+    name: str
+    moments: list[TrainingMoment]
+    """First to last."""
+    at: int | None
+    """Which of them is shown; null if it is another revision."""
+
 
 class ClassScore(TypedDict):
     """One class of a prediction."""

@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import gradio as gr
 
-from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
 from attnflow.progress import part, tell
 from attnflow.records.head_names import head_key, head_name, head_names
 from attnflow.records.trace import Head
+from attnflow.service import own_models
 from attnflow.service.bounds import reading
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.workspace import workspace
@@ -230,7 +230,7 @@ def keep_models(recent: Any, shown: Shown | None) -> list[str]:
     """Keep the models that were analysed, the last ones first, in the visitor's browser."""
     names = [] if shown is None else [side.ref.partition("@")[0] for side in (shown.a, shown.b)]
     kept = recent if isinstance(recent, list) else []
-    return list(dict.fromkeys(name for name in [*names, *kept] if name not in BUNDLED))[:MOST_RECENT]
+    return list(dict.fromkeys(name for name in [*names, *kept] if not own_models.own(name)))[:MOST_RECENT]
 
 
 def restore_tab(request: gr.Request) -> tuple[Any, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.checkpoints.hub_search import search_models
 from attnflow.errors import AttnflowError
+from attnflow.service import own_models
 from attnflow.service.visitors import serving
 from attnflow.service.workspace import workspace
 from attnflow.web.signin import current_visitor
@@ -45,19 +45,19 @@ def revision_box(value: str, label: str) -> gr.Textbox:
 
 
 def full_ref(model: str | None, revision: str | None) -> str:
-    """A reference to a checkpoint from what two boxes hold: its name, and its revision on the Hub."""
+    """A reference to a checkpoint from what two boxes hold: its name, and its revision or moment."""
     model, revision = (model or "").strip(), (revision or "").strip()
-    return f"{model}@{revision}" if revision and model not in BUNDLED else model
+    return f"{model}@{revision}" if revision else model
 
 
 def suggest(event: gr.EventData) -> Any:
     """Search the Hub for what is being typed; any id can be given without it."""
     typed = getattr(event, "input_value", None)
     text = typed.strip() if isinstance(typed, str) else ""
-    if not 3 <= len(text) <= MOST_TYPED or text in BUNDLED:
+    if not 3 <= len(text) <= MOST_TYPED or own_models.own(text):
         return gr.skip()
     found = [(" · ".join([model.repo_id, *model.facts]), model.repo_id) for model in search_models(text)]
-    return gr.update(choices=[*BUNDLED, *found]) if found else gr.skip()
+    return gr.update(choices=[*own_models.names(), *found]) if found else gr.skip()
 
 
 def describe(recent: Any, model: str, revision: str) -> Any:
@@ -72,10 +72,15 @@ def describe(recent: Any, model: str, revision: str) -> Any:
     return gr.update(info=info, choices=known_models(recent), value=model)
 
 
+def describe_another(recent: Any, model: str) -> list[Any]:
+    """The same once another model is named: the revision was one of the model before."""
+    return [describe(recent, model, ""), ""]
+
+
 def known_models(recent: Any) -> list[str]:
-    """What a box offers before anything is typed: the bundled pair, what this browser used last, well-known models."""
+    """What a box offers before anything is typed: what needs no Hub, what this browser used last, well-known models."""
     kept = [name for name in recent if isinstance(name, str) and len(name) < 200] if isinstance(recent, list) else []
-    return list(dict.fromkeys([*BUNDLED, *kept[:MOST_RECENT], *HUB_MODELS]))
+    return list(dict.fromkeys([*own_models.names(), *kept[:MOST_RECENT], *HUB_MODELS]))
 
 
 def offer(recent: Any) -> Any:

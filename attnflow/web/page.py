@@ -11,12 +11,22 @@ import gradio as gr
 from gradio.events import api
 from gradio.themes import Soft
 
-from attnflow.web import events, model_box, pane, signin
+from attnflow.web import events, model_box, moments, pane, signin
 from attnflow.web.answering import AnsweringBlocks
 from attnflow.web.endpoints import ENDPOINTS
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
-from attnflow.web.panels import AttentionMap, Panel, Predictions, SaliencyStrips, SentenceView, Thresholds, imported
+from attnflow.web.panels import (
+    AttentionMap,
+    Moments,
+    Panel,
+    Predictions,
+    SaliencyStrips,
+    SentenceView,
+    Thresholds,
+    imported,
+    linked,
+)
 from attnflow.web.rooms import texts
 from attnflow.web.settings import LinkedHeads, Pair, Settings
 from attnflow.web.shared import Page, Shown
@@ -57,6 +67,7 @@ class Strip:
     """What both models decide and which words they look at: above the tabs, and in sight while they are scrolled."""
 
     predictions: Predictions
+    moments: Moments
     words: SentenceView
 
 
@@ -77,14 +88,14 @@ def build() -> gr.Blocks:
                             with gr.Tab(module.TITLE, id=module.TITLE) as tab:
                                 parts[module] = module.build()
                             tab.select(lambda title=module.TITLE: title, None, open_tab, **CLICK)
-                            tab.select(None, js=_linked(tab=tab_link(module.TITLE)), **CLICK)
+                            tab.select(None, js=linked(tab=tab_link(module.TITLE)), **CLICK)
                     beside = pane.build()
             with gr.Tab(texts.TITLE, id=texts.TEXTS) as texts_tab:
                 many = texts.build()
         for tab, name in ((pair_tab, texts.PAIR), (texts_tab, texts.TEXTS)):
             tab.select(lambda name=name: name, None, room["room"], **CLICK)
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
-        demo.load(texts.restore_room, None, rooms, **CLICK)
+        demo.load(texts.restore_room, None, [rooms, many.tabs, many.view], **CLICK)
         kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
         kept += [many.chosen, many.training.learnt, room]
         page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
@@ -108,15 +119,10 @@ def _light_all(panels: Sequence[Panel], shown: Shown | None, word: int | None, s
     return [gr.update(lit=events.light(shown, word, settings))] * len(panels)
 
 
-def _linked(**values: str) -> str:
-    """JavaScript that keeps texts in the address of the page."""
-    return f"() => {imported('shared/link.js')}.then((link) => link.set({json.dumps(values)}))"
-
-
 def _remembered(*forms: Form[Any]) -> dict[str, Any]:
     """The event that keeps the address of the page such that it restores what is set."""
-    linked = json.dumps([one for form in forms for one in form.linked])
-    write = f"(...values) => {imported('shared/link.js')}.then((link) => link.remember({linked}, values))"
+    told = json.dumps([one for form in forms for one in form.linked])
+    write = f"(...values) => {imported('shared/link.js')}.then((link) => link.remember({told}, values))"
     return {"fn": None, "inputs": components(forms), "js": write, **CLICK}
 
 
@@ -149,7 +155,11 @@ def _sidebar() -> Controls:
 
 def _strip() -> Strip:
     with gr.Column(elem_id="strip"):
-        return Strip(Predictions(elem_id="predictions"), SentenceView(elem_id="sentence", failed=None))
+        return Strip(
+            Predictions(elem_id="predictions"),
+            Moments(elem_id="moments"),
+            SentenceView(elem_id="sentence", failed=None),
+        )
 
 
 def _page(
@@ -204,6 +214,7 @@ def _page(
         settings=settings,
         drawn=drawn,
         thresholds=controls.thresholds,
+        grammar=gr.State(None),
         remembered=remembered,
         select=Verb(events.select, [shown], [*selected.controls, word, drawing.rings, beside.differences]),
         prune=Verb(
@@ -225,17 +236,20 @@ def _page(
     demo.load(js=ANALYSE_WITH_ENTER.replace("IMPORTED", imported("shared/keys.js")), api_visibility="private")
     gr.on([demo.load, controls.analyse.click], js=CLOSE_SIDEBAR_ON_PHONES, api_visibility="private")
     page.analyse.on(controls.examples.click, events.find_example, [controls.examples])
-    _wire_boxes(demo, pair, controls.hint, shown)
+    recent = _wire_boxes(demo, pair, controls.hint, shown)
+    moments.wire(strip.moments, page, [pair["model_a"], pair["model_b"]], recent)
     return page
 
 
-def _wire_boxes(demo: gr.Blocks, pair: Form[Pair], hint: gr.Markdown, shown: gr.State) -> None:
-    """Say what a visitor must know while he names models and writes sentences."""
+def _wire_boxes(demo: gr.Blocks, pair: Form[Pair], hint: gr.Markdown, shown: gr.State) -> gr.BrowserState:
+    """Say what a visitor must know while he names models and writes sentences; returns what he used last."""
     recent = gr.BrowserState([], storage_key="attnflow-models", secret="attnflow")  # the same after a restart
     gr.on([box.input for box in pair.controls], lambda: events.CHANGED, None, hint, **TYPING)
     for side in "ab":
         box, revision = pair[f"model_{side}"], pair[f"revision_{side}"]
         box.key_up(model_box.suggest, None, box, **TYPING)
-        gr.on([box.input, revision.submit], model_box.describe, [recent, box, revision], box, **TYPING)
+        revision.submit(model_box.describe, [recent, box, revision], box, **TYPING)
+        box.input(model_box.describe_another, [recent, box], [box, revision], **TYPING)
     demo.load(model_box.offer, recent, [pair["model_a"], pair["model_b"]], **TYPING)
     shown.change(events.keep_models, [recent, shown], recent, **CLICK)
+    return recent

@@ -8,17 +8,21 @@ from typing import Any
 
 import gradio as gr
 
+from attnflow.corpus.texts import TREEBANK
 from attnflow.errors import AttnflowError, GoneError
 from attnflow.records.trace import Head
 from attnflow.service.analyses.heads import root_shift
 from attnflow.service.case import Case
+from attnflow.service.grammar import OF_TREES, bundled_grammar
 from attnflow.service.workspace import workspace
 from attnflow.views.answer import percent
 from attnflow.views.details import SelectedHeadOf, details
+from attnflow.views.grammar_words import known_of
 from attnflow.views.payloads import Details
 from attnflow.web.endpoints.answers import prediction
 from attnflow.web.forms import Form
 from attnflow.web.panels import AnswerPanel, DetailsPanel, Differences
+from attnflow.web.rooms.grammar_cell import Measured
 from attnflow.web.settings import SelectedHead, Settings
 from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of, heads_of
 from attnflow.web.tabs.flow import flows_at
@@ -60,12 +64,14 @@ def build() -> Parts:
 def wire(parts: Parts, page: Page) -> None:
     """Follow the selection, and switch heads on again."""
     page.prune.on(parts.restore.click, lambda shown: NO_HEADS)
-    sources = [page.shown, page.selected, page.word, page.settings]
-    changes = [one.change for one in [page.shown, page.word, *components([page.selected])]]
+    sources = [page.shown, page.selected, page.word, page.settings, page.grammar]
+    changes = [one.change for one in [page.shown, page.word, page.grammar, *components([page.selected])]]
     on_card(changes, follow, sources, [parts.details])
 
 
-def follow(shown: Shown | None, at: SelectedHead, word: int | None, settings: Settings) -> Iterator[Any]:
+def follow(
+    shown: Shown | None, at: SelectedHead, word: int | None, settings: Settings, measured: Measured | None = None
+) -> Iterator[Any]:
     """What is selected: at once what is known of it, then what changes without the head, which runs both models."""
     if shown is None:
         yield gr.skip()
@@ -73,16 +79,34 @@ def follow(shown: Shown | None, at: SelectedHead, word: int | None, settings: Se
     cases = cases_of(shown)
     own = heads_of(*cases, at)
     flows = flows_at(*cases, settings)
+    follows = [_measured(case, head, measured) for case, head in zip(cases, own, strict=True)]
 
     def known(*without: str | None) -> Details:
-        return details(flows, word, (at.layer, at.head), _sides(cases, own, without))
+        return details(flows, word, (at.layer, at.head), _sides(cases, own, without, follows))
 
     yield known(None, None)
-    yield known(*(_without(*one) for one in zip(cases, own, strict=True)))
+    told = [_without(*one) for one in zip(cases, own, strict=True)]
+    follows = [one or _bundled(case, head) for one, case, head in zip(follows, cases, own, strict=True)]
+    yield known(*told)
+
+
+def _measured(case: Case, head: Head | None, measured: Measured | None) -> str:
+    """Which relations a head follows in the treebank that was measured on this page."""
+    found = None if measured is None else measured.of(case)
+    return "" if found is None or head is None or measured is None else known_of(found, head, measured.source)
+
+
+def _bundled(case: Case, head: Head | None) -> str:
+    """Which it follows in the bundled sentences, of a bundled model."""
+    found = bundled_grammar(case.card.pinned)
+    return "" if found is None or head is None else known_of(found[OF_TREES], head, TREEBANK)
 
 
 def _sides(
-    cases: tuple[Case, Case], own: tuple[Head | None, Head | None], without: Sequence[str | None]
+    cases: tuple[Case, Case],
+    own: tuple[Head | None, Head | None],
+    without: Sequence[str | None],
+    follows: Sequence[str],
 ) -> list[SelectedHeadOf]:
     """The selected head in both models."""
     return [
@@ -93,8 +117,9 @@ def _sides(
             attention=None if head is None else case.trace.attention[head[0]],
             pruned=sorted(case.trace.pruned),
             without=told,
+            grammar=grammar,
         )
-        for case, head, told in zip(cases, own, without, strict=True)
+        for case, head, told, grammar in zip(cases, own, without, follows, strict=True)
     ]
 
 

@@ -16,6 +16,11 @@ def imported(module: str) -> str:
     return f'import(new URL("{assets.url(module)}", document.baseURI).href)'
 
 
+def linked(**values: str) -> str:
+    """JavaScript that keeps texts in the address of the page."""
+    return f"() => {imported('shared/link.js')}.then((link) => link.set({json.dumps(values)}))"
+
+
 class Panel(gr.HTML):
     """A part of the page that a script draws.
 
@@ -100,6 +105,14 @@ class Predictions(Panel):
 
     module = "predictions/predictions.js"
     template = '<h3 class="af-title">Predictions</h3><div class="af-predictions"></div>'
+
+
+class Moments(Panel):
+    """For each model that comes from a training, a slider over its checkpoints. Events: `analyse`, of another one."""
+
+    EVENTS = ["cancel", "analyse"]  # noqa: RUF012
+    module = "moments/moments.js"
+    template = '<div class="af-moments" role="group" aria-label="Moments of the training"></div>'
 
 
 class SentenceView(Panel):
@@ -221,6 +234,36 @@ class Chart(Panel):
 <div class="af-figure">
   <h3 class="af-title"></h3><div class="af-chart"></div><p class="af-note"></p>
 </div>"""
+
+
+class GrammarHeads(Panel):
+    """Relations of a treebank against heads.
+
+    Events: `cell` (`payloads.GrammarCell`). The property `chosen`, likewise, tells which cell is chosen.
+    """
+
+    EVENTS = ["cancel", "cell"]  # noqa: RUF012
+    module = "grammar/heads.js"
+    template = """
+<div class="af-grammar"></div>"""
+
+
+class GrammarTable(Panel):
+    """The best head of each relation. Events: as `GrammarHeads`, and `keep`, for a file (property `download`)."""
+
+    EVENTS = ["cancel", "cell", "keep"]  # noqa: RUF012
+    module = "grammar/best.js"
+    template = """
+<div class="af-grammar"></div>"""
+
+
+class GrammarExamples(Panel):
+    """Sentences with arcs over and under their words. Events: `open` (`payloads.OpenSentence`)."""
+
+    EVENTS = ["cancel", "open"]  # noqa: RUF012
+    module = "grammar/sentences.js"
+    template = """
+<div class="af-sentences"></div>"""
 
 
 class TextMap(Panel):

@@ -132,6 +132,8 @@ class Page:
     """What the settings of the flow draw, in the order of `flow.draw`."""
     thresholds: Thresholds
     """Where one threshold can be chosen by the tokens in each ring."""
+    grammar: gr.State
+    """`rooms.grammar_cell.Measured`, or None before heads were measured over a treebank."""
     remembered: dict[str, Any]
     """The event that keeps the address of the page up to date."""
     select: Verb

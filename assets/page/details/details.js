@@ -44,6 +44,7 @@ export function mount(element, gradio) {
     picture.setAttribute("aria-label", `Attention of ${headName(one.head)}`);
     const list = make("ul", "af-detail-lines", undefined, section);
     for (const { query, key, share } of one.lines) make("li", "", `${query} → ${key} ${share.replace(" ", "\u00a0")}`, list);
+    if (one.grammar) make("p", "af-note af-detail-grammar", one.grammar.replace(/(\d) %/g, "$1\u00a0%"), section);
     const without = make("p", "af-note", undefined, section);
     without.textContent = one.without ?? "Measuring what changes without it …";
     const button = make("button", "af-detail-switch", one.off ? "Switch on" : "Switch off", section);

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attnflow.web.endpoints.attribution import attention_vs_attribution, hidden_token_attribution
+from attnflow.web.endpoints.coreference import coreference_heads
 from attnflow.web.endpoints.corpus import corpus_statistics
 from attnflow.web.endpoints.explanations import compare_saliency, faithfulness, saliency
 from attnflow.web.endpoints.flow import attention_flow, compare_attention_flow
@@ -21,12 +22,13 @@ from attnflow.web.endpoints.heads import (
     prune_heads,
     pruning_curve,
 )
-from attnflow.web.endpoints.runs import attention_map, predict
+from attnflow.web.endpoints.runs import attention_map, moments, predict
 from attnflow.web.endpoints.texts import compare_texts, projection, survey
 from attnflow.web.endpoints.training import data_map
 
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
     predict,
+    moments,
     attention_flow,
     compare_attention_flow,
     attention_map,
@@ -45,6 +47,7 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     compare_texts,
     corpus_statistics,
     dependency_heads,
+    coreference_heads,
     data_map,
 )
 """All published functions; their names are the names of the endpoints."""

@@ -44,7 +44,7 @@ SHARED = {
     "seed": "The same seed draws the same texts.",
     "too_long": 'Whether a text that is too long is cut ("cut") or left out ("leave_out").',
     "offset": "The first row of the answer, from 0.",
-    "file": "A file of your own in the place of texts: CSV, TSV, JSON Lines, Parquet, TXT or CoNLL-U, as "
+    "file": "A file of your own in the place of texts: CSV, TSV, JSON Lines, Parquet, TXT, CoNLL-U or CoNLL-2012, as "
     'handle_file("pairs.csv") sends it. It is read for this call alone, and forgotten with it.',
     "limit": "How many rows the answer has at most; up to 1000.",
     "chat": "Whether the pair is read as a conversation in the chat template of the checkpoint: the first sentence as "

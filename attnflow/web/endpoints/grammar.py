@@ -9,27 +9,18 @@ from attnflow.corpus.texts import TREEBANK
 from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.corpora import corpora
 from attnflow.stats.dependencies import ALL, LEAST, DependencyResult, Found
-from attnflow.stats.proportion import Proportion
-from attnflow.views.rounding import rounded
 from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
 from attnflow.web.endpoints.opened_texts import PROGRESS, TextsAnswer, opened_texts, texts_answer
+from attnflow.web.endpoints.shares import ShareAnswer, share_answer
 
 NOTE = (
     "accuracy: chosen on all sentences and scored on all, as in Clark et al.; held_out: each half of the sentences "
     "scored by what is best on the other. Intervals are Wilson's at 95 %. Relations with fewer than "
     f"{LEAST} cases are left out."
 )
-
-
-class ShareAnswer(TypedDict):
-    """A share of cases."""
-
-    share: float
-    n: int
-    interval: list[float]
 
 
 class HeadFound(TypedDict):
@@ -125,8 +116,4 @@ def _relation(found: DependencyResult, name: str) -> RelationAnswer:
 
 
 def _shares(found: Found) -> dict[str, Any]:
-    return {"accuracy": _share(found.on_all), "held_out": _share(found.held_out)}
-
-
-def _share(of: Proportion) -> ShareAnswer:
-    return {"share": rounded(of.share), "n": of.n, "interval": [rounded(end) for end in of.interval]}
+    return {"accuracy": share_answer(found.on_all), "held_out": share_answer(found.held_out)}

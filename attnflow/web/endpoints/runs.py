@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from attnflow.service import own_models, visitors
 from attnflow.service.analyses.common import HEAD, LAYER, check_head
+from attnflow.service.case import parted
 from attnflow.service.workspace import workspace
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
@@ -34,6 +36,21 @@ class MapAnswer(TypedDict):
     note: str
 
 
+class MomentAnswer(TypedDict):
+    """A checkpoint of a training."""
+
+    ref: str
+    """What other endpoints take as `model`."""
+    label: str
+
+
+class MomentsAnswer(TypedDict):
+    """Answer of `moments`."""
+
+    moments: list[MomentAnswer]
+    note: str
+
+
 OFF = "This head is switched off: it still attends, but its output is multiplied by 0."
 
 
@@ -47,6 +64,22 @@ def predict(model: str, sentence_a: str, sentence_b: str = "", pruned: list[list
         "pruned": answers.pruned_answer(case),
         "prediction": answers.prediction(case),
         "note": answers.case_note(case, answers.prediction_note(case.card)),
+    }
+
+
+@endpoint(one_text=False)
+def moments(model: str) -> MomentsAnswer:
+    """Return the checkpoints of the training that a checkpoint comes from, first to last.
+
+    On this machine these are the folders `checkpoint-N` that a Trainer leaves; on the Hub, the branches and tags, or
+    else the commits, that name a step or an epoch.
+    """
+    name, _ = parted(model)
+    found = own_models.moments_of(name, visitors.own_token())
+    refs = [f"{name}@{one.revision or one.commit}".removesuffix("@") for one in found]
+    return {
+        "moments": [{"ref": ref, "label": one.label} for ref, one in zip(refs, found, strict=True)],
+        "note": "" if found else f"No other checkpoints of the training of {name} are known.",
     }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.corpus.corpus_files import open_corpus
 from attnflow.errors import SelectionError
 from attnflow.records.corpus import CorpusStatistics
+from attnflow.service import own_models
 from attnflow.service.offered import corpora
 from attnflow.service.room_corpus import QUICK
 from attnflow.views.corpus_model import corpus_model
@@ -48,4 +48,4 @@ def open_kept(names: Sequence[str] | None) -> Reached:
 def _ref(found: CorpusStatistics) -> str:
     """The model as the page names it."""
     name, commit = found.settings.model, found.settings.commit
-    return name if name in BUNDLED else f"{name}@{commit}"
+    return name if own_models.own(name) else f"{name}@{commit}"

@@ -15,11 +15,14 @@ from attnflow import limits
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.corpus.data_map import RECORDED
 from attnflow.corpus.gold import match_labels
+from attnflow.corpus.texts import BUNDLED as BUNDLED_PAIRS
+from attnflow.corpus.texts import BUNDLED_TEXTS
 from attnflow.errors import AttnflowError, GoneError, SelectionError
 from attnflow.progress import part, tell
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head
+from attnflow.service import own_models
 from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.collections import Asked, Opened, Page, collections, methods
 from attnflow.views.collected import Ranking, collection, meta_names
@@ -207,8 +210,9 @@ def _of_folder(asked: Asked, opened: Opened, pair: Pair, page: Page, labels: Seq
     surveys = [_mapped(one, labels) for one in opened.surveys]
     named = [pair.model_a, pair.revision_a, pair.model_b, pair.revision_b]
     for number, one in enumerate(surveys):
-        if one.settings.model in BUNDLED:
-            named[2 * number : 2 * number + 2] = one.settings.model, ""
+        here = own_models.own(one.settings.model)
+        if here is not None:
+            named[2 * number : 2 * number + 2] = here[0], here[1] or ""
         elif "/" in one.settings.model and COMMIT.fullmatch(one.settings.commit):
             named[2 * number : 2 * number + 2] = one.settings.model, one.settings.commit
     model_a, revision_a, model_b, revision_b = named
@@ -228,8 +232,9 @@ def _mapped(survey: Survey, labels: Sequence[tuple[str, str | None]]) -> Survey:
 
 def may_begin(chosen: Chosen, pair: Pair) -> bool:
     """Whether the room may read without being asked: only what is bundled, which takes seconds."""
-    recorded = chosen.source in RECORDED and chosen == Chosen(source=chosen.source, rows=chosen.rows)
-    return (chosen == Chosen() or recorded) and all(ref in BUNDLED for ref in pair.refs)
+    source = chosen.source if chosen.source in BUNDLED_TEXTS else BUNDLED_PAIRS
+    plain = Chosen(source=source, rows=chosen.rows if source in RECORDED else Chosen.rows)
+    return chosen == plain and all(ref in BUNDLED for ref in pair.refs)
 
 
 def told_of(texts: Texts) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from attnflow import limits
-from attnflow.corpus.files import FORMATS, KNOWN
+from attnflow.corpus.files import ENDS, KNOWN
 from attnflow.errors import SelectionError
 from attnflow.service import visitors
 from attnflow.service.collections import Page
@@ -16,9 +16,8 @@ from attnflow.web import arguments
 
 def asked() -> FileAsked:
     """Which files are taken."""
-    ends = [*FORMATS, ".gz"]
     told = f"{KNOWN}, at most {limits.UPLOAD_BYTES // 10**6} MB; nobody else sees it, and it goes with this page."
-    return {"most": limits.UPLOAD_BYTES, "ends": ends, "told": told}
+    return {"most": limits.UPLOAD_BYTES, "ends": [*ENDS], "told": told}
 
 
 def take(page: Page, event: gr.EventData) -> tuple[str, str]:

@@ -10,12 +10,12 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow import limits
-from attnflow.corpus.texts import TRAINING
+from attnflow.corpus.texts import TRAINING, TREEBANK
 from attnflow.records.texts import Texts
 from attnflow.service.collections import Page as OpenPage
 from attnflow.web.forms import Form, setting
-from attnflow.web.panels import TextFile, TextMap
-from attnflow.web.rooms import answers, corpus, finding, heads, sent, training
+from attnflow.web.panels import TextFile, TextMap, linked
+from attnflow.web.rooms import answers, corpus, finding, grammar, heads, sent, training
 from attnflow.web.rooms.chosen import COLUMNS, GUESSED, NONE, Chosen
 from attnflow.web.rooms.finding import Alike
 from attnflow.web.rooms.reading import (
@@ -40,6 +40,8 @@ INTRO = (
     "Both models of the sidebar read a whole collection: each point and each row is a text. Filter, select, colour and "
     "order them; a row opens its text in *One pair*. Heads that are switched off there are off here, too."
 )
+VIEWS = ("map", "heads", "corpus", grammar.VIEW)
+"""The tabs of this room, as the address names them; it leaves the first out."""
 READ_FIRST = "Read some texts with both models first; then *Texts like the shown pair* finds them."
 ANSWERED = ("layout", "unlaid", "rows", "found", "download", "ready", "opened")
 """Properties of the map, which answer what it asks."""
@@ -77,6 +79,12 @@ class Parts:
     map: TextMap
     heads: heads.Parts
     corpus: corpus.Parts
+    grammar: grammar.Parts
+    tabs: gr.Tabs
+    views: dict[str, gr.Tab]
+    """Its tabs, by the names of `VIEWS`."""
+    view: gr.State
+    """Which of them is open."""
     collected: gr.State
     sliced: gr.State
     page: gr.State
@@ -122,18 +130,22 @@ def build() -> Parts:
                 )
                 for number in range(limits.MAX_MATCHED_LABELS)
             ]
-    with gr.Tabs(elem_id="texts-tabs"):
-        with gr.Tab("Map"):
+    views = dict[str, gr.Tab]()
+    with gr.Tabs(elem_id="texts-tabs") as tabs:
+        with gr.Tab("Map", id="map") as views["map"]:
             found = finding.build()
             trained = training.build()
             drawn = TextMap(elem_id="text-map", **dict.fromkeys(ANSWERED))
-        with gr.Tab(heads.TITLE):
+        with gr.Tab(heads.TITLE, id="heads") as views["heads"]:
             beside = heads.build()
-        with gr.Tab(corpus.TITLE):
+        with gr.Tab(corpus.TITLE, id="corpus") as views["corpus"]:
             over_all = corpus.build()
+        with gr.Tab(grammar.TITLE, id=grammar.VIEW) as views[grammar.VIEW]:
+            of_trees = grammar.build()
     return Parts(
         chosen, file, button, status, matching, classes, gr.State(()), found, trained, drawn, beside, over_all,
-        collected=gr.State(None), sliced=gr.State(None), page=gr.State(OpenPage()),
+        of_trees, tabs, views, view=gr.State("map"), collected=gr.State(None), sliced=gr.State(None),
+        page=gr.State(OpenPage()),
     )  # fmt: skip
 
 
@@ -166,6 +178,12 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     finding.wire(parts.finding, page.shown, page.selected, parts.collected, filled)
     heads.wire(parts.heads, parts.collected, parts.sliced)
     corpus.wire(parts.corpus, page, parts.collected, outputs)
+    grammar.wire(parts.grammar, page, parts.collected, parts.view, outputs)
+    for name, tab in parts.views.items():
+        tab.select(lambda name=name: name, None, parts.view, **CLICK)
+        tab.select(None, js=linked(view="" if name == "map" else name), **CLICK)
+    chosen = on(parts.grammar.sentences.click, lambda: TREEBANK, [], parts.chosen["source"], **CLICK)
+    on_card(chosen.success, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
 
 
 def wire_like_this(parts: Parts, page: Page, button: gr.Button, rooms: gr.Tabs, room: Form[Room]) -> None:
@@ -233,9 +251,12 @@ def open_room(
     yield from read_all(chosen, pair, shown, page, learnt, labels)
 
 
-def restore_room(request: gr.Request) -> Any:
-    """Open the room that a shared link names."""
-    return gr.Tabs(selected=TEXTS) if dict(request.query_params).get("room") == TEXTS else gr.skip()
+def restore_room(request: gr.Request) -> tuple[Any, Any, Any]:
+    """Open the room that a shared link names, and its tab: the rooms, the tabs, which one is open."""
+    query = dict(request.query_params)
+    room = gr.Tabs(selected=TEXTS) if query.get("room") == TEXTS else gr.skip()
+    view = query.get("view", "")
+    return (room, gr.Tabs(selected=view), view) if view in VIEWS else (room, gr.skip(), gr.skip())
 
 
 def _filled(step: Step, guessed: bool = False) -> list[Any]:

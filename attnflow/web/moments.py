@@ -1,0 +1,62 @@
+"""The time axis: checkpoints of the training that each model comes from, on a slider above the tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, cast
+
+import gradio as gr
+from gradio.components import Component
+
+from attnflow.checkpoints.moments import Moment
+from attnflow.errors import AttnflowError
+from attnflow.service import own_models, visitors
+from attnflow.service.offered import models
+from attnflow.views.payloads import SIDES, ModelMoments, Side, TrainingMoment
+from attnflow.web import model_box
+from attnflow.web.panels import Moments
+from attnflow.web.shared import Page, Shown
+from attnflow.web.wiring import CLICK, TYPING, on
+
+_EVERY = 5.0
+"""Seconds after which a training that goes on is looked at again."""
+
+
+def wire(panel: Moments, page: Page, boxes: Sequence[Component], recent: gr.BrowserState) -> None:
+    """Follow what is shown; and look for new checkpoints where the operator offers some."""
+    known = gr.State(None)  # what the panel shows, as no browser can tell it
+    on(page.shown.change, follow, [page.shown, known], [panel, known], **CLICK)
+    if models.any:
+        clock = gr.Timer(_EVERY)
+        on(clock.tick, follow, [page.shown, known], [panel, known], **TYPING)
+        clock.tick(model_box.offer, recent, list(boxes), **TYPING)
+
+
+def follow(shown: Shown | None, known: Sequence[ModelMoments] | None) -> Any:
+    """The trainings that both models come from; those on the Hub are asked for once."""
+    if shown is None:
+        return gr.skip(), gr.skip()
+    before = {one["name"]: one["moments"] for one in known or []}
+    told = [one for side, model in zip(SIDES, (shown.a, shown.b), strict=True) if (one := _of(side, model.ref, before))]
+    return (gr.skip(), gr.skip()) if told == known else (told, told)
+
+
+def _of(side: Side, ref: str, before: Mapping[str, list[TrainingMoment]]) -> ModelMoments | None:
+    """The training of one model; None where no other checkpoint of it is known."""
+    here = own_models.own(ref)
+    name, at = here or ref.split("@")
+    moments = before.get(name) if here is None else None
+    moments = moments or [cast("TrainingMoment", asdict(one)) for one in _known(name)]
+    if not moments:
+        return None
+    marks = [one["revision"] if here is not None else one["commit"] for one in moments]
+    place = marks.index(at or "") if (at or "") in marks else None
+    return {"side": side, "name": name, "moments": moments, "at": place}
+
+
+def _known(name: str) -> Sequence[Moment]:
+    try:
+        return own_models.moments_of(name, visitors.own_token())
+    except AttnflowError:  # that the checkpoint is gone is told by whoever needs it
+        return ()
