@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
+    from attnflow.checkpoints.random_weights import random_weights
+    from attnflow.corpus.compared_heads import compare_dependency_heads
     from attnflow.corpus.conllu_rows import read_conllu
     from attnflow.corpus.coreference_files import read_coreference
     from attnflow.corpus.corpus_files import open_corpus
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from attnflow.stats.alignment import Pairing, merge_words, pair_traces
     from attnflow.stats.attention_gradient import AttentionGradient
     from attnflow.stats.attention_graph import AttentionGraph, Reach, attention_graph, influence, paths_between, reach
+    from attnflow.stats.compared_dependencies import DependencyComparison
     from attnflow.stats.coreference import CoreferenceHeads
     from attnflow.stats.dependencies import DependencyHeads
     from attnflow.stats.entropy import AttentionEntropy
@@ -93,6 +96,9 @@ _HOME = {
     "stats.head_distances": ("HeadDistances",),
     "stats.named_heads": ("NamedHeads", "name_heads"),
     "stats.surface": ("SurfaceStatistics",),
+    "checkpoints.random_weights": ("random_weights",),
+    "corpus.compared_heads": ("compare_dependency_heads",),
+    "stats.compared_dependencies": ("DependencyComparison",),
     "stats.coreference": ("CoreferenceHeads",),
     "stats.dependencies": ("DependencyHeads",),
     "stats.word_attention": ("word_attention",),
@@ -146,6 +152,7 @@ __all__ = [
     "CoreferenceHeads",
     "CorpusStatistics",
     "DataMap",
+    "DependencyComparison",
     "DependencyHeads",
     "Document",
     "Encoding",
@@ -182,6 +189,7 @@ __all__ = [
     "attention_rollout",
     "attribution_estimates",
     "capture",
+    "compare_dependency_heads",
     "confusion",
     "corpus_statistics",
     "data_map",
@@ -209,6 +217,7 @@ __all__ = [
     "project_layers",
     "projection",
     "pruning_curve",
+    "random_weights",
     "ranking",
     "reach",
     "read_conllu",

@@ -230,6 +230,12 @@ def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="which words a head chooses antecedents from: all before the mention, those of other mentions before it, "
         "or all others (default: before)",
     )
+    corpus.add_argument(
+        "--random-weights",
+        action="store_true",
+        help="of dependencies and coreference, tell the best head of the same architecture with random weights, too; "
+        "kept in FOLDER/random_weights",
+    )
     _add_texts(corpus)
     _add_models(corpus)
     engine = corpus.add_argument_group("where")
@@ -338,6 +344,7 @@ def _corpus(options: argparse.Namespace) -> None:
         group_by=options.group_by,
         pooling=options.pooling,
         candidates=options.candidates,
+        random_weights=options.random_weights,
         probes=options.probes,
         **_reading(options),
     )

@@ -86,11 +86,16 @@ PARAMETERS = {
         *("too_long", "file"),
     ],
     "/dependency_heads": [
-        *("model", "treebank", "rows", "pooling", "subtypes", "name", "split", "revision", "seed", "too_long", "file"),
+        *("model", "treebank", "rows", "pooling", "subtypes", "random_weights", "name", "split", "revision"),
+        *("seed", "too_long", "file"),
+    ],
+    "/compare_dependency_heads": [
+        *("model_a", "model_b", "treebank", "rows", "pooling", "subtypes", "name", "split", "revision", "seed"),
+        *("too_long", "file"),
     ],
     "/coreference_heads": [
-        *("model", "documents", "rows", "candidates", "pooling", "name", "split", "revision", "seed", "too_long"),
-        "file",
+        *("model", "documents", "rows", "candidates", "pooling", "random_weights", "name", "split", "revision", "seed"),
+        *("too_long", "file"),
     ],
     "/data_map": ["recording", "order", "burn_out", "offset", "limit"],
     "/compare_texts": [

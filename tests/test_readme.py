@@ -81,14 +81,15 @@ def test_the_example_of_training_dynamics_finds_the_labels_that_it_flips(capsys,
     assert min(by_loss) >= 50 and max(by_loss) + 10 <= min(by_map)
 
 
-def test_the_example_of_grammar_runs(capsys, monkeypatch):
-    (code,) = [code for code in EXAMPLES if '["dependencies"]' in code]
+def test_the_examples_of_grammar_run(capsys, monkeypatch):
+    heads, honest = [code for code in EXAMPLES if '["dependencies"]' in code]
     monkeypatch.chdir(Path(__file__).parent.parent)
-    exec(
-        compile(code, "README.md", "exec"),
-        {"attnflow": attnflow, "checkpoint": attnflow.load_checkpoint("demo/finetuned")},
-    )
+    names = {"attnflow": attnflow, "checkpoint": attnflow.load_checkpoint("demo/finetuned")}
+    exec(compile(heads, "README.md", "exec"), names)
     assert "held out: " in capsys.readouterr().out
+    exec(compile(honest, "README.md", "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("random weights, held out: ") and lines[1].startswith("all ") and len(lines) == 5
 
 
 def test_the_example_of_coreference_runs(capsys, monkeypatch):

@@ -6,9 +6,12 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.checkpoints.random_weights import random_weights as with_random_weights
 from attnflow.corpus.corpus_statistics import PROBES, Engine, corpus_statistics
 from attnflow.corpus.survey import PART_SIZE, TooLong
 from attnflow.corpus.survey_command import ProgressLine, open_named_texts, pairs_of, say_reasons
@@ -22,6 +25,9 @@ from attnflow.stats.coreference import Candidates, CoreferenceResult
 from attnflow.stats.dependencies import ALL, LEAST, DependencyResult
 from attnflow.stats.proportion import Proportion
 from attnflow.stats.word_attention import Pooling
+
+CONTROLLED = ("dependencies", "coreference")
+"""Statistics whose best head is told of random weights, too."""
 
 
 def run(
@@ -37,6 +43,7 @@ def run(
     probes: str = str(PROBES),
     pooling: Pooling = "mean",
     candidates: Candidates = "before",
+    random_weights: bool = False,
     name: str | None = None,
     split: str | None = None,
     rows: int | None = None,
@@ -59,25 +66,35 @@ def run(
     chosen = pairs_of(labels, "--label", "LABEL=CLASS")
     texts = open_named_texts(ref, name, split, rows, seed, columns)
     checkpoint = load_checkpoint(model, device=device, dtype=dtype)
-    found = corpus_statistics(
-        checkpoint,
-        texts,
-        statistics,
-        engine=engine,
-        out=out,
-        group_by=group_by,
-        part_size=part_size,
-        address=address,
-        progress=ProgressLine(),
-        labels=chosen,
-        too_long=too_long,
-        max_tokens=max_tokens,
-        probes=None if probes == "exact" else int(probes),
-        seed=seed,
-        pooling=pooling,
-        candidates=candidates,
-        workers=workers,
-    )
+    controlled = [statistic for statistic in statistics if statistic in CONTROLLED]
+    if random_weights and not controlled:
+        raise SelectionError(f"--random-weights is for {' and '.join(CONTROLLED)}; name one after --statistics.")
+
+    def computed(checkpoint: Checkpoint, statistics: Sequence[str], out: str) -> CorpusStatistics:
+        return corpus_statistics(
+            checkpoint,
+            texts,
+            statistics,
+            engine=engine,
+            out=out,
+            group_by=group_by,
+            part_size=part_size,
+            address=address,
+            progress=ProgressLine(),
+            labels=chosen,
+            too_long=too_long,
+            max_tokens=max_tokens,
+            probes=None if probes == "exact" else int(probes),
+            seed=seed,
+            pooling=pooling,
+            candidates=candidates,
+            workers=workers,
+        )
+
+    found = computed(checkpoint, statistics, out)
+    control: Mapping[str, Any] = {}
+    if random_weights:
+        control = computed(with_random_weights(checkpoint), controlled, f"{out.rstrip('/')}/random_weights").results
     print(file=sys.stderr)
     print(f"{found.settings.model}: {found.n:,} texts read, {found.cut:,} of them cut.")
     say_reasons(found.failed)
@@ -89,9 +106,9 @@ def run(
     if "head_distances" in found.results:
         _say_distances(found)
     if "dependencies" in found.results:
-        _say_relations(found["dependencies"])
+        _say_relations(found["dependencies"], control.get("dependencies"))
     if "coreference" in found.results:
-        _say_antecedents(found["coreference"])
+        _say_antecedents(found["coreference"], control.get("coreference"))
     for note in found.notes:
         print(note)
     print(f"Open it again: attnflow.open_corpus({out!r})")
@@ -135,49 +152,55 @@ def _say_distances(found: CorpusStatistics) -> None:
         )
 
 
-def _say_relations(found: DependencyResult) -> None:
+def _say_relations(found: DependencyResult, control: DependencyResult | None) -> None:
     """A row for each relation with enough cases: table 1 of Clark et al., and what is left on held-out sentences."""
     told = [ALL, *sorted((name for name in found.relations if found.n[name] >= LEAST), key=lambda name: -found.n[name])]
-    width = max(map(len, told))
+    width, more = max(map(len, told)), _RANDOM if control else ""
     print(
         "The head that finds most governors; on held-out sentences: chosen on one half of them, scored on the other; "
         "with 95 % intervals:"
     )
-    print(f"  {'relation':{width}} {'cases':>7}  {'head':9} {'reads':10} {'found':>6}  {'held out':20}  offset")
+    print(
+        f"  {'relation':{width}} {'cases':>7}  {'head':9} {'reads':10} {'found':>6}  {'held out':20}  "
+        f"{'offset':12}{more}"
+    )
     for name in told:
         best, baseline = found.best(name), found.baseline(name)
         assert best.layer is not None and best.head is not None and best.direction is not None
+        offset = f"{baseline.held_out.share:.1%} at {baseline.offset:+d}"
+        random = f"{control.best(name).held_out.share:16.1%}" if control and control.n.get(name) else ""
         print(
             f"  {name:{width}} {found.n[name]:7,}  {head_name((best.layer, best.head)):9} {_READS[best.direction]:10} "
-            f"{best.on_all.share:6.1%}  {_with_interval(best.held_out)}  {baseline.held_out.share:.1%} at "
-            f"{baseline.offset:+d}"
+            f"{best.on_all.share:6.1%}  {_with_interval(best.held_out)}  {offset:12}{random}"
         )
     few = len(found.relations) - len(told) + 1
     if few:
         print(f"{few} relations have fewer than {LEAST} cases, and are left out.")
 
 
-def _say_antecedents(found: CoreferenceResult) -> None:
+def _say_antecedents(found: CoreferenceResult, control: CoreferenceResult | None) -> None:
     """A row for each kind of mention: table 2 of Clark et al., and what is left on held-out texts."""
     print(
         f"The head that finds most antecedents, of candidates {found.candidates}; on held-out texts: chosen on one "
         "half of them, scored on the other; with 95 % intervals:"
     )
-    rules = "  ".join(f"{rule:>10}" for rule in RULES)
-    print(f"  {'mentions':8} {'cases':>7}  {'head':9} {'found':>6}  {'held out':20}  {rules}")
+    rules, more = "  ".join(f"{rule:>10}" for rule in RULES), _RANDOM if control else ""
+    print(f"  {'mentions':8} {'cases':>7}  {'head':9} {'found':>6}  {'held out':20}  {rules}{more}")
     for kind in (ALL_KINDS, *found.kinds):
         if not found.n[kind]:
             continue
         best = found.best(kind)
+        random = f"{control.best(kind).held_out.share:16.1%}" if control and control.n[kind] else ""
         shares = "  ".join(f"{found.baseline(rule, kind).share:10.1%}" for rule in RULES)
         print(
             f"  {kind:8} {found.n[kind]:7,}  {head_name((best.layer, best.head)):9} {best.on_all.share:6.1%}  "
-            f"{_with_interval(best.held_out)}  {shares}"
+            f"{_with_interval(best.held_out)}  {shares}{random}"
         )
     if found.left_out:
         print(f"{found.left_out:,} mentions or all their antecedents are beyond what was read, and are left out.")
 
 
+_RANDOM = "  random weights"
 _READS = {"dependent to governor": "dependent", "governor to dependent": "governor"}
 """Whose attention it is that tells."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 from attnflow import limits, progress
 from attnflow.cache import BoundedCache
+from attnflow.checkpoints.random_weights import random_weights as with_random_weights
+from attnflow.corpus.compared_heads import compare_dependency_heads
 from attnflow.corpus.corpus_statistics import corpus_settings, corpus_statistics
 from attnflow.corpus.survey import TooLong
 from attnflow.errors import SelectionError
@@ -18,6 +21,7 @@ from attnflow.service.collections import Opened, Page
 from attnflow.service.deadline import within
 from attnflow.service.places import Places, give_way
 from attnflow.service.workspace import workspace
+from attnflow.stats.compared_dependencies import DependencyComparison
 from attnflow.stats.coreference import Candidates
 from attnflow.stats.word_attention import Pooling
 
@@ -38,11 +42,15 @@ class Corpora:
         self._kept: BoundedCache[CorpusStatistics] = BoundedCache(
             most_bytes, lambda found: 3 * sum(array.nbytes for array in found.states.values()) + 10_000
         )
+        self._comparisons: BoundedCache[DependencyComparison] = BoundedCache(
+            most_bytes // 20, lambda found: 2_000 * len(found.relations) + 300 * len(found.failed) + 1_000
+        )
         self._places, self._most_seconds = places, most_seconds
 
     def forget(self, owner: str) -> None:
         """Drop what is kept for a page alone."""
-        self._kept.forget(lambda key: cast("tuple[str | None, object]", key)[0] == owner)
+        for kept in (self._kept, self._comparisons):
+            kept.forget(lambda key: cast("tuple[str | None, object]", key)[0] == owner)
 
     def statistics(
         self,
@@ -56,6 +64,7 @@ class Corpora:
         too_long: TooLong = "cut",
         pooling: Pooling = "mean",
         candidates: Candidates = "before",
+        random_weights: bool = False,
     ) -> CorpusStatistics:
         """Compute statistics of a model's heads over texts, or recall them.
 
@@ -69,6 +78,7 @@ class Corpora:
             too_long: What becomes of a text with more tokens than fit.
             pooling: What a word of several tokens attends to, for `dependencies` and `coreference`.
             candidates: Which words a head chooses antecedents from.
+            random_weights: Whether the model's weights are random ones instead of its own.
 
         Raises:
             AttnflowError: With one sentence for whatever is wrong with the texts, the checkpoint or the names.
@@ -88,24 +98,68 @@ class Corpora:
         settings, _ = corpus_settings(checkpoint, opened.texts, names, **options)
 
         def compute() -> CorpusStatistics:
-            told = progress.Watcher().listener
+            with self._reading(opened, page) as listen:
+                own = with_random_weights(checkpoint) if random_weights else checkpoint
+                return corpus_statistics(own, opened.texts, names, progress=listen, **options)
 
-            def listen(what: str, share: float) -> None:
-                give_way()
-                if told is not None:
-                    told(what, share)
+        return self._kept.get((opened.owner, settings, random_weights), compute)
 
-            if opened.owner is not None:
-                weakref.finalize(page, self.forget, page.name)
-            visitors.admit()
-            advice = "ask for fewer rows, or for fewer statistics"
-            with (
-                within(self._most_seconds, "one reading", advice),
-                self._places.one(visitors.name(), long=True),
-            ):
-                return corpus_statistics(checkpoint, opened.texts, names, progress=listen, **options)
+    def compared(
+        self,
+        opened: Opened,
+        ref_a: str,
+        ref_b: str,
+        page: Page,
+        *,
+        pooling: Pooling = "mean",
+        subtypes: bool = True,
+        too_long: TooLong = "cut",
+    ) -> DependencyComparison:
+        """Compare the heads of two models that follow a treebank, or recall it.
 
-        return self._kept.get((opened.owner, settings), compute)
+        Args:
+            opened: The treebank.
+            ref_a: The first model, as in `statistics`.
+            ref_b: The second.
+            page: For whom.
+            pooling: What a word of several tokens attends to.
+            subtypes: Whether subtypes of relations are told by themselves.
+            too_long: What becomes of a sentence with more tokens than fit.
+
+        Raises:
+            AttnflowError: With one sentence for whatever is wrong with the texts or the checkpoints.
+        """
+        model_a, model_b = open_checkpoint(ref_a), open_checkpoint(ref_b)
+        options: dict[str, Any] = {"pooling": pooling, "subtypes": subtypes, "too_long": too_long}
+
+        def compute() -> DependencyComparison:
+            with self._reading(opened, page) as listen:
+                return compare_dependency_heads(
+                    model_a, model_b, opened.texts, progress=listen, max_tokens=limits.MAX_TOKENS, **options
+                )
+
+        key = (opened.owner, opened.texts.fingerprint, model_a.key, model_b.key, *options.values())
+        return self._comparisons.get(key, compute)
+
+    @contextmanager
+    def _reading(self, opened: Opened, page: Page) -> Generator[Callable[[str, float], None]]:
+        """Room and time for one reading of texts, and what is told how far it has come."""
+        told = progress.Watcher().listener
+
+        def listen(what: str, share: float) -> None:
+            give_way()
+            if told is not None:
+                told(what, share)
+
+        if opened.owner is not None:
+            weakref.finalize(page, self.forget, page.name)
+        visitors.admit()
+        advice = "ask for fewer rows, or for fewer statistics"
+        with (
+            within(self._most_seconds, "one reading", advice),
+            self._places.one(visitors.name(), long=True),
+        ):
+            yield listen
 
 
 corpora = Corpora(

@@ -255,7 +255,7 @@ def _counted(
     member = np.array([[relation[word] == kind for word in dependents] for kind in kinds], np.int64)
     member = member.reshape(len(kinds), len(dependents))
     place = np.cumsum(here) - 1  # of each word among those that are there
-    hits = _hits(values, place[dependents], place[governors])
+    hits = governor_hits(values, place[dependents], place[governors])
     half = half_of(governor.tolist(), [str(name) for name in relation])
     cases = np.zeros((len(kinds), HALVES), np.int64)
     by_offset = np.zeros((*cases.shape, len(OFFSETS)), np.int64)
@@ -267,12 +267,21 @@ def _counted(
     return {"relations": kinds, "cases": cases, "right": right, "by_offset": by_offset, "left_out": left_out}
 
 
-def _hits(
+def governor_hits(
     values: NDArray[np.floating],
     dependents: NDArray[np.integer],
     governors: NDArray[np.integer],
 ) -> NDArray[np.int64]:
-    """`[2, L, H, case]`: 1 where a head's choice for a dependent is its governor, by direction."""
+    """Which heads find which governors.
+
+    Args:
+        values: `[L, H, W, W]`: attention between words.
+        dependents: `[C]`: words.
+        governors: `[C]`: the governor of each.
+
+    Returns:
+        `[2, L, H, C]`: 1 where a head's choice for a dependent is its governor, by direction.
+    """
     return (head_choices(values, dependents) == governors).astype(np.int64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _Z = 1.959963984540054
@@ -52,3 +53,20 @@ def mcnemar(only_a: int, only_b: int) -> float:
     log_half = n * math.log(0.5)
     logs = (log_half + math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(fewer + 1))
     return min(1.0, 2 * math.fsum(map(math.exp, logs)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for how many there are, in their order: each is below a level where Holm's procedure rejects.
+
+    Reference:
+        Holm, *A simple sequentially rejective multiple test procedure* (1979).
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    found, most = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
+        most = max(most, min(1.0, (len(p_values) - rank) * p_values[place]))
+        found[place] = most
+    return found

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attnflow.web.endpoints.attribution import attention_vs_attribution, hidden_token_attribution
+from attnflow.web.endpoints.compared_heads import compare_dependency_heads
 from attnflow.web.endpoints.coreference import coreference_heads
 from attnflow.web.endpoints.corpus import corpus_statistics
 from attnflow.web.endpoints.explanations import compare_saliency, faithfulness, saliency
@@ -47,6 +48,7 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     compare_texts,
     corpus_statistics,
     dependency_heads,
+    compare_dependency_heads,
     coreference_heads,
     data_map,
 )

@@ -43,6 +43,8 @@ class MentionsAnswer(TypedDict):
     best_of_all: ShareAnswer
     """Of the head that is best over all kinds."""
     baselines: dict[str, ShareAnswer]
+    random: AntecedentHeadFound | None
+    """Of the same architecture with random weights; None if that was not asked for."""
     heads: list[list[float]]
     """`[L][H]`: the share of antecedents that each head finds."""
 
@@ -69,6 +71,7 @@ def coreference_heads(
     rows: int = 200,
     candidates: Literal["before", "mentions", "all"] = "before",
     pooling: Literal["mean", "first"] = "mean",
+    random_weights: bool = False,
     name: str = "",
     split: str = "",
     revision: str = "",
@@ -83,14 +86,27 @@ def coreference_heads(
         candidates: Which words a head chooses from: all "before" the mention, those of other "mentions" before it, or
             "all" others of the text.
         pooling: What a word of several tokens attends to: the "mean" of them, or what the "first" does.
+        random_weights: Whether the best head of the same architecture with random weights is told, too: what the shape
+            of the model and positions alone give.
     """
     with opened_texts(documents, None, rows, name, split, revision, seed, file, bundled=CHAINS) as (page, opened):
         card = ModelCard.of(open_checkpoint(model))
         with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
-            found = corpora.statistics(
-                opened, card.pinned, page, ["coreference"], pooling=pooling, candidates=candidates, too_long=too_long
+            found, *more = (
+                corpora.statistics(
+                    opened,
+                    card.pinned,
+                    page,
+                    ["coreference"],
+                    pooling=pooling,
+                    candidates=candidates,
+                    too_long=too_long,
+                    random_weights=random,
+                )
+                for random in ([False, True] if random_weights else [False])
             )
-        result = cast("CoreferenceResult", found["coreference"])
+        result, *controls = (cast("CoreferenceResult", one["coreference"]) for one in (found, *more))
+        control = controls[0] if controls else None
         return {
             "model": answers.model_answer(card),
             "texts": texts_answer(opened),
@@ -100,23 +116,29 @@ def coreference_heads(
             "cut": found.cut,
             "failed": dict(list(found.failed.items())[:100]),
             "left_out": result.left_out,
-            "kinds": [_mentions(result, kind) for kind in (ALL, *result.kinds) if result.n[kind]],
+            "kinds": [_mentions(result, control, kind) for kind in (ALL, *result.kinds) if result.n[kind]],
             "note": NOTE,
         }
 
 
-def _mentions(found: CoreferenceResult, kind: str) -> MentionsAnswer:
-    best, over_all = found.best(kind), found.best(ALL)
+def _mentions(found: CoreferenceResult, control: CoreferenceResult | None, kind: str) -> MentionsAnswer:
+    over_all = found.best(ALL)
     return {
         "kind": kind,
         "n": found.n[kind],
-        "best": {
-            "layer": best.layer,
-            "head": best.head,
-            "accuracy": share_answer(best.on_all),
-            "held_out": share_answer(best.held_out),
-        },
+        "best": _head(found, kind),
         "best_of_all": share_answer(found.at(over_all.layer, over_all.head, kind)),
         "baselines": {rule: share_answer(found.baseline(rule, kind)) for rule in RULES},
+        "random": _head(control, kind) if control is not None and control.n[kind] else None,
         "heads": head_accuracies(found.accuracy[kind]),
+    }
+
+
+def _head(found: CoreferenceResult, kind: str) -> AntecedentHeadFound:
+    best = found.best(kind)
+    return {
+        "layer": best.layer,
+        "head": best.head,
+        "accuracy": share_answer(best.on_all),
+        "held_out": share_answer(best.held_out),
     }

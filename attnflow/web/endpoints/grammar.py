@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict, cast
+from typing import Literal, TypedDict, cast
 
 from attnflow import progress
 from attnflow.corpus.texts import TREEBANK
 from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.corpora import corpora
-from attnflow.stats.dependencies import ALL, LEAST, DependencyResult, Found
+from attnflow.stats.dependencies import ALL, LEAST, DependencyResult
 from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
 from attnflow.web.endpoints.opened_texts import PROGRESS, TextsAnswer, opened_texts, texts_answer
-from attnflow.web.endpoints.shares import ShareAnswer, share_answer
+from attnflow.web.endpoints.shares import HeadFound, ShareAnswer, head_found, share_answer
 
 NOTE = (
     "accuracy: chosen on all sentences and scored on all, as in Clark et al.; held_out: each half of the sentences "
     "scored by what is best on the other. Intervals are Wilson's at 95 %. Relations with fewer than "
-    f"{LEAST} cases are left out."
+    f"{LEAST} cases are left out. random: the best head of the same architecture with random weights."
 )
-
-
-class HeadFound(TypedDict):
-    """The head that finds most governors."""
-
-    layer: int
-    head: int
-    direction: str
-    accuracy: ShareAnswer
-    held_out: ShareAnswer
 
 
 class OffsetFound(TypedDict):
@@ -48,6 +38,8 @@ class RelationAnswer(TypedDict):
     n: int
     best: HeadFound
     baseline: OffsetFound
+    random: HeadFound | None
+    """Of the same architecture with random weights; None if that was not asked for."""
 
 
 class GrammarAnswer(TypedDict):
@@ -70,6 +62,7 @@ def dependency_heads(
     rows: int = 200,
     pooling: Literal["mean", "first"] = "mean",
     subtypes: bool = True,
+    random_weights: bool = False,
     name: str = "",
     split: str = "",
     revision: str = "",
@@ -83,13 +76,27 @@ def dependency_heads(
         treebank: "demo/sentences", or a data set of the Hub with files in CoNLL-U.
         pooling: What a word of several tokens attends to: the "mean" of them, or what the "first" does.
         subtypes: Whether relations such as nsubj:pass are told by themselves; if not, they count under nsubj.
+        random_weights: Whether the best head of the same architecture with random weights is told, too: what the shape
+            of the model and positions alone give.
     """
     with opened_texts(treebank, None, rows, name, split, revision, seed, file, bundled=TREEBANK) as (page, opened):
         card = ModelCard.of(open_checkpoint(model))
         with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
-            found = corpora.statistics(opened, card.pinned, page, ["dependencies"], pooling=pooling, too_long=too_long)
-        result = cast("DependencyResult", found["dependencies"])
-        told = result if subtypes else result.universal()
+            found, *more = (
+                corpora.statistics(
+                    opened,
+                    card.pinned,
+                    page,
+                    ["dependencies"],
+                    pooling=pooling,
+                    too_long=too_long,
+                    random_weights=random,
+                )
+                for random in ([False, True] if random_weights else [False])
+            )
+        results = [cast("DependencyResult", one["dependencies"]) for one in (found, *more)]
+        told, *controls = results if subtypes else [one.universal() for one in results]
+        control = controls[0] if controls else None
         names = sorted((one for one in told.relations if told.n[one] >= LEAST), key=lambda one: -told.n[one])
         return {
             "model": answers.model_answer(card),
@@ -98,22 +105,23 @@ def dependency_heads(
             "sentences": told.n_sentences,
             "failed": dict(list(found.failed.items())[:100]),
             "left_out": told.left_out,
-            "relations": [_relation(told, one) for one in (ALL, *names) if told.n[one]],
+            "relations": [_relation(told, control, one) for one in (ALL, *names) if told.n[one]],
             "note": NOTE,
         }
 
 
-def _relation(found: DependencyResult, name: str) -> RelationAnswer:
-    best, baseline = found.best(name), found.baseline(name)
+def _relation(found: DependencyResult, control: DependencyResult | None, name: str) -> RelationAnswer:
+    baseline = found.baseline(name)
+    assert baseline.offset is not None, "it is an offset"
+    there = control is not None and (name == ALL or name in control.relations)
     return {
         "relation": name,
         "n": found.n[name],
-        "best": cast(
-            "HeadFound", {"layer": best.layer, "head": best.head, "direction": best.direction, **_shares(best)}
-        ),
-        "baseline": cast("OffsetFound", {"offset": baseline.offset, **_shares(baseline)}),
+        "best": head_found(found.best(name)),
+        "baseline": {
+            "offset": baseline.offset,
+            "accuracy": share_answer(baseline.on_all),
+            "held_out": share_answer(baseline.held_out),
+        },
+        "random": head_found(control.best(name)) if control is not None and there else None,
     }
-
-
-def _shares(found: Found) -> dict[str, Any]:
-    return {"accuracy": share_answer(found.on_all), "held_out": share_answer(found.held_out)}

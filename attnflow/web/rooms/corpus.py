@@ -27,7 +27,7 @@ from attnflow.web.panels import Chart, Note
 from attnflow.web.rooms.answers import pair_of
 from attnflow.web.rooms.corpus_head import NO_HEAD, At, Reached, best_example, known, marked, of_row, shows
 from attnflow.web.rooms.corpus_kept import KEPT, open_kept
-from attnflow.web.rooms.reading import Collected, collected_of
+from attnflow.web.rooms.reading import Collected, collected_of, models_of
 from attnflow.web.settings import SelectedHead
 from attnflow.web.shared import Page, Shown
 from attnflow.web.verbs import Selection, find_selection
@@ -188,12 +188,7 @@ def wire(parts: Parts, page: Page, collected: gr.State, shown_in: Sequence[Compo
 
 def measure(collected: Collected | None, drawn: Drawn, at: At | None) -> Iterator[Any]:
     """What is quick of both models, and then what is slow, if that is asked for."""
-    collected = collected_of(collected)
-    if not collected.refs:
-        raise SelectionError(
-            f"{collected.asked.source} holds what models made of the texts, and not the models, whose heads could be "
-            "measured; read the texts themselves with both models of the sidebar."
-        )
+    collected = models_of(collected_of(collected))
     opened, surveys = collected.opened(), collected.surveys()
     asked = [AskedOf(opened, ref, collected.page, dict(collected.labels), collected.too_long) for ref in collected.refs]
     end, count = 0.2 if drawn.slow else 1.0, len(asked)

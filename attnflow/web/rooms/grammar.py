@@ -10,8 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow import progress
-from attnflow.checkpoints.checkpoint import BUNDLED
-from attnflow.corpus.texts import TREEBANK
+from attnflow.corpus.texts import CHAINS, TREEBANK
 from attnflow.errors import SelectionError
 from attnflow.service.grammar import grammar, n_trees
 from attnflow.service.grammar_examples import grammar_examples
@@ -22,15 +21,16 @@ from attnflow.views.grammar_words import best_direction, overview
 from attnflow.views.payloads import SIDES, GrammarSentences, OtherPair
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.panels import GrammarExamples, GrammarHeads, GrammarTable, Note
+from attnflow.web.rooms import grammar_chains
 from attnflow.web.rooms.answers import pair_of
-from attnflow.web.rooms.grammar_cell import At, Measured, cell_of, model_at, on_page, said, shows
-from attnflow.web.rooms.reading import Collected, collected_of
+from attnflow.web.rooms.grammar_cell import At, Measured, by_itself, cell_of, model_at, on_page, said, shows
+from attnflow.web.rooms.reading import Collected, collected_of, models_of
 from attnflow.web.settings import Settings
 from attnflow.web.shared import Page, Shown
 from attnflow.web.verbs import Selection, find_selection
 from attnflow.web.wiring import CLICK, on, on_card
 
-TITLE, VIEW = "Grammar", "grammar"
+TITLE = "Grammar"
 INTRO = (
     "Some heads have learnt grammar. In a sentence whose dependency tree is known, each word but one has a *governor*: "
     "the noun of an article, the verb of a subject. Wherever a relation occurs, each head is asked for the governor: "
@@ -56,7 +56,7 @@ class Parts:
     """Components of the tab."""
 
     sentences: gr.Button
-    """Reads the bundled treebank, where there is none yet; the room connects it."""
+    """Reads the bundled treebank, where there is none yet; the room connects it, as all `readers`."""
     measure: gr.Button
     told: Note
     """What was measured, and its bar."""
@@ -68,6 +68,12 @@ class Parts:
     """`At`, or None."""
     opened: gr.State
     """The row of the sentence that was opened last."""
+    chains: grammar_chains.Parts
+
+    @property
+    def readers(self) -> dict[str, gr.Button]:
+        """What reads a bundled source, by its name."""
+        return {TREEBANK: self.sentences, CHAINS: self.chains.pairs}
 
 
 def build() -> Parts:
@@ -85,7 +91,8 @@ def build() -> Parts:
     said_ = Note(elem_id="grammar-said")
     examples = GrammarExamples(elem_id="grammar-examples")
     table = GrammarTable(elem_id="grammar-table", chosen=None, download=None)
-    return Parts(sentences, measure, told, heads, said_, examples, table, gr.State(None), gr.State(None))
+    chains = grammar_chains.build()
+    return Parts(sentences, measure, told, heads, said_, examples, table, gr.State(None), gr.State(None), chains)
 
 
 def wire(parts: Parts, page: Page, collected: gr.State, view: gr.State, shown_in: Sequence[Component]) -> None:
@@ -123,17 +130,13 @@ def wire(parts: Parts, page: Page, collected: gr.State, view: gr.State, shown_in
     gone = on(
         doors.open, go_to_sentence, [collected, *chosen], [parts.opened, *shown_in, *page.selected.controls], **CLICK
     )
+    grammar_chains.wire(parts.chains, collected, view)
     page.analyse.on(gone.success, lambda shown, texts, row: find_sentence(texts, row), [collected, parts.opened])
 
 
 def measure(collected: Collected | None) -> Iterator[Any]:
     """Both models, one after the other; each is shown as soon as it is there."""
-    collected = collected_of(collected)
-    if not collected.refs:
-        raise SelectionError(
-            f"{collected.asked.source} holds what models made of the texts, and not the models, whose heads could be "
-            "measured; read the texts themselves with both models of the sidebar."
-        )
+    collected = models_of(collected_of(collected))
     opened = collected.opened()
     if not n_trees(opened.texts):
         raise SelectionError(NO_TREES)
@@ -148,10 +151,9 @@ def measure(collected: Collected | None) -> Iterator[Any]:
 
 def may_measure(view: str, collected: Collected | None, measured: Measured | None) -> bool:
     """Whether the tab measures without being asked: of what is bundled alone, which takes a moment."""
-    if view != VIEW or collected is None or (measured is not None and measured.key == collected.key):
+    if collected is None or (measured is not None and measured.key == collected.key):
         return False
-    bundled = not collected.asked.sent and collected.asked.source == TREEBANK
-    return bundled and bool(collected.refs) and all(ref in BUNDLED for ref in collected.refs)
+    return by_itself(view, collected, TREEBANK)
 
 
 def renew(collected: Collected | None, measured: Measured | None) -> Sequence[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
 from attnflow.records.trace import Head
@@ -15,7 +16,11 @@ from attnflow.views.grammar_words import head_does
 from attnflow.views.payloads import SIDES, GrammarCell, Side
 from attnflow.web import arguments
 from attnflow.web.endpoints.checks import whole_number
+from attnflow.web.rooms.reading import Collected
 from attnflow.web.shared import Shown
+
+VIEW = "grammar"
+"""The tab, as the address names it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,12 @@ def said(measured: Measured, at: At) -> str:
 def on_page(measured: Measured, at: At) -> Head:
     """The head by the layers of the deeper model, as the page selects it."""
     return at.head[0] + measured.depth - model_at(measured, at).shape[0], at.head[1]
+
+
+def by_itself(view: str, collected: Collected, source: str) -> bool:
+    """Whether something is measured without being asked: of bundled models over a bundled source, with the tab open."""
+    bundled = not collected.asked.sent and collected.asked.source == source
+    return view == VIEW and bundled and bool(collected.refs) and all(ref in BUNDLED for ref in collected.refs)
 
 
 def shows(shown: Shown | None, measured: Measured) -> bool:

@@ -21,7 +21,7 @@ from attnflow.views.payloads import SIDES, Matrix
 from attnflow.web.forms import Form, choice
 from attnflow.web.panels import HeadMatrix
 from attnflow.web.rooms.answers import Slice
-from attnflow.web.rooms.reading import Collected, collected_of
+from attnflow.web.rooms.reading import Collected, collected_of, models_of
 from attnflow.web.wiring import on_card
 
 TITLE = "Heads"
@@ -113,12 +113,7 @@ def wire(parts: Parts, collected: gr.State, sliced: gr.State) -> None:
 
 def measure(collected: Collected | None, sliced: Slice | None, measured: Measured) -> tuple[str, Matrix]:
     """Importance or attention of every head of both models over some texts, and the difference."""
-    collected = collected_of(collected)
-    if not collected.refs:
-        raise SelectionError(
-            f"{collected.asked.source} holds what models made of the texts, and not the models, whose heads could be "
-            "measured; read the texts themselves with both models of the sidebar."
-        )
+    collected = models_of(collected_of(collected))
     opened = collected.opened()
     rows, told = _rows(collected, sliced, measured.over, len(opened.texts))
     most = MOST_REMOVED if (measured.show, measured.method) == ("importance", "ablation") else MOST_TEXTS

@@ -232,9 +232,9 @@ def _mapped(survey: Survey, labels: Sequence[tuple[str, str | None]]) -> Survey:
 
 def may_begin(chosen: Chosen, pair: Pair) -> bool:
     """Whether the room may read without being asked: only what is bundled, which takes seconds."""
-    source = chosen.source if chosen.source in BUNDLED_TEXTS else BUNDLED_PAIRS
-    plain = Chosen(source=source, rows=chosen.rows if source in RECORDED else Chosen.rows)
-    return chosen == plain and all(ref in BUNDLED for ref in pair.refs)
+    plain = Chosen(source=chosen.source if chosen.source in BUNDLED_TEXTS else BUNDLED_PAIRS)
+    recorded = chosen.source in RECORDED and chosen == replace(plain, rows=chosen.rows)
+    return (chosen == plain or recorded) and all(ref in BUNDLED for ref in pair.refs)
 
 
 def told_of(texts: Texts) -> str:
@@ -329,4 +329,18 @@ def collected_of(collected: Collected | None) -> Collected:
     """
     if collected is None:
         raise SelectionError("No texts have been read yet, or the server has forgotten them; read them again.")
+    return collected
+
+
+def models_of(collected: Collected) -> Collected:
+    """The same, of which the models are there to be measured.
+
+    Raises:
+        SelectionError: If a folder holds what models made of the texts, and not the models.
+    """
+    if not collected.refs:
+        raise SelectionError(
+            f"{collected.asked.source} holds what models made of the texts, and not the models, whose heads could be "
+            "measured; read the texts themselves with both models of the sidebar."
+        )
     return collected

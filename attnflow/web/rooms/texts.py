@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow import limits
-from attnflow.corpus.texts import TRAINING, TREEBANK
+from attnflow.corpus.texts import TRAINING
 from attnflow.records.texts import Texts
 from attnflow.service.collections import Page as OpenPage
 from attnflow.web.forms import Form, setting
@@ -18,6 +18,7 @@ from attnflow.web.panels import TextFile, TextMap, linked
 from attnflow.web.rooms import answers, corpus, finding, grammar, heads, sent, training
 from attnflow.web.rooms.chosen import COLUMNS, GUESSED, NONE, Chosen
 from attnflow.web.rooms.finding import Alike
+from attnflow.web.rooms.grammar_cell import VIEW
 from attnflow.web.rooms.reading import (
     CANCELLED,
     PRESS,
@@ -40,7 +41,7 @@ INTRO = (
     "Both models of the sidebar read a whole collection: each point and each row is a text. Filter, select, colour and "
     "order them; a row opens its text in *One pair*. Heads that are switched off there are off here, too."
 )
-VIEWS = ("map", "heads", "corpus", grammar.VIEW)
+VIEWS = ("map", "heads", "corpus", VIEW)
 """The tabs of this room, as the address names them; it leaves the first out."""
 READ_FIRST = "Read some texts with both models first; then *Texts like the shown pair* finds them."
 ANSWERED = ("layout", "unlaid", "rows", "found", "download", "ready", "opened")
@@ -140,7 +141,7 @@ def build() -> Parts:
             beside = heads.build()
         with gr.Tab(corpus.TITLE, id="corpus") as views["corpus"]:
             over_all = corpus.build()
-        with gr.Tab(grammar.TITLE, id=grammar.VIEW) as views[grammar.VIEW]:
+        with gr.Tab(grammar.TITLE, id=VIEW) as views[VIEW]:
             of_trees = grammar.build()
     return Parts(
         chosen, file, button, status, matching, classes, gr.State(()), found, trained, drawn, beside, over_all,
@@ -182,8 +183,9 @@ def wire(parts: Parts, page: Page, pair: Form[Pair], rooms: gr.Tabs, room: Form[
     for name, tab in parts.views.items():
         tab.select(lambda name=name: name, None, parts.view, **CLICK)
         tab.select(None, js=linked(view="" if name == "map" else name), **CLICK)
-    chosen = on(parts.grammar.sentences.click, lambda: TREEBANK, [], parts.chosen["source"], **CLICK)
-    on_card(chosen.success, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
+    for source, button in parts.grammar.readers.items():
+        chosen = on(button.click, lambda source=source: source, [], parts.chosen["source"], **CLICK)
+        on_card(chosen.success, read_all, [*sources, *parts.classes], parts.filled, parts.map, **reading)
 
 
 def wire_like_this(parts: Parts, page: Page, button: gr.Button, rooms: gr.Tabs, room: Form[Room]) -> None:
