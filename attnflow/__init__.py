@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnflow.checkpoints.checkpoint import Checkpoint
     from attnflow.checkpoints.random_weights import random_weights
+    from attnflow.corpus.attention_probe import attention_probe
     from attnflow.corpus.compared_heads import compare_dependency_heads
     from attnflow.corpus.conllu_rows import read_conllu
     from attnflow.corpus.coreference_files import read_coreference
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from attnflow.corpus.data_map import data_map, map_order, map_region
     from attnflow.corpus.gold import LabelMatch, match_labels
     from attnflow.corpus.orders import Order, confusion, likely_mislabelled, most_different, nearest
+    from attnflow.corpus.probe_result import AttentionProbe
     from attnflow.corpus.projection import Projection, project_layers, projection
     from attnflow.corpus.survey import survey
     from attnflow.corpus.survey_files import open_survey
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from attnflow.records.coreference import Document, Mention
     from attnflow.records.corpus import CorpusStatistics
     from attnflow.records.dynamics import DataMap
+    from attnflow.records.parses import Parse
     from attnflow.records.survey import Survey
     from attnflow.records.texts import Columns, Text, Texts
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
@@ -105,6 +108,9 @@ _HOME = {
     "corpus.conllu_rows": ("read_conllu",),
     "corpus.coreference_files": ("read_coreference",),
     "records.coreference": ("Document", "Mention"),
+    "corpus.attention_probe": ("attention_probe",),
+    "corpus.probe_result": ("AttentionProbe",),
+    "records.parses": ("Parse",),
     "records.trees": ("Sentence",),
     "corpus.corpus_files": ("open_corpus",),
     "corpus.corpus_statistics": ("corpus_statistics",),
@@ -144,6 +150,7 @@ __all__ = [
     "AttentionEntropy",
     "AttentionGradient",
     "AttentionGraph",
+    "AttentionProbe",
     "AttnflowError",
     "Attribution",
     "Checkpoint",
@@ -166,6 +173,7 @@ __all__ = [
     "NamedHeads",
     "Order",
     "Pairing",
+    "Parse",
     "Patterns",
     "Projection",
     "PruningCurve",
@@ -186,6 +194,7 @@ __all__ = [
     "UnsupportedArchitectureError",
     "attention_gradient",
     "attention_graph",
+    "attention_probe",
     "attention_rollout",
     "attribution_estimates",
     "capture",

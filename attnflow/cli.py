@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import attnflow
+from attnflow import cli_probe
 from attnflow.errors import AttnflowError
 
 _SERVE = """\
@@ -177,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_survey(commands)
     _add_corpus(commands)
     _add_data_map(commands)
+    cli_probe.add(commands)
     return parser
 
 

@@ -98,6 +98,7 @@ PARAMETERS = {
         *("too_long", "file"),
     ],
     "/data_map": ["recording", "order", "burn_out", "offset", "limit"],
+    "/probe": ["model", "treebank", "kind", "rows", "sentence", "name", "split", "revision", "seed", "file"],
     "/compare_texts": [
         *("model_a", "model_b", "texts", "order", "columns", "rows", "name", "split", "revision", "labels", "seed"),
         *("too_long", "offset", "limit", "file"),

@@ -163,6 +163,10 @@ def test_heads_choose_among_the_candidates():
         found = CoreferenceHeads(candidates=candidates).update(attention, mentions).result()
         right[candidates] = found.accuracy["pronoun"][0].tolist()
     assert right == {"before": [0, 1, 0], "mentions": [1, 1, 0], "all": [0, 0, 0]}
+    nurse = mention(0, 1, 4, "the old nurse", kind="nominal")
+    attention[0, :, 3] = [0.3, 0.1, 0.4, 0.2, 0.0]  # a word of the mention itself, then Anna
+    found = CoreferenceHeads(candidates="mentions").update(attention, [mentions[0], nurse]).result()
+    assert found.accuracy["nominal"].tolist() == [[1, 1, 1]]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from attnflow import Mention, TextsError, open_texts, read_coreference
 from attnflow.bundled import ASSETS
+from attnflow.corpus.constituents import head_in_tree, phrases
 from attnflow.corpus.mention_rules import head_by_rule, made_mention
 from attnflow.corpus.texts_file import open_saved_texts, save_texts
 
@@ -79,6 +80,21 @@ def test_without_a_tree_the_head_stands_before_the_preposition(tmp_path):
     crossing = TALE.replace("(1)", "(1", 1).replace("(3|(1)", "(3|1)", 1)
     (document,) = read_coreference(written(tmp_path / "x.conll", crossing))
     assert {(m.chain, m.start, m.end) for m in document.mentions} >= {(1, 9, 12), (3, 11, 13)}
+
+
+@pytest.mark.parametrize(
+    ("bits", "tags", "head"),
+    [
+        ("(NP* *)", "DT POS", 0),
+        ("(NP* * *)", "DT JJ JJ", 2),
+        ("(NP* * *)", "DT NN CD", 1),
+        ("(NP(NP*) * (NP*))", "PRP CC NNP", 0),
+        ("(S(NP*) (VP* (NP*)))", "PRP VBD NNS", 1),
+    ],
+)
+def test_heads_in_a_tree(bits, tags, head):
+    found = phrases(bits.split(), tags.split())
+    assert head_in_tree(found[0, len(tags.split())]) == head
 
 
 @pytest.mark.parametrize(
@@ -247,11 +263,19 @@ def test_what_is_no_file_of_chains_is_refused(tmp_path):
 
 def test_one_document_is_not_kept_beyond_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr("attnflow.corpus.conll_rows.MOST_WORDS", 5)
-    monkeypatch.setattr("attnflow.corpus.chain_rows.MOST_MENTIONS", 1)
+    monkeypatch.setattr("attnflow.corpus.chain_faults.MOST_MENTIONS", 1)
     with pytest.raises(TextsError, match="line 7: the document has more than 5 words; cut it"):
         read_coreference(written(tmp_path / "x.conll", TALE))
     with pytest.raises(TextsError, match="line 1: there are more than 1 mentions; cut the text"):
         read_coreference(written(tmp_path / "x.jsonl", chains()))
+    monkeypatch.undo()
+    monkeypatch.setattr("attnflow.corpus.chain_faults._MOST_MENTIONED", 9)
+    with pytest.raises(TextsError, match="line 2: its mentions have more than 9 words together; cut the text"):
+        read_coreference(written(tmp_path / "x.conll", TALE))
+    monkeypatch.setattr("attnflow.corpus.conll_rows.MOST_MENTIONS", 2)
+    with pytest.raises(TextsError, match="there are more than 2 mentions; cut the text"):
+        read_coreference(written(tmp_path / "x.conll", TALE))
+    assert phrases(["(A" * 1_000 + "*" + ")" * 1_000], ["NN"]) == {}, "no file makes it keep a phrase for each bracket"
 
 
 def test_chains_are_kept_with_the_texts_of_a_survey(tmp_path):

@@ -92,6 +92,15 @@ def test_the_examples_of_grammar_run(capsys, monkeypatch):
     assert lines[0].startswith("random weights, held out: ") and lines[1].startswith("all ") and len(lines) == 5
 
 
+def test_the_example_of_the_probe_runs(capsys):
+    (code,) = [code for code in EXAMPLES if "attention_probe(" in code]
+    names = {"attnflow": attnflow, "checkpoint": attnflow.load_checkpoint("demo/finetuned")}
+    names["treebank"] = attnflow.open_texts("demo/sentences", rows=120)
+    exec(compile(code, "README.md", "exec"), names)
+    score, table, tree = capsys.readouterr().out.splitlines()
+    assert "selectivity" in score and "'shuffled trees'" in table and tree.startswith("('Anna', 'lent'")
+
+
 def test_the_example_of_coreference_runs(capsys, monkeypatch):
     (code,) = [code for code in EXAMPLES if '["coreference"]' in code]
     monkeypatch.chdir(Path(__file__).parent.parent)

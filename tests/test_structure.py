@@ -35,7 +35,8 @@ BELOW = {
     "service": {"corpus"},
     "web": {"service", "views"},
     "demo": {"web"},
-    "cli": {"web"},
+    "cli_probe": {"web"},
+    "cli": {"cli_probe"},
     "__main__": {"cli"},
 }
 BASE = {"errors", "bundled", "progress", "cache", "limits", "extras"}

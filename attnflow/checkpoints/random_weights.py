@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from torch import nn
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.task_head import TaskHead
@@ -15,7 +16,7 @@ from attnflow.errors import SelectionError
 from attnflow.records.trace import is_whole
 
 
-def random_weights(checkpoint: Checkpoint, seed: int = 0) -> Checkpoint:
+def random_weights(checkpoint: Checkpoint, seed: int = 0, *, keep_embeddings: bool = False) -> Checkpoint:
     """A checkpoint of the same architecture and tokenizer whose weights are drawn anew, as transformers begins a model.
 
     It is another checkpoint by name and hash, so that nothing computed with it is taken for the trained one's, and has
@@ -24,6 +25,8 @@ def random_weights(checkpoint: Checkpoint, seed: int = 0) -> Checkpoint:
     Args:
         checkpoint: The trained one, which stays as it is.
         seed: The same seed draws the same weights, on any device.
+        keep_embeddings: Whether the tables of embeddings (words, positions, kinds of sentences) stay as they were
+            learnt, as in the probing classifiers of Clark et al. (section 5).
 
     Raises:
         SelectionError: If the seed is no whole number from 0.
@@ -39,15 +42,32 @@ def random_weights(checkpoint: Checkpoint, seed: int = 0) -> Checkpoint:
         torch.manual_seed(int(seed))
         fresh = type(checkpoint.model)(copy.deepcopy(checkpoint.model.config))
     model = copy.deepcopy(checkpoint.model)  # with all that was made ready in it
-    model.load_state_dict(fresh.state_dict())
+    learnt = _tables(checkpoint.model) if keep_embeddings else {}
+    model.load_state_dict({**fresh.state_dict(), **learnt})
+    kept = " but embeddings" if keep_embeddings else ""
     drawn = replace(
         checkpoint,
-        name=f"{checkpoint.name} (random weights, seed {seed})",
-        sha=hashlib.sha256(f"{checkpoint.sha} random weights {seed}".encode()).hexdigest()[:40],
+        name=f"{checkpoint.name} (random weights{kept}, seed {seed})",
+        sha=hashlib.sha256(f"{checkpoint.sha} random weights{kept} {seed}".encode()).hexdigest()[:40],
         model=model,
         head=TaskHead(checkpoint.head.kind, trained=False, reason="Its weights are random, so it decides nothing."),
-        notes=(f"The weights are drawn at random (seed {seed}) in the place of the trained ones.",),
+        notes=(f"The weights{kept} are drawn at random (seed {seed}) in the place of the trained ones.",),
     )
     if checkpoint.origin is not None:
-        object.__setattr__(drawn, "origin", partial(random_weights, checkpoint, int(seed)))
+        object.__setattr__(drawn, "origin", partial(_again, checkpoint, int(seed), keep_embeddings))
     return drawn
+
+
+def _again(checkpoint: Checkpoint, seed: int, keep_embeddings: bool) -> Checkpoint:
+    """The same by position, as a checkpoint that is sent to another process asks for itself."""
+    return random_weights(checkpoint, seed, keep_embeddings=keep_embeddings)
+
+
+def _tables(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Every table of embeddings, by its name in the model."""
+    return {
+        f"{place}.{name}": values
+        for place, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, nn.Embedding)
+        for name, values in module.state_dict().items()
+    }

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 MOST_WORDS, MOST_MENTIONS = 50_000, 5_000
 """Of a document: far above those of any corpus, so that no file makes a reader keep more."""
+_MOST_MENTIONED = 1_000_000
+"""Words of all mentions together."""
 BROKEN_CHAINS = "with broken chains"
 NOT_IN_TEXT = "whose words are not in their text"
 
@@ -16,6 +18,23 @@ class ChainFault(Exception):
     def __init__(self, reason: str, line: int, sentence: str) -> None:
         super().__init__(f"line {line:,}: {sentence}")
         self.reason = reason
+
+
+def check_mentions(spans: Sequence[tuple[int, int]], line: int) -> None:
+    """Refuse more mentions than a document can have.
+
+    Args:
+        spans: The first word of each, and the one after its last.
+        line: Where they stand.
+
+    Raises:
+        ChainFault: If there are too many, or they have too many words together.
+    """
+    if len(spans) > MOST_MENTIONS:
+        raise ChainFault(BROKEN_CHAINS, line, f"there are more than {MOST_MENTIONS:,} mentions; cut the text.")
+    if sum(end - start for start, end in spans) > _MOST_MENTIONED:
+        told = f"its mentions have more than {_MOST_MENTIONED:,} words together; cut the text."
+        raise ChainFault(BROKEN_CHAINS, line, told)
 
 
 def spaced(words: Sequence[str]) -> tuple[str, tuple[tuple[int, int], ...]]:

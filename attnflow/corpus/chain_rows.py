@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from attnflow.corpus.chain_faults import BROKEN_CHAINS, MOST_MENTIONS, MOST_WORDS, NOT_IN_TEXT, ChainFault
+from attnflow.corpus.chain_faults import BROKEN_CHAINS, MOST_WORDS, NOT_IN_TEXT, ChainFault, check_mentions
 from attnflow.corpus.mention_rules import made_mention
 from attnflow.corpus.table import Row, Table, Unreadable
 from attnflow.records.coreference import Document, Mention
@@ -164,7 +164,7 @@ def chains_document(cells: Mapping[str, Any], line: int) -> Document:
     second = [] if text_b is None else _given_spans(cells.get("words_b"), text_b, "words_b", line)
     words = [text[start:end] for start, end in first] + [str(text_b)[start:end] for start, end in second]
     sizes, offsets = {"a": len(first), "b": len(second)}, {"a": 0, "b": len(first)}
-    mentions: list[Mention] = []
+    spans, chain_of = list[tuple[int, int]](), list[int]()
     for number, chain in enumerate(_list(cells["coreference"], "coreference", line)):
         told = chain.get("mentions") if isinstance(chain, dict) else chain
         for mention in _list(told, "the mentions of a chain", line):
@@ -177,10 +177,10 @@ def chains_document(cells: Mapping[str, Any], line: int) -> Document:
                     f"a mention is {json.dumps(mention)[:60]}; give [side, first word, word after the last], with a "
                     f"side of a or b and words from 0: there are {sizes['a']} and {sizes['b']}.",
                 )
-            mentions.append(made_mention(words, offsets[side] + start, offsets[side] + end, number))
-            if len(mentions) > MOST_MENTIONS:
-                told = f"there are more than {MOST_MENTIONS:,} mentions; cut the text."
-                raise ChainFault(BROKEN_CHAINS, line, told)
+            spans.append((offsets[side] + start, offsets[side] + end))
+            chain_of.append(number)
+    check_mentions(spans, line)
+    mentions = [made_mention(words, *span, chain) for span, chain in zip(spans, chain_of, strict=True)]
     return Document(
         text,
         tuple(words),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from attnflow.corpus.chain_faults import BROKEN_CHAINS, MOST_MENTIONS, MOST_WORDS, ChainFault, spaced
+from attnflow.corpus.chain_faults import BROKEN_CHAINS, MOST_MENTIONS, MOST_WORDS, ChainFault, check_mentions, spaced
 from attnflow.corpus.constituents import head_in_tree, phrases
 from attnflow.corpus.mention_rules import made_mention
 from attnflow.corpus.table import Row, Table, Unreadable
@@ -15,7 +15,7 @@ from attnflow.records.coreference import Document, Mention
 
 COLUMNS = ("id", "document", "part", "text")
 _FIELDS = 12
-_BEGIN = re.compile(r"#begin document \((.*)\)(?:; part (\d+))?")
+_BEGIN = re.compile(r"#begin document \((.*)\)(?:; part ([0-9]{1,9}))?")
 _PIECE = re.compile(r"(\()?(\d+)(\))?")
 _ESCAPED = {"-LRB-": "(", "-RRB-": ")", "-LCB-": "{", "-RCB-": "}", "-LSB-": "[", "-RSB-": "]"}
 _BROKEN = "that are no CoNLL-2012"
@@ -149,6 +149,7 @@ def _read(part: _Part) -> Document:
     if not words:
         line = part.lines[0][0] if part.lines else 0
         raise ChainFault(_BROKEN, line, f"the document {part.name[:60]!r} has no words; leave it out.")
+    check_mentions([(start, end) for start, end, _ in spans], part.lines[0][0])
     text, span = spaced(words)
     return Document(
         text,
@@ -181,8 +182,8 @@ def _mark(
                     BROKEN_CHAINS, line, f"a mention of chain {chain} ends that has not begun; open it by ({chain}."
                 )
             spans.append((places.pop()[0], word + 1, chain))
-        if len(spans) + len(places) > MOST_MENTIONS:
-            raise ChainFault(BROKEN_CHAINS, line, f"there are more than {MOST_MENTIONS:,} mentions; cut the document.")
+        if len(spans) + len(places) + len(opened) > 3 * MOST_MENTIONS:
+            raise ChainFault(BROKEN_CHAINS, line, f"there are more than {MOST_MENTIONS:,} mentions; cut the text.")
 
 
 def _mentions(

@@ -10,6 +10,8 @@ _PIECE = re.compile(r"\(([^\s()*]+)|(\*)|(\))|([^\s])")
 _NOUN_PHRASES = frozenset({"NP", "NML", "NX", "WHNP", "NAC"})
 _NOUNS = ("NN", "NNS", "NNP", "NNPS", "NX", "JJR")
 _CLAUSES = ("VP", "VBD", "VBZ", "VBP", "VBG", "VBN", "VB", "MD", "S", "NP", "NML")
+_DEEPEST = 500
+"""Phrases in one another; far above those of any sentence, so that no file makes a reader keep more."""
 _NO_HEADS = ("POS", ",", ".", ":", "``", "''", "-LRB-", "-RRB-")
 
 
@@ -63,7 +65,7 @@ def phrases(bits: Sequence[str], tags: Sequence[str]) -> dict[tuple[int, int], P
         tags: `[W]`: parts of speech.
 
     Returns:
-        None of them if the brackets do not fit.
+        None of them if the brackets do not fit, or are deeper than those of any sentence.
 
     Example:
         >>> found = phrases(["(NP(NP*", "*)", "(PP*", "(NP*)))"], ["DT", "NN", "IN", "NNP"])
@@ -74,6 +76,8 @@ def phrases(bits: Sequence[str], tags: Sequence[str]) -> dict[tuple[int, int], P
     open_ones: list[Phrase] = []
     for word, bit in enumerate(bits):
         for label, star, closing, wrong in _PIECE.findall(bit):
+            if len(open_ones) > _DEEPEST:
+                return {}
             if label:
                 phrase = Phrase(label, word)
                 if open_ones:

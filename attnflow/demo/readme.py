@@ -42,14 +42,14 @@ asks for this.
 
 `training.csv` holds the first {recorded:,} pairs of the training set, named by their row in it, and `dynamics/` what
 the model said of them after each of {stretches} equally long stretches of the fine-tuning, in the files of Dataset
-Cartography (an evaluation pass each; such a stretch is what these call an epoch). They come from a run of the
-fine-tuning with the seed below. It need not have ended in the very weights of `finetuned/`: rounding differs between
-machines.
+Cartography (an evaluation pass each; such a stretch is what these call an epoch). `finetuned/checkpoint-*` are the
+model after three of these stretches, in half precision. They come from a run of the fine-tuning with the seed below,
+which need not have ended in the very weights of `finetuned/`: rounding differs between machines.
 
 Retrain: `python -m attnflow.demo.train --out assets/demo` (seed {seed}; {minutes:.0f} minutes
 on a busy machine, processor threads: {threads}). The option `--assess-only` writes all but the checkpoints and the
 recording again; `--record-only` fine-tunes again from `pretrained/` for the recording alone, and with
-`--checkpoints FOLDER` keeps the model of three moments on the way, in half precision.
+`--checkpoints FOLDER` for these three models, too.
 
 Licence: Apache-2.0.
 """

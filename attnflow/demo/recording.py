@@ -73,12 +73,16 @@ class Recording:
         right = logits.argmax(-1) == torch.tensor([row.label for row in self._rows])
         logger.info("recorded after step %d: %.1f %% right", step, 100 * right.double().mean())
         if self._checkpoints is not None and stretch in KEPT:
-            self._keep(model, self._checkpoints / f"checkpoint-{step}")
+            self._keep(model, self._checkpoints / f"checkpoint-{step}", step, stretch)
 
-    def _keep(self, model: BertForSequenceClassification, place: Path) -> None:
+    def _keep(self, model: BertForSequenceClassification, place: Path, step: int, stretch: int) -> None:
+        """Save what a Trainer would, its state last."""
         copy.deepcopy(model).half().save_pretrained(place)
+        (place / "model.safetensors").chmod(0o644)
         if self._tokenizer is not None:
             self._tokenizer.save_pretrained(place)
+        state = {"global_step": step, "epoch": float(stretch)}
+        (place / "trainer_state.json").write_text(json.dumps(state) + "\n", encoding="utf-8")
 
 
 def write_epoch(folder: Path, epoch: int, logits: Sequence[Sequence[float]], labels: Sequence[int]) -> None:

@@ -33,7 +33,7 @@ def train_models(out: Path, recipe: Recipe, seed: int) -> dict[str, object]:
     texts, labels = next_sentence_pairs(seed, recipe.texts)
     tokenizer = train_tokenizer((text for pair in texts for text in pair), recipe.vocabulary, SPLIT_WORDS)
     pretrained, pretrain_seconds = pretrain(encode_pairs(tokenizer, texts, labels), tokenizer, recipe, seed)
-    finetuned, finetune_seconds = finetune_recorded(out, pretrained, tokenizer, recipe, seed)
+    finetuned, finetune_seconds = finetune_recorded(out, pretrained, tokenizer, recipe, seed, out / "finetuned")
     for name, model in (("pretrained", pretrained), ("finetuned", finetuned)):
         model.save_pretrained(out / name)
         tokenizer.save_pretrained(out / name)

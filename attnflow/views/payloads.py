@@ -379,6 +379,7 @@ PAYLOADS: dict[str, Any] = {
     "Thresholds": ThresholdChoice,
     "AttentionMap": HeatMap,
     "HeadMatrix": Matrix,
+    "Moments": list[ModelMoments],
     "Note": str,
     "PruneEffect": list[Effect],
     "SaliencyStrips": Saliency,

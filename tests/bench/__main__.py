@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import tests.conftest  # noqa: F401 - the environment of the tests: no network, no telemetry
-from tests.bench import attribution, capture, corpus, dynamics, grammar, heads, load, page, saliency, texts
+from tests.bench import attribution, capture, corpus, dynamics, grammar, heads, load, page, probe, saliency, texts
 
 PARTS = {
     "capture": capture,
@@ -16,6 +16,7 @@ PARTS = {
     "corpus": corpus,
     "dynamics": dynamics,
     "grammar": grammar,
+    "probe": probe,
     "page": page,
     "load": load,
 }

@@ -1,4 +1,4 @@
-"""What it costs to find the heads that follow a treebank, against the forward passes and loops over heads and words.
+"""What it costs to find the heads that follow grammar and chains, against the forward passes, and loops over words.
 
 `ATTNFLOW_BENCH_TREEBANK` names a file in CoNLL-U to take instead of the bundled sentences.
 """
@@ -43,6 +43,18 @@ def measure() -> Iterator[tuple[str, str]]:
     words = sum(len(text.tree) for text in texts if text.tree) / len(texts)
     what = f"MiniLM, {len(texts)} sentences of {words:.0f} words: dependencies / recorded forward"
     yield what, f"{taken / passes:.2f} x  ({1000 * taken / len(texts):.2f} ms a sentence)"
+
+    documents = list(open_texts("demo/coreference", rows=N))
+    pairs = [encode(checkpoint, text.text_a, text.text_b) for text in documents]
+    of_pairs = [[pairs[row] for row in rows] for rows in batches(checkpoint, pairs)]
+    passes, taken = _turns(
+        [
+            lambda: [capture_batch(checkpoint, rows) for rows in of_pairs],
+            lambda: corpus_statistics(checkpoint, documents, ["coreference"]),
+        ],
+        3,
+    )
+    yield f"MiniLM, {len(documents)} pairs: coreference / recorded forward", f"{taken / passes:.2f} x"
 
     some = [(text.tree, encoding) for text, encoding in zip(texts[:LOOPED], encodings, strict=False) if text.tree]
     maps = [capture_batch(checkpoint, [encoding]).attention[0].numpy() for _, encoding in some]

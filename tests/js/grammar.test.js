@@ -72,6 +72,7 @@ test("an arc is above those that it spans or crosses, and beside those that it o
   assert.deepEqual(levels([arc(0, 1), arc(2, 1), arc(0, 3), arc(3, 5)]), [1, 1, 2, 1]);
   assert.deepEqual(levels([arc(0, 2), arc(1, 3)]), [1, 2]);
   assert.deepEqual(levels([arc(0, 5), arc(1, 2), arc(1, 4)]), [3, 1, 2]);
+  assert.deepEqual(levels([arc(3, 5), arc(0, 3)]), [1, 1]);
   assert.deepEqual(levels([]), []);
   assert.equal(bow(0, 10, 40, 30), "M0,40C0,0 10,0 10,40");
   assert.equal(tip(10, 40, 1), "M10,40l-3.5,-7h7z");

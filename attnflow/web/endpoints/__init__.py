@@ -23,6 +23,7 @@ from attnflow.web.endpoints.heads import (
     prune_heads,
     pruning_curve,
 )
+from attnflow.web.endpoints.probe import probe
 from attnflow.web.endpoints.runs import attention_map, moments, predict
 from attnflow.web.endpoints.texts import compare_texts, projection, survey
 from attnflow.web.endpoints.training import data_map
@@ -50,6 +51,7 @@ ENDPOINTS: tuple[Callable[..., Any], ...] = (
     dependency_heads,
     compare_dependency_heads,
     coreference_heads,
+    probe,
     data_map,
 )
 """All published functions; their names are the names of the endpoints."""
