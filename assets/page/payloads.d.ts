@@ -113,6 +113,10 @@ export interface Work {
 export interface Collection {
   /** Names collection and models in events; another one is another figure. */
   key: string;
+  /** Names the texts: with the same ones, what a visitor selected and searched stays, and points move. */
+  texts: string;
+  /** Of each model, what tells its layouts from all others of these texts. */
+  layouts: string[];
   n: number;
   source: string;
   /** How many texts of how many, what was left out, cut or matched to no class, in sentences. */
@@ -505,6 +509,13 @@ export interface ModelMoments {
   moments: TrainingMoment[];
   /** Which of them is shown; null if it is another revision. */
   at: number | null;
+}
+
+/** Event `read`: the texts are to be read by a model at another moment of its training. */
+export interface ReadMoment {
+  side: Side;
+  /** As of a `TrainingMoment`. */
+  revision: string;
 }
 
 /** The sentence view of one or two models. */

@@ -31,7 +31,7 @@ from attnflow.corpus.texts import BUNDLED, BUNDLED_TEXTS, open_published, open_s
 from attnflow.corpus.texts_file import open_saved_texts
 from attnflow.errors import SelectionError
 from attnflow.records.laid import Laid
-from attnflow.records.survey import Survey
+from attnflow.records.survey import Survey, SurveySettings
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head, check_heads, is_whole
 from attnflow.service import offered, visitors
@@ -45,6 +45,8 @@ Of = Literal["hidden", "behaviour"]
 DIFFERENCES: tuple[Difference, ...] = ("decision", "influence", "graph")
 """By which two models are compared on every text."""
 _OVERHEAD = 1_000
+_Way = tuple[SurveySettings, ...]
+"""What was read at one moment of a training after the other; the last is meant."""
 
 
 class Page:
@@ -246,12 +248,22 @@ class Collections:
         return found if found.label_map == label_map else replace(found, label_map=label_map)
 
     def layout(
-        self, opened: Opened, survey_: Survey, of: Of, layer: int, method: Method, *, beside: Survey | None = None
+        self,
+        opened: Opened,
+        survey_: Survey,
+        of: Of,
+        layer: int,
+        method: Method,
+        *,
+        after: Sequence[SurveySettings] = (),
+        beside: Survey | None = None,
+        beside_after: Sequence[SurveySettings] = (),
     ) -> Laid:
         """Lay texts out in the plane by the vectors of a layer, or by what the heads look at.
 
-        It starts from the nearest layer below that is laid out already, or, for the first of a model, from the layout
-        of the other model, so that points move little from one to the next.
+        It starts from the same layer at the moment of the training that was shown before, else from the nearest layer
+        below that is laid out already, or, for the first of a model, from the layout of the other model, so that points
+        move little from one to the next. A layout of another way through the moments is another layout.
 
         Args:
             opened: The texts.
@@ -259,7 +271,9 @@ class Collections:
             of: Vectors of the root, or behaviour.
             layer: Of the vectors, 0 to L.
             method: `pca`, `tsne` or `umap`.
+            after: Moments of the training of this model by which one came to it, the one before last.
             beside: What the other model made of them.
+            beside_after: The moments by which one came to that.
 
         Raises:
             SelectionError: If there is no such layer or method, or there are too few texts.
@@ -267,12 +281,14 @@ class Collections:
         if of not in get_args(Of) or method not in methods():
             raise SelectionError(f"There is no layout of {of!r} by {method!r}; choose {', '.join(methods())}.")
         depth, layer = survey_.settings.n_layers, 0 if of == "behaviour" else layer
+        way = (*after, survey_.settings)
         if not is_whole(layer) or not 0 <= layer <= depth:
             raise SelectionError(f"There is no layer {layer!r}; choose one from 0 to {depth}.")
 
         def compute() -> Laid:
             rows = survey_.usable
-            start, begun = self._start(opened, survey_, of, layer, method, beside)
+            other = () if beside is None else (*beside_after, beside.settings)
+            start, begun = self._start(opened, way, of, layer, method, other)
             if start is not None and not np.isfinite(start[rows]).all():
                 start, begun = None, ""
             vectors = survey_.hidden[layer] if of == "hidden" else survey_.behaviour
@@ -281,24 +297,25 @@ class Collections:
                 found = projection(vectors[rows], method=method, start=None if start is None else start[rows])
             return _laid(found, rows, begun)
 
-        return self._layouts.get(self._layout_key(opened, survey_, of, layer, method), compute)
+        return self._layouts.get(_layout_key(opened, way, of, layer, method), compute)
 
     def _start(
-        self, opened: Opened, survey_: Survey, of: Of, layer: int, method: Method, beside: Survey | None
+        self, opened: Opened, way: _Way, of: Of, layer: int, method: Method, other: _Way
     ) -> tuple[NDArray[np.float32] | None, str]:
+        for before in range(len(way) - 1, 0, -1):
+            known = self._layouts.find(_layout_key(opened, way[:before], of, layer, method))
+            if known is not None:
+                return known.points, "Started from the layout of the moment before."
         for lower in range(layer - 1, -1, -1):
-            known = self._layouts.find(self._layout_key(opened, survey_, of, lower, method))
+            known = self._layouts.find(_layout_key(opened, way, of, lower, method))
             if known is not None:
                 return known.points, f"Started from the layout of layer {lower}."
-        if beside is not None:
-            same = 0 if of == "behaviour" else max(0, layer - survey_.settings.n_layers + beside.settings.n_layers)
-            known = self._layouts.find(self._layout_key(opened, beside, of, same, method))
+        if other:
+            same = 0 if of == "behaviour" else max(0, layer - way[-1].n_layers + other[-1].n_layers)
+            known = self._layouts.find(_layout_key(opened, other, of, same, method))
             if known is not None:
                 return known.points, "Started from the layout of the other model."
         return None, ""
-
-    def _layout_key(self, opened: Opened, survey_: Survey, of: Of, layer: int, method: Method) -> Hashable:
-        return opened.owner, survey_.settings, of, layer, method
 
     def orders(self, opened: Opened, surveys: Sequence[Survey]) -> dict[str, Order]:
         """The orders that can be told of what one model or two made of texts: by `DIFFERENCES`, and mislabelled."""
@@ -347,6 +364,10 @@ def _if_defined(found: dict[str, Order], name: str, compute: Callable[[], Order]
         found[name] = compute()
     except SelectionError:  # models of other classes, or without any
         return
+
+
+def _layout_key(opened: Opened, way: _Way, of: Of, layer: int, method: Method) -> Hashable:
+    return opened.owner, way, of, layer, method
 
 
 def _laid(found: Projection, rows: NDArray[np.bool_], begun: str) -> Laid:

@@ -70,6 +70,7 @@ def collection(
     more_columns: Iterable[TextColumn] = (),
     more_orders: Iterable[TextOrder] = (),
     training: TextTraining | None = None,
+    layouts: Sequence[str] = (),
 ) -> Collection:
     """Describe a collection of texts as one model or two read it.
 
@@ -83,12 +84,15 @@ def collection(
         more_columns: What else is known of the texts.
         more_orders: Orders by these.
         training: How the texts were learnt.
+        layouts: Of each model, what tells its layouts from all others of these texts; made of `key` if there are none.
     """
     rankings = [one for one in rankings if np.isfinite(one.column).any()]
     own, decided = _columns(texts, surveys)
     columns = [*own, *map(_of_ranking, rankings), *more_columns, *source_columns(texts)]
     return {
         "key": key,
+        "texts": texts.fingerprint,
+        "layouts": list(layouts) or [f"{key} {side}" for side in SIDES[: len(surveys)]],
         "n": len(texts),
         "source": texts.source,
         "about": " ".join(filter(None, [*_about_texts(texts), *_about_models(texts, surveys), *notes])),

@@ -75,6 +75,10 @@ class Collection(TypedDict):
 
     key: str
     """Names collection and models in events; another one is another figure."""
+    texts: str
+    """Names the texts: with the same ones, what a visitor selected and searched stays, and points move."""
+    layouts: list[str]
+    """Of each model, what tells its layouts from all others of these texts."""
     n: int
     source: str
     about: str

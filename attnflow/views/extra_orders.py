@@ -21,6 +21,8 @@ class Extra:
 
     columns: tuple[TextColumn, ...]
     order: TextOrder
+    side: Side
+    """The model that it is of."""
 
     @property
     def name(self) -> str:
@@ -41,7 +43,7 @@ def alike(side: Side, which: str, column: np.ndarray, sentence: str) -> Extra:
     title = f"Like the shown pair, {model}"
     says = f"Likeness of attention to that in the pair of One pair: the cosine, of {which} of {model}."
     order: TextOrder = {"name": name, "title": f"{title} ({which})", "sentence": f"{model}: {sentence}", "column": name}
-    return Extra((numbers(name, title, says, column),), order)
+    return Extra((numbers(name, title, says, column),), order, side)
 
 
 def without_head(side: Side, head: Head, whole: Survey, less: Survey) -> Extra:
@@ -89,4 +91,4 @@ def without_head(side: Side, head: Head, whole: Survey, less: Survey) -> Extra:
             np.where(flipped, change, np.nan),
         ),
     )
-    return Extra(columns, {"name": name, "title": title, "sentence": sentence, "column": name})
+    return Extra(columns, {"name": name, "title": title, "sentence": sentence, "column": name}, side)

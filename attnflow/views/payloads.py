@@ -61,6 +61,7 @@ from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
 from attnflow.views.strip import ClassScore as ClassScore
 from attnflow.views.strip import ModelMoments as ModelMoments
+from attnflow.views.strip import ReadMoment as ReadMoment
 from attnflow.views.strip import SentenceFigure as SentenceFigure
 from attnflow.views.strip import SentenceModel as SentenceModel
 from attnflow.views.strip import TrainingMoment as TrainingMoment
@@ -389,5 +390,6 @@ PAYLOADS: dict[str, Any] = {
     "GrammarExamples": GrammarSentences,
     "TextFile": FileAsked,
     "TextMap": Collection,
+    "TextMoments": list[ModelMoments],
 }
 """The value of each panel, by the name of its class."""

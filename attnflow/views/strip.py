@@ -28,6 +28,14 @@ class ModelMoments(TypedDict):
     """Which of them is shown; null if it is another revision."""
 
 
+class ReadMoment(TypedDict):
+    """Event `read`: the texts are to be read by a model at another moment of its training."""
+
+    side: Side
+    revision: str
+    """As of a `TrainingMoment`."""
+
+
 class ClassScore(TypedDict):
     """One class of a prediction."""
 

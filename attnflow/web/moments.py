@@ -19,7 +19,7 @@ from attnflow.web.panels import Moments
 from attnflow.web.shared import Page, Shown
 from attnflow.web.wiring import CLICK, TYPING, on
 
-_EVERY = 5.0
+EVERY = 5.0
 """Seconds after which a training that goes on is looked at again."""
 
 
@@ -28,7 +28,7 @@ def wire(panel: Moments, page: Page, boxes: Sequence[Component], recent: gr.Brow
     known = gr.State(None)  # what the panel shows, as no browser can tell it
     on(page.shown.change, follow, [page.shown, known], [panel, known], **CLICK)
     if models.any:
-        clock = gr.Timer(_EVERY)
+        clock = gr.Timer(EVERY)
         on(clock.tick, follow, [page.shown, known], [panel, known], **TYPING)
         clock.tick(model_box.offer, recent, list(boxes), **TYPING)
 
@@ -37,9 +37,19 @@ def follow(shown: Shown | None, known: Sequence[ModelMoments] | None) -> Any:
     """The trainings that both models come from; those on the Hub are asked for once."""
     if shown is None:
         return gr.skip(), gr.skip()
-    before = {one["name"]: one["moments"] for one in known or []}
-    told = [one for side, model in zip(SIDES, (shown.a, shown.b), strict=True) if (one := _of(side, model.ref, before))]
+    told = trainings((shown.a.ref, shown.b.ref), known)
     return (gr.skip(), gr.skip()) if told == known else (told, told)
+
+
+def trainings(refs: Sequence[str], known: Sequence[ModelMoments] | None) -> list[ModelMoments]:
+    """The trainings that models come from; those on the Hub are asked for once.
+
+    Args:
+        refs: With the very commits, of A and of B.
+        known: What was found before.
+    """
+    before = {one["name"]: one["moments"] for one in known or []}
+    return [one for side, ref in zip(SIDES, refs, strict=False) if (one := _of(side, ref, before))]
 
 
 def _of(side: Side, ref: str, before: Mapping[str, list[TrainingMoment]]) -> ModelMoments | None:

@@ -92,8 +92,7 @@ def build() -> gr.Blocks:
                     beside = pane.build()
             with gr.Tab(texts.TITLE, id=texts.TEXTS) as texts_tab:
                 many = texts.build()
-        for tab, name in ((pair_tab, texts.PAIR), (texts_tab, texts.TEXTS)):
-            tab.select(lambda name=name: name, None, room["room"], **CLICK)
+        texts_tab.select(lambda: texts.TEXTS, None, room["room"], **CLICK)
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
         demo.load(texts.restore_room, None, [rooms, many.tabs, many.view], **CLICK)
         kept = [part for own in parts.values() for part in vars(own).values() if isinstance(part, Form)]
@@ -101,6 +100,7 @@ def build() -> gr.Blocks:
         page = _page(demo, controls, strip, beside, parts[flow], open_tab, kept)
         texts.wire(many, page, controls.pair, rooms, room)
         texts.wire_like_this(many, page, beside.like_this, rooms, room)
+        texts.wire_moments(many, page, controls.pair, room, pair_tab)
         pane.wire(beside, page)
         for module in TABS:
             module.wire(parts[module], page)

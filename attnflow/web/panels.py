@@ -115,6 +115,17 @@ class Moments(Panel):
     template = '<div class="af-moments" role="group" aria-label="Moments of the training"></div>'
 
 
+class TextMoments(Panel):
+    """As `Moments`, above the map of texts, and a button goes through all. Events: `read` (`payloads.ReadMoment`).
+
+    The property `stopped` tells when, in seconds, a moment was not read after all.
+    """
+
+    EVENTS = ["cancel", "read"]  # noqa: RUF012
+    module = "moments/texts.js"
+    template = Moments.template
+
+
 class SentenceView(Panel):
     """The words with their influence as circles; the layer is chosen in the panel itself.
 

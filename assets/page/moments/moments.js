@@ -2,10 +2,11 @@
 // For each model that comes from a training, a slider over its checkpoints: another one is analysed as it is let go.
 import { make, part, titled } from "../shared/dom.js";
 import { panel } from "../shared/panel.js";
-/** @import { ModelMoments } from "../payloads.js" */
+/** @import { ModelMoments, Side, TrainingMoment } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
 const PAUSE = 350; // milliseconds after the last key until a checkpoint is asked for
+/** @typedef {(model: ModelMoments, ask: (at: number) => void, line: HTMLElement) => void} More adds controls to the line of a model */
 
 /**
  * What is said of a place on the slider.
@@ -19,15 +20,21 @@ export function told({ moments }, at) {
 /**
  * @param {HTMLElement} element
  * @param {Gradio} gradio
+ * @param {(side: Side, moment: TrainingMoment) => void} chosen called with the checkpoint that is to be shown
+ * @param {More} [more]
+ * @returns {() => void} puts the sliders back to what is shown
  */
-export function mount(element, gradio) {
+export function sliders(element, gradio, chosen, more = () => {}) {
+  const stage = part(element, ".af-moments");
+  /** @type {ModelMoments[]} */
+  let shown = [];
   /**
    * @param {ModelMoments} model
    * @param {HTMLElement} box
    */
   function slider(model, box) {
     const { side, name, moments } = model, last = moments.length - 1;
-    const line = make("label", `af-moment af-model-${side}`, undefined, box);
+    const row = make("div", `af-moment af-model-${side}`, undefined, box), line = make("label", "", undefined, row);
     titled(side, "training", line).title = name;
     const range = make("input", "", undefined, line), said = make("output", "", told(model, model.at), line);
     let asked = 0, before = model.at;
@@ -39,15 +46,21 @@ export function mount(element, gradio) {
     };
     range.setAttribute("aria-valuetext", said.textContent ?? "");
     range.addEventListener("input", show);
+    /** @param {number} at */
+    function ask(at) {
+      if (at === before) return;
+      before = at;
+      chosen(side, moments[at]);
+    }
     range.addEventListener("change", () => {
       clearTimeout(asked);
-      asked = setTimeout(() => {
-        const at = Number(range.value);
-        if (at === before) return;
-        before = at;
-        gradio.trigger("analyse", { [`revision_${side}`]: moments[at].revision });
-      }, PAUSE);
+      asked = setTimeout(() => ask(Number(range.value)), PAUSE);
     });
+    more(model, (at) => {
+      range.value = String(at);
+      show();
+      ask(at);
+    }, row);
   }
 
   /**
@@ -55,10 +68,21 @@ export function mount(element, gradio) {
    * @param {HTMLElement} box
    */
   function draw(models, box) {
-    const held = box.contains(document.activeElement) ? [...box.querySelectorAll("input")].findIndex((one) => one === document.activeElement) : -1;
+    const CONTROLS = "input, button", held = [...box.querySelectorAll(CONTROLS)].findIndex((one) => one === document.activeElement);
+    shown = models;
     box.replaceChildren();
     for (const model of models) slider(model, box);
-    box.querySelectorAll("input")[held]?.focus(); // who moves it by keys goes on
+    const again = box.querySelectorAll(CONTROLS)[held];
+    if (again instanceof HTMLElement) again.focus(); // who moves it by keys goes on
   }
-  panel(gradio, part(element, ".af-moments"), { draw, clear: (box) => box.replaceChildren() });
+  panel(gradio, stage, { draw, clear: (box) => box.replaceChildren() });
+  return () => draw(shown, stage);
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Gradio} gradio
+ */
+export function mount(element, gradio) {
+  sliders(element, gradio, (side, { revision }) => gradio.trigger("analyse", { [`revision_${side}`]: revision }));
 }

@@ -37,12 +37,13 @@ export function cells({ props, trigger, watch }, arrived) {
     ask();
   });
   return {
-    /** @param {string} key of another collection */
-    reset(key) {
+    /** @param {string} key of another collection @param {boolean} same whether its texts are those of before */
+    reset(key, same) {
       collection = key;
+      asked = -PATIENCE;
+      if (same) return;
       kept.clear();
       wanted = [];
-      asked = -PATIENCE;
     },
     /** @param {number} row */
     get: (row) => kept.get(row),

@@ -3,7 +3,7 @@
 import { floats } from "./columns.js";
 import { framed } from "./points.js";
 import { later } from "./room.js";
-/** @import { Layout, LayoutOf, Unlaid } from "../payloads.js" */
+/** @import { Collection, Layout, LayoutOf, Unlaid } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 /** @import { Behaviour, Hidden } from "./choices.js" */
 
@@ -13,8 +13,6 @@ const PAUSE = 150; // ms: a slider that moves on asks for nothing
 const APART = 1000; // ms: answers in one frame would overwrite each other, so the next is asked when one is here, or after that
 const MOST = 80; // layouts that are kept
 
-/** @param {{ side: string, of: string, layer?: number, method: string }} choice */
-const keyOf = ({ side, of, layer = 0, method }) => `${side} ${of} ${layer} ${method}`;
 
 /**
  * @param {Gradio} gradio
@@ -24,6 +22,10 @@ export function layouts({ props, trigger, watch }, arrived) {
   /** @type {Map<string, Laid>} */
   const kept = new Map();
   let collection = "";
+  /** @type {string[]} of each model what tells its layouts from others */
+  let models = [];
+  /** @param {{ side: string, of: string, layer?: number, method: string }} choice */
+  const keyOf = ({ side, of, layer = 0, method }) => `${models["ab".indexOf(side)]} ${of} ${layer} ${method}`;
   /** @type {(LayoutOf | null)[]} of each plot what is to be asked for */
   const next = [null, null];
   let sent = -APART, retry = 0;
@@ -64,10 +66,11 @@ export function layouts({ props, trigger, watch }, arrived) {
     arrived();
   });
   return {
-    /** @param {string} key of another collection: all that is kept is of the former one */
-    reset(key) {
+    /** @param {Collection} of another one @param {boolean} same whether its texts are those of before: what is kept of them may come back */
+    reset({ key, layouts }, same) {
       collection = key;
-      kept.clear();
+      models = layouts;
+      if (!same) kept.clear();
       awaited.fill("");
       refused.fill("");
       next.fill(null);

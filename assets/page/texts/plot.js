@@ -11,7 +11,7 @@ import { isDataMap, REGIONS, VIEW } from "./datamap.js";
 import { gestures } from "./gestures.js";
 import { legend } from "./legend.js";
 import { colouring, painted, plainColouring } from "./palette.js";
-import { between, groups, inside, nearest, paired } from "./points.js";
+import { between, eased, groups, inside, nearest, paired } from "./points.js";
 import { button, later, numberOf } from "./room.js";
 import { trust } from "./words.js";
 /** @import { Place } from "./gestures.js" */
@@ -58,10 +58,21 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
   let laid = null;
   /** @type {View | null} */
   let view = null;
+  /** @type {{ view: View, share: number } | null} what was in sight before points moved, and how far they are */
+  let from = null;
   let about = "", moving = 0, marked = -1, margin = { l: 8, r: 8, t: 8, b: 8 }, asked = false, owed = false;
   /** @type {{ of: Laid | null, dark: boolean, colouring: Colouring } | null} */
   let preserved = null;
 
+  /** What is in sight: that to which somebody zoomed, or all points, of two columns on the way from where it was. @returns {View} */
+  function sight() {
+    const to = view ?? whole();
+    if (view || !from) return to;
+    const { view: before, share } = from;
+    /** @param {"x" | "y"} axis @returns {[number, number]} */
+    const on = (axis) => [eased(before[axis][0], to[axis][0], share), eased(before[axis][1], to[axis][1], share)];
+    return { x: on("x"), y: on("y") };
+  }
   /** What is in sight before anybody zooms: all points; layouts in the same proportion both ways. @returns {View} */
   function whole() {
     const choice = room?.choices.plots[index], width = chart.clientWidth - margin.l - margin.r, height = chart.clientHeight - margin.t - margin.b;
@@ -78,7 +89,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
   }
   /** @returns {Scale & { back: (place: Place) => [number, number] }} */
   function scale() {
-    const { x: [left, right], y: [bottom, top] } = view ?? whole();
+    const { x: [left, right], y: [bottom, top] } = sight();
     const width = chart.clientWidth - margin.l - margin.r, height = chart.clientHeight - margin.t - margin.b;
     return {
       x: (value) => margin.l + ((value - left) / (right - left)) * width, y: (value) => margin.t + ((top - value) / (top - bottom)) * height,
@@ -112,7 +123,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
     const data = !points.length ? [trace(FAR, hues[0], 0.01)] : [trace(faded, colour("--body-text-color-subdued"), 0.22), ...lit.map((group, i) => trace(group, hues[i], 0.85))];
     data.splice(1, 0, ...data.splice(-1)); // grey lies below the hues
     const line = { gridcolor: colour("--border-color-primary"), zeroline: false, showline: true, mirror: true, linecolor: colour("--border-color-primary") };
-    const { x, y } = view ?? whole();
+    const { x, y } = sight();
     /** @param {string} name */
     const title = (name) => ({ text: escape(columns.get(name)?.title ?? name), standoff: 6, font: { size: 12 } });
     const bare = { ...line, showgrid: false, showticklabels: false, ticks: "" };
@@ -133,16 +144,18 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
     asked = true;
     requestAnimationFrame(() => setTimeout(paint));
   }
-  /** @param {Float32Array} to */
-  function go(to) {
-    const from = points, still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  /** @param {Float32Array} to @param {View} [seen] before, of two columns */
+  function go(to, seen) {
+    const start = points, still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     cancelAnimationFrame(moving);
     target = to;
-    if (still || from.length !== to.length || to.length > 2 * SMOOTH) { points = to; soon(); return; }
+    from = null;
+    if (still || start.length !== to.length || to.length > 2 * SMOOTH) { points = to; soon(); return; }
     const started = performance.now();
     async function step() {
       const share = Math.min(1, (performance.now() - started) / MOVING);
-      points = share < 1 ? between(from, to, share) : to;
+      points = share < 1 ? between(start, to, share) : to;
+      from = seen && share < 1 ? { view: seen, share } : null;
       await paint();
       if (share < 1 && target === to) moving = requestAnimationFrame(step);
     }
@@ -211,18 +224,22 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
   return {
     /** @param {Room} now */
     show(now) {
-      const another = room?.collection.key !== now.collection.key;
+      const another = room?.collection.key !== now.collection.key, same = room?.collection.texts === now.collection.texts;
+      const seen = another && same && chart.clientWidth ? sight() : undefined; // of which the columns may have other ends now
       room = now;
       choices.show(now);
       keys.show(now);
       const choice = now.choices.plots[index], wasLaid = laid;
-      if (another) { laid = null; points = target = new Float32Array(); view = null; }
+      if (!same) { laid = null; points = target = new Float32Array(); view = null; }
       about = shown(choice, now);
       wait.textContent = "";
       if (choice.of === "columns") {
         const [x, y] = [choice.x, choice.y].map((name) => now.columns.get(name)?.values), key = `${choice.x}\n${choice.y}`;
-        if (x && y && (another || wasLaid || figure.dataset.columns !== key)) {
+        const others = wasLaid || figure.dataset.columns !== key;
+        if (x && y && seen && !others) { go(paired(x, y), seen); return; } // the same texts at another moment: points move
+        if (x && y && (another || others)) {
           cancelAnimationFrame(moving);
+          from = null;
           laid = view = null;
           figure.dataset.columns = key;
           points = target = paired(x, y);

@@ -36,9 +36,16 @@ export function paired(x, y) {
  * @param {number} share of the way, 0 to 1
  */
 export function between(from, to, share) {
-  const eased = share * share * (3 - 2 * share);
-  return to.map((end, i) => (Number.isNaN(from[i]) ? end : from[i] + eased * (end - from[i])));
+  return to.map((end, i) => (Number.isNaN(from[i]) ? end : eased(from[i], end, share)));
 }
+
+/**
+ * A number on the way from one to another, slowly at both ends.
+ * @param {number} from
+ * @param {number} to
+ * @param {number} share of the way, 0 to 1
+ */
+export const eased = (from, to, share) => from + share * share * (3 - 2 * share) * (to - from);
 
 /**
  * What is drawn: of every class the points that are lit, and those that are left but not selected.

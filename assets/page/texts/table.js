@@ -34,7 +34,7 @@ export function table(box, acts, cells) {
   let room;
   /** @type {Map<string, { rows: Uint32Array, having: number }>} orders of the columns of this collection, once they were asked for */
   let orders = new Map();
-  let order = "", rows = new Uint32Array(), active = -1, top = 0, owed = false, key = "", heads = "";
+  let order = "", rows = new Uint32Array(), active = -1, top = 0, owed = false, key = "", texts = "", heads = "";
   /** @type {Placed[]} */
   let shown = [];
   /** @type {Map<number, HTMLElement>} by their place */
@@ -166,7 +166,9 @@ export function table(box, acts, cells) {
   return {
     /** @param {Room} now */
     show(now) {
-      if (now.collection.key !== key) { orders = new Map(); key = now.collection.key; order = ""; }
+      if (now.collection.key !== key) orders = new Map();
+      if (now.collection.texts !== texts) order = "";
+      ({ key, texts } = now.collection);
       room = now;
       titles();
       const { mask, selection, choices } = now, by = JSON.stringify(choices.order), held = active >= 0 ? rows[active] : -1;

@@ -204,14 +204,14 @@ export function mount(element, gradio) {
   }
   /** @param {Collection} collection */
   function draw(collection) {
-    const columns = unpack(collection.columns), again = room?.collection.key === collection.key;
+    const columns = unpack(collection.columns), again = room?.collection.key === collection.key, same = room?.collection.texts === collection.texts;
     const told = room ? compact(room.choices, defaults(room.collection, room.columns), room.columns) : link.get("map");
     const choices = expand(told, collection, columns), dark = document.body.classList.contains("dark");
     if (again && collection.training && !room?.collection.training) ({ plots: [choices.plots[0]], own: [choices.own[0]] } = defaults(collection, columns)); // it was asked for
-    if (!again) { layouts.reset(collection.key); cells.reset(collection.key); }
+    if (!again) { layouts.reset(collection, same); cells.reset(collection.key, same); }
     room = {
-      collection, columns, choices, dark, mask: new Uint8Array(), count: 0, selection: (again && room?.selection) || null, selected: 0,
-      found: (again && room?.found) || new Map(), painted: new Map(), opened: opened(),
+      collection, columns, choices, dark, mask: new Uint8Array(), count: 0, selection: (same && room?.selection) || null, selected: 0,
+      found: (same && room?.found) || new Map(), painted: new Map(), opened: opened(),
     };
     few.hidden = laidOut(collection);
     few.textContent = collection.n < 3 ? "Fewer than 3 texts cannot be laid out; two columns can be drawn." : "No projection is installed; two columns can be drawn.";

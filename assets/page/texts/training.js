@@ -100,7 +100,7 @@ export function training(box) {
     show(now) {
       const { training } = now.collection;
       if (training !== known) { known = training; all = training && course(training); }
-      if (room?.collection.key !== now.collection.key) marked = -1;
+      if (room?.collection.texts !== now.collection.texts) marked = -1;
       room = now;
       section.hidden = !training;
       if (!training) return;

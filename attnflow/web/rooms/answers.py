@@ -59,7 +59,16 @@ def layout(collected: Collected | None, event: gr.EventData) -> Any:
         with one_sentence():
             opened, survey = collected.opened(), collected.survey(side)
             beside = collected.survey("a") if side == "b" else None
-            found = collections.layout(opened, survey, cast("Of", of), layer, method, beside=beside)
+            found = collections.layout(
+                opened,
+                survey,
+                cast("Of", of),
+                layer,
+                method,
+                after=collected.moments_before(side),
+                beside=beside,
+                beside_after=collected.moments_before("a"),
+            )
     except Told as error:  # told in the plot that waits
         unlaid: Unlaid = {**asked, "why": str(error.message), "at": time.time()}
         return gr.update(unlaid=unlaid)

@@ -19,15 +19,17 @@ from attnflow.corpus.texts import BUNDLED as BUNDLED_PAIRS
 from attnflow.corpus.texts import BUNDLED_TEXTS
 from attnflow.errors import AttnflowError, GoneError, SelectionError
 from attnflow.progress import part, tell
-from attnflow.records.survey import Survey
+from attnflow.records.survey import Survey, SurveySettings
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head
 from attnflow.service import own_models
 from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.collections import Asked, Opened, Page, collections, methods
+from attnflow.views.asked import Side
 from attnflow.views.collected import Ranking, collection, meta_names
 from attnflow.views.collection import Collection
 from attnflow.views.extra_orders import Extra
+from attnflow.views.payloads import SIDES
 from attnflow.views.training import Training
 from attnflow.web.rooms.chosen import COLUMNS, NONE, Chosen, column_choices
 from attnflow.web.rooms.learnt import learnt
@@ -67,6 +69,9 @@ class Collected:
     """Orders that were asked for since."""
     training: Training | None = field(default=None, compare=False)
     """How the texts were learnt, if that was asked for since."""
+    ways: tuple[tuple[tuple[SurveySettings, ...], ...], ...] = field(default=((), ()), compare=False)
+    """Of each model, for every moment of its training that was shown since: the moments by which one came to it first,
+    it last."""
 
     def opened(self) -> Opened:
         """The texts, from memory if they are still there."""
@@ -101,7 +106,20 @@ class Collected:
 
     def payload(self) -> Collection:
         """What the map of texts draws."""
-        return _payload(self.key, self.opened(), self.surveys(), self.extras, self.training)
+        surveys = self.surveys()
+        layouts = [
+            _named([*map(asdict, self.moments_before(side)), asdict(one.settings)])
+            for side, one in zip(SIDES, surveys, strict=False)
+        ]
+        return _payload(self.key, self.opened(), surveys, self.extras, self.training, layouts)
+
+    def moments_before(self, side: Side) -> tuple[SurveySettings, ...]:
+        """The moments of its training by which one came to what is shown of a model; none if no other was shown."""
+        number = SIDES.index(side)
+        if number >= len(self.pruned) or not self.ways[number]:
+            return ()
+        now = self.survey(side).settings
+        return next((way[:-1] for way in self.ways[number] if way[-1] == now), ())
 
 
 @dataclass(frozen=True)
@@ -188,7 +206,7 @@ def _read(
             right = _right(surveys[0])
             yield Step(f"{told} A has read them{right}. B reads them …")
     tell("Comparing", 1 - _COMPARING)
-    key = _key(surveys)
+    key = key_of(surveys)
     collected = Collected(
         key,
         asked,
@@ -216,7 +234,7 @@ def _of_folder(asked: Asked, opened: Opened, pair: Pair, page: Page, labels: Seq
         elif "/" in one.settings.model and COMMIT.fullmatch(one.settings.commit):
             named[2 * number : 2 * number + 2] = one.settings.model, one.settings.commit
     model_a, revision_a, model_b, revision_b = named
-    key, pruned = _key(surveys), tuple(one.settings.pruned for one in surveys)
+    key, pruned = key_of(surveys), tuple(one.settings.pruned for one in surveys)
     collected = Collected(
         key, asked, (), (model_a, revision_a, model_b, revision_b), pruned, tuple(labels), "cut", page
     )
@@ -234,7 +252,7 @@ def may_begin(chosen: Chosen, pair: Pair) -> bool:
     """Whether the room may read without being asked: only what is bundled, which takes seconds."""
     plain = Chosen(source=chosen.source if chosen.source in BUNDLED_TEXTS else BUNDLED_PAIRS)
     recorded = chosen.source in RECORDED and chosen == replace(plain, rows=chosen.rows)
-    return (chosen == plain or recorded) and all(ref in BUNDLED for ref in pair.refs)
+    return (chosen == plain or recorded) and all((own_models.own(ref) or [""])[0] in BUNDLED for ref in pair.refs)
 
 
 def told_of(texts: Texts) -> str:
@@ -265,9 +283,13 @@ def _pruned(shown: Shown | None, number: int, pinned: str) -> tuple[Head, ...]:
     return tuple(sorted(model.pruned)) if model.ref == pinned else ()
 
 
-def _key(surveys: Sequence[Survey]) -> str:
+def key_of(surveys: Sequence[Survey]) -> str:
     """The same for the same texts, models, switched-off heads and meaning of labels."""
     told = [[asdict(one.settings), sorted(one.label_map.items())] for one in surveys]
+    return _named(told)
+
+
+def _named(told: object) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -277,6 +299,7 @@ def _payload(
     surveys: Sequence[Survey],
     extras: Sequence[Extra] = (),
     training: Training | None = None,
+    layouts: Sequence[str] = (),
 ) -> Collection:
     orders = collections.orders(opened, surveys)
     rankings = [Ranking(*TITLES[name], order.column, order.quantity, order.sentence) for name, order in orders.items()]
@@ -289,6 +312,7 @@ def _payload(
         more_columns=[*(column for one in extras for column in one.columns), *(training.columns if training else ())],
         more_orders=[*(one.order for one in extras), *(training.orders if training else ())],
         training=training.part if training else None,
+        layouts=layouts,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,9 +14,11 @@ from attnflow import limits
 from attnflow.corpus.texts import TRAINING
 from attnflow.records.texts import Texts
 from attnflow.service.collections import Page as OpenPage
+from attnflow.service.offered import models
 from attnflow.web.forms import Form, setting
-from attnflow.web.panels import TextFile, TextMap, linked
-from attnflow.web.rooms import answers, corpus, finding, grammar, heads, sent, training
+from attnflow.web.moments import EVERY
+from attnflow.web.panels import TextFile, TextMap, TextMoments, linked
+from attnflow.web.rooms import answers, corpus, finding, grammar, heads, sent, text_moments, training
 from attnflow.web.rooms.chosen import COLUMNS, GUESSED, NONE, Chosen
 from attnflow.web.rooms.finding import Alike
 from attnflow.web.rooms.grammar_cell import VIEW
@@ -32,7 +35,7 @@ from attnflow.web.rooms.reading import (
 )
 from attnflow.web.settings import Pair, SelectedHead
 from attnflow.web.shared import Page, Shown
-from attnflow.web.wiring import CLICK, components, on, on_card
+from attnflow.web.wiring import CLICK, TYPING, components, on, on_card
 
 TITLE = "Many texts"
 PAIR, TEXTS = "pair", "texts"
@@ -77,6 +80,7 @@ class Parts:
     """The labels that these boxes are about, in their order."""
     finding: finding.Parts
     training: training.Parts
+    moments: TextMoments
     map: TextMap
     heads: heads.Parts
     corpus: corpus.Parts
@@ -136,6 +140,7 @@ def build() -> Parts:
         with gr.Tab("Map", id="map") as views["map"]:
             found = finding.build()
             trained = training.build()
+            moved = TextMoments(elem_id="text-moments", stopped=None)
             drawn = TextMap(elem_id="text-map", **dict.fromkeys(ANSWERED))
         with gr.Tab(heads.TITLE, id="heads") as views["heads"]:
             beside = heads.build()
@@ -144,7 +149,7 @@ def build() -> Parts:
         with gr.Tab(grammar.TITLE, id=VIEW) as views[VIEW]:
             of_trees = grammar.build()
     return Parts(
-        chosen, file, button, status, matching, classes, gr.State(()), found, trained, drawn, beside, over_all,
+        chosen, file, button, status, matching, classes, gr.State(()), found, trained, moved, drawn, beside, over_all,
         of_trees, tabs, views, view=gr.State("map"), collected=gr.State(None), sliced=gr.State(None),
         page=gr.State(OpenPage()),
     )  # fmt: skip
@@ -193,6 +198,42 @@ def wire_like_this(parts: Parts, page: Page, button: gr.Button, rooms: gr.Tabs, 
     outputs = [cast("Component", rooms), *components([room]), parts.status, parts.collected, parts.map]
     sources = [page.shown, page.selected, parts.collected, parts.finding.alike]
     on(button.click, find_like_this, sources, outputs, **CLICK)
+
+
+def wire_moments(parts: Parts, page: Page, pair: Form[Pair], room: Form[Room], pair_tab: gr.Tab) -> None:
+    """Let the sliders above the map move each model through its training, and *One pair* follow once it is opened."""
+    moved, collected = parts.moments, parts.collected
+    events: Any = moved  # Gradio gives it the events that it names
+    asked, known, due = gr.State(None), gr.State(None), gr.State(0.0)
+    boxes = [pair[name] for name in ("model_a", "revision_a", "model_b", "revision_b")]
+    chosen = on(events.read, text_moments.ask, [known], asked, **CLICK)
+    filled = [*parts.filled, moved, *boxes]
+    reading: dict[str, Any] = {"otherwise": _moment_left, "cancelled": CANCELLED}
+    done = on_card(chosen.success, read_moment, [asked, collected], filled, parts.map, **reading)
+    done.success(**page.remembered)
+    on(collected.change, text_moments.follow, [collected, known], [moved, known], **CLICK)
+    if models.any:
+        clock = gr.Timer(EVERY)
+        on(clock.tick, text_moments.follow, [collected, known], [moved, known], **TYPING)
+    on(pair_tab.select, leave, [room, page.shown, collected, pair], [*components([room]), due], **CLICK)
+    page.analyse.on(due.change, text_moments.same_pair)
+
+
+def read_moment(asked: text_moments.AskedMoment, collected: Collected | None) -> Iterator[list[Any]]:
+    """What the room shows while a model reads as it was at another moment, step by step."""
+    for step in text_moments.read(asked, collected):
+        yield [*_filled(step), gr.skip(), *text_moments.boxes(step.collected)]
+
+
+def _moment_left() -> list[Any]:
+    """What the room shows once a moment was not read after all: as before, with the slider where it was."""
+    return [*_filled(Step("", reading=False)), gr.update(stopped=time.time()), *text_moments.boxes(None)]
+
+
+def leave(room: Room, shown: Shown | None, collected: Collected | None, pair: Pair) -> tuple[str, Any]:
+    """Open *One pair*: which room that is, and when it is to be analysed anew, in seconds."""
+    by_hand = room.room == TEXTS  # else a row was opened, which is analysed
+    return PAIR, time.time() if by_hand and text_moments.behind(shown, collected, pair) else gr.skip()
 
 
 def find_like_this(shown: Shown | None, at: SelectedHead, collected: Collected | None, by: Alike) -> tuple[Any, ...]:
