@@ -260,7 +260,7 @@ def test_an_epoch_of_nothing_but_nan_is_told(tmp_path):
     [
         (
             {"gold": 2},
-            r"1 of 40 texts have more than one gold class \(5: class [01] at first and 2 in epoch 3\), so the files are",
+            r"1 of 40 texts have more than one gold class \(5: class [01] at first and 2 in epoch 3\)",
         ),
         ({"logits_epoch_3": [1.0, 2.0]}, r"have 2 \(text 5\) and 3 \(text \d+\) logits; they must be of one model"),
         (
