@@ -89,7 +89,13 @@ def grammar(key: str, models: Sequence[GrammarModel]) -> Grammar:
 def best_heads(key: str, models: Sequence[GrammarModel]) -> GrammarBest:
     """What the table holds; arguments as those of `grammar`."""
     relations = relations_of(models)
-    rows = [_row(model, name) for name in relations for model in models if model.found.n.get(name)]
+    # One whose cases are all in one half of the sentences has none that is held out, and no row.
+    rows = [
+        _row(model, name)
+        for name in relations
+        for model in models
+        if model.found.n.get(name) and model.found.best(name).held_out.n
+    ]
     return {"key": key, "least": LEAST, "rows": rows}
 
 
@@ -174,8 +180,10 @@ def grammar_file(models: Sequence[GrammarModel]) -> GrammarFile:
     return {"name": "grammar.csv", "text": csv_text(header, rows), "at": time.time()}
 
 
-def _ends(found: Found) -> list[float]:
-    """Both shares with the ends of their intervals."""
+def _ends(found: Found) -> list[float | str]:
+    """Both shares with the ends of their intervals; nothing of no cases."""
     return [
-        float(f"{value:.6g}") for share in (found.held_out, found.on_all) for value in (share.share, *share.interval)
+        float(f"{value:.6g}") if share.n else ""
+        for share in (found.held_out, found.on_all)
+        for value in (share.share, *share.interval)
     ]
