@@ -8,7 +8,7 @@ would leave the shares of position and sentence, and of the first normalisation,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -223,8 +223,7 @@ class Question:
         """
         model = f"{self.checkpoint.architecture} ({self.checkpoint.name})"
         read = self._read  # found by trying, which the rules must not see
-        with relevance.rules(attention_rule, model) as rules:
-            leaf, scores, gradient, bias = self._backward(None, read, rules)
+        leaf, scores, gradient, bias = self._backward(None, read, relevance.rules(attention_rule, model))
         return np.einsum("td,td->t", leaf[0], gradient[0], dtype=np.float64), bias, float(scores[0])
 
     def dependence_of_root(self, probes: int) -> NDArray[np.float64]:
@@ -243,7 +242,7 @@ class Question:
         return _array(gradient.double().square().sum(-1))
 
     def _backward(
-        self, hidden: torch.Tensor | None, read: int | None, rules: Propagation | None = None
+        self, hidden: torch.Tensor | None, read: int | None, rules: AbstractContextManager[Propagation] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32], float]:
         leaves: list[torch.Tensor] = []
 
@@ -252,11 +251,12 @@ class Question:
             return leaves[0]
 
         with torch.enable_grad():
-            scores = self._scored(self._logits(enter, 1 if hidden is None else len(hidden), read=read))
+            with rules or nullcontext() as propagation:  # which the backward pass has no more use for
+                scores = self._scored(self._logits(enter, 1 if hidden is None else len(hidden), read=read))
             wanted = leaves[:1]
-            if rules is not None:
-                rules.check(scores)
-                wanted.append(rules.bias_scale)
+            if propagation is not None:
+                propagation.check(scores)
+                wanted.append(propagation.bias_scale)
             gradient, *rest = torch.autograd.grad(scores.sum(), wanted, allow_unused=True)
         bias = float(rest[0]) if rest and rest[0] is not None else 0.0
         return _array(leaves[0]), _array(scores.double()), _array(gradient), bias

@@ -46,7 +46,7 @@ export function training(box) {
     chart.setAttribute("aria-label", label);
     const layout = chartLayout({
       width, height: HEIGHT, margin: { l: 38, r: 8, t: 8, b: 34 }, showlegend: false, hovermode: "x unified",
-      xaxis: { ...grid, title: { text: "epoch", standoff: 4, font: { size: 12 } }, tickmode: epochs.length > EPOCHS ? "auto" : "array", tickvals: epochs, ticktext: epochs.map((epoch) => String(epoch + 1)) },
+      xaxis: { ...grid, ...(epochs.length ? { range: [epochs[0] - 0.4, epochs[epochs.length - 1] + 0.4] } : {}), title: { text: "epoch", standoff: 4, font: { size: 12 } }, tickmode: epochs.length > EPOCHS ? "auto" : "array", tickvals: epochs, ticktext: epochs.map((epoch) => String(epoch + 1)) },
       yaxis: { ...grid, ...(range ? { range } : { rangemode: "tozero" }) },
     });
     return Plotly.react(chart, data, layout, { ...CONFIG, displayModeBar: false });

@@ -114,9 +114,9 @@ class _LayerNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (gradient,), (scale, weight, bias) = gradients, ctx.saved_tensors
-        to_bias = None if bias is None else torch.tensordot(gradient, bias, bias.dim()).sum()
+        to_bias = None if bias is None else torch.dot(gradient.reshape(-1, bias.numel()).sum(0), bias.reshape(-1))
         weighted = gradient if weight is None else gradient * weight
-        return (weighted - weighted.mean(ctx.over, keepdim=True)) * scale, to_bias, None, None, None, None
+        return (weighted - weighted.mean(ctx.over, keepdim=True)).mul_(scale), to_bias, None, None, None, None
 
 
 def _layer_norm(
