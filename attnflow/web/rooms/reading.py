@@ -71,7 +71,7 @@ class Collected:
     """How the texts were learnt, if that was asked for since."""
     ways: tuple[tuple[tuple[SurveySettings, ...], ...], ...] = field(default=((), ()), compare=False)
     """Of each model, for every moment of its training that was shown since: the moments by which one came to it first,
-    it last."""
+    it last. The way to the one that is shown now is the last."""
 
     def opened(self) -> Opened:
         """The texts, from memory if they are still there."""
@@ -104,9 +104,9 @@ class Collected:
             too_long=self.too_long,
         )
 
-    def payload(self) -> Collection:
-        """What the map of texts draws."""
-        surveys = self.surveys()
+    def payload(self, surveys: Sequence[Survey] | None = None) -> Collection:
+        """What the map of texts draws; what both models made of them need not be asked for if it is at hand."""
+        surveys = self.surveys() if surveys is None else surveys
         layouts = [
             _named([*map(asdict, self.moments_before(side)), asdict(one.settings)])
             for side, one in zip(SIDES, surveys, strict=False)
@@ -115,11 +115,8 @@ class Collected:
 
     def moments_before(self, side: Side) -> tuple[SurveySettings, ...]:
         """The moments of its training by which one came to what is shown of a model; none if no other was shown."""
-        number = SIDES.index(side)
-        if number >= len(self.pruned) or not self.ways[number]:
-            return ()
-        now = self.survey(side).settings
-        return next((way[:-1] for way in self.ways[number] if way[-1] == now), ())
+        ways = self.ways[SIDES.index(side)]
+        return ways[-1][:-1] if ways else ()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from attnflow.web.shared import Shown
 
 _READING = 0.95
 """About the share of the work that is not comparing."""
+_Way = tuple[SurveySettings, ...]
+"""Moments by which one came to one of them, it last."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def ask(known: list[ModelMoments] | None, event: gr.EventData) -> AskedMoment:
     side, revision = getattr(event, "side", None), getattr(event, "revision", None)
     if side not in SIDES:
         raise SelectionError(f"side is {arguments.came(side)}; give 'a' or 'b'.")
-    revision = arguments.checked("revision", revision, str)
+    revision = str(arguments.checked("revision", revision, str))
     its = [one for model in known or () if model["side"] == side for one in model["moments"]]
     labels = {one["revision"]: one["label"] for one in its}
     return AskedMoment(SIDES[SIDES.index(side)], revision, labels.get(revision, revision), time.time())
@@ -80,20 +82,19 @@ def read(asked: AskedMoment, collected: Collected | None) -> Iterator[Step]:
         extras=tuple(one for one in before.extras if one.side != asked.side),
     )
     with part(0, _READING, side):
-        settings = now.survey(asked.side).settings
+        surveys = now.surveys()
     tell("Comparing", _READING)
-    came = (*before.moments_before(asked.side), before.survey(asked.side).settings)
-    ways = tuple(_with(of, came, settings) if place == number else of for place, of in enumerate(before.ways))
-    now = replace(now, key=key_of(now.surveys()), ways=ways)
-    yield Step(f"{side} is shown as it was at {asked.label}.", False, now, now.payload(), more=True)
+    ways = list(before.ways)
+    known = ways[number] or ((before.survey(asked.side).settings,),)
+    ways[number] = _with(known, surveys[number].settings)
+    now = replace(now, key=key_of(surveys), ways=tuple(ways))
+    yield Step(f"{side} is shown as it was at {asked.label}.", False, now, now.payload(surveys), more=True)
 
 
-def _with(
-    ways: tuple[tuple[SurveySettings, ...], ...], came: tuple[SurveySettings, ...], to: SurveySettings
-) -> tuple[tuple[SurveySettings, ...], ...]:
-    """The ways to all moments that were shown; one that was shown before keeps its own, and so its layout."""
-    ways = ways or (came,)
-    return ways if any(way[-1] == to for way in ways) else (*ways, (*came, to))
+def _with(ways: tuple[_Way, ...], to: SurveySettings) -> tuple[_Way, ...]:
+    """The ways to all moments that were shown, now this; one that was shown before keeps its own, and so its layout."""
+    now = next((way for way in ways if way[-1] == to), (*ways[-1], to))
+    return *(way for way in ways if way != now), now
 
 
 def training_of(ref: str) -> str:
