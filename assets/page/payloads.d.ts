@@ -453,6 +453,36 @@ export interface OpenSentence {
   row: number;
 }
 
+/** From a word to what a probe takes for its governor. */
+export interface ParsedArc {
+  word: number;
+  to: number;
+  /** From 0 to 1. */
+  probability: number;
+  /** None where the true one is not known. */
+  right: boolean | null;
+}
+
+/** The tree that a probe reads out of one model. */
+export interface ParsedTree {
+  side: Side;
+  name: string;
+  words: string[];
+  root: number;
+  /** Of all words but the root. */
+  arcs: ParsedArc[];
+  /** True ones; empty where they are not known. */
+  gold: Arc[];
+  told: string;
+}
+
+/** What the probes of one model or two read out of a sentence. */
+export interface ParsedTrees {
+  told: string;
+  kind: string;
+  trees: ParsedTree[];
+}
+
 /** What is known of the word and the head that are selected. */
 export interface Details {
   /** Of the word, in sentences; empty if none is selected. */

@@ -148,3 +148,34 @@ class OpenSentence(TypedDict):
     """Event `open`: a sentence to be shown in *One pair*, with the head that is chosen."""
 
     row: int
+
+
+class ParsedArc(Arc):
+    """From a word to what a probe takes for its governor."""
+
+    probability: float
+    """From 0 to 1."""
+    right: bool | None
+    """None where the true one is not known."""
+
+
+class ParsedTree(TypedDict):
+    """The tree that a probe reads out of one model."""
+
+    side: Side
+    name: str
+    words: list[str]
+    root: int
+    arcs: list[ParsedArc]
+    """Of all words but the root."""
+    gold: list[Arc]
+    """True ones; empty where they are not known."""
+    told: str
+
+
+class ParsedTrees(TypedDict):
+    """What the probes of one model or two read out of a sentence."""
+
+    told: str
+    kind: str
+    trees: list[ParsedTree]

@@ -56,6 +56,9 @@ from attnflow.views.grammar import GrammarSentence as GrammarSentence
 from attnflow.views.grammar import GrammarSentences as GrammarSentences
 from attnflow.views.grammar import GrammarShare as GrammarShare
 from attnflow.views.grammar import OpenSentence as OpenSentence
+from attnflow.views.grammar import ParsedArc as ParsedArc
+from attnflow.views.grammar import ParsedTree as ParsedTree
+from attnflow.views.grammar import ParsedTrees as ParsedTrees
 from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
@@ -388,6 +391,7 @@ PAYLOADS: dict[str, Any] = {
     "GrammarHeads": Grammar,
     "GrammarTable": GrammarBest,
     "GrammarExamples": GrammarSentences,
+    "ProbeTrees": ParsedTrees,
     "TextFile": FileAsked,
     "TextMap": Collection,
     "TextMoments": list[ModelMoments],

@@ -21,7 +21,7 @@ from attnflow.views.grammar_words import best_direction, overview
 from attnflow.views.payloads import SIDES, GrammarSentences, OtherPair
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.panels import GrammarExamples, GrammarHeads, GrammarTable, Note
-from attnflow.web.rooms import grammar_chains
+from attnflow.web.rooms import grammar_chains, grammar_probe
 from attnflow.web.rooms.answers import pair_of
 from attnflow.web.rooms.grammar_cell import At, Measured, by_itself, cell_of, model_at, on_page, said, shows
 from attnflow.web.rooms.reading import Collected, collected_of, models_of
@@ -69,6 +69,7 @@ class Parts:
     opened: gr.State
     """The row of the sentence that was opened last."""
     chains: grammar_chains.Parts
+    probe: grammar_probe.Parts
 
     @property
     def readers(self) -> dict[str, gr.Button]:
@@ -92,7 +93,10 @@ def build() -> Parts:
     examples = GrammarExamples(elem_id="grammar-examples")
     table = GrammarTable(elem_id="grammar-table", chosen=None, download=None)
     chains = grammar_chains.build()
-    return Parts(sentences, measure, told, heads, said_, examples, table, gr.State(None), gr.State(None), chains)
+    return Parts(
+        sentences, measure, told, heads, said_, examples, table, gr.State(None), gr.State(None), chains,
+        grammar_probe.build(),
+    )  # fmt: skip
 
 
 def wire(parts: Parts, page: Page, collected: gr.State, view: gr.State, shown_in: Sequence[Component]) -> None:
@@ -131,6 +135,7 @@ def wire(parts: Parts, page: Page, collected: gr.State, view: gr.State, shown_in
         doors.open, go_to_sentence, [collected, *chosen], [parts.opened, *shown_in, *page.selected.controls], **CLICK
     )
     grammar_chains.wire(parts.chains, collected, view)
+    grammar_probe.wire(parts.probe, page, collected)
     page.analyse.on(gone.success, lambda shown, texts, row: find_sentence(texts, row), [collected, parts.opened])
 
 
