@@ -77,7 +77,9 @@ def offer(measured: Measured | None) -> tuple[Any, Any, Beside]:
 def compare(collected: Collected | None, measured: Measured | None, beside: Beside) -> tuple[GrammarBest, Beside]:
     """Both models read the treebank once more, word by word."""
     collected, measured = _both(collected, measured)
-    found = corpora.compared(collected.opened(), *measured.refs, collected.page, too_long=collected.too_long)
+    found = corpora.compared(
+        collected.opened(), measured.refs[0], measured.refs[1], collected.page, too_long=collected.too_long
+    )
     return _filled(measured, replace(beside, compared=found))
 
 
