@@ -48,6 +48,7 @@ from attnflow.views.grammar import Grammar as Grammar
 from attnflow.views.grammar import GrammarBest as GrammarBest
 from attnflow.views.grammar import GrammarCell as GrammarCell
 from attnflow.views.grammar import GrammarChoice as GrammarChoice
+from attnflow.views.grammar import GrammarDifference as GrammarDifference
 from attnflow.views.grammar import GrammarFile as GrammarFile
 from attnflow.views.grammar import GrammarModelFigure as GrammarModelFigure
 from attnflow.views.grammar import GrammarRelation as GrammarRelation

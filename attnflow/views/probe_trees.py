@@ -37,7 +37,7 @@ def _tree(side: Side, name: str, parse: Parse) -> ParsedTree:
         if to != ROOT:
             right = None if gold is None else gold[word] == to
             arcs.append({"word": word, "to": to, "probability": round(float(sure[word]), 4), "right": right})
-    told = f"{parse.words[parse.root]} is the root ({sure[parse.root]:.0%})."
+    told = f"{parse.words[parse.root]} is the root ({100 * sure[parse.root]:.0f} %)."
     if gold is not None:
         n_right = sum(own == true for own, true in zip(parse.governor, gold, strict=True))
         told = f"{n_right} of {len(parse)} governors are those of the treebank. {told}"
