@@ -340,3 +340,15 @@ def test_a_file_of_an_epoch_far_away_costs_no_more_than_others(tmp_path):
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
     assert found.notes == ("There is no file of epoch 3, 4, 5 and 999,999,993 more: the map is of the others.",)
+
+
+def test_faults_of_a_folder_name_it_without_where_it_lies(tmp_path):
+    """A visitor is told them, too."""
+    (tmp_path / "recorded").mkdir()
+    of_two_models = [{"guid": width, "logits_epoch_0": width * [1], "gold": 0} for width in (2, 3)]
+    for lines in (None, ["{}"], of_two_models):
+        if lines is not None:
+            (tmp_path / "recorded" / "dynamics_epoch_0.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        with pytest.raises(SelectionError, match="recorded") as told:
+            data_map(tmp_path / "recorded")
+        assert str(tmp_path) not in str(told.value)

@@ -15,6 +15,7 @@ import pytest
 
 from attnflow import SelectionError, Text, capture, corpus_statistics, encode, load_checkpoint, word_attention
 from attnflow.records.trees import Sentence
+from attnflow.service import grammar_examples as grammar_examples_module
 from attnflow.service.collections import Opened, Page
 from attnflow.service.corpora import corpora
 from attnflow.service.grammar import OF_TREES, bundled_grammar
@@ -95,6 +96,15 @@ def test_choices_in_sentences_are_what_is_counted_over_them(collected, relation)
         right += (chosen == np.array(tree.governor)[words]).sum(-1)
     n = sum(map(len, read_.words))
     assert n == found.n[relation] and np.allclose(right, found.accuracy[relation] * n)
+
+
+def test_choices_are_those_of_the_files_that_a_name_stands_for_now(collected, monkeypatch):
+    """A training that goes on keeps its name, and its newest checkpoint is another."""
+    monkeypatch.setattr(grammar_examples_module, "open_checkpoint", lambda ref: load_checkpoint("demo/pretrained"))
+    before = grammar_examples.choices(collected.opened(), "local/run", collected.page, "det")
+    monkeypatch.setattr(grammar_examples_module, "open_checkpoint", lambda ref: load_checkpoint("demo/finetuned"))
+    after = grammar_examples.choices(collected.opened(), "local/run", collected.page, "det")
+    assert any((a != b).any() for a, b in zip(before.chosen, after.chosen, strict=True))
 
 
 def test_a_sentence_is_read_as_on_its_own(collected):

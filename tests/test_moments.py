@@ -118,29 +118,31 @@ def test_files_that_changed_after_an_analysis_are_not_mixed_with_it(offered):
 
 
 def followed(shown, known):
-    """What the slider is told of; None if it stays."""
+    """What the slider is told of, None if it stays; and what is known then."""
     value, kept = moments.follow(shown, known)
-    assert value == kept
-    return value if isinstance(value, list) else None
+    if not isinstance(value, list):
+        return None, known
+    assert [one["side"] for one in kept] == ["a", "b"] and value == [one for one in kept if one["moments"]]
+    return value, kept
 
 
 def test_the_slider_follows_what_is_shown_and_a_training_that_goes_on(offered):
     a, b = (workspace.case(ref, *PAIR) for ref in ("local/run@checkpoint-200", "demo/pretrained"))
-    (told,) = followed(Shown.of(a, b), None)
+    (told,), known = followed(Shown.of(a, b), None)
     assert (told["side"], told["name"], told["at"], len(told["moments"])) == ("a", "local/run", 0, 3)
-    assert followed(Shown.of(a, b), [told]) is None
+    assert followed(Shown.of(a, b), known) == (None, known)
     write(offered / "run" / "checkpoint-3000", FINETUNED, 3000)
-    (after,) = followed(Shown.of(a, b), [told])
+    (after,), known = followed(Shown.of(a, b), known)
     assert [one["label"] for one in after["moments"]][-2:] == ["step 3,000, epoch 1", "the end"]
     shutil.rmtree(offered / "run")
-    assert followed(Shown.of(a, b), [after]) == []
+    assert followed(Shown.of(a, b), known)[0] == []
 
 
 def test_a_training_that_goes_on_is_shown_at_its_last_checkpoint(offered):
     (offered / "run" / "config.json").unlink()
     case = workspace.case("local/run", *PAIR)
     assert case.card.ref == "local/run@checkpoint-1000"
-    (told,) = followed(Shown.of(case, case), None)[:1]
+    told = followed(Shown.of(case, case), None)[0][0]
     assert told["at"] == 1
 
 
@@ -165,7 +167,7 @@ def test_branches_of_a_repository_that_name_a_step_are_its_moments(training):
     assert all(len(one.commit) == 40 for one in found)
     assert moments_on_hub("lab/other") == moments_on_hub("lab/none") == ()
     a, b = (workspace.case(ref, *PAIR) for ref in ("lab/training@step100", "lab/other"))
-    (told,) = followed(Shown.of(a, b), None)
+    (told,), _ = followed(Shown.of(a, b), None)
     assert (told["name"], told["at"]) == ("lab/training", 0)
     training.fail("lab/training", status=500)
     assert moments_on_hub("lab/training") == ()
@@ -231,3 +233,15 @@ def test_whether_a_folder_is_a_run_is_told_without_reading_its_states_and_each_i
     assert len(read) == 2
     state.write_text("{}   ")
     assert moments_of_run(offered / "run")[0].label == "step 200, epoch 3"
+
+
+def test_a_repository_without_moments_is_asked_for_them_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr("attnflow.service.own_models.moments_on_hub", lambda ref, token: asked.append(ref) or ())
+    model = SimpleNamespace(ref=f"lab/plain@{40 * 'a'}")
+    shown = SimpleNamespace(a=model, b=model)
+    told, known = followed(shown, None)
+    assert told == [] and followed(shown, known) == (None, known) and set(asked) == {"lab/plain"}
+    before = len(asked)
+    followed(shown, known)
+    assert len(asked) == before

@@ -100,9 +100,15 @@ def _find(ref: str | os.PathLike[str]) -> tuple[Folder, dict[int, list[str]]]:
         names = recorded_epochs(folder)
     if not names:
         raise SelectionError(
-            f"{folder} holds no training dynamics; there should be dynamics_epoch_0.jsonl, dynamics_epoch_1.jsonl …"
+            f"{_called(folder)} holds no training dynamics; there should be dynamics_epoch_0.jsonl, "
+            "dynamics_epoch_1.jsonl …"
         )
     return folder, names
+
+
+def _called(folder: Folder) -> str:
+    """Its name, without where it lies: that is told to visitors, too."""
+    return folder.place.resolve().name if isinstance(folder, LocalFolder) else str(folder)
 
 
 @dataclass
@@ -198,7 +204,7 @@ def _joined(place: Folder, epochs: Sequence[_Epoch], notes: Sequence[str]) -> Dy
                 told = f"class {str(gold[guid])[:20]} at first and {str(label)[:20]} in epoch {epoch.number}"
                 relabelled.setdefault(guid, told)
     if not rows:
-        raise SelectionError(f"{place} holds no record that can be used ({' '.join(notes)}); record anew.")
+        raise SelectionError(f"{_called(place)} holds no record that can be used ({' '.join(notes)}); record anew.")
     if relabelled:
         first = next(iter(relabelled))
         raise SelectionError(
@@ -214,7 +220,9 @@ def _joined(place: Folder, epochs: Sequence[_Epoch], notes: Sequence[str]) -> Dy
     widths = {len(logits): guid for epoch in epochs for guid, (logits, _) in epoch.records.items()}
     if len(widths) > 1:
         told = " and ".join(f"{width} (text {guid})" for width, guid in sorted(widths.items())[:3])
-        raise SelectionError(f"Texts of {place} have {told} logits; they must be of one model and its classes.")
+        raise SelectionError(
+            f"Texts of {_called(place)} have {told} logits; they must be of one model and its classes."
+        )
     (n_classes,) = widths
     outside = [guid for guid in rows if not 0 <= gold[guid] < n_classes]
     if outside:

@@ -68,8 +68,10 @@ class Document:
     @cached_property
     def chains(self) -> tuple[tuple[Mention, ...], ...]:
         """The mentions of each chain, by its number."""
-        numbers = sorted({mention.chain for mention in self.mentions})
-        return tuple(tuple(one for one in self.mentions if one.chain == number) for number in numbers)
+        found: dict[int, list[Mention]] = {}
+        for mention in self.mentions:
+            found.setdefault(mention.chain, []).append(mention)
+        return tuple(tuple(found[number]) for number in sorted(found))
 
     @property
     def linked(self) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attnflow import limits, progress
 from attnflow.cache import BoundedCache
+from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus.encoded_text import encoded
 from attnflow.corpus.observed import between_words
 from attnflow.corpus.survey import TooLong
@@ -97,6 +98,8 @@ class GrammarExamples:
         if not some:
             raise SelectionError(f"No sentence of at most {LONGEST} words has the relation {relation[:40]!r}.")
 
+        checkpoint = open_checkpoint(ref)  # by its hash, as a name of this machine may come to stand for another
+
         def compute() -> Choices:
             if opened.owner is not None:
                 weakref.finalize(page, self.forget, page.name)
@@ -105,9 +108,9 @@ class GrammarExamples:
                 within(self._most_seconds, "looking for examples", "choose another relation"),
                 self._places.one(visitors.name(), long=True),
             ):
-                return _read(opened, ref, relation, some, too_long, len(having))
+                return _read(opened, checkpoint, relation, some, too_long, len(having))
 
-        return self._kept.get((opened.owner, opened.texts.fingerprint, ref, relation, too_long), compute)
+        return self._kept.get((opened.owner, opened.texts.fingerprint, checkpoint.key, relation, too_long), compute)
 
 
 def _spaced(of: list[tuple[int, Sentence]]) -> list[tuple[int, Sentence]]:
@@ -125,9 +128,13 @@ def _cases(tree: Sentence, relation: str) -> list[int]:
 
 
 def _read(
-    opened: Opened, ref: str, relation: str, some: list[tuple[int, Sentence]], too_long: TooLong, n_with: int
+    opened: Opened,
+    checkpoint: Checkpoint,
+    relation: str,
+    some: list[tuple[int, Sentence]],
+    too_long: TooLong,
+    n_with: int,
 ) -> Choices:
-    checkpoint = open_checkpoint(ref)
     encodings, kept = list[Encoding](), list[tuple[int, Sentence]]()
     for row, tree in some:
         encoding = encoded(checkpoint, opened.texts[row], too_long, limits.MAX_TOKENS)

@@ -26,6 +26,7 @@ from attnflow.service.workspace import workspace
 OFFERED: tuple[Kind, ...] = ("attention", "attention and words")
 """Probes of attention; vectors are the model's own, as no file of this machine is read for a visitor."""
 _OVERHEAD = 10_000
+_LONG_SENTENCE = 48
 
 
 class Probes:
@@ -117,7 +118,8 @@ class Probes:
             known = isinstance(sentence, Sentence)
             encoding = encode_bounded(checkpoint, sentence.text if known else sentence, None)
             check_trace(checkpoint, len(encoding.tokens))
-            with self._places.one(visitors.name()):
+            # A tree over so many words takes seconds.
+            with self._places.one(visitors.name(), long=len(encoding.tokens) > _LONG_SENTENCE):
                 return replace(probe, checkpoint=checkpoint).parse(sentence if known else encoding)
 
 

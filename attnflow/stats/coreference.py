@@ -206,12 +206,14 @@ def _counted(
         )
     _check(mentions, here.size)
     present = [one for one in mentions if here[one.head]]
-    behind: dict[int, list[int]] = {}
+    heads_of: dict[int, set[int]] = {}  # of each chain once, for it may have many mentions
     for one in mentions:
-        behind.setdefault(one.chain, []).append(one.head)
-    antecedents = [{head for head in behind[one.chain] if head < one.head and here[head]} for one in present]
+        heads_of.setdefault(one.chain, set()).add(one.head)
+    first = {chain: min(heads) for chain, heads in heads_of.items()}
+    read = {chain: [head for head in heads if here[head]] for chain, heads in heads_of.items()}
+    antecedents = [{head for head in read[one.chain] if head < one.head} for one in present]
     cases = [place for place, heads in enumerate(antecedents) if heads]
-    could_be = sum(min(behind[one.chain]) < one.head for one in mentions)
+    could_be = sum(first[one.chain] < one.head for one in mentions)
     place = np.cumsum(here) - 1  # of each word among those that are there
     gold = np.zeros((len(cases), values.shape[-1]), bool)
     for row, case in zip(gold, cases, strict=True):

@@ -25,7 +25,7 @@ EVERY = 5.0
 
 def wire(panel: Moments, page: Page, boxes: Sequence[Component], recent: gr.BrowserState) -> None:
     """Follow what is shown; and look for new checkpoints where the operator offers some."""
-    known = gr.State(None)  # what the panel shows, as no browser can tell it
+    known = gr.State(None)  # what is known of both, as no browser can tell it
     on(page.shown.change, follow, [page.shown, known], [panel, known], **CLICK)
     if models.any:
         clock = gr.Timer(EVERY)
@@ -34,32 +34,39 @@ def wire(panel: Moments, page: Page, boxes: Sequence[Component], recent: gr.Brow
 
 
 def follow(shown: Shown | None, known: Sequence[ModelMoments] | None) -> Any:
-    """The trainings that both models come from; those on the Hub are asked for once."""
+    """The trainings that both models come from; those on the Hub are asked for once, also where there are none.
+
+    Returns:
+        What the panel shows, and what is known.
+    """
     if shown is None:
         return gr.skip(), gr.skip()
-    told = trainings((shown.a.ref, shown.b.ref), known)
-    return (gr.skip(), gr.skip()) if told == known else (told, told)
+    return told_anew(trainings((shown.a.ref, shown.b.ref), known), known)
+
+
+def told_anew(found: list[ModelMoments], known: Sequence[ModelMoments] | None) -> Any:
+    """What the sliders show, those trainings that have moments, and what is known; neither if nothing is new."""
+    return (gr.skip(), gr.skip()) if found == known else ([one for one in found if one["moments"]], found)
 
 
 def trainings(refs: Sequence[str], known: Sequence[ModelMoments] | None) -> list[ModelMoments]:
-    """The trainings that models come from; those on the Hub are asked for once.
+    """The trainings that models come from; those on the Hub are asked for once, also where there are none.
 
     Args:
         refs: With the very commits, of A and of B.
         known: What was found before.
     """
     before = {one["name"]: one["moments"] for one in known or []}
-    return [one for side, ref in zip(SIDES, refs, strict=False) if (one := _of(side, ref, before))]
+    return [_of(side, ref, before) for side, ref in zip(SIDES, refs, strict=False)]
 
 
-def _of(side: Side, ref: str, before: Mapping[str, list[TrainingMoment]]) -> ModelMoments | None:
-    """The training of one model; None where no other checkpoint of it is known."""
+def _of(side: Side, ref: str, before: Mapping[str, list[TrainingMoment]]) -> ModelMoments:
+    """The training of one model, without moments where no other checkpoint of it is known."""
     here = own_models.own(ref)
     name, at = here or ref.split("@")
     moments = before.get(name) if here is None else None
-    moments = moments or [cast("TrainingMoment", asdict(one)) for one in _known(name)]
-    if not moments:
-        return None
+    if moments is None:
+        moments = [cast("TrainingMoment", asdict(one)) for one in _known(name)]
     marks = [one["revision"] if here is not None else one["commit"] for one in moments]
     place = marks.index(at or "") if (at or "") in marks else None
     return {"side": side, "name": name, "moments": moments, "at": place}

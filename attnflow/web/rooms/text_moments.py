@@ -58,8 +58,7 @@ def follow(collected: Collected | None, known: list[ModelMoments] | None) -> Any
     """The trainings that the models of the room come from: for the sliders, and to be known the next time."""
     if collected is None:
         return gr.skip(), gr.skip()
-    told = moments.trainings(collected.refs, known)
-    return (gr.skip(), gr.skip()) if told == known else (told, told)
+    return moments.told_anew(moments.trainings(collected.refs, known), known)
 
 
 def read(asked: AskedMoment, collected: Collected | None) -> Iterator[Step]:
