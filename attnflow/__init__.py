@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from attnflow.stats.compared_dependencies import DependencyComparison
     from attnflow.stats.coreference import CoreferenceHeads
     from attnflow.stats.dependencies import DependencyHeads
+    from attnflow.stats.edges import with_weights
     from attnflow.stats.entropy import AttentionEntropy
     from attnflow.stats.head_distances import HeadDistances
     from attnflow.stats.mean_attention import MeanAttention, normalise_importance
@@ -104,6 +105,7 @@ _HOME = {
     "stats.compared_dependencies": ("DependencyComparison",),
     "stats.coreference": ("CoreferenceHeads",),
     "stats.dependencies": ("DependencyHeads",),
+    "stats.edges": ("with_weights",),
     "stats.word_attention": ("word_attention",),
     "corpus.conllu_rows": ("read_conllu",),
     "corpus.coreference_files": ("read_coreference",),
@@ -235,6 +237,7 @@ __all__ = [
     "saliency",
     "show",
     "survey",
+    "with_weights",
     "word_attention",
 ]
 

@@ -47,6 +47,7 @@ from attnflow import (
     hidden_token_attribution,
     influence,
     load_checkpoint,
+    with_weights,
 )
 from attnflow.bundled import ASSETS
 from attnflow.checkpoints.checkpoint import check_supported
@@ -250,6 +251,60 @@ def attribution(case: Case) -> None:
     np.testing.assert_allclose(found[last, :, case.trace.root], norms / norms.sum(-1, keepdims=True), atol=2e-4)
 
 
+class _OneSource(TorchFunctionMode):
+    """Lets every token of row `b` of a batch attend to token `b` alone, in one layer."""
+
+    def __init__(self, layer: int) -> None:
+        super().__init__()
+        self.left = layer
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in SOFTMAX:
+            if self.left == 0:
+                result = torch.eye(result.shape[-1])[:, None, None].expand(result.shape).to(result).contiguous()
+            self.left -= 1
+        return result
+
+
+def values_of(case: Case) -> np.ndarray:
+    """`[L, T, H, K]`: what a head gives if it attends to a token alone, which is the value of the token."""
+    model, size = case.eager(), len(case.encoding.tokens)
+    inputs = {name: value.repeat(size, 1) for name, value in model_inputs(case.encoding).items()}
+    found = []
+    for layer in range(N_LAYERS):
+        with torch.no_grad(), _OneSource(layer):
+            if case.name == "xlnet":  # its projection is no module
+                with attention_hook.record() as recording:
+                    case.checkpoint.model.base_model(**inputs)
+                heads = recording.head_output
+            else:
+                with _projection_inputs(case, model) as heads:
+                    model(**inputs)
+        found.append(heads[layer].reshape(size, size, N_HEADS, -1)[:, 0])
+    return torch.stack(found).double().numpy()
+
+
+def edges_by_norm(case: Case) -> None:
+    """Shares of what heads write are those of vectors that are written out; a graph is built of them."""
+    weights = []
+    for projection in case.projections(case.eager()):
+        if isinstance(projection, torch.nn.Parameter):
+            weights.append(projection)
+        else:  # GPT-2 stores its maps transposed
+            transposed = type(projection).__name__ == "Conv1D"
+            weights.append((projection.weight.T if transposed else projection.weight).unflatten(1, (N_HEADS, -1)))
+    projections = torch.stack(weights).detach().double().numpy()
+    rows, norms = reference.norm_rows(case.trace.attention, values_of(case), projections)
+    np.testing.assert_allclose(case.trace.value_norms, norms, rtol=2e-5)
+    edges = with_weights(case.trace, "norm").edges
+    np.testing.assert_allclose(edges, rows, rtol=5e-5, atol=1e-7)
+    np.testing.assert_allclose(edges.sum(axis=-1), 1, rtol=1e-5)
+    rings, _ = reference.attention_graph(edges, TAU, case.trace.root)
+    graph = attention_graph(case.trace, TAU, weights="norm")
+    assert [set(np.flatnonzero(ring)) for ring in graph.rings] == rings
+
+
 def importance(case: Case) -> None:
     """Removal is measured one head at a time; the gate's gradient is that of a small step."""
     checkpoint, encoding = case.checkpoint, case.encoding
@@ -337,6 +392,7 @@ PIPELINES: dict[str, Callable[[Case], str | None]] = {
     "words": tokenize,
     "capture": equals_eager,
     "graph, influence": graph_and_influence,
+    "edges by norm": edges_by_norm,
     "pruning": gates_equal_zeroed_columns,
     "comparison": comparison,
     "attribution": attribution,

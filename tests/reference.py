@@ -717,3 +717,21 @@ def antecedents_found(
         for rule, sieves in rules.items():
             by_rule[rule].append(next(nearest(sieve) for sieve in sieves if sieve) in antecedents)
     return cases, by_head, by_rule, left_out
+
+
+def norm_rows(attention: np.ndarray, values: np.ndarray, projections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Kobayashi et al. 2020: of each head `||a_ij f(x_j)||`, as a share of the row, and the norms of `f(x_j)`.
+
+    `values` is `[L, T, H, K]` with their bias, `projections` `[L, D, H, K]`.
+    """
+    n_layers, n_heads, size, _ = attention.shape
+    rows, norms = np.zeros(attention.shape), np.zeros((n_layers, n_heads, size))
+    for layer in range(n_layers):
+        for h in range(n_heads):
+            written = [projections[layer][:, h] @ values[layer, j, h] for j in range(size)]
+            for i in range(size):
+                lengths = [sqrt(sum((float(attention[layer, h, i, j]) * written[j]) ** 2)) for j in range(size)]
+                for j in range(size):
+                    rows[layer, h, i, j] = lengths[j] / sum(lengths)
+            norms[layer, h] = [sqrt(sum(vector**2)) for vector in written]
+    return rows, norms

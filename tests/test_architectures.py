@@ -118,7 +118,7 @@ def test_a_list_of_texts_gives_what_each_gives_alone(name, case):
             assert (found.root, found.labels, found.pruned) == (expected.root, expected.labels, expected.pruned)
             assert found.tokens is expected.tokens
             np.testing.assert_allclose(found.attention, expected.attention, rtol=1e-5, atol=2e-6)
-            for part in ("hidden", "head_output", "scores"):
+            for part in ("hidden", "head_output", "value_norms", "scores"):
                 values = getattr(expected, part)
                 if values is not None:
                     np.testing.assert_allclose(getattr(found, part), values, rtol=1e-5, atol=2e-6 * abs(values).max())

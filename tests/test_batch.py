@@ -30,9 +30,9 @@ def passes(checkpoint, monkeypatch):
     seen = []
     original = batch_module.recorded_run
 
-    def counted(checkpoint, inputs, gates=None):
+    def counted(checkpoint, inputs, gates=None, **options):
         seen.append(tuple(inputs["input_ids"].shape))
-        return original(checkpoint, inputs, gates)
+        return original(checkpoint, inputs, gates, **options)
 
     for module in ("batch", "capture"):
         monkeypatch.setattr(f"attnflow.runtime.{module}.recorded_run", counted)

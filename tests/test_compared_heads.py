@@ -169,26 +169,31 @@ def test_words_that_one_model_does_not_read_are_no_case():
     words_b = random.dirichlet(np.ones(5), size=(1, 2, 5))
     paired = PairedHits((2, 3), (1, 2))
     hits = packed_hits(words_a, there_a, governor, cases), packed_hits(words_b, there_b, governor, cases)
-    paired.add(governor, relation, cases, hits, left_out)
+    other = next(
+        names for end in "efgh" if half_of(governor, names := [*relation[:4], end]) != half_of(governor, relation)
+    )
+    for names in (relation, other):  # one in each half
+        paired.add(governor, names, cases, hits, left_out)
     alone = shared_cases([-1], np.array([True]), np.array([True]))[0]
     hits = [packed_hits(np.ones((*heads, 1, 1)), np.array([True]), [-1], alone) for heads in ((2, 3), (1, 2))]
     paired.add([-1], ["root"], alone, (hits[0], hits[1]))  # a sentence without a case
     found = paired.compared(least=1)
-    assert found.n_sentences == 2
-    assert [one.relation for one in found.relations] == ["all", "b"] and found.left_out == 3
-    whole = DependencyHeads().update(words_b, governor, relation, there=there_b).result()
+    assert found.n_sentences == 3
+    assert [one.relation for one in found.relations] == ["all", "b"] and found.left_out == 6
+    whole = DependencyHeads().update(words_b, governor, relation, there=there_b)
+    whole = whole.update(words_b, governor, other, there=there_b).result()
     assert found["b"].b.on_all == whole.best("b").on_all
     with pytest.raises(SelectionError, match="No word has a governor that both models read"):
         PairedHits((1, 1), (1, 1)).compared()
 
 
 def test_sentences_that_cannot_be_read_are_told(checkpoints):
-    texts = list(open_texts(TREEBANK, rows=6))
+    texts = list(open_texts(TREEBANK, rows=12))
     texts[2] = replace(texts[2], text_a=texts[2].text_a + " again" * 60)
     found = compare_dependency_heads(
         checkpoints["bert"], checkpoints["roberta"], texts, too_long="leave_out", max_tokens=50
     )
-    assert [guid for guid, _ in found.failed] == [texts[2].guid] and found.n_sentences == 5
+    assert [guid for guid, _ in found.failed] == [texts[2].guid] and found.n_sentences == 11
     with pytest.raises(SelectionError, match="None of 1 sentences could be read; the first: "):
         compare_dependency_heads(
             checkpoints["bert"], checkpoints["bert"], texts[2:3], too_long="leave_out", max_tokens=50
@@ -251,3 +256,8 @@ def test_the_command_tells_what_random_weights_give(tmp_path, capsys):
     assert row.endswith(f"{control['dependencies'].best('nsubj').held_out.share:.1%}")
     assert cli.main([*words, "--statistics", "entropy"]) == 1
     assert "--random-weights is for dependencies and coreference" in capsys.readouterr().err
+
+
+def test_sentences_of_one_half_alone_are_too_few():
+    with pytest.raises(SelectionError, match=r"Sentences are too few \(1\): heads are chosen on one half"):
+        compare_dependency_heads("demo/pretrained", "demo/finetuned", open_texts("demo/sentences", rows=40).rows[:1])

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import gradio as gr
+import numpy as np
 import pytest
 
 from attnflow import SelectionError, corpus_statistics
@@ -81,3 +82,13 @@ def test_texts_without_chains_are_told_what_is_needed(collected):
     assert not grammar_chains.may_measure("grammar", plain, "") and not grammar_chains.may_measure("grammar", None, "")
     assert not grammar_chains.may_measure("grammar", collected, collected.key)
     assert not grammar.may_measure("grammar", collected, None), "they have chains, and no trees"
+
+
+def test_what_is_not_held_out_has_no_bar(collected):
+    found = corpus_statistics("demo/finetuned", collected.opened().texts, ["coreference"])["coreference"]
+    one_half = replace(found, cases=found.cases * [1, 0], right=found.right * np.array([1, 0])[:, None, None])
+    one_half = replace(one_half, by_rule=found.by_rule * 0)
+    figure = coreference_bars([ChainsModel("a", "demo/finetuned", 40, 0, 0, one_half)])
+    assert set(figure["data"][0]["y"]) == {None} and None not in figure["data"][1]["y"]
+    assert "none of 0 cases of all mentions" in figure["note"]
+    json.dumps(figure, allow_nan=False)

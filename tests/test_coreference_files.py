@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -282,3 +283,13 @@ def test_chains_are_kept_with_the_texts_of_a_survey(tmp_path):
     texts = open_texts("demo/coreference", rows=5)
     kept = open_saved_texts(save_texts(texts, tmp_path / "texts.parquet"))
     assert kept.fingerprint == texts.fingerprint and kept.rows == texts.rows and kept[0].document
+
+
+def test_heads_of_phrases_in_one_another_are_looked_for_once():
+    """A long flat phrase in many others would else be gone through for each of them."""
+    size, deep = 4_000, 400
+    bits = ["(X*"] * deep + ["*"] * (size - deep - 1) + ["*" + ")" * deep]
+    found = phrases(bits, ["NN"] * size)
+    begin = time.process_time()
+    assert {head_in_tree(phrase) for phrase in found.values()} == {size - 1}
+    assert time.process_time() - begin < 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -259,7 +260,7 @@ def test_an_epoch_of_nothing_but_nan_is_told(tmp_path):
     [
         (
             {"gold": 2},
-            r"1 of 40 texts changed the gold class from epoch to epoch \(5: class [01] at first and 2 in",
+            r"1 of 40 texts have more than one gold class \(5: class [01] at first and 2 in epoch 3\)",
         ),
         ({"logits_epoch_3": [1.0, 2.0]}, r"have 2 \(text 5\) and 3 \(text \d+\) logits; they must be of one model"),
         (
@@ -293,6 +294,7 @@ def test_files_of_other_trainings_are_refused(tmp_path, change, message):
         b'{"guid": 90, "logits_epoch_3": [1, null, 3], "gold": 0}',
         b'{"guid": 90, "logits_epoch_2": [1, 2, 3], "gold": 0}',
         b'{"guid": 90, "logits_epoch_3": [1, 2, 3], "gold": "a"}',
+        b'{"guid": 90, "logits_epoch_3": [1' + 400 * b"0" + b', 2, 3], "gold": 0}',
         b"\xff\xfe",
         b"[" * 100_000,
     ],
@@ -309,3 +311,32 @@ def test_nothing_but_damaged_files_is_told(tmp_path):
     (tmp_path / "dynamics_epoch_0.jsonl").write_text("no JSON\n")
     with pytest.raises(SelectionError, match="holds no record that can be used"):
         data_map(tmp_path)
+
+
+def test_a_text_that_is_recorded_twice_is_told_and_two_texts_of_one_name_are_refused(tmp_path):
+    logits, gold = recorded()
+    path = write(tmp_path, logits, gold) / "dynamics_epoch_3.jsonl"
+    line = next(line for line in path.read_text().splitlines() if json.loads(line)["guid"] == 5)
+    with path.open("a") as file:
+        file.write(line + "\n")
+    assert data_map(tmp_path).notes == ("Epoch 3 has 1 text more than once, of which the last record counts: 5.",)
+    with path.open("a") as file:
+        file.write(json.dumps(json.loads(line) | {"gold": int(1 - gold[5] % 2)}) + "\n")
+    with pytest.raises(
+        SelectionError, match=r"1 of 40 texts have more than one gold class \(5: class \d and \d in epoch 3"
+    ):
+        data_map(tmp_path)
+
+
+def test_a_file_of_an_epoch_far_away_costs_no_more_than_others(tmp_path):
+    logits, gold = recorded()
+    write(tmp_path, logits, gold)
+    last = tmp_path / "dynamics_epoch_3.jsonl"
+    text = last.read_text().replace("logits_epoch_3", "logits_epoch_999999999")
+    (tmp_path / "dynamics_epoch_999999999.jsonl").write_text(text)
+    last.unlink()
+    tracemalloc.start()
+    found = data_map(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+    assert found.notes == ("There is no file of epoch 3, 4, 5 and 999,999,993 more: the map is of the others.",)

@@ -429,3 +429,11 @@ def test_texts_without_trees_are_refused(checkpoints):
     rows[1] = replace(rows[1], tree=None)
     found = corpus_statistics(checkpoints["bert"], rows, ["dependencies"])
     assert dict(found.failed) == {rows[1].guid: "It has no dependency tree."} and found["dependencies"].n_sentences == 2
+
+
+def test_what_is_in_one_half_of_the_sentences_alone_is_not_held_out():
+    """No head was chosen on the other half, so that none could be scored as if it had been."""
+    to_the_next = np.eye(3, k=1)[None, None]
+    found = DependencyHeads().update(to_the_next, [1, -1, 1], ["det", "root", "obj"]).result()
+    for one in (found.best("all"), found.baseline("all")):
+        assert one.on_all.n == 2 and one.on_all.right > 0 and one.held_out == Proportion(0, 0)

@@ -101,6 +101,20 @@ def test_from_texts_without_trees_to_a_head_in_one_pair(open_page):
     expect(page.locator("#grammar-said")).to_contain_text("In B, L1 H4 finds the object's verb: ")
     expect(table.get_by_role("button", name="L1 H4 of B for obj")).to_have_attribute("aria-pressed", "true")
 
+    # whether A and B differ, and what random weights find, stand beside once they are asked for
+    headings = table.locator("th:visible")
+    assert not {"A − B", "Random weights"} & set(headings.all_text_contents())
+    page.locator("#compare-grammar").click()
+    expect(table.get_by_role("button", name="A − B")).to_be_visible(timeout=60_000)
+    expect(table.locator(".af-note").filter(has_text="McNemar")).to_contain_text("A and B differ in ")
+    page.get_by_label("beside random weights").check()
+    expect(table.get_by_role("button", name="Random weights")).to_be_visible(timeout=60_000)
+    expect(table.locator(".af-gr-random").first).to_be_attached()
+    row = table.get_by_role("row").filter(has=page.get_by_role("rowheader", name="all", exact=True)).first
+    expect(row).to_contain_text(re.compile(r"\d+\.\d · (n\.s\.|p.)"))
+    page.get_by_label("beside random weights").uncheck()
+    expect(table.get_by_role("button", name="Random weights")).to_be_hidden(timeout=60_000)
+
     # its sentences: arcs above and below, right and wrong, one after another
     examples = page.locator("#grammar-examples")
     expect(examples.locator(".af-note").first).to_contain_text("sentences with obj")

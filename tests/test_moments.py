@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from attnflow import CheckpointError, capture, encode, load_checkpoint
 from attnflow.bundled import ASSETS
 from attnflow.checkpoints.hub_moments import moments_on_hub
-from attnflow.checkpoints.moments import END, Moment, moments_of_run
+from attnflow.checkpoints.moments import END, Moment, is_run, moments_of_run
 from attnflow.service import own_models
 from attnflow.service.offered import models
 from attnflow.service.workspace import workspace
@@ -205,3 +205,29 @@ def test_a_visitor_moves_through_a_training_by_keys_and_goes_on_where_he_was(off
     expect(slider).to_have_attribute("aria-valuetext", "step 200, epoch 0.4 (1 of 3)")
     expect(slider).to_be_focused()
     page.wait_for_function("location.search.includes('revision_a=checkpoint-200')")
+
+
+@pytest.mark.parametrize("epoch", ["NaN", "-1", "true", "1e999", "1" + 400 * "0", '"two"', "[]"])
+def test_an_epoch_that_is_no_number_of_epochs_is_not_told(offered, epoch):
+    (offered / "run" / "checkpoint-200" / "trainer_state.json").write_text(f'{{"epoch": {epoch}}}')
+    assert moments_of_run(offered / "run")[0].label == "step 200"
+
+
+def test_a_step_is_written_in_the_digits_of_a_trainer(offered):
+    (offered / "run" / "checkpoint-200").rename(offered / "run" / "checkpoint-٢٠٠")
+    assert [one.revision for one in moments_of_run(offered / "run")] == ["checkpoint-1000", ""]
+
+
+def test_whether_a_folder_is_a_run_is_told_without_reading_its_states_and_each_is_read_once(offered, monkeypatch):
+    (offered / "run" / "config.json").unlink()
+    state = offered / "run" / "checkpoint-200" / "trainer_state.json"
+    read = []
+    monkeypatch.setattr(
+        "attnflow.checkpoints.moments.read_object", lambda path, **_: read.append(path) or {"epoch": len(read)}
+    )
+    assert is_run(offered / "run") and "local/run" in models.names() and not read
+    assert [one.label for one in moments_of_run(offered / "run")] == ["step 200, epoch 1", "step 1,000, epoch 2"]
+    moments_of_run(offered / "run")
+    assert len(read) == 2
+    state.write_text("{}   ")
+    assert moments_of_run(offered / "run")[0].label == "step 200, epoch 3"

@@ -57,7 +57,8 @@ def test_all_tabs_send_what_the_types_say_and_no_two_elements_share_an_id(open_p
     page.get_by_role("tab", name="Many texts", exact=True).click()
     page.wait_for_selector("#text-map .af-texts[data-drawn]:not(.af-empty)", timeout=60_000)
     ours = {panel.__name__ for panel in Panel.__subclasses__() if panel.__module__.startswith("attnflow.")}
-    of_trees = {"GrammarHeads", "GrammarTable", "GrammarExamples"}  # which need a treebank: see test_grammar_room.py
+    # The rest needs a treebank: test_grammar_room.py, test_probe_card.py.
+    of_trees = {"GrammarHeads", "GrammarTable", "GrammarExamples", "ProbeTrees"}
     assert set(sent) == ours - of_trees - {"TextFile"}, "which has its value from the start"
     assert set(PAYLOADS) == ours
     for name, values in sent.items():

@@ -30,6 +30,15 @@ def test_the_example_of_attribution_runs(capsys):
     assert from_input.startswith("input [0.")
 
 
+def test_the_example_of_edges_runs_after_it(capsys):
+    attribution, edges = (next(code for code in EXAMPLES if name in code) for name in ("hidden_token", "by_norm"))
+    names: dict = {}
+    exec(compile(attribution, "README.md", "exec"), names)
+    capsys.readouterr()
+    exec(compile(edges, "README.md", "exec"), names)
+    assert capsys.readouterr().out.count("[") == 2
+
+
 def test_the_example_of_the_library_runs(capsys):
     (code,) = [code for code in EXAMPLES if "attention_graph" in code and "import attnflow" in code]
     exec(compile(code, "README.md", "exec"), {})

@@ -346,6 +346,12 @@ export interface GrammarBest {
   /** Cases from which on a relation is spoken of. */
   least: number;
   rows: GrammarRow[];
+  /** Whether both models were compared. */
+  compared: boolean;
+  /** Whether random weights stand beside. */
+  random: boolean;
+  /** What these two columns are, as far as there are any. */
+  notes: string[];
 }
 
 /** Event `cell` of map and table, and their property `chosen`: a head of a model, by its own layers; a relation. */
@@ -361,6 +367,15 @@ export interface GrammarChoice {
   word: number;
   to: number;
   right: boolean;
+}
+
+/** How much more A finds than B for a relation, on the same words. */
+export interface GrammarDifference {
+  /** A less B, in hundredths of the cases. */
+  points: number;
+  /** McNemar's, with Holm's correction. */
+  p: number;
+  differs: boolean;
 }
 
 /** Property `download` of the table: a file for the visitor's browser. */
@@ -416,6 +431,10 @@ export interface GrammarRow {
   offset: number;
   offset_held_out: GrammarShare;
   offset_on_all: GrammarShare;
+  /** None if both models were not compared, or have too few cases. */
+  compared: GrammarDifference | null;
+  /** The best head with random weights, held out; None if that was not asked for. */
+  random: GrammarShare | null;
 }
 
 /** A sentence with what is right and what a head chose. */
@@ -451,6 +470,36 @@ export interface GrammarShare {
 /** Event `open`: a sentence to be shown in *One pair*, with the head that is chosen. */
 export interface OpenSentence {
   row: number;
+}
+
+/** From a word to what a probe takes for its governor. */
+export interface ParsedArc {
+  word: number;
+  to: number;
+  /** From 0 to 1. */
+  probability: number;
+  /** None where the true one is not known. */
+  right: boolean | null;
+}
+
+/** The tree that a probe reads out of one model. */
+export interface ParsedTree {
+  side: Side;
+  name: string;
+  words: string[];
+  root: number;
+  /** Of all words but the root. */
+  arcs: ParsedArc[];
+  /** True ones; empty where they are not known. */
+  gold: Arc[];
+  told: string;
+}
+
+/** What the probes of one model or two read out of a sentence. */
+export interface ParsedTrees {
+  told: string;
+  kind: string;
+  trees: ParsedTree[];
 }
 
 /** What is known of the word and the head that are selected. */

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from attnflow.checkpoints.plain_json import read_object
 from attnflow.checkpoints.repository_files import CONFIG, WEIGHTS
 from attnflow.errors import CheckpointError
 
-_FOLDER = re.compile(r"checkpoint-(\d{1,12})")
+_FOLDER = re.compile(r"checkpoint-([0-9]{1,12})")
 _STATE = "trainer_state.json"
 """Written last of what makes up a checkpoint: without it, it may still be half written."""
 _LARGEST_STATE = 50 * 10**6
+_MOST_EPOCHS = 10**6
+"""What is no number below it was written by no Trainer, and is not told."""
 MOST = 200
 """Of one training; the page has a place on a slider for each."""
 
@@ -39,17 +42,22 @@ def moments_of_run(folder: Path) -> tuple[Moment, ...]:
     Args:
         folder: What was given to a Trainer as `output_dir`. A checkpoint of its own is the last of them, `END`.
     """
+    moments = [Moment(place.name, _label(step, place)) for step, place in _along_the_way(folder)]
+    return (*moments, END) if is_checkpoint(folder) else tuple(moments)
+
+
+def _along_the_way(folder: Path) -> list[tuple[int, Path]]:
+    """Steps and folders of the whole checkpoints in the folder of a run; their files are not read."""
     try:
         found = sorted((int(named[1]), place) for place in folder.iterdir() if (named := _FOLDER.fullmatch(place.name)))
     except OSError:
-        return ()
-    moments = [Moment(place.name, _label(step, place)) for step, place in found if is_whole(place)][-MOST:]
-    return (*moments, END) if is_checkpoint(folder) else tuple(moments)
+        return []
+    return [(step, place) for step, place in found if is_whole(place)][-MOST:]
 
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is a checkpoint, or holds some of one training."""
-    return is_checkpoint(folder) or bool(moments_of_run(folder))
+    return is_checkpoint(folder) or bool(_along_the_way(folder))
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -73,7 +81,7 @@ def folder_at(folder: Path, revision: str | None, name: str) -> Path:
     Raises:
         CheckpointError: If there is no such moment, with those that there are.
     """
-    if not revision and (is_checkpoint(folder) or not moments_of_run(folder)):
+    if not revision and (is_checkpoint(folder) or not _along_the_way(folder)):
         return folder  # what is wrong with it is told by whoever reads it
     if (
         revision
@@ -82,7 +90,7 @@ def folder_at(folder: Path, revision: str | None, name: str) -> Path:
         and not (folder / revision).is_symlink()
     ):
         return folder / revision
-    known = [moment.revision for moment in moments_of_run(folder) if moment.revision]
+    known = [place.name for _, place in _along_the_way(folder)]
     listed = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
     raise CheckpointError(
         f"{name} has no checkpoint {str(revision)[:60]!r}; it has {listed or 'none along the way'}."
@@ -91,9 +99,20 @@ def folder_at(folder: Path, revision: str | None, name: str) -> Path:
     )
 
 
+@lru_cache(maxsize=4 * MOST)
+def _epoch(state: Path, _written: int, _size: int) -> object:
+    """What a state says of its epoch; kept, as each holds the whole history of its training and is looked at often."""
+    try:
+        return read_object(state, most_bytes=_LARGEST_STATE, most_values=5 * 10**6).get("epoch")
+    except ValueError:
+        return None
+
+
 def _label(step: int, folder: Path) -> str:
     try:
-        epoch = read_object(folder / _STATE, most_bytes=_LARGEST_STATE, most_values=5 * 10**6).get("epoch")
-    except ValueError:
+        written = (folder / _STATE).stat()
+        epoch = _epoch(folder / _STATE, written.st_mtime_ns, written.st_size)
+    except OSError:
         epoch = None
-    return f"step {step:,}" + (f", epoch {epoch:.3g}" if isinstance(epoch, int | float) else "")
+    known = isinstance(epoch, int | float) and not isinstance(epoch, bool) and 0 <= epoch < _MOST_EPOCHS
+    return f"step {step:,}" + (f", epoch {epoch:.3g}" if known else "")

@@ -58,7 +58,8 @@ def compare_dependency_heads(
         progress: Is told what is going on and how much of it is done, from 0 to 1; what it raises ends the run.
 
     Raises:
-        SelectionError: If there are no sentences with trees, an argument is out of range, or no sentence can be read.
+        SelectionError: If there are no sentences with trees, an argument is out of range, no sentence can be read, or
+            so few that one half of them has no case.
         CheckpointError: If a checkpoint cannot be loaded.
         UnsupportedArchitectureError: If one cannot be recorded.
 

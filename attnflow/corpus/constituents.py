@@ -23,6 +23,8 @@ class Phrase:
     start: int
     end: int = -1
     children: list[Phrase] = field(default_factory=list["Phrase"])
+    head: int = -1
+    """Its head word once it was looked for, as it is that of the phrases around it, too."""
 
 
 def head_in_tree(phrase: Phrase) -> int:
@@ -32,9 +34,14 @@ def head_in_tree(phrase: Phrase) -> int:
     else the first noun phrase, else the last adjective phrase, number or adjective, else its last word. Of any other
     phrase its first verb phrase or verb, else its last part.
     """
-    while phrase.children:
+    path: list[Phrase] = []
+    while phrase.children and phrase.head < 0:
+        path.append(phrase)
         phrase = _head_child(phrase)
-    return phrase.start
+    head = phrase.head if phrase.children else phrase.start
+    for one in path:
+        one.head = head
+    return head
 
 
 def _head_child(phrase: Phrase) -> Phrase:

@@ -167,8 +167,8 @@ def _say_relations(found: DependencyResult, control: DependencyResult | None) ->
     for name in told:
         best, baseline = found.best(name), found.baseline(name)
         assert best.layer is not None and best.head is not None and best.direction is not None
-        offset = f"{baseline.held_out.share:.1%} at {baseline.offset:+d}"
-        random = f"{control.best(name).held_out.share:16.1%}" if control and control.n.get(name) else ""
+        offset = f"{_percent(baseline.held_out)} at {baseline.offset:+d}"
+        random = f"{_percent(control.best(name).held_out):>16}" if control and control.n.get(name) else ""
         print(
             f"  {name:{width}} {found.n[name]:7,}  {head_name((best.layer, best.head)):9} {_READS[best.direction]:10} "
             f"{best.on_all.share:6.1%}  {_with_interval(best.held_out)}  {offset:12}{random}"
@@ -190,7 +190,7 @@ def _say_antecedents(found: CoreferenceResult, control: CoreferenceResult | None
         if not found.n[kind]:
             continue
         best = found.best(kind)
-        random = f"{control.best(kind).held_out.share:16.1%}" if control and control.n[kind] else ""
+        random = f"{_percent(control.best(kind).held_out):>16}" if control and control.n[kind] else ""
         shares = "  ".join(f"{found.baseline(rule, kind).share:10.1%}" for rule in RULES)
         print(
             f"  {kind:8} {found.n[kind]:7,}  {head_name((best.layer, best.head)):9} {best.on_all.share:6.1%}  "
@@ -205,6 +205,10 @@ _READS = {"dependent to governor": "dependent", "governor to dependent": "govern
 """Whose attention it is that tells."""
 
 
+def _percent(found: Proportion) -> str:
+    return f"{found.share:.1%}" if found.n else "-"
+
+
 def _with_interval(found: Proportion) -> str:
     low, high = found.interval
-    return f"{found.share:6.1%} {f'({low:.1%}-{high:.1%})':14}"
+    return f"{_percent(found):>6} {f'({low:.1%}-{high:.1%})':14}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import math
 import os
@@ -78,9 +79,11 @@ def open_dynamics(folder: str | os.PathLike[str]) -> Dynamics:
     for epoch in epochs:
         epoch.read(place, names[epoch.number])
     notes = [note for epoch in epochs for note in epoch.notes]
-    absent = sorted(set(range(max(names))) - set(names))
-    if absent:
-        notes.insert(0, f"There is no file of epoch {listed(absent)}: the map is of the others.")
+    absent = max(names) + 1 - len(names)
+    if absent:  # a number may be large, so no more are made than are told
+        first = list(itertools.islice((epoch for epoch in range(max(names)) if epoch not in names), 3))
+        more = f" and {absent - len(first):,} more" if absent > len(first) else ""
+        notes.insert(0, f"There is no file of epoch {listed(first)}{more}: the map is of the others.")
     return _joined(place, [epoch for epoch in epochs if epoch.records], notes)
 
 
@@ -109,12 +112,16 @@ class _Epoch:
     number: int
     records: dict[Guid, tuple[list[float], int | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    relabelled: dict[Guid, tuple[int, int]] = field(default_factory=dict)
+    """Texts with two gold classes, and which."""
 
     def read(self, folder: Folder, names: Sequence[str]) -> None:
         """Take in its files, parts of several processes among them."""
         damaged: list[str] = []
         numberless: list[Guid] = []
+        again: set[Guid] = set()
         for name in names:
+            here: set[Guid] = set()  # of one file, for the processes of a training may share texts
             for line_number, line in enumerate(_lines(folder.read(name)), 1):
                 record = None if line is None else self._record(line)
                 if record is None:
@@ -122,7 +129,19 @@ class _Epoch:
                 elif not all(map(math.isfinite, record[1])):
                     numberless.append(record[0])
                 else:
-                    self.records[record[0]] = record[1], record[2]
+                    guid, logits, gold = record
+                    if guid in here:
+                        again.add(guid)
+                    here.add(guid)
+                    before = self.records[guid][1] if guid in self.records else None
+                    if before is not None and gold is not None and before != gold:
+                        self.relabelled.setdefault(guid, (before, gold))
+                    self.records[guid] = logits, gold
+        if again:
+            self.notes.append(
+                f"Epoch {self.number} has {texts_in_words(len(again))} more than once, of which the last record "
+                f"counts: {listed(sorted(again, key=str))}."
+            )
         if damaged:
             self.notes.append(
                 f"{len(damaged):,} line{'s' * (len(damaged) != 1)} of epoch {self.number} cannot be read as "
@@ -144,7 +163,7 @@ class _Epoch:
             told: Any = json.loads(line)
             guid, logits, gold = told["guid"], told[f"logits_epoch_{self.number}"], told.get("gold")
             values = [float(value) for value in logits]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return None
         whole = isinstance(gold, int) and not isinstance(gold, bool)
         named = isinstance(guid, (int, str)) and not isinstance(guid, bool)
@@ -171,17 +190,21 @@ def _joined(place: Folder, epochs: Sequence[_Epoch], notes: Sequence[str]) -> Dy
     gold: dict[Guid, int] = {}
     relabelled: dict[Guid, str] = {}
     for epoch in epochs:
+        for guid, (one, other) in epoch.relabelled.items():
+            relabelled[guid] = f"class {str(one)[:20]} and {str(other)[:20]} in epoch {epoch.number}"
         for guid, (_, label) in epoch.records.items():
             rows.setdefault(guid, len(rows))
             if label is not None and gold.setdefault(guid, label) != label:
-                relabelled[guid] = f"class {gold[guid]} at first and {label} in epoch {epoch.number}"
+                told = f"class {str(gold[guid])[:20]} at first and {str(label)[:20]} in epoch {epoch.number}"
+                relabelled.setdefault(guid, told)
     if not rows:
         raise SelectionError(f"{place} holds no record that can be used ({' '.join(notes)}); record anew.")
     if relabelled:
         first = next(iter(relabelled))
         raise SelectionError(
-            f"{len(relabelled):,} of {texts_in_words(len(rows))} changed the gold class from epoch to epoch ({first}: "
-            f"{relabelled[first]}), so the files are of several trainings; record each in a folder of its own."
+            f"{len(relabelled):,} of {texts_in_words(len(rows))} have more than one gold class ({first}: "
+            f"{relabelled[first]}), so the files are of several trainings, or several texts have one name; record each "
+            "training in a folder of its own, and each text under a name of its own."
         )
     unlabelled = [guid for guid in rows if guid not in gold]
     if unlabelled:
@@ -197,7 +220,7 @@ def _joined(place: Folder, epochs: Sequence[_Epoch], notes: Sequence[str]) -> Dy
     if outside:
         raise SelectionError(
             f"{texts_in_words(len(outside))} with a gold class that is none of the model's {n_classes}, counted from 0 "
-            f"(text {outside[0]}: {gold[outside[0]]}); give the labels that the model was trained with."
+            f"(text {outside[0]}: {str(gold[outside[0]])[:20]}); give the labels that the model was trained with."
         )
     logits = np.full((len(rows), len(epochs), n_classes), np.nan)
     for column, epoch in enumerate(epochs):

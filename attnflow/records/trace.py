@@ -22,6 +22,10 @@ SPECIAL = -1
 
 Head = tuple[int, int]
 """A head as `(layer, head)`, both from 0."""
+Weights = Literal["attention", "norm", "previous_layer"]
+"""What an edge of the attention graph is taken from: attention, the norm of what a head writes for it, or what the
+head's output owes to it as it enters the layer (Hidden Token Attribution)."""
+WEIGHTS: tuple[Weights, ...] = ("attention", "norm", "previous_layer")
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,16 @@ class Trace:
     pruned: frozenset[Head] = frozenset()
     pooling: Pooling = "mean"
     """How several tokens of the root are put together."""
+    value_norms: NDArray[np.float32] | None = None
+    """`[L, H, T]`: norm of each token's value, its bias included, times the head's part of the output projection; of
+    pruned heads too. None where the architecture does not tell it, and on words."""
+    no_value_norms: str = ""
+    """Why there are none, as a clause."""
+    weights: Weights = "attention"
+    """What edges of the attention graph are taken from."""
+    contributions: NDArray[np.float32] | None = None
+    """`[L, H, T, T]` as `[layer, head, query, source]`: those weights, where they are not attention itself; rows sum to
+    1, or to 0 where a head gives nothing. `with_weights` puts them here."""
 
     def __post_init__(self) -> None:
         layers, heads, size, keys = self.attention.shape
@@ -104,6 +118,15 @@ class Trace:
             raise ValueError(f"the root of a Trace of {size} tokens is {self.root}")
         if (self.scores is None) != (not self.labels):
             raise ValueError("scores and labels of a Trace come together")
+        if (self.weights == "attention") != (self.contributions is None):
+            raise ValueError("contributions of a Trace and the name of their kind come together")
+        if self.edges.shape != self.attention.shape:
+            raise ValueError(f"axes of contributions and attention do not agree: {self.edges.shape}")
+
+    @property
+    def edges(self) -> NDArray[np.float32]:
+        """`[L, H, T, T]` as `[layer, head, query, key]`: what edges of the attention graph are taken from."""
+        return self.attention if self.contributions is None else self.contributions
 
     @property
     def n_layers(self) -> int:
@@ -118,7 +141,9 @@ class Trace:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays in bytes."""
-        return self.attention.nbytes + self.hidden.nbytes + self.head_output.nbytes
+        more = (self.value_norms, self.contributions)
+        known = self.attention.nbytes + self.hidden.nbytes + self.head_output.nbytes
+        return known + sum(array.nbytes for array in more if array is not None)
 
 
 @dataclass(frozen=True)
@@ -135,12 +160,29 @@ class Attribution:
     standard_error: NDArray[np.float32] | None = None
     """`[L, H, T, T]` of an estimate, measured on its own probes, without bias; None if the values are exact."""
     pruned: frozenset[Head] = frozenset()
+    root: Root | None = None
+    """The position whose last embedding the task reads, or several; None if unknown."""
 
     def __post_init__(self) -> None:
         if self.values.shape[2:] != (len(self.tokens),) * 2:
             raise ValueError(f"token axes of Attribution do not agree: {len(self.tokens)}, {self.values.shape}")
         if (self.probes is None) != (self.standard_error is None):
             raise ValueError("probes and standard error of an Attribution come together")
+
+    @property
+    def edges(self) -> NDArray[np.float32]:
+        """`[L, H, T, T]`: the values, as what edges of a graph are taken from."""
+        return self.values
+
+    @property
+    def n_layers(self) -> int:
+        """`L`"""
+        return self.values.shape[0]
+
+    @property
+    def n_heads(self) -> int:
+        """`H`"""
+        return self.values.shape[1]
 
     @property
     def relative_error(self) -> float:

@@ -70,10 +70,12 @@ class Recording:
     """The layer whose attention ends the forward pass; None runs all of it."""
     calls: list[Call] | None = None
     """For each layer what its attention was called with, if that is to be kept."""
+    values: list[torch.Tensor | None] | None = None
+    """For each layer `[B, H or fewer, T, K]`, if they are to be kept; None for a layer whose values cannot be seen."""
     differentiable: bool = False
     """Whether what is computed from `attention` can be differentiated with respect to it, though no weight can."""
 
-    def add(self, probabilities: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    def add(self, probabilities: torch.Tensor, output: torch.Tensor, value: torch.Tensor | None = None) -> torch.Tensor:
         """Keep what a layer computed and return its heads' outputs `[B, T, H, K]` after the gates."""
         if self.gates is not None:
             gates = self.gates[..., self.layer, :].to(output)
@@ -81,6 +83,8 @@ class Recording:
         if self.keep:
             self.attention.append(probabilities)
             self.head_output.append(output)
+            if self.values is not None:
+                self.values.append(value)
         self.layer += 1
         if self.last is not None and self.layer > self.last:
             raise _Enough
@@ -97,6 +101,7 @@ def record(
     keep: bool = True,
     last: int | None = None,
     keep_calls: bool = False,
+    keep_values: bool = False,
     differentiable: bool = False,
 ) -> Iterator[Recording]:
     """Record every attention layer that runs in this context; afterwards nothing is left behind.
@@ -106,9 +111,17 @@ def record(
         keep: False to gate only, and leave nothing in the lists.
         last: Layer whose attention ends the block: what the model would compute after it is not run.
         keep_calls: Whether to keep what the attention of each layer was called with.
+        keep_values: Whether to keep the values that each layer's attention was multiplied with.
         differentiable: Whether one will differentiate with respect to the attention that is recorded.
     """
-    recording = Recording(gates, keep=keep, last=last, calls=[] if keep_calls else None, differentiable=differentiable)
+    recording = Recording(
+        gates,
+        keep=keep,
+        last=last,
+        calls=[] if keep_calls else None,
+        values=[] if keep_values else None,
+        differentiable=differentiable,
+    )
     token = _recording.set(recording)
     try:
         yield recording
@@ -169,7 +182,7 @@ def attention_forward(
         scaling = options.get("scaling")
         scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
         recording.calls.append(Call(query, key, value, attention_mask, scaling, output))
-    return recording.add(probabilities, output), probabilities
+    return recording.add(probabilities, output, value), probabilities
 
 
 AttentionInterface.register(NAME, attention_forward)

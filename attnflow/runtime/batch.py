@@ -17,6 +17,7 @@ from attnflow.errors import SelectionError
 from attnflow.records.trace import Encoding, Head, check_heads
 from attnflow.runtime.capabilities import filler, padding_allowed
 from attnflow.runtime.recorded import head_gates, recorded_run
+from attnflow.runtime.value_norms import WrittenLengths
 
 TOKENS_AT_ONCE = 2048
 """Padding included: enough for the matrix products, few enough for memory."""
@@ -41,6 +42,8 @@ class LayeredBatch:
     scores: torch.Tensor | None
     """`[N, C]` logits, or None without a trained classification head."""
     pruned: frozenset[Head] = frozenset()
+    value_norms: list[torch.Tensor] | None = None
+    """`[L]` of `[N, H, T]`, if they were asked for; likewise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +65,17 @@ class Batch:
     scores: torch.Tensor | None
     """`[N, C]` logits, or None without a trained classification head."""
     pruned: frozenset[Head] = frozenset()
+    value_norms: torch.Tensor | None = None
+    """`[N, L, H, T]`: norm of each token's value times the head's part of the output projection, if asked for."""
 
 
-def capture_batch(checkpoint: Checkpoint, encodings: Sequence[Encoding], *, pruned: Iterable[Head] = ()) -> Batch:
+def capture_batch(
+    checkpoint: Checkpoint,
+    encodings: Sequence[Encoding],
+    *,
+    pruned: Iterable[Head] = (),
+    lengths: WrittenLengths | None = None,
+) -> Batch:
     """Run a checkpoint on several encodings in one pass, for statistics over many texts.
 
     Nothing is copied text by text: feed `attention` and `lengths` to what adds up. Texts of similar length waste least
@@ -74,6 +85,7 @@ def capture_batch(checkpoint: Checkpoint, encodings: Sequence[Encoding], *, prun
         checkpoint: The model to run.
         encodings: One or more texts encoded for this checkpoint, all of which fit into memory at once.
         pruned: Heads `(layer, head)` that are switched off in all of them.
+        lengths: Of the checkpoint (`written_lengths`), if the norms of its values are wanted too.
 
     Raises:
         SelectionError: If there is no text, if texts of different lengths cannot run at once in this architecture, or
@@ -89,18 +101,25 @@ def capture_batch(checkpoint: Checkpoint, encodings: Sequence[Encoding], *, prun
         >>> tuple(batch.attention.shape), batch.lengths.tolist()
         ((2, 4, 4, 9, 9), [6, 9])
     """
-    run = capture_layers(checkpoint, encodings, pruned=pruned)
+    run = capture_layers(checkpoint, encodings, pruned=pruned, lengths=lengths)
     with torch.inference_mode():
         attention, hidden = torch.stack(run.attention, dim=1), torch.stack(run.hidden, dim=1)
         head_output = torch.stack(run.head_output, dim=1)
+        norms = None if run.value_norms is None else torch.stack(run.value_norms, dim=1)
         for row, length in enumerate(run.lengths.tolist()):
             hidden[row, :, length:] = 0
             head_output[row, :, length:] = 0
-    return Batch(run.encodings, run.lengths, attention, hidden, head_output, run.scores, run.pruned)
+            if norms is not None:
+                norms[row, ..., length:] = 0
+    return Batch(run.encodings, run.lengths, attention, hidden, head_output, run.scores, run.pruned, norms)
 
 
 def capture_layers(
-    checkpoint: Checkpoint, encodings: Sequence[Encoding], *, pruned: Iterable[Head] = ()
+    checkpoint: Checkpoint,
+    encodings: Sequence[Encoding],
+    *,
+    pruned: Iterable[Head] = (),
+    lengths: WrittenLengths | None = None,
 ) -> LayeredBatch:
     """Run a checkpoint as `capture_batch` does, and copy nothing: for what adds up layer by layer.
 
@@ -108,6 +127,7 @@ def capture_layers(
         checkpoint: As in `capture_batch`.
         encodings: Likewise.
         pruned: Likewise.
+        lengths: Likewise.
 
     Raises:
         SelectionError: Likewise, and so the other errors.
@@ -116,19 +136,22 @@ def capture_layers(
     if not encodings:
         raise SelectionError("There are no texts; give at least one encoded pair.")
     heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
-    lengths = np.array([len(encoding.tokens) for encoding in encodings])
-    if len(set(lengths.tolist())) > 1 and not padding_allowed(checkpoint):
+    sizes = np.array([len(encoding.tokens) for encoding in encodings])
+    if len(set(sizes.tolist())) > 1 and not padding_allowed(checkpoint):
         raise SelectionError(
             f"Texts of different lengths cannot run at once in {checkpoint.name}; give texts of one length, or use "
             "capture, which runs them one by one."
         )
-    run = recorded_run(checkpoint, padded_inputs(checkpoint, encodings), head_gates(checkpoint, heads))
+    inputs = padded_inputs(checkpoint, encodings)
+    run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads), lengths=lengths)
     with torch.inference_mode():
-        for layer in run.attention if lengths.min() < lengths.max() else ():
-            for row, length in enumerate(lengths.tolist()):
+        for layer in run.attention if sizes.min() < sizes.max() else ():
+            for row, length in enumerate(sizes.tolist()):
                 layer[row, :, length:] = 0
                 layer[row, ..., length:] = 0
-    return LayeredBatch(encodings, lengths, run.attention, run.hidden, run.head_output, run.scores, heads)
+    return LayeredBatch(
+        encodings, sizes, run.attention, run.hidden, run.head_output, run.scores, heads, run.value_norms
+    )
 
 
 def padded_inputs(checkpoint: Checkpoint, encodings: Sequence[Encoding]) -> dict[str, torch.Tensor]:

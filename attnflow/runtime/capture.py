@@ -15,6 +15,7 @@ from attnflow.records.trace import Encoding, Head, Trace, check_heads
 from attnflow.runtime.batch import batches, capture_batch
 from attnflow.runtime.recorded import head_gates, recorded_run
 from attnflow.runtime.root import root_of
+from attnflow.runtime.value_norms import written_lengths
 
 
 @overload
@@ -52,10 +53,11 @@ def capture(
         return _capture_all(checkpoint, list(encoding), pruned)
     heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
     inputs = model_inputs(encoding, device=checkpoint.device)
-    run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads))
+    run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads), lengths=written_lengths(checkpoint))
     attention, hidden, head_output = (torch.cat(part) for part in (run.attention, run.hidden, run.head_output))
+    norms = None if run.value_norms is None else torch.cat(run.value_norms)
     scores = None if run.scores is None else run.scores[0]
-    return _trace(checkpoint, encoding, attention, hidden, head_output, scores, heads)
+    return _trace(checkpoint, encoding, attention, hidden, head_output, norms, scores, heads)
 
 
 def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iterable[Head]) -> list[Trace]:
@@ -63,7 +65,8 @@ def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iter
     traces: dict[int, Trace] = {}
     for rows in batches(checkpoint, encodings):
         try:
-            batch = capture_batch(checkpoint, [encodings[row] for row in rows], pruned=heads) if rows[1:] else None
+            texts, lengths = [encodings[row] for row in rows], written_lengths(checkpoint)
+            batch = capture_batch(checkpoint, texts, pruned=heads, lengths=lengths) if rows[1:] else None
         except CheckpointError:  # such as rows of padding alone that overflow in float64; what is truly wrong shows
             batch = None
         if batch is None:
@@ -76,10 +79,11 @@ def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iter
                 batch.hidden[one, :, :size],
                 batch.head_output[one, :, :size],
             )
+            norms = None if batch.value_norms is None else batch.value_norms[one, ..., :size].clone()
             # Copied, as a trace that is kept must not keep the whole batch.
             attention, hidden, outputs = (part.clone(memory_format=torch.contiguous_format) for part in parts)
             scores = None if batch.scores is None else batch.scores[one].clone()
-            traces[row] = _trace(checkpoint, encodings[row], attention, hidden, outputs, scores, heads)
+            traces[row] = _trace(checkpoint, encodings[row], attention, hidden, outputs, norms, scores, heads)
     return [traces[row] for row in range(len(encodings))]
 
 
@@ -89,6 +93,7 @@ def _trace(
     attention: torch.Tensor,
     hidden: torch.Tensor,
     head_output: torch.Tensor,
+    norms: torch.Tensor | None,
     scores: torch.Tensor | None,
     pruned: frozenset[Head],
 ) -> Trace:
@@ -104,6 +109,8 @@ def _trace(
         labels=() if scores is None else checkpoint.head.labels,
         pruned=pruned,
         pooling=checkpoint.reading.pooling,
+        value_norms=None if norms is None else shared_array(norms),
+        no_value_norms=written_lengths(checkpoint).missing,
     )
 
 

@@ -1,4 +1,4 @@
-"""Linear maps of batched forward passes, computed only where they are needed."""
+"""The linear maps of forward passes: which operation is one, and computing them only where they are needed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 
 from attnflow.runtime.attention_hook import Recording
+
+
+def linear_map(func: Any, args: Any, kwargs: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None] | None:
+    """Input, weight `[out, in]` and bias, if an operation is a linear map; GPT-2's is written as `addmm`."""
+    if func is torch.nn.functional.linear:
+        x, weight, *rest = args
+        return x, weight, rest[0] if rest else kwargs.get("bias")
+    if func is torch.addmm and len(args) == 3 and isinstance(args[2], torch.nn.Parameter):
+        return args[1], args[2].t(), args[0]
+    return None
 
 
 class SparingLinear(TorchFunctionMode):

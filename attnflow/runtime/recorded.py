@@ -10,6 +10,7 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import AttnflowError, CheckpointError, UnsupportedArchitectureError, brief
 from attnflow.records.trace import Head
 from attnflow.runtime import attention_hook
+from attnflow.runtime.value_norms import WrittenLengths, value_norms
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +25,16 @@ class RecordedRun:
     """`L + 1` of `[B, T, D]`."""
     scores: torch.Tensor | None
     """`[B, C]` logits, or None without a trained classification head."""
+    value_norms: list[torch.Tensor] | None = None
+    """For each layer `[B, H, T]`, if they were asked for and can be had."""
 
 
 def recorded_run(
-    checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], gates: torch.Tensor | None = None
+    checkpoint: Checkpoint,
+    inputs: dict[str, torch.Tensor],
+    gates: torch.Tensor | None = None,
+    *,
+    lengths: WrittenLengths | None = None,
 ) -> RecordedRun:
     """Run a checkpoint.
 
@@ -35,16 +42,18 @@ def recorded_run(
         checkpoint: The model to run.
         inputs: What it is called with, `[B, T]` each.
         gates: `[L, H]`, multiplied with the heads' outputs.
+        lengths: Of the checkpoint (`written_lengths`), if the norms of its values are wanted too.
 
     Raises:
         UnsupportedArchitectureError: If the model does not run all its layers through the attention interface.
         CheckpointError: If the model cannot be run, or computes numbers that are not finite.
     """
     trained = checkpoint.head.classifies_texts
+    wanted = lengths is not None and not lengths.missing
     # The head of a language model would cost much and tell nothing of what is recorded.
     model = checkpoint.model if trained else checkpoint.model.base_model
     try:
-        with torch.inference_mode(), attention_hook.record(gates) as recording:
+        with torch.inference_mode(), attention_hook.record(gates, keep_values=wanted) as recording:
             output = model(**inputs, output_hidden_states=True)
     except AttnflowError:  # such as that nobody waits for it any more
         raise
@@ -54,9 +63,12 @@ def recorded_run(
     check_finite(checkpoint, *output.hidden_states)  # what is not finite in a layer is so in what leaves it
     if trained:
         check_finite(checkpoint, output.logits)
-    return RecordedRun(
-        recording.attention, recording.head_output, output.hidden_states, output.logits if trained else None
-    )
+    norms = None
+    if lengths is not None and wanted:
+        with torch.inference_mode():
+            norms = value_norms(lengths, recording.values or ())
+    scores = output.logits if trained else None
+    return RecordedRun(recording.attention, recording.head_output, output.hidden_states, scores, norms)
 
 
 def check_finite(checkpoint: Checkpoint, *computed: torch.Tensor) -> None:

@@ -62,6 +62,8 @@ class _Watched(nn.Module):
 
 
 _SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
+_PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm, torch.Tensor.bmm, torch.einsum)
+"""What may multiply the probabilities with the values."""
 
 
 class _Watch(TorchFunctionMode):
@@ -73,6 +75,10 @@ class _Watch(TorchFunctionMode):
         self.projection: list[torch.Tensor] = [projection]
         """The parameter, and what is only another view of it (its transpose)."""
         self.probabilities: torch.Tensor | None = None
+        self.paid: list[torch.Tensor] = []
+        """The probabilities, and what is only another view or type of them."""
+        self.value: torch.Tensor | None = None
+        """What they are multiplied with, as it comes."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -82,7 +88,10 @@ class _Watch(TorchFunctionMode):
             self.probabilities = found = func(*args, **kwargs)
             if self.recording.differentiable and not found.requires_grad:
                 found.requires_grad_()
+            self.paid = [found]
             return found
+        if self.recording.values is not None and self.value is None and self.paid:
+            return self._until_value(func, args, kwargs)
         tensors = [value for value in args if isinstance(value, torch.Tensor)]
         if not any(self._is_projection(tensor) for tensor in tensors):
             return func(*args, **kwargs)
@@ -96,6 +105,24 @@ class _Watch(TorchFunctionMode):
         gated = self._add(heads)
         return func(*(gated if value is heads else value for value in args), **kwargs)
 
+    def _until_value(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Follow the probabilities to the product with the values, and keep these."""
+        result = func(*args, **kwargs)
+        tensors = [value for value in args if isinstance(value, torch.Tensor)]
+        if not any(tensor is known for known in self.paid for tensor in tensors[:1]):
+            return result
+        if func in _PRODUCTS:
+            self.value = tensors[1]
+        elif isinstance(result, torch.Tensor) and result.numel() == tensors[0].numel():
+            self.paid.append(result)
+        return result
+
+    def _values(self, batch: int, heads_first: bool) -> torch.Tensor | None:
+        """`[B, H or fewer, T, K]`, if seen; some come as `[B * H, T, K]`, those of XLNet as `[T, B, H, K]`."""
+        if self.value is None or not heads_first:
+            return None if self.value is None else self.value.permute(1, 2, 0, 3)
+        return self.value.reshape(batch, -1, *self.value.shape[-2:])
+
     def _is_projection(self, tensor: torch.Tensor) -> bool:
         return any(tensor is known for known in self.projection)
 
@@ -104,7 +131,9 @@ class _Watch(TorchFunctionMode):
         if self.probabilities is None:
             raise NotImplementedError("the output projection ran before the softmax")
         if heads.dim() == 4:
-            return self.recording.add(self.probabilities, heads.transpose(0, 1)).transpose(0, 1)
+            values = self._values(self.probabilities.shape[0], heads_first=False)
+            return self.recording.add(self.probabilities, heads.transpose(0, 1), values).transpose(0, 1)
         batch, n_heads, size, _ = self.probabilities.shape
         by_head = heads.reshape(batch, size, n_heads, -1)
-        return self.recording.add(self.probabilities, by_head).reshape(heads.shape)
+        values = self._values(batch, heads_first=True)
+        return self.recording.add(self.probabilities, by_head, values).reshape(heads.shape)

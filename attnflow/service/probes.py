@@ -14,6 +14,7 @@ from attnflow.corpus.probe_result import AttentionProbe
 from attnflow.errors import SelectionError
 from attnflow.methods.probing.classifiers import Kind
 from attnflow.records.parses import Parse
+from attnflow.records.trees import Sentence
 from attnflow.service import visitors
 from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import open_checkpoint
@@ -97,13 +98,13 @@ class Probes:
 
         return self._kept.get((opened.owner, settings), compute)
 
-    def parse(self, probe: AttentionProbe, ref: str, sentence: str) -> Parse:
+    def parse(self, probe: AttentionProbe, ref: str, sentence: str | Sentence) -> Parse:
         """Parse a sentence with a probe of this model.
 
         Args:
             probe: As `probe` gives it.
             ref: The model that it was trained on, with its commit.
-            sentence: Any.
+            sentence: Any; one of a treebank is parsed by its own words, and with its tree beside.
 
         Raises:
             AttnflowError: With one sentence for whatever is wrong with the sentence or the checkpoint.
@@ -113,10 +114,11 @@ class Probes:
         if (checkpoint.name, checkpoint.sha) != (probe.settings.model, probe.settings.commit):
             raise SelectionError(f"The probe is of another model than {checkpoint.name}; train one of this.")
         with within(limits.MAX_SECONDS, "one request", "shorten the sentence"):
-            encoding = encode_bounded(checkpoint, sentence, None)
+            known = isinstance(sentence, Sentence)
+            encoding = encode_bounded(checkpoint, sentence.text if known else sentence, None)
             check_trace(checkpoint, len(encoding.tokens))
             with self._places.one(visitors.name()):
-                return replace(probe, checkpoint=checkpoint).parse(encoding)
+                return replace(probe, checkpoint=checkpoint).parse(sentence if known else encoding)
 
 
 probes = Probes(

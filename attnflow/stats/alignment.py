@@ -33,7 +33,8 @@ class Pairing:
 def merge_words(trace: Trace, word: NDArray[np.int32] | None = None) -> Trace:
     """Merge the pieces of each word.
 
-    Attention *to* a split word is the sum over its pieces, attention *from* it and all its vectors are the mean.
+    Attention, or contribution, *to* a split word is the sum over its pieces; that *from* it and all its vectors are the
+    mean.
 
     Args:
         trace: A trace whose tokens are pieces.
@@ -56,6 +57,9 @@ def merge_words(trace: Trace, word: NDArray[np.int32] | None = None) -> Trace:
         hidden=mean @ trace.hidden,
         head_output=np.einsum("wt,lthk->lwhk", mean, trace.head_output),
         root=as_root(word[list(tokens_of(trace.root))]),
+        value_norms=None,
+        no_value_norms="of a word that is several pieces there is no single value",
+        contributions=None if trace.contributions is None else mean @ trace.contributions @ member.T,
     )
 
 

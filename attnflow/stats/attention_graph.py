@@ -2,7 +2,7 @@
 
 Ring `l` of a graph holds tokens as they enter layer `l`; ring `L` holds only the root: one token or, where a score
 reads several, all of these. An edge of layer `l` joins token `key` of ring `l` to token `query` of ring `l + 1` and
-carries the set of heads whose attention passes the threshold.
+carries the set of heads whose attention, or what stands for it (`edges`), passes the threshold.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
 from attnflow.records.root import Root, as_root, tokens_of
-from attnflow.records.trace import Head, Trace, check_heads, is_whole
+from attnflow.records.trace import Attribution, Head, Trace, Weights, check_heads, is_whole
+from attnflow.stats.edges import edges_of
 
 Threshold = float | Sequence[float] | NDArray[np.floating]
 """What attention must exceed to make an edge: one number, or one for each layer."""
@@ -37,7 +38,7 @@ class AttentionGraph:
     heads: NDArray[np.bool_]
     """`[E, H]`: the heads whose attention is above the threshold; at least one for each edge."""
     weights: NDArray[np.float32]
-    """`[E, H]`: attention of those heads, 0 elsewhere."""
+    """`[E, H]`: attention of those heads, or what the edges are taken from; 0 elsewhere."""
     root: Root
     tau: NDArray[np.float64]
     """`[L]`: the threshold of each layer."""
@@ -96,35 +97,44 @@ def check_tau(tau: Threshold, n_layers: int) -> NDArray[np.float64]:
 
 
 def attention_graph(
-    trace: Trace,
+    trace_or_values: Trace | Attribution,
     tau: Threshold = 0.1,
     *,
     root: int | Iterable[int] | None = None,
     heads: Iterable[Head] | None = None,
     hidden: Iterable[int] = (),
+    weights: Weights | None = None,
 ) -> AttentionGraph:
     """Build the attention graph backwards from the root.
 
     Args:
-        trace: A recorded run.
+        trace_or_values: A recorded run; or contributions to the previous layer, from `hidden_token_attribution`.
         tau: An edge needs attention strictly greater than this; from 0 to below 1. One number, or `[L]`, one for the
             attention of each layer, such as `ring_tau` gives.
         root: Token that ring `L` holds, or several; what the task reads if None.
         heads: Heads `(layer, head)` that may carry edges; all if None. Pruned heads never do.
         hidden: Tokens that join no ring, such as the special ones; the root stays at ring `L`.
+        weights: What edges are taken from instead of attention, and what `tau` is then compared with: `norm`, the norm
+            of what a head writes for a source, as a share of its row; `previous_layer`, for which contributions are
+            given in place of a trace, or put into one by `with_weights`. None: what the trace was given there, or
+            attention.
 
     Returns:
         The graph of everything reached from the root. It may end early with empty rings.
 
     Raises:
-        SelectionError: If the threshold, the root, a head or a hidden token is out of range.
+        SelectionError: If the threshold, the root, a head or a hidden token is out of range, or there are no such
+            weights.
+        UnsupportedArchitectureError: If the architecture does not tell the norms of values.
 
     Reference:
-        DeRose, Wang and Berger, "Attention Flows", section 4.1. The paper gives no threshold; 0.1 is ours.
+        DeRose, Wang and Berger, "Attention Flows", section 4.1. The paper gives no threshold; 0.1 is ours. For weights
+        other than attention see `with_weights`.
     """
+    trace = edges_of(trace_or_values, weights)
     thresholds = check_tau(tau, trace.n_layers)
     root = root_of(trace, root)
-    above = trace.attention > thresholds.astype(trace.attention.dtype)[:, None, None, None]
+    above = trace.edges > thresholds.astype(trace.edges.dtype)[:, None, None, None]
     above &= allowed_heads(trace, heads)[:, :, None, None]
     above &= shown_tokens(trace, hidden)
     rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
@@ -137,20 +147,24 @@ def attention_graph(
         edges.append((np.full(len(query), layer), query, key))
     layers, query, key = (np.concatenate(column).astype(np.int32) for column in zip(*reversed(edges), strict=True))
     carried = above[layers, :, query, key]
-    weights = np.where(carried, trace.attention[layers, :, query, key], np.float32(0))
-    return AttentionGraph(rings, layers, query, key, carried, weights, root, thresholds)
+    of_heads = np.where(carried, trace.edges[layers, :, query, key], np.float32(0))
+    return AttentionGraph(rings, layers, query, key, carried, of_heads, root, thresholds)
 
 
-def root_of(trace: Trace, root: int | Iterable[int] | None) -> Root:
+def root_of(trace: Trace | Attribution, root: int | Iterable[int] | None) -> Root:
     """The token to start from, or several: what is asked for, or else what the task reads.
 
     Raises:
-        SelectionError: If there is no such token.
+        SelectionError: If there is no such token, or nothing tells what the task reads.
     """
-    return trace.root if root is None else check_root(root, len(trace.tokens))
+    if root is not None:
+        return check_root(root, len(trace.tokens))
+    if trace.root is None:
+        raise SelectionError("These contributions do not say what the task reads; give the position of a root.")
+    return trace.root
 
 
-def shown_tokens(trace: Trace, hidden: Iterable[int]) -> NDArray[np.bool_]:
+def shown_tokens(trace: Trace | Attribution, hidden: Iterable[int]) -> NDArray[np.bool_]:
     """`[T]`: the tokens that may join a ring.
 
     Raises:
@@ -187,7 +201,7 @@ def check_root(root: int | Iterable[int], n_tokens: int) -> Root:
     return as_root(found)
 
 
-def allowed_heads(trace: Trace, heads: Iterable[Head] | None) -> NDArray[np.bool_]:
+def allowed_heads(trace: Trace | Attribution, heads: Iterable[Head] | None) -> NDArray[np.bool_]:
     """`[L, H]`: the heads that may carry edges."""
     shape = trace.n_layers, trace.n_heads
     allowed = np.ones(shape, bool) if heads is None else np.zeros(shape, bool)

@@ -38,7 +38,7 @@ class ComparedRelation:
     @property
     def n(self) -> int:
         """Words of the relation that have a token in both models, and so have their governors."""
-        return self.a.held_out.n
+        return self.a.on_all.n
 
     @property
     def difference(self) -> float:
@@ -61,7 +61,7 @@ class DependencyComparison:
     left_out: int
     """Words that are no case, because they or their governor have no token in one of the models."""
     few: int
-    """Relations with too few words to be told."""
+    """Relations with too few words, or with words in one half of the sentences alone, to be told."""
     failed: tuple[tuple[str, str], ...] = ()
     """Name of each sentence that could not be read, and why."""
 
@@ -163,16 +163,22 @@ class PairedHits:
             failed: What is to be told of sentences that were not added.
 
         Raises:
-            SelectionError: If there is no case.
+            SelectionError: If there is no case, or one half of the sentences has none.
         """
         if not self.relation:
             raise SelectionError("No word has a governor that both models read; give sentences with trees.")
         names = np.array(self.relation if subtypes else [name.partition(":")[0] for name in self.relation])
         half, a, b = np.array(self.half), np.concatenate(self.a), np.concatenate(self.b)
         known, counts = np.unique(names, return_counts=True)
-        told = [str(name) for name, count in zip(known, counts, strict=True) if count >= least]
+        enough = [count >= least and _in_both(half[names == name]) for name, count in zip(known, counts, strict=True)]
+        told = [str(name) for name in known[enough]]
         told.sort(key=lambda name: (-int((names == name).sum()), name))
         pooled = np.array([name.partition(":")[0] != "punct" for name in names])
+        if pooled.any() and not _in_both(half[pooled]):
+            raise SelectionError(
+                f"Sentences are too few ({self.n_sentences:,}): heads are chosen on one half of them and compared "
+                "on the other, and one half has no case; give more."
+            )
         rows = [self._compared(name, half[of], a[of], b[of]) for name in told for of in [names == name]]
         corrected = holm([row.p for row in rows])
         rows = [_with_corrected(row, p) for row, p in zip(rows, corrected, strict=True)]
@@ -189,6 +195,11 @@ class PairedHits:
         only_a, only_b = int((hit_a & ~hit_b).sum()), int((hit_b & ~hit_a).sum())
         p = mcnemar(only_a, only_b)
         return ComparedRelation(name, best_a, best_b, only_a, only_b, p, p)
+
+
+def _in_both(half: NDArray[np.int64]) -> bool:
+    """Whether each half of the sentences has a case, without which no head could be chosen for those of the other."""
+    return len(np.unique(half)) == HALVES
 
 
 def _with_corrected(row: ComparedRelation, p: float) -> ComparedRelation:

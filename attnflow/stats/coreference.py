@@ -36,7 +36,8 @@ class AntecedentHead:
     on_all: Proportion
     """Chosen on all texts and scored on all, as in the paper: among so many, the best looks better than it is."""
     held_out: Proportion
-    """Each half of the texts scored by what is best on the other half, which may be two different heads."""
+    """Each half of the texts scored by what is best on the other half, which may be two different heads; of no cases
+    if all are in one half."""
 
 
 @dataclass(frozen=True, eq=False)

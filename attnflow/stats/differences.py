@@ -20,7 +20,7 @@ class Carrier:
     query: Root
     """The token that attends to the word, counted in the model's own tokens; the root, where that is several."""
     weight: float
-    """Its attention, 0 to 1; that of a root of several tokens is their mean."""
+    """Its attention, or what edges are taken from, 0 to 1; that of a root of several tokens is their mean."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def carrier(one: Flow, token: int) -> Carrier | None:
     layer = int(graph.layer[to_it].max())
     edges = to_it[graph.layer[to_it] == layer]
     if layer == graph.n_layers - 1 and isinstance(graph.root, tuple):
-        paid = one.trace.attention[layer][:, tokens_of(graph.root), token].mean(axis=1)
+        paid = one.trace.edges[layer][:, tokens_of(graph.root), token].mean(axis=1)
         paid = np.where(graph.heads[edges].any(axis=0), paid, -np.inf)
         return Carrier((layer, int(np.argmax(paid))), graph.root, float(paid.max()))
     edge, head = np.unravel_index(np.argmax(graph.weights[edges]), graph.weights[edges].shape)

@@ -28,7 +28,8 @@ class Flow:
     limits: NDArray[np.floating]
     """`[L + 1, T]`: the threshold from which on a token is no longer in a ring (`ring_limits`)."""
     hidden_share: float | None = None
-    """Share of the attention of all tokens in the graph that goes to the hidden special tokens; None if none are."""
+    """Share of the attention, or of what edges are taken from, of all tokens in the graph that goes to the hidden
+    special tokens; None if none are."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def flow(
     """Attention flow of one trace.
 
     Args:
-        trace: A recorded run.
+        trace: A recorded run, with what its edges are taken from (`with_weights`).
         tau: Threshold of attention, or one for each layer; those of `ring_tau` if None.
         alpha: Decay of influence.
         unit: `piece`, or `word` to merge the pieces of words.
@@ -86,7 +87,7 @@ def flow(
     graph = attention_graph(trace, tau, root=root, heads=allowed, hidden=hidden)
     share = None
     if hide_special:
-        taken = trace.attention[..., special].sum(axis=-1)  # [L, H, T]
+        taken = trace.edges[..., special].sum(axis=-1)  # [L, H, T]
         weight = np.broadcast_to(graph.rings[1:, None, :], taken.shape)
         share = float(taken[weight].mean())
     limits = ring_limits(trace, root=root, heads=allowed, hidden=hidden)
@@ -111,6 +112,8 @@ def compare_flows(
 ) -> FlowPair:
     """Attention flows of two traces of one sentence pair; word by word where their tokenizers differ.
 
+    The edges of each are what its trace has for them (`with_weights`); two kinds at once are refused.
+
     Args:
         a: Trace of model A.
         b: Trace of model B.
@@ -126,6 +129,8 @@ def compare_flows(
     Raises:
         SelectionError: If one of them is out of range, or a model has no token that stands for the root.
     """
+    if a.weights != b.weights:
+        raise SelectionError(f"The edges of A are {a.weights!r}, those of B {b.weights!r}; compare the same of both.")
     pairing, starts = _paired(a, b, unit, root, heads)
     taus = tau if isinstance(tau, tuple) else (tau, tau)
     flows = [

@@ -30,8 +30,9 @@ def scored(right: NDArray[np.int64], cases: NDArray[np.int64]) -> tuple[Proporti
 
     Returns:
         The best of all cases on all cases, which flatters it, and each half's best on the other half: of those the
-        candidates may be two.
+        candidates may be two. If all cases are in one half, nothing was chosen without them, and that is of no cases.
     """
     held_out = sum(int(right[1 - half, right[half].argmax()]) for half in range(HALVES))
     n = int(cases.sum())
-    return Proportion(int(right.sum(axis=0).max()), n), Proportion(held_out, n)
+    of_all = Proportion(int(right.sum(axis=0).max()), n)
+    return of_all, Proportion(held_out, n) if cases.all() else Proportion(0, 0)

@@ -27,7 +27,7 @@ def ring_limits(
     `a`, of the smaller of the limit of `a` in ring `l + 1` and the strongest attention of `a` to `b`.
 
     Args:
-        trace: A recorded run.
+        trace: A recorded run, with what its edges are taken from.
         root: Token that ring `L` holds, or several; what the task reads if None.
         heads: Heads `(layer, head)` that may carry edges; all if None. Pruned heads never do.
         hidden: Tokens that join no ring.
@@ -40,10 +40,10 @@ def ring_limits(
         SelectionError: If the root, a head or a hidden token is out of range.
     """
     allowed, shown = allowed_heads(trace, heads), shown_tokens(trace, hidden)
-    limits = np.zeros((trace.n_layers + 1, len(trace.tokens)), trace.attention.dtype)
+    limits = np.zeros((trace.n_layers + 1, len(trace.tokens)), trace.edges.dtype)
     limits[-1, list(tokens_of(root_of(trace, root)))] = np.inf
     for layer in reversed(range(trace.n_layers)):
-        strongest = trace.attention[layer][allowed[layer]].max(axis=0, initial=0)  # [query, key]
+        strongest = trace.edges[layer][allowed[layer]].max(axis=0, initial=0)  # [query, key]
         limits[layer] = np.minimum(limits[layer + 1][:, None], strongest).max(axis=0) * shown
     return limits
 

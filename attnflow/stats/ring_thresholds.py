@@ -8,19 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.root import tokens_of
-from attnflow.records.trace import Head, Trace
+from attnflow.records.trace import Attribution, Head, Trace, Weights
 from attnflow.stats.attention_graph import allowed_heads, root_of, shown_tokens
+from attnflow.stats.edges import edges_of
 
 FIRST_RING, GROWTH, LARGEST_RING = 5, 5, 24
 """Tokens that the first ring below the root is to hold, by how many each further one grows, and where that ends."""
 
 
 def ring_tau(
-    trace: Trace,
+    trace_or_values: Trace | Attribution,
     *,
     root: int | Iterable[int] | None = None,
     heads: Iterable[Head] | None = None,
     hidden: Iterable[int] = (),
+    weights: Weights | None = None,
 ) -> NDArray[np.float64]:
     """Choose a threshold for each layer, from the root down, so that no ring is empty and none too full to read.
 
@@ -29,28 +31,31 @@ def ring_tau(
     `d` steps below the first. Equal ones stay together: out, or in where the ring would else be empty.
 
     Args:
-        trace: A recorded run.
+        trace_or_values: A recorded run, or contributions, as in `attention_graph`.
         root: Token that ring `L` holds, or several; what the task reads if None.
         heads: Heads `(layer, head)` that may carry edges; all if None. Pruned heads never do.
         hidden: Tokens that join no ring.
+        weights: What edges are taken from, as in `attention_graph`.
 
     Returns:
         `[L]`: what `attention_graph` takes as `tau`, exact in the precision of the attention. Where nothing can be
         attended to, because no head of a layer is allowed, the threshold is 0 and the graph ends.
 
     Raises:
-        SelectionError: If the root, a head or a hidden token is out of range.
+        SelectionError: If the root, a head or a hidden token is out of range, or there are no such weights.
+        UnsupportedArchitectureError: If the architecture does not tell the norms of values.
 
     Reference:
         Ours. DeRose, Wang and Berger, "Attention Flows", give no threshold, but see rings grow by five to ten tokens
         (section 4.2).
     """
+    trace = edges_of(trace_or_values, weights)
     allowed, shown = allowed_heads(trace, heads), shown_tokens(trace, hidden)
     ring = np.zeros(len(trace.tokens), bool)
     ring[list(tokens_of(root_of(trace, root)))] = True
     thresholds = np.zeros(trace.n_layers)
     for below, layer in enumerate(reversed(range(trace.n_layers))):
-        strongest = trace.attention[layer][allowed[layer]][:, ring].max(axis=(0, 1), initial=0) * shown
+        strongest = trace.edges[layer][allowed[layer]][:, ring].max(axis=(0, 1), initial=0) * shown
         thresholds[layer] = ring_threshold(strongest, ring_size(below))
         ring = strongest > thresholds[layer]
     return thresholds

@@ -183,7 +183,7 @@ def _most(flows: FlowPair, name: str) -> int:
 def _paid(one: Flow, token: int, depth: int, width: int) -> NDArray[np.float64]:
     """`[L, H]` by the deeper model: the most that a token of the ring above pays a token; NaN for heads not there."""
     paid = np.full((depth, width), np.nan)
-    graph, attention = one.graph, one.trace.attention
+    graph, attention = one.graph, one.trace.edges
     off = depth - graph.n_layers
     for layer in range(graph.n_layers):
         ring = graph.rings[layer + 1]

@@ -78,19 +78,19 @@ def coreference_bars(models: Sequence[ChainsModel]) -> ChartFigure:
 
 
 def _bar(name: str, colour: str, x: list[str], shares: Sequence[Proportion]) -> dict[str, Any]:
-    ends = [share.interval for share in shares]
+    known = [share if share.n else None for share in shares]  # of what nothing is known there is no bar
     return {
         "type": "bar",
         "name": name,
         "x": x,
-        "y": [round(share.share, 4) for share in shares],
+        "y": [share and round(share.share, 4) for share in known],
         "marker": {"color": colour},
         "textposition": "none",
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [round(high - share.share, 4) for share, (_, high) in zip(shares, ends, strict=True)],
-            "arrayminus": [round(share.share - low, 4) for share, (low, _) in zip(shares, ends, strict=True)],
+            "array": [share and round(share.interval[1] - share.share, 4) for share in known],
+            "arrayminus": [share and round(share.share - share.interval[0], 4) for share in known],
             "color": "@text",
             "thickness": 1.2,
             "width": 3,

@@ -47,6 +47,16 @@ class GrammarModelFigure(TypedDict):
     """`[L * H]`: what each head is called; often empty."""
 
 
+class GrammarDifference(TypedDict):
+    """How much more A finds than B for a relation, on the same words."""
+
+    points: float
+    """A less B, in hundredths of the cases."""
+    p: float
+    """McNemar's, with Holm's correction."""
+    differs: bool
+
+
 class GrammarRow(TypedDict):
     """The best head of one model for a relation, and the best offset."""
 
@@ -64,6 +74,10 @@ class GrammarRow(TypedDict):
     offset: int
     offset_held_out: GrammarShare
     offset_on_all: GrammarShare
+    compared: GrammarDifference | None
+    """None if both models were not compared, or have too few cases."""
+    random: GrammarShare | None
+    """The best head with random weights, held out; None if that was not asked for."""
 
 
 class Grammar(TypedDict):
@@ -86,6 +100,12 @@ class GrammarBest(TypedDict):
     least: int
     """Cases from which on a relation is spoken of."""
     rows: list[GrammarRow]
+    compared: bool
+    """Whether both models were compared."""
+    random: bool
+    """Whether random weights stand beside."""
+    notes: list[str]
+    """What these two columns are, as far as there are any."""
 
 
 class GrammarCell(TypedDict):
@@ -148,3 +168,34 @@ class OpenSentence(TypedDict):
     """Event `open`: a sentence to be shown in *One pair*, with the head that is chosen."""
 
     row: int
+
+
+class ParsedArc(Arc):
+    """From a word to what a probe takes for its governor."""
+
+    probability: float
+    """From 0 to 1."""
+    right: bool | None
+    """None where the true one is not known."""
+
+
+class ParsedTree(TypedDict):
+    """The tree that a probe reads out of one model."""
+
+    side: Side
+    name: str
+    words: list[str]
+    root: int
+    arcs: list[ParsedArc]
+    """Of all words but the root."""
+    gold: list[Arc]
+    """True ones; empty where they are not known."""
+    told: str
+
+
+class ParsedTrees(TypedDict):
+    """What the probes of one model or two read out of a sentence."""
+
+    told: str
+    kind: str
+    trees: list[ParsedTree]

@@ -17,6 +17,7 @@ from attnflow.stats.dependencies import ALL, DIRECTIONS, LEAST, DependencyResult
 from attnflow.stats.proportion import Proportion
 from attnflow.views.csv_text import csv_text
 from attnflow.views.grammar import Grammar, GrammarBest, GrammarFile, GrammarModelFigure, GrammarRow, GrammarShare
+from attnflow.views.grammar_beside import NOTHING, Beside, difference
 from attnflow.views.grammar_words import finds
 from attnflow.views.packed import packed
 from attnflow.views.payloads import Side
@@ -86,11 +87,30 @@ def grammar(key: str, models: Sequence[GrammarModel]) -> Grammar:
     }
 
 
-def best_heads(key: str, models: Sequence[GrammarModel]) -> GrammarBest:
-    """What the table holds; arguments as those of `grammar`."""
+def best_heads(key: str, models: Sequence[GrammarModel], beside: Beside = NOTHING) -> GrammarBest:
+    """What the table holds.
+
+    Args:
+        key: Of the collection.
+        models: One or two.
+        beside: What stands beside their heads.
+    """
     relations = relations_of(models)
-    rows = [_row(model, name) for name in relations for model in models if model.found.n.get(name)]
-    return {"key": key, "least": LEAST, "rows": rows}
+    # One whose cases are all in one half of the sentences has none that is held out, and no row.
+    rows = [
+        _row(model, name, beside)
+        for name in relations
+        for model in models
+        if model.found.n.get(name) and model.found.best(name).held_out.n
+    ]
+    return {
+        "key": key,
+        "least": LEAST,
+        "rows": rows,
+        "compared": beside.compared is not None,
+        "random": bool(beside.random),
+        "notes": beside.notes,
+    }
 
 
 def _figure(model: GrammarModel, relations: Sequence[str]) -> GrammarModelFigure:
@@ -126,7 +146,8 @@ def _column(model: GrammarModel, name: str) -> int:
     return best.layer * model.shape[1] + best.head
 
 
-def _row(model: GrammarModel, name: str) -> GrammarRow:
+def _row(model: GrammarModel, name: str, beside: Beside) -> GrammarRow:
+    control = beside.control(model.side, name)
     best, offset = model.found.best(name), model.found.baseline(name)
     assert best.layer is not None and best.head is not None and best.direction and offset.offset is not None
     return {
@@ -141,6 +162,8 @@ def _row(model: GrammarModel, name: str) -> GrammarRow:
         "offset": offset.offset,
         "offset_held_out": _share(offset.held_out),
         "offset_on_all": _share(offset.on_all),
+        "compared": difference(beside.difference(name)),
+        "random": None if control is None else _share(control.held_out),
     }
 
 
@@ -149,19 +172,20 @@ def _share(of: Proportion) -> GrammarShare:
     return {"share": round(of.share, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
-def grammar_file(models: Sequence[GrammarModel]) -> GrammarFile:
-    """The table as CSV: what is chosen and scored on all, and held out, of heads and of offsets."""
+def grammar_file(models: Sequence[GrammarModel], beside: Beside = NOTHING) -> GrammarFile:
+    """The table as CSV: what is chosen and scored on all, and held out, of heads and of offsets; what stands beside."""
     header = ["relation", "model", "checkpoint", "cases", "best head", "direction", "best offset"]
-    for what in ("head", "offset"):
+    for what in ("head", "offset", *["random weights"] * bool(beside.random)):
         for how in ("held out", "on all"):
             header += [f"{what}, {how}", f"{what}, {how}, low", f"{what}, {how}, high"]
+    header += ["A - B, points", "p, McNemar, Holm"] * (beside.compared is not None)
     rows = []
     for name in relations_of(models):
         for model in models:
             if not model.found.n.get(name):
                 continue
-            row, best, offset = _row(model, name), model.found.best(name), model.found.baseline(name)
-            told = [
+            row, best, offset = _row(model, name, beside), model.found.best(name), model.found.baseline(name)
+            told: list[Any] = [
                 name,
                 model.side.upper(),
                 model.name,
@@ -170,12 +194,21 @@ def grammar_file(models: Sequence[GrammarModel]) -> GrammarFile:
                 row["direction"],
                 row["offset"],
             ]
-            rows.append([*told, *_ends(best), *_ends(offset)])
+            told += [*_ends(best), *_ends(offset)]
+            if beside.random:
+                control = beside.control(model.side, name)
+                told += [""] * 6 if control is None else _ends(control)
+            if beside.compared is not None:
+                differs = row["compared"]
+                told += ["", ""] if differs is None else [differs["points"], float(f"{differs['p']:.6g}")]
+            rows.append(told)
     return {"name": "grammar.csv", "text": csv_text(header, rows), "at": time.time()}
 
 
-def _ends(found: Found) -> list[float]:
-    """Both shares with the ends of their intervals."""
+def _ends(found: Found) -> list[float | str]:
+    """Both shares with the ends of their intervals; nothing of no cases."""
     return [
-        float(f"{value:.6g}") for share in (found.held_out, found.on_all) for value in (share.share, *share.interval)
+        float(f"{value:.6g}") if share.n else ""
+        for share in (found.held_out, found.on_all)
+        for value in (share.share, *share.interval)
     ]

@@ -78,7 +78,11 @@ def share_told(share: Proportion) -> str:
 
     >>> share_told(Proportion(1, 8))
     '12.5 %'
+    >>> share_told(Proportion(0, 0))
+    'none of 0 cases'
     """
+    if not share.n:
+        return "none of 0 cases"
     return f"{100 * share.share:.1f} %"
 
 

@@ -146,5 +146,5 @@ def _paid(one: Flow, head: Head, depth: int) -> NDArray[np.floating] | None:
     layer = head[0] - depth + one.graph.n_layers
     if layer < 0 or head[1] >= one.graph.n_heads:
         return None
-    attention: NDArray[np.float32] = one.trace.attention[layer][head[1]]
+    attention: NDArray[np.float32] = one.trace.edges[layer][head[1]]
     return attention[one.graph.rings[layer + 1]].max(axis=0, initial=0)

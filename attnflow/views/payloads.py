@@ -48,6 +48,7 @@ from attnflow.views.grammar import Grammar as Grammar
 from attnflow.views.grammar import GrammarBest as GrammarBest
 from attnflow.views.grammar import GrammarCell as GrammarCell
 from attnflow.views.grammar import GrammarChoice as GrammarChoice
+from attnflow.views.grammar import GrammarDifference as GrammarDifference
 from attnflow.views.grammar import GrammarFile as GrammarFile
 from attnflow.views.grammar import GrammarModelFigure as GrammarModelFigure
 from attnflow.views.grammar import GrammarRelation as GrammarRelation
@@ -56,6 +57,9 @@ from attnflow.views.grammar import GrammarSentence as GrammarSentence
 from attnflow.views.grammar import GrammarSentences as GrammarSentences
 from attnflow.views.grammar import GrammarShare as GrammarShare
 from attnflow.views.grammar import OpenSentence as OpenSentence
+from attnflow.views.grammar import ParsedArc as ParsedArc
+from attnflow.views.grammar import ParsedTree as ParsedTree
+from attnflow.views.grammar import ParsedTrees as ParsedTrees
 from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
@@ -388,6 +392,7 @@ PAYLOADS: dict[str, Any] = {
     "GrammarHeads": Grammar,
     "GrammarTable": GrammarBest,
     "GrammarExamples": GrammarSentences,
+    "ProbeTrees": ParsedTrees,
     "TextFile": FileAsked,
     "TextMap": Collection,
     "TextMoments": list[ModelMoments],

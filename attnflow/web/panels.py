@@ -277,6 +277,14 @@ class GrammarExamples(Panel):
 <div class="af-sentences"></div>"""
 
 
+class ProbeTrees(Panel):
+    """The trees that probes read out of a sentence, as arcs over its words."""
+
+    module = "grammar/trees.js"
+    template = """
+<div class="af-sentences"></div>"""
+
+
 class TextMap(Panel):
     """A collection of texts: two scatter plots, filters, confusion matrices and a table, all of the same selection.
 

@@ -5,12 +5,26 @@ from __future__ import annotations
 import argparse
 
 import tests.conftest  # noqa: F401 - the environment of the tests: no network, no telemetry
-from tests.bench import attribution, capture, corpus, dynamics, grammar, heads, load, page, probe, saliency, texts
+from tests.bench import (
+    attribution,
+    capture,
+    corpus,
+    dynamics,
+    edges,
+    grammar,
+    heads,
+    load,
+    page,
+    probe,
+    saliency,
+    texts,
+)
 
 PARTS = {
     "capture": capture,
     "heads": heads,
     "attribution": attribution,
+    "edges": edges,
     "saliency": saliency,
     "texts": texts,
     "corpus": corpus,

@@ -53,7 +53,7 @@ def _all_sizes() -> Iterator[tuple[str, str]]:
 
 def _measure(name: str, checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     for length in LENGTHS:
-        encoding = _pair(checkpoint, length)
+        encoding = pair_of(checkpoint, length)
         label = f"{name}, {length} tokens"
         task = _Task.checked(checkpoint, encoding, "input", PROBES, 0, ())
         local = _Task.checked(checkpoint, encoding, "previous_layer", None, 0, ())
@@ -99,7 +99,7 @@ def _measure(name: str, checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
         yield f"{label}: textbook (scaled) / closed form, previous layer", figure
 
 
-def _pair(checkpoint: Checkpoint, length: int) -> Encoding:
+def pair_of(checkpoint: Checkpoint, length: int) -> Encoding:
     """A pair of exactly so many tokens, from words of the examples."""
     words = " ".join(f"{example.text_a} {example.text_b}" for example in load_examples()).split()
     for count in range(4, len(words)):

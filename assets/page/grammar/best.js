@@ -20,6 +20,7 @@ export function mount(element, gradio) {
   button("Save as CSV", tools, () => gradio.trigger("keep", {}));
   make("p", "af-note", "The bar is the share of governors found in held-out sentences, its line the 95 % interval, its tick what the best fixed offset finds. Press a heading to sort, a row to see what its head does.", box);
   let key = "";
+  const notes = make("div", "", undefined, box);
   const table = tableOf(box, ({ side, relation, head }) => {
     /** @type {GrammarCell} */
     const cell = { key, side, relation, head };
@@ -40,6 +41,6 @@ export function mount(element, gradio) {
   });
   panel(gradio, box, {
     /** @param {GrammarBest} best */
-    draw(best) { key = best.key; table.show(best, chosen()); },
+    draw(best) { key = best.key; notes.replaceChildren(...best.notes.map((text) => make("p", "af-note", text))); table.show(best, chosen()); },
   });
 }

@@ -90,13 +90,13 @@ export function told({ relations, directions }, cells, relation, column) {
     + `the best offset in ${percent(offset)}.${name ? ` In short: ${name}.` : ""}`;
 }
 
-/** @typedef {"relation" | "side" | "n" | "head" | "held_out" | "lead" | "offset" | "paper"} By */
+/** @typedef {"relation" | "side" | "n" | "head" | "held_out" | "lead" | "offset" | "paper" | "random" | "compared"} By */
 
 /** @type {Record<By, (row: GrammarRow) => string | number>} */
 const KEYS = {
   relation: (row) => row.relation, side: (row) => row.side, n: (row) => row.n, head: ({ head: [layer, head] }) => 1000 * layer + head,
   held_out: (row) => row.held_out.share, lead: (row) => row.held_out.share - row.offset_held_out.share, offset: (row) => row.offset_held_out.share,
-  paper: (row) => row.on_all.share,
+  paper: (row) => row.on_all.share, random: (row) => row.random?.share ?? -1, compared: (row) => row.compared?.points ?? -Infinity,
 };
 
 /**
@@ -113,6 +113,18 @@ export function sorted(rows, by, descending) {
     return sign * (typeof a === "string" ? a.localeCompare(String(b)) : a - Number(b));
   });
 }
+
+/**
+ * A difference in points with its sign.
+ * @param {number} points
+ */
+export const signed = (points) => `${points > 0 ? "+" : ""}${points.toFixed(1)}`.replace("-", "−");
+
+/**
+ * How likely a difference is by chance, as it stands in a cell.
+ * @param {{ p: number, differs: boolean }} of
+ */
+export const chance = ({ p, differs }) => (!differs ? "n.s." : p < 0.001 ? "p < .001" : `p = ${p.toFixed(3).slice(1)}`);
 
 /**
  * A share with its interval.

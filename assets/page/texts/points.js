@@ -41,11 +41,11 @@ export function between(from, to, share) {
 
 /**
  * A number on the way from one to another, slowly at both ends.
- * @param {number} from
+ * @param {number} start
  * @param {number} to
  * @param {number} share of the way, 0 to 1
  */
-export const eased = (from, to, share) => from + share * share * (3 - 2 * share) * (to - from);
+export const eased = (start, to, share) => start + share * share * (3 - 2 * share) * (to - start);
 
 /**
  * What is drawn: of every class the points that are lit, and those that are left but not selected.

@@ -18,6 +18,7 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import UnsupportedArchitectureError
 from attnflow.runtime import attention_hook
 from attnflow.runtime.capabilities import probe
+from attnflow.runtime.linear import linear_map
 
 _TOKENS = 4
 
@@ -65,7 +66,7 @@ class LinearCalls(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         y = func(*args, **(kwargs or {}))
-        found = _linear(func, args, kwargs or {})
+        found = linear_map(func, args, kwargs or {})
         if found is None:
             return y
         number, self.n_calls = self.n_calls, self.n_calls + 1
@@ -79,16 +80,6 @@ class LinearCalls(TorchFunctionMode):
         x, weight, bias = found
         self.calls[number] = LinearCall(weight, bias, x.detach(), y, self.recording.layer - 1)
         return y.clone() if leaf else y  # DeBERTa divides a part of it in place, which a leaf does not bear
-
-
-def _linear(func: Any, args: Any, kwargs: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None] | None:
-    """Input, weight `[out, in]` and bias, if this is a linear map; GPT-2's is written as `addmm`."""
-    if func is torch.nn.functional.linear:
-        x, weight, *rest = args
-        return x, weight, rest[0] if rest else kwargs.get("bias")
-    if func is torch.addmm and len(args) == 3 and isinstance(args[2], torch.nn.Parameter):
-        return args[1], args[2].t(), args[0]
-    return None
 
 
 def head_parameters(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:

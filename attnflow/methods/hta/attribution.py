@@ -19,9 +19,11 @@ from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.methods.hta.closed_form import plain_jacobian_squares
 from attnflow.methods.hta.pushforward import Stretch, squared_changes
 from attnflow.records.estimates import c4
+from attnflow.records.root import Root
 from attnflow.records.trace import Attribution, Encoding, Head, check_heads, is_whole
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import head_gates, model_inputs, shared_array
+from attnflow.runtime.root import root_of
 
 Wrt = Literal["input", "previous_layer"]
 WRT: tuple[Wrt, ...] = ("input", "previous_layer")
@@ -129,6 +131,7 @@ class _Task:
     encoding: Encoding
     wrt: Wrt
     pruned: frozenset[Head]
+    root: Root
     width: int
     stretches: list[Stretch]
 
@@ -157,7 +160,7 @@ class _Task:
             raise SelectionError(
                 f"precision is {precision!r}; give 'float32' or, for an estimate with a number of probes, 'bfloat16'."
             )
-        heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads)
+        heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
         if not checkpoint.steerable:
             raise UnsupportedArchitectureError(
                 f"The layers of {checkpoint.name} cannot be told from its other parts, so what enters them cannot be "
@@ -178,7 +181,7 @@ class _Task:
             )
             for start, last in ends
         ]
-        return cls(encoding, wrt, heads, checkpoint.width, stretches)
+        return cls(encoding, wrt, heads, root_of(checkpoint, encoding), checkpoint.width, stretches)
 
     def result(
         self, squares: torch.Tensor, probes: int | None = None, error: torch.Tensor | None = None
@@ -191,6 +194,7 @@ class _Task:
             probes=probes,
             standard_error=None if error is None else shared_array(error),
             pruned=self.pruned,
+            root=self.root,
         )
 
 

@@ -19,7 +19,8 @@ from attnflow.web.endpoints.shares import ShareAnswer, head_accuracies, share_an
 
 NOTE = (
     "accuracy: chosen on all texts and scored on all, as in Clark et al.; held_out: each half of the texts scored by "
-    "what is best on the other. Intervals are Wilson's at 95 %. baselines need no model; sieves: the nearest mention "
+    "what is best on the other, null if one half has no case. Intervals are Wilson's at 95 %. baselines need no model; "
+    "sieves: the nearest mention "
     "with the same words, else with the same head word, else of agreeing number, gender and person, else any. "
     "left_out: mentions that, or all whose antecedents, are behind the end of a text that was cut."
 )

@@ -18,8 +18,8 @@ from attnflow.web.endpoints.shares import HeadFound, ShareAnswer, head_found, sh
 
 NOTE = (
     "accuracy: chosen on all sentences and scored on all, as in Clark et al.; held_out: each half of the sentences "
-    "scored by what is best on the other. Intervals are Wilson's at 95 %. Relations with fewer than "
-    f"{LEAST} cases are left out. random: the best head of the same architecture with random weights."
+    "scored by what is best on the other, null if one half has no case. Intervals are Wilson's at 95 %. Relations with "
+    f"fewer than {LEAST} cases are left out. random: the best head of the same architecture with random weights."
 )
 
 

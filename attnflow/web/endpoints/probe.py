@@ -12,6 +12,7 @@ from attnflow.records.trees import ROOT
 from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.probes import probes
 from attnflow.stats.proportion import Proportion
+from attnflow.views.probe_bars import SAYS
 from attnflow.views.rounding import rounded
 from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
@@ -24,16 +25,6 @@ NOTE = (
     "(section 5, table 3) each word's best governor counts, tree or not. selectivity: uas minus that of the same probe "
     "on shuffled trees. Intervals are Wilson's at 95 %. parse: the most probable tree with one root."
 )
-SAYS = {
-    "right-branching": "Always the next word.",
-    "fixed offset": "Always the word at the one distance that is best on the sentences learnt from.",
-    "words and distances": "A classifier that sees the words and how far apart they are, and no attention.",
-    "random weights": "The same probe on the model as before training, its embeddings kept.",
-    "attention": "A linear combination of both directions of all heads.",
-    "attention and words": "The same with weights that depend on the two words.",
-    "shuffled trees": "The same probe learnt and scored on trees whose words were shuffled.",
-}
-"""What each row of the table is."""
 
 
 class ProbeRow(TypedDict):

@@ -12,9 +12,9 @@ from attnflow.views.rounding import rounded
 
 
 class ShareAnswer(TypedDict):
-    """A share of cases."""
+    """A share of cases; null of none."""
 
-    share: float
+    share: float | None
     n: int
     interval: list[float]
 
@@ -42,8 +42,8 @@ def head_found(best: Found) -> HeadFound:
 
 
 def share_answer(of: Proportion) -> ShareAnswer:
-    """A share with its interval, of at least one case."""
-    return {"share": rounded(of.share), "n": of.n, "interval": [rounded(end) for end in of.interval]}
+    """A share with its interval."""
+    return {"share": rounded(of.share) if of.n else None, "n": of.n, "interval": [rounded(end) for end in of.interval]}
 
 
 def head_accuracies(values: NDArray[Any]) -> list[list[float]]:

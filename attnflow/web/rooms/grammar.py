@@ -14,6 +14,7 @@ from attnflow.corpus.texts import CHAINS, TREEBANK
 from attnflow.errors import SelectionError
 from attnflow.service.grammar import grammar, n_trees
 from attnflow.service.grammar_examples import grammar_examples
+from attnflow.views.grammar_beside import NOTHING, Beside
 from attnflow.views.grammar_heads import GrammarModel, best_heads, grammar_file
 from attnflow.views.grammar_heads import grammar as figure
 from attnflow.views.grammar_sentences import grammar_sentences
@@ -21,7 +22,7 @@ from attnflow.views.grammar_words import best_direction, overview
 from attnflow.views.payloads import SIDES, GrammarSentences, OtherPair
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.panels import GrammarExamples, GrammarHeads, GrammarTable, Note
-from attnflow.web.rooms import grammar_chains
+from attnflow.web.rooms import grammar_beside, grammar_chains, grammar_probe
 from attnflow.web.rooms.answers import pair_of
 from attnflow.web.rooms.grammar_cell import At, Measured, by_itself, cell_of, model_at, on_page, said, shows
 from attnflow.web.rooms.reading import Collected, collected_of, models_of
@@ -63,12 +64,14 @@ class Parts:
     heads: GrammarHeads
     said: Note
     examples: GrammarExamples
+    beside: grammar_beside.Parts
     table: GrammarTable
     at: gr.State
     """`At`, or None."""
     opened: gr.State
     """The row of the sentence that was opened last."""
     chains: grammar_chains.Parts
+    probe: grammar_probe.Parts
 
     @property
     def readers(self) -> dict[str, gr.Button]:
@@ -90,9 +93,13 @@ def build() -> Parts:
     heads = GrammarHeads(elem_id="grammar-heads", chosen=None)
     said_ = Note(elem_id="grammar-said")
     examples = GrammarExamples(elem_id="grammar-examples")
+    beside = grammar_beside.build()
     table = GrammarTable(elem_id="grammar-table", chosen=None, download=None)
     chains = grammar_chains.build()
-    return Parts(sentences, measure, told, heads, said_, examples, table, gr.State(None), gr.State(None), chains)
+    return Parts(
+        sentences, measure, told, heads, said_, examples, beside, table, gr.State(None), gr.State(None), chains,
+        grammar_probe.build(),
+    )  # fmt: skip
 
 
 def wire(parts: Parts, page: Page, collected: gr.State, view: gr.State, shown_in: Sequence[Component]) -> None:
@@ -122,7 +129,8 @@ def wire(parts: Parts, page: Page, collected: gr.State, view: gr.State, shown_in
     table: Any = parts.table
     on([map_.cell, table.cell], choose, [page.grammar], parts.at, **CLICK)
     page.select.on([map_.cell, table.cell], find_head, [page.grammar, page.settings])
-    on(table.keep, keep, [page.grammar], parts.table, **CLICK)
+    on(table.keep, keep, [page.grammar, parts.beside.beside], parts.table, **CLICK)
+    grammar_beside.wire(parts.beside, page.grammar, collected, parts.table)
     chosen = [page.grammar, parts.at]
     on(parts.at.change, follow, chosen, [parts.said, parts.heads, parts.table], **CLICK)
     on_card(parts.at.change, show_sentences, [collected, *chosen], [parts.examples])
@@ -131,6 +139,7 @@ def wire(parts: Parts, page: Page, collected: gr.State, view: gr.State, shown_in
         doors.open, go_to_sentence, [collected, *chosen], [parts.opened, *shown_in, *page.selected.controls], **CLICK
     )
     grammar_chains.wire(parts.chains, collected, view)
+    grammar_probe.wire(parts.probe, page, collected)
     page.analyse.on(gone.success, lambda shown, texts, row: find_sentence(texts, row), [collected, parts.opened])
 
 
@@ -171,9 +180,9 @@ def choose(measured: Measured | None, event: gr.EventData) -> Any:
     return gr.skip() if at is None else at
 
 
-def keep(measured: Measured | None) -> Any:
+def keep(measured: Measured | None, beside: Beside = NOTHING) -> Any:
     """The table as a file."""
-    return gr.skip() if measured is None else gr.update(download=grammar_file(measured.models))
+    return gr.skip() if measured is None else gr.update(download=grammar_file(measured.models, beside))
 
 
 def find_head(
