@@ -13,7 +13,16 @@ import torch
 from gradio_client.exceptions import AppError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from attnflow import encode, head_importance, head_interactions, load_checkpoint, pruning_curve
+from attnflow import (
+    capture,
+    encode,
+    head_importance,
+    head_interactions,
+    hidden_token_attribution,
+    load_checkpoint,
+    pruning_curve,
+    with_weights,
+)
 from attnflow import faithfulness as measure_faithfulness
 from attnflow import saliency as explain
 from attnflow.bundled import ASSETS
@@ -34,12 +43,13 @@ PARAMETERS = {
         "pruned",
         "root",
         "heads",
+        "weights",
         "truncate",
         "chat",
     ],
     "/compare_attention_flow": [
         *("model_a", "model_b", "sentence_a", "sentence_b"),
-        *("tau", "alpha", "root", "heads", "truncate", "chat"),
+        *("tau", "alpha", "root", "heads", "weights", "truncate", "chat"),
     ],
     "/attention_map": ["model", "sentence_a", "sentence_b", "layer", "head", "pruned", "truncate", "chat"],
     "/hidden_token_attribution": [
@@ -189,6 +199,27 @@ def test_the_root_and_the_heads_can_be_chosen(client, eager):
     )
     assert both["a"]["rings"] == both["b"]["rings"] == answer["rings"]
     assert both["a"]["root"] == 3
+
+
+@pytest.mark.parametrize("weights", ["norm", "previous_layer"])
+def test_edges_can_be_contributions(client, weights):
+    checkpoint = load_checkpoint("demo/finetuned")
+    encoding = encode(checkpoint, *TEXTS.values())
+    trace = capture(checkpoint, encoding)
+    local = hidden_token_attribution(checkpoint, encoding, wrt="previous_layer") if weights != "norm" else None
+    edges = with_weights(trace, weights, local).edges
+    pair = {**TEXTS, "tau": 0.15, "weights": weights}
+    answer = client.predict("demo/finetuned", **pair, api_name="/attention_flow")
+    rings, expected = reference.attention_graph(edges, 0.15, 0)
+    assert [set(ring) for ring in answer["rings"]] == rings
+    assert {(e["layer"], e["query"], e["key"]): set(e["heads"]) for e in answer["edges"]} == expected
+    for edge in answer["edges"]:
+        values = edges[edge["layer"], edge["heads"], edge["query"], edge["key"]]
+        assert edge["weights"] == pytest.approx(values.tolist(), rel=1e-3)
+    both = client.predict("demo/pretrained", "demo/finetuned", **pair, api_name="/compare_attention_flow")
+    assert both["b"] == answer and both["a"]["weights"] == answer["weights"] == weights
+    with pytest.raises(AppError, match=r"argument weights is 'mean'; give"):
+        client.predict("demo/finetuned", **{**pair, "weights": "mean"}, api_name="/attention_flow")
 
 
 def test_pruned_heads_carry_nothing_and_change_the_scores(client):

@@ -32,7 +32,16 @@ def test_every_field_has_a_control_that_begins_with_it_and_is_read_by_its_name(f
     assert form.names == tuple(field.name for field in fields(Settings))
     begun = form.read([control.value for control in form.controls])
     assert begun == Settings()
-    held = {"tau": 0.2, "auto": False, "unit": "word", "root": 3, "heads": ["0.3"], "hide_special": True, "alpha": 1}
+    held = {
+        "tau": 0.2,
+        "auto": False,
+        "unit": "word",
+        "root": 3,
+        "heads": ["0.3"],
+        "hide_special": True,
+        "alpha": 1,
+        "weights": "norm",
+    }
     assert form.read([held[name] for name in form.names]) == Settings(**{**held, "heads": ("0.3",)})
     assert form.read([None] * len(form.names)) == Settings(), "an empty control stands for the default"
 
@@ -54,6 +63,8 @@ def test_a_form_begins_with_its_record():
         ({"tau": "0.2"}, {"tau": 0.2, "auto": False}),
         ({"tau": "7", "alpha": "0"}, {"tau": 0.95, "auto": False, "alpha": 0.05}),
         ({"tau": "nan", "alpha": "x", "unit": "Words", "hide": "yes", "root": "-1", "heads": "1,x"}, {}),
+        ({"edges": "previous_layer", "tau": "0.3"}, {"weights": "previous_layer", "tau": 0.3, "auto": False}),
+        ({"edges": "gradient"}, {}),
         ({"unit": "word", "hide": "1"}, {"unit": "word", "hide_special": True}),
         ({"root": "12", "heads": "0.3,x,11.0"}, {"root": 12, "heads": ["0.3", "11.0"]}),
         ({"root": "12345", "colour": "red"}, {}),

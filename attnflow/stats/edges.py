@@ -52,7 +52,7 @@ def with_weights(trace: Trace, weights: str, contributions: Attribution | None =
     if contributions is not None and kind != "previous_layer":
         raise SelectionError(f"contributions come with weights {kind!r}; give them with 'previous_layer' alone.")
     if kind == "attention":
-        return replace(trace, weights=kind, contributions=None)
+        return trace if trace.weights == kind else replace(trace, weights=kind, contributions=None)
     if kind == "norm":
         return replace(trace, weights=kind, contributions=norm_rows(trace.attention, _norms_of(trace)))
     if contributions is None:

@@ -14,6 +14,7 @@ from attnflow.records.trace import SPECIAL, Head
 from attnflow.records.words import told_apart
 from attnflow.stats.differences import FlowDifferences, carrier, flow_differences
 from attnflow.stats.flow import Flow, FlowPair
+from attnflow.views.edge_kinds import QUANTITY
 from attnflow.views.payloads import Answer, ClassScore, DifferenceRow, DifferenceTable
 
 MOST_ROWS = 5
@@ -172,7 +173,7 @@ def _head_table(flows: FlowPair, unit: int, names: Sequence[str]) -> DifferenceT
                 "select": {"head": head, "word": unit},
             }
         )
-    about = f"strongest attention to {names[unit]} from the ring above"
+    about = f"strongest {QUANTITY[flows.a.trace.weights]} to {names[unit]} from the ring above"
     return {"kind": "head", "title": "Heads", "about": about, "rows": rows}
 
 

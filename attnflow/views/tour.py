@@ -9,6 +9,7 @@ from attnflow.records.root import pooled_name, tokens_of
 from attnflow.records.trace import SPECIAL
 from attnflow.records.words import told_apart
 from attnflow.stats.flow import Flow, FlowPair
+from attnflow.views.edge_kinds import QUANTITY
 from attnflow.views.payloads import Selection, Side, TourStep
 
 
@@ -66,8 +67,8 @@ def _strongest_head(flows: FlowPair, named: list[str]) -> TourStep | None:
         "title": "Which head does it",
         "text": (
             f"Head H{head + 1} of L{graph.n_layers}, the last layer of model B, gives {name} {most}{row[head]:.0%} of "
-            f"its attention. {int(b[unit])} of the {_heads(flows.b)} of B attend to {name} above tau, "
-            f"and {int(a[unit])} of the {_heads(flows.a)} of A."
+            f"its {QUANTITY[flows.b.trace.weights]}. {int(b[unit])} of the {_heads(flows.b)} of B attend to {name} "
+            f"above tau, and {int(a[unit])} of the {_heads(flows.a)} of A."
         ),
         "view": "b",
         "selection": _at_root(_root(*sides[1]), head),

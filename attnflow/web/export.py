@@ -9,6 +9,7 @@ from typing import Any
 from attnflow.service.case import Case
 from attnflow.stats.flow import FlowPair
 from attnflow.views.csv_text import csv_text
+from attnflow.views.edge_kinds import QUANTITY
 from attnflow.web.endpoints.graphs import comparison_answer
 
 
@@ -19,7 +20,8 @@ def graph_json(a: Case, b: Case, flows: FlowPair, alpha: float) -> str:
 
 def graph_csv(a: Case, b: Case, flows: FlowPair) -> str:
     """One line for each head of each edge; layers, heads and tokens are counted from 0."""
-    columns = ["model", "sha", "layer_index", "head_index", "query", "query_text", "key", "key_text", "attention"]
+    columns = ["model", "sha", "layer_index", "head_index", "query", "query_text", "key", "key_text"]
+    columns.append(QUANTITY[flows.a.trace.weights].replace(" ", "_"))
     return csv_text(columns, _edges(a, b, flows))
 
 

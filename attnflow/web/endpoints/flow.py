@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from attnflow.records.trace import Weights
+from attnflow.service.analyses.edges import WEIGHTS, edges_of_case
 from attnflow.service.workspace import workspace
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.web.endpoints.checks import checked_heads, endpoint
 from attnflow.web.endpoints.graphs import CompareAnswer, FlowAnswer, comparison_answer, flow_answer
 
 
-@endpoint()
+@endpoint(WEIGHTS)
 def attention_flow(
     model: str,
     sentence_a: str,
@@ -20,6 +22,8 @@ def attention_flow(
     pruned: list[list[int]] | None = None,
     root: int | None = None,
     heads: list[list[int]] | None = None,
+    *,
+    weights: Weights,
 ) -> FlowAnswer:
     """Return the attention graph of a checkpoint on a sentence pair, built backwards from the token its task reads.
 
@@ -34,10 +38,10 @@ def attention_flow(
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
     allowed = None if heads is None else checked_heads("heads", heads)
     threshold = None if tau == "by_layer" else tau
-    return flow_answer(case, flow(case.trace, threshold, alpha, root=root, heads=allowed), alpha)
+    return flow_answer(case, flow(edges_of_case(case, weights), threshold, alpha, root=root, heads=allowed), alpha)
 
 
-@endpoint()
+@endpoint(WEIGHTS)
 def compare_attention_flow(
     model_a: str,
     model_b: str,
@@ -47,6 +51,8 @@ def compare_attention_flow(
     alpha: float = 0.5,
     root: int | None = None,
     heads: list[list[int]] | None = None,
+    *,
+    weights: Weights,
 ) -> CompareAnswer:
     """Return the attention graphs of two checkpoints on one sentence pair, and what they share.
 
@@ -65,4 +71,6 @@ def compare_attention_flow(
     a, b = (workspace.case(model, sentence_a, sentence_b) for model in (model_a, model_b))
     allowed = None if heads is None else checked_heads("heads", heads)
     threshold = None if tau == "by_layer" else tau
-    return comparison_answer(a, b, compare_flows(a.trace, b.trace, threshold, alpha, root=root, heads=allowed), alpha)
+    trace_a, trace_b = (edges_of_case(case, weights) for case in (a, b))
+    flows = compare_flows(trace_a, trace_b, threshold, alpha, root=root, heads=allowed)
+    return comparison_answer(a, b, flows, alpha)

@@ -37,6 +37,7 @@ class FlowAnswer(TypedDict):
     """The attention graph and influence of one model.
 
     `root` is the token that ring L holds, or null where the score reads several; `roots` holds it, or all of these.
+    `weights` says what the weights of edges are, and `tau` is compared with.
     """
 
     model: ModelAnswer
@@ -46,6 +47,7 @@ class FlowAnswer(TypedDict):
     roots: list[int]
     tau: float | None
     thresholds: list[float]
+    weights: str
     alpha: float
     pruned: list[list[int]]
     rings: list[list[int]]
@@ -136,6 +138,7 @@ def flow_answer(case: Case, one: Flow, alpha: float) -> FlowAnswer:
         "roots": list(tokens_of(graph.root)),
         "tau": single(graph.tau),
         "thresholds": graph.tau.tolist(),
+        "weights": one.trace.weights,
         "alpha": float(alpha),
         "pruned": pruned_answer(case),
         "rings": [np.flatnonzero(ring).tolist() for ring in graph.rings],

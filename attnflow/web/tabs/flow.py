@@ -9,8 +9,11 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.records.head_names import head_of
 from attnflow.records.root import pooled_name
+from attnflow.records.trace import Trace
+from attnflow.service.analyses.edges import edges_of_case
 from attnflow.service.analyses.heads import IMPORTANCE, IMPORTANCE_TITLES
 from attnflow.service.analyses.saliency import REPORT
 from attnflow.service.case import Case
@@ -19,6 +22,7 @@ from attnflow.stats.attention_graph import Threshold, check_tau
 from attnflow.stats.flow import Flow, FlowPair, compare_flows
 from attnflow.views import thresholds
 from attnflow.views.answer import answer
+from attnflow.views.edge_kinds import QUANTITY, edges_told
 from attnflow.views.measured import importance_table, saliency_table
 from attnflow.views.payloads import Answer, DifferenceTable, Download, Export, Radial
 from attnflow.views.radial import radial
@@ -32,7 +36,7 @@ from attnflow.web.endpoints.graphs import comparison_note
 from attnflow.web.panels import RadialView
 from attnflow.web.settings import DECISION, READ_BY_TASK, Settings
 from attnflow.web.shared import Page, Shown, cases_of
-from attnflow.web.wiring import CLICK, on
+from attnflow.web.wiring import CLICK, on, on_card
 
 TITLE = "Flow"
 MORE_TO_READ = (
@@ -67,20 +71,21 @@ def build() -> Parts:
 def wire(parts: Parts, page: Page) -> None:
     """Redraw when a setting changes, save what is asked for."""
     sources, outputs, control = [page.shown, page.settings], page.drawn, page.settings
-    rest = [control[name].input for name in control.names if name not in ("tau", "unit")]
+    rest = [control[name].input for name in control.names if name not in ("tau", "unit", "weights")]
     for happens, function, fills in (
         (control["tau"].input, rethreshold, [*outputs, control["auto"]]),
         (control["unit"].input, recount, outputs),
         (rest, redraw, outputs),
     ):
         on(happens, function, sources, fills, **CLICK).success(**page.remembered)
+    on_card([control["weights"].input], redraw, sources, outputs, parts.rings).success(**page.remembered)
     chosen = on(page.thresholds.choose, choose_threshold, sources, [*outputs, control["tau"], control["auto"]], **CLICK)
     chosen.success(**page.remembered)
     on(parts.rings.export, export_graphs, sources, parts.rings, **CLICK)
 
 
 def flows_at(a: Case, b: Case, settings: Settings, taus: tuple[Threshold, Threshold] | None = None) -> FlowPair:
-    """Flows at the settings, or at given thresholds of A and of B."""
+    """Flows at the settings, or at given thresholds of A and of B; of attention, if a model has no such edges."""
     where: dict[str, Any] = {
         "unit": settings.unit,
         "root": None if settings.root == DECISION else settings.root,
@@ -88,7 +93,16 @@ def flows_at(a: Case, b: Case, settings: Settings, taus: tuple[Threshold, Thresh
         "hide_special": settings.hide_special,
     }
     tau = taus or (None if settings.auto else settings.tau)
-    return compare_flows(a.trace, b.trace, tau, settings.alpha, **where)
+    trace_a, trace_b, _ = _edges(a, b, settings)
+    return compare_flows(trace_a, trace_b, tau, settings.alpha, **where)
+
+
+def _edges(a: Case, b: Case, settings: Settings) -> tuple[Trace, Trace, str]:
+    """Both runs with the edges that are asked for or, if a model has none of these, with attention, and the reason."""
+    try:
+        return edges_of_case(a, settings.weights), edges_of_case(b, settings.weights), ""
+    except (SelectionError, UnsupportedArchitectureError) as error:
+        return a.trace, b.trace, str(error)
 
 
 def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
@@ -97,9 +111,12 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     names = a.card.ref, b.card.ref
     note = f"{thresholds.told(flows.a.graph, flows.b.graph)}. {comparison_note(flows.pairing.unit)}"
     note += _pooling_note("A", flows.a) + _pooling_note("B", flows.b)
+    *_, refused = _edges(a, b, settings)
+    note += f"\n\n{edges_told(flows.a.trace.weights)}" + (f" {refused}" if refused else "")
     if settings.hide_special:
+        taken = QUANTITY[flows.a.trace.weights]
         shares = f"{flows.a.hidden_share:.0%} (A) and {flows.b.hidden_share:.0%} (B)"
-        note += f" Special tokens are hidden; they take {shares} of the attention of the tokens shown."
+        note += f" Special tokens are hidden; they take {shares} of the {taken} of the tokens shown."
     starts = [READ_BY_TASK]
     starts += [(f"{index + 1}: {text}", index) for index, text in enumerate(flows.pairing.text)]
     root = gr.update(choices=starts, value=settings.root)

@@ -1,0 +1,30 @@
+"""What the edges of an attention graph are, in words."""
+
+from __future__ import annotations
+
+from attnflow.records.trace import Weights
+
+TITLES: dict[Weights, str] = {
+    "attention": "Attention",
+    "norm": "Norm of contribution",
+    "previous_layer": "Contribution to the layer",
+}
+"""What the page calls each kind."""
+QUANTITY: dict[Weights, str] = {
+    "attention": "attention",
+    "norm": "share by norm",
+    "previous_layer": "contribution",
+}
+"""What the number at an edge is."""
+_SAYS: dict[Weights, str] = {
+    "attention": "Edges are attention: how much a head looks at a word",
+    "norm": "Edges are shares by norm: how long a vector a head writes for a word, as a share of all that it writes; "
+    "*attends to* means that here",
+    "previous_layer": "Edges are contributions to the layer: how much a head's output would change with a word, as a "
+    "share; *attends to* means that here",
+}
+
+
+def edges_told(weights: Weights) -> str:
+    """What edges mean, and what no kind of them holds."""
+    return f"{_SAYS[weights]}. The residual stream and the feed-forward parts (MLP) are not in the graph."
