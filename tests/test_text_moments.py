@@ -143,8 +143,8 @@ def test_a_moment_that_was_shown_keeps_its_way_and_so_its_layout(collected):
 
 
 def test_what_is_asked_is_checked(collected):
-    known = text_moments.follow(collected, None)[0]
-    assert [(one["side"], one["at"]) for one in known] == [("b", 3)]
+    shown, known = text_moments.follow(collected, None)
+    assert [(one["side"], one["at"]) for one in shown] == [("b", 3)]
     assert text_moments.follow(collected, known)[0] != known, "nothing is sent again"
     assert text_moments.follow(at(collected, REVISIONS[1]), known)[0][0]["at"] == 1
     asked = text_moments.ask(known, SimpleNamespace(side="b", revision="checkpoint-550"))
