@@ -28,8 +28,8 @@ from attnflow.records.texts import Text
 from attnflow.records.trees import ROOT, cycle_in
 from attnflow.service.probes import probes
 from attnflow.stats.alignment import merge_words
+from attnflow.views.probe_bars import SAYS
 from attnflow.web.answering import Told
-from attnflow.web.endpoints.probe import SAYS
 from attnflow.web.endpoints.probe import probe as endpoint
 
 SENTENCE = "Anna bought a table from Paul."

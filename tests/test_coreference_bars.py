@@ -14,7 +14,7 @@ from attnflow.service.collections import Page
 from attnflow.stats.antecedents import RULES
 from attnflow.stats.coreference import ALL
 from attnflow.views import payloads
-from attnflow.views.coreference_bars import ChainsModel, coreference_bars
+from attnflow.views.coreference_bars import KINDS_TOLD, ChainsModel, coreference_bars
 from attnflow.web.rooms import grammar, grammar_chains
 from attnflow.web.rooms.chosen import Chosen
 from attnflow.web.rooms.reading import read
@@ -46,14 +46,15 @@ def test_bars_are_what_the_statistic_holds_out_beside_the_rules(collected, steps
         for number, kind in enumerate(kinds):
             best, bar = found.best(kind), figure["data"][place]
             low, high = best.held_out.interval
-            assert f"({found.n[kind]:,})" in bar["x"][number]
+            told = KINDS_TOLD[kind] if kind != ALL else "mentions"
+            assert bar["x"][number] == KINDS_TOLD[kind] and f"{found.n[kind]:,} {told}" in figure["note"]
             assert bar["y"][number] == pytest.approx(best.held_out.share, abs=1e-4)
             assert bar["y"][number] + bar["error_y"]["array"][number] == pytest.approx(high, abs=2e-4)
             assert bar["y"][number] - bar["error_y"]["arrayminus"][number] == pytest.approx(low, abs=2e-4)
             assert bar["customdata"][number] == {"side": "ab"[place], "head": (best.layer, best.head)}
             for rule, beside in zip(RULES, figure["data"][2:], strict=True):
                 assert beside["y"][number] == pytest.approx(found.baseline(rule, kind).share, abs=1e-4)
-        assert f"{100 * found.best().held_out.share:.1f} % of all mentions" in figure["note"]
+        assert f"{100 * found.best().held_out.share:.1f} % of all {found.n[ALL]:,} mentions" in figure["note"]
 
 
 def test_kinds_without_a_case_have_no_bar_and_few_cases_are_told(collected, steps):

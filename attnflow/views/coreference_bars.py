@@ -22,8 +22,8 @@ RULES_TOLD: dict[Rule, str] = {
     "head match": "same head word",
     "sieves": "four sieves",
 }
-_SHADES = ("@quiet:35", "@quiet:65", "@quiet")
-"""Of the rules, the better ones darker."""
+_SHADES = ("@quiet:25", "@quiet:45", "@quiet:65")
+"""Of the rules, the better ones darker; none so dark that its interval is not seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +49,11 @@ def coreference_bars(models: Sequence[ChainsModel]) -> ChartFigure:
     """A bar for the best head of each model and for each rule, by kind of mention; what is held out, with intervals."""
     first = models[0].found
     kinds = [kind for kind in (ALL, *first.kinds) if first.n[kind]]
-    x = [f"{KINDS_TOLD[kind]} ({first.n[kind]:,})" for kind in kinds]
+    x = [KINDS_TOLD[kind] for kind in kinds]
     data: list[dict[str, Any]] = []
     for model in models:
         best = [model.found.best(kind) for kind in kinds]
-        bar = _bar(f"best head of {model.side.upper()}", f"@{model.side}", x, [one.held_out for one in best])
+        bar = _bar(f"best head of {model.side.upper()}", f"@{model.side}:70", x, [one.held_out for one in best])
         bar["text"] = [head_name((one.layer, one.head)) for one in best]
         bar["customdata"] = [head_selected(model.side, (one.layer, one.head)) for one in best]
         bar["hovertemplate"] = f"{model.side.upper()} %{{text}}<br>%{{y:.1%}} held out<extra></extra>"
@@ -103,7 +103,8 @@ def _told(model: ChainsModel, kinds: Sequence[str]) -> str:
     """What the best heads of a model find, in a sentence."""
     best = {kind: model.found.best(kind) for kind in kinds}
     parts = [
-        f"{head_name((one.layer, one.head))} {share_told(one.held_out)} of {_of(kind)}" for kind, one in best.items()
+        f"{head_name((one.layer, one.head))} {share_told(one.held_out)} of {_counted(kind, model.found.n[kind])}"
+        for kind, one in best.items()
     ]
     return f"{model.side.upper()}, in held-out texts, finds the antecedents of: {', '.join(parts)}."
 
@@ -113,6 +114,10 @@ def _rules_told(found: CoreferenceResult, kinds: Sequence[str]) -> str:
     rules = ", ".join(f"{RULES_TOLD[rule]} {share_told(found.baseline(rule))}" for rule in RULES)
     few = [_of(kind) for kind in kinds if found.n[kind] < LEAST]
     return f"Without a model, of all: {rules}." + (f" Too few to say much: {', '.join(few)}." if few else "")
+
+
+def _counted(kind: str, n: int) -> str:
+    return f"all {n:,} mentions" if kind == ALL else f"{n:,} {KINDS_TOLD[kind]}"
 
 
 def _of(kind: str) -> str:

@@ -19,7 +19,8 @@ def probe_trees(parses: Sequence[tuple[Side, str, Parse]], kind: str) -> ParsedT
     """
     known = any(parse.gold is not None for _, _, parse in parses)
     where = (
-        "Above the words: the tree of the treebank. Below: what the probe reads out of the model."
+        "Above the words: the tree of the treebank. Below: what the probe reads out of the model; it learnt from most "
+        "sentences of the treebank, and knows these better than others."
         if known
         else "No tree of this sentence is known: these are read out of the models by their probes."
     )

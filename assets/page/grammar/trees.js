@@ -51,7 +51,7 @@ export function mount(element, gradio) {
     if (!now.trees.some(({ gold }) => gold.length)) return;
     for (const [name, text] of [["gold", "true governor"], ["right", "read out, right"], ["wrong", "read out, wrong"]]) {
       const key = make("span", "af-key", undefined, legend);
-      make("span", `af-arc-key af-arc-${name}`, undefined, key);
+      for (const { side } of name === "right" ? now.trees : now.trees.slice(0, 1)) make("span", `af-arc-key af-arc-${name} af-model-${side}`, undefined, key);
       make("span", "", text, key);
     }
   }
