@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from attnflow import (
     SelectionError,
@@ -25,6 +26,8 @@ from attnflow import (
 )
 from attnflow.runtime import attention_hook
 from attnflow.runtime.value_norms import written_lengths
+from attnflow.service.analyses.attribution import CONTRIBUTIONS
+from attnflow.service.workspace import workspace
 from attnflow.stats.edges import norm_rows
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.stats.ring_sizes import ring_limits, ring_sizes
@@ -238,3 +241,11 @@ def test_what_cannot_be_asked_is_said(traces, checkpoints, local):
     with pytest.raises(SelectionError, match="do not say what the task reads; give the position of a root"):
         attention_graph(dataclasses.replace(local, root=None))
     assert attention_graph(dataclasses.replace(local, root=None), root=0).root == 0
+
+
+def test_the_work_that_is_told_before_is_what_torch_counts():
+    case = workspace.case("demo/finetuned", *PAIR)
+    with FlopCounterMode(display=False) as counted:
+        hidden_token_attribution(case.checkpoint, case.encoding, wrt="previous_layer")
+    told = workspace.operations(CONTRIBUTIONS, case, wrt="previous_layer")
+    assert 0.7 < told / counted.get_total_flops() < 2
