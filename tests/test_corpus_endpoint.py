@@ -56,11 +56,11 @@ def test_what_was_computed_is_kept_and_given_to_no_other_page(monkeypatch):
     corpora.forget(page.name)
     corpora.statistics(private, "demo/pretrained", page, ["entropy"])
     assert len(calls) == 3
-    assert corpora._kept.find((page.name, settings_of(private))) is not None
+    assert corpora._kept.find((page.name, settings_of(private), False)) is not None
     owner = page.name
     del page
     gc.collect()
-    assert corpora._kept.find((owner, settings_of(private))) is None
+    assert corpora._kept.find((owner, settings_of(private), False)) is None
 
 
 def settings_of(opened):
@@ -71,7 +71,8 @@ def settings_of(opened):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"statistics": ["coreference"]}, "There is no statistic 'coreference'; choose surface"),
+        ({"statistics": ["reference"]}, "There is no statistic 'reference'; choose surface"),
+        ({"statistics": ["coreference"]}, "No text has a chain of two mentions"),
         ({"statistics": ["mean_attention"]}, "mean_attention is too large for an answer; use the library"),
         ({"statistics": ["entropy", "entropy"]}, "give each once"),
         ({"statistics": ["importance"]}, "cannot have importance, because it has no trained head"),

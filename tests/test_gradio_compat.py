@@ -263,6 +263,7 @@ def test_a_stranger_does_not_wipe_the_pages_of_others(app, url):
     key = next(block._id for block in app.get_blocks().blocks.values() if isinstance(block, gr.State))
     state.note("a page", "9.9.9.9")
     state["a page"][key] = "shown"
+    before = len(state.session_data)
     with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client:
         for stranger in range(405):
             body = {"data": [None], "fn_index": number, "session_hash": f"odd{stranger}"}
@@ -270,5 +271,5 @@ def test_a_stranger_does_not_wipe_the_pages_of_others(app, url):
             if stranger % 20 == 0:
                 time.sleep(0.1)  # the queue has 32 places
     assert state["a page"][key] == "shown"
-    assert len(state.session_data) < 10
+    assert len(state.session_data) < before + 10
     state._forget("a page")

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.checkpoints.hub_search import search_models
 from attnflow.errors import AttnflowError
 from attnflow.service import own_models
@@ -47,6 +48,9 @@ def revision_box(value: str, label: str) -> gr.Textbox:
 def full_ref(model: str | None, revision: str | None) -> str:
     """A reference to a checkpoint from what two boxes hold: its name, and its revision or moment."""
     model, revision = (model or "").strip(), (revision or "").strip()
+    here = own_models.own(model)
+    if here is not None and here[0] in BUNDLED and revision not in own_models.revisions(here[0]):
+        revision = ""  # one of the model that was named before
     return f"{model}@{revision}" if revision else model
 
 
@@ -70,11 +74,6 @@ def describe(recent: Any, model: str, revision: str) -> Any:
         info = str(error)
     # The results of the search carry facts beside their names; the box is to show the name alone.
     return gr.update(info=info, choices=known_models(recent), value=model)
-
-
-def describe_another(recent: Any, model: str) -> list[Any]:
-    """The same once another model is named: the revision was one of the model before."""
-    return [describe(recent, model, ""), ""]
 
 
 def known_models(recent: Any) -> list[str]:

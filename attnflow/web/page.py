@@ -248,8 +248,7 @@ def _wire_boxes(demo: gr.Blocks, pair: Form[Pair], hint: gr.Markdown, shown: gr.
     for side in "ab":
         box, revision = pair[f"model_{side}"], pair[f"revision_{side}"]
         box.key_up(model_box.suggest, None, box, **TYPING)
-        revision.submit(model_box.describe, [recent, box, revision], box, **TYPING)
-        box.input(model_box.describe_another, [recent, box], [box, revision], **TYPING)
+        gr.on([box.input, revision.submit], model_box.describe, [recent, box, revision], box, **TYPING)
     demo.load(model_box.offer, recent, [pair["model_a"], pair["model_b"]], **TYPING)
     shown.change(events.keep_models, [recent, shown], recent, **CLICK)
     return recent

@@ -128,7 +128,7 @@ def distances(width: int, sizes: torch.Tensor) -> torch.Tensor:
     share = offset / sizes[:, None, None]
     near = [(offset == step).expand_as(share).float() for step in (*range(-NEAR, 0), *range(1, NEAR + 1))]
     of_words = torch.stack([share.clamp(min=0), (-share).clamp(min=0), *near, torch.zeros_like(share)], dim=-1)
-    of_root = torch.zeros(len(sizes), width, 1, N_DISTANCES)
+    of_root = torch.zeros(len(sizes), width, 1, N_DISTANCES, device=sizes.device)
     of_root[..., -1] = 1
     return torch.cat([of_words, of_root], dim=2)
 

@@ -161,7 +161,7 @@ def alone(attention: torch.Tensor, vectors: torch.Tensor, groups: NDArray[np.int
         groups: `[T]`: which mark or word each token belongs to.
     """
     size = len(vectors)
-    nothing = torch.zeros(1, size, dtype=torch.bool)
+    nothing = torch.zeros(1, size, dtype=torch.bool, device=attention.device)
     return Batch(
         attention=attention.permute(1, 2, 0)[None],
         vectors=vectors[None],
