@@ -50,9 +50,9 @@ class AttentionClassifier(Classifier):
 
     def __init__(self, n_maps: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(n_maps, 2))
+        self.weight = nn.Parameter(torch.zeros(n_maps, 2, device="cpu"))
         """`[K, 2]`: `w` (dependent to governor) and `u` (governor to dependent)."""
-        self.root = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))
+        self.root = nn.Parameter(torch.tensor([1.0, 1.0, 0.0], device="cpu"))
         """Of the first and the last special token, and the number where there is neither."""
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -74,12 +74,12 @@ class WordsClassifier(Classifier):
 
     def __init__(self, n_maps: int, width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(width, 4, n_maps))
+        self.weight = nn.Parameter(torch.zeros(width, 4, n_maps, device="cpu"))
         """`[D, 4, K]`: for what the dependent pays by the dependent's vector, for what the governor pays by the
         governor's, for what the dependent pays by the governor's, and for what the governor pays by the dependent's."""
-        self.bias = nn.Parameter(torch.zeros(n_maps, 2))
+        self.bias = nn.Parameter(torch.zeros(n_maps, 2, device="cpu"))
         """`[K, 2]`: as the weights of attention alone."""
-        self.root = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))
+        self.root = nn.Parameter(torch.tensor([1.0, 1.0, 0.0], device="cpu"))
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """`[B, W, W + 1]`"""
@@ -106,11 +106,15 @@ class DistanceClassifier(Classifier):
         super().__init__()
         inputs = 2 * width + N_DISTANCES
         bound, bound_out = math.sqrt(6 / (inputs + HIDDEN)), math.sqrt(6 / (HIDDEN + 1))  # Glorot's
-        self.words = nn.Parameter(torch.empty(width, 2, HIDDEN).uniform_(-bound, bound, generator=generator))
+        self.words = nn.Parameter(
+            torch.empty(width, 2, HIDDEN, device="cpu").uniform_(-bound, bound, generator=generator)
+        )
         """`[D, 2, 256]`: of dependent and governor."""
-        self.distances = nn.Parameter(torch.empty(N_DISTANCES, HIDDEN).uniform_(-bound, bound, generator=generator))
-        self.bias = nn.Parameter(torch.zeros(HIDDEN))
-        self.out = nn.Parameter(torch.empty(HIDDEN).uniform_(-bound_out, bound_out, generator=generator))
+        self.distances = nn.Parameter(
+            torch.empty(N_DISTANCES, HIDDEN, device="cpu").uniform_(-bound, bound, generator=generator)
+        )
+        self.bias = nn.Parameter(torch.zeros(HIDDEN, device="cpu"))
+        self.out = nn.Parameter(torch.empty(HIDDEN, device="cpu").uniform_(-bound_out, bound_out, generator=generator))
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """`[B, W, W + 1]`"""
@@ -124,7 +128,8 @@ class DistanceClassifier(Classifier):
 
 def distances(width: int, sizes: torch.Tensor) -> torch.Tensor:
     """`[B, W, W + 1, 7]`: how far the governor stands from the dependent, and whether it is the root."""
-    offset = torch.arange(width)[None, :] - torch.arange(width)[:, None]  # [dependent, governor]
+    places = torch.arange(width, device=sizes.device)
+    offset = places[None, :] - places[:, None]  # [dependent, governor]
     share = offset / sizes[:, None, None]
     near = [(offset == step).expand_as(share).float() for step in (*range(-NEAR, 0), *range(1, NEAR + 1))]
     of_words = torch.stack([share.clamp(min=0), (-share).clamp(min=0), *near, torch.zeros_like(share)], dim=-1)

@@ -135,14 +135,14 @@ class Examples:
             vector[row, :size], here[row, :size] = one.vector, True
             learnt[row, :size], cases[row, :size] = one.learnt, one.cases
         return Batch(
-            attention=torch.from_numpy(attention).float(),
-            vectors=torch.from_numpy(self.vectors[vector]),
-            target=torch.from_numpy(target),
-            learnt=torch.from_numpy(learnt),
-            cases=torch.from_numpy(cases),
-            candidate=torch.from_numpy(candidates(here)),
-            sizes=torch.tensor([len(one) for one in group]),
-            marked=torch.tensor([one.marked for one in group]),
+            attention=torch.from_numpy(attention).to("cpu", torch.float32),
+            vectors=torch.from_numpy(self.vectors[vector]).to("cpu"),
+            target=torch.from_numpy(target).to("cpu"),
+            learnt=torch.from_numpy(learnt).to("cpu"),
+            cases=torch.from_numpy(cases).to("cpu"),
+            candidate=torch.from_numpy(candidates(here)).to("cpu"),
+            sizes=torch.tensor([len(one) for one in group], device="cpu"),
+            marked=torch.tensor([one.marked for one in group], device="cpu"),
         )
 
 
@@ -165,12 +165,12 @@ def alone(attention: torch.Tensor, vectors: torch.Tensor, groups: NDArray[np.int
     return Batch(
         attention=attention.permute(1, 2, 0)[None],
         vectors=vectors[None],
-        target=torch.full((1, size), size),
+        target=torch.full((1, size), size, device=attention.device),
         learnt=nothing,
         cases=nothing,
-        candidate=torch.from_numpy(candidates(np.ones((1, size), bool))),
-        sizes=torch.tensor([size]),
-        marked=torch.tensor([has_marks(groups)]),
+        candidate=torch.from_numpy(candidates(np.ones((1, size), bool))).to(attention.device),
+        sizes=torch.tensor([size], device=attention.device),
+        marked=torch.tensor([has_marks(groups)], device=attention.device),
     )
 
 
