@@ -105,7 +105,10 @@ def _told(model: ChainsModel, kinds: Sequence[str]) -> str:
     parts = [
         f"{head_name((one.layer, one.head))} {share_told(one.held_out)} of {_counted(kind, model.found.n[kind])}"
         for kind, one in best.items()
+        if one.held_out.n
     ]
+    if not parts:
+        return f"{model.side.upper()}: nothing is held out, as all cases are in one half of the texts."
     return f"{model.side.upper()}, in held-out texts, finds the antecedents of: {', '.join(parts)}."
 
 
