@@ -69,7 +69,8 @@ def read(asked: AskedMoment, collected: Collected | None) -> Iterator[Step]:
     """
     before = models_of(collected_of(collected))
     number, side = SIDES.index(asked.side), asked.side.upper()
-    ref = full_ref(training_of(before.refs[number]), asked.revision)
+    name = training_of(before.refs[number])
+    ref = f"{name}@{asked.revision}" if asked.revision else name
     yield Step(f"{side} reads the texts as it was at {asked.label} …")
     card = ModelCard.of(open_checkpoint(ref))
     named = list(before.named)
