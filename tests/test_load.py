@@ -37,7 +37,7 @@ def small_caches(monkeypatch):
 def test_many_clients_get_what_one_gets(url, hub, tmp_path):
     jobs = make_jobs(hub, tmp_path / "made", ("gpt2", "deberta-v2"), pairs=1)
     seen = len(hub.requests)
-    report = hammer(url, jobs, seconds=8, clients=8)
+    report = hammer(url, jobs, seconds=4, clients=8)
     assert report.wrong == []
     assert report.outcomes["complete"] > 10
     assert report.outcomes["error"] > 2
