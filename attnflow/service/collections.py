@@ -17,7 +17,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow import limits, progress
+from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus import survey_store
@@ -37,7 +37,8 @@ from attnflow.records.trace import Head, check_heads, is_whole
 from attnflow.service import offered, visitors
 from attnflow.service.case import open_checkpoint
 from attnflow.service.deadline import within
-from attnflow.service.places import Places, give_way
+from attnflow.service.long_work import giving_way
+from attnflow.service.places import Places
 from attnflow.service.uploads import uploads
 from attnflow.service.workspace import workspace
 
@@ -219,13 +220,6 @@ class Collections:
 
         def compute() -> Survey:
             visitors.admit()
-            listener = progress.Watcher().listener
-
-            def listen(what: str, share: float) -> None:
-                give_way()
-                if listener is not None:
-                    listener(what, share)
-
             disk = self._disk_bytes if public else 0
             with (
                 survey_store.keeping(settings, disk) as folder,
@@ -241,7 +235,7 @@ class Collections:
                     max_tokens=limits.MAX_TOKENS,
                     heads=heads,
                     out=folder,
-                    progress=listen,
+                    progress=giving_way(),
                 )
 
         found = self._surveys.get((opened.owner, settings), compute)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from attnflow import limits, progress
@@ -15,11 +15,10 @@ from attnflow.corpus.corpus_statistics import corpus_settings, corpus_statistics
 from attnflow.corpus.survey import TooLong
 from attnflow.errors import SelectionError
 from attnflow.records.corpus import CorpusStatistics
-from attnflow.service import visitors
 from attnflow.service.case import open_checkpoint
 from attnflow.service.collections import Opened, Page
-from attnflow.service.deadline import within
-from attnflow.service.places import Places, give_way
+from attnflow.service.long_work import long_work
+from attnflow.service.places import Places
 from attnflow.service.workspace import workspace
 from attnflow.stats.compared_dependencies import DependencyComparison
 from attnflow.stats.coreference import Candidates
@@ -141,25 +140,12 @@ class Corpora:
         key = (opened.owner, opened.texts.fingerprint, model_a.key, model_b.key, *options.values())
         return self._comparisons.get(key, compute)
 
-    @contextmanager
-    def _reading(self, opened: Opened, page: Page) -> Generator[Callable[[str, float], None]]:
+    def _reading(self, opened: Opened, page: Page) -> AbstractContextManager[progress.Listener]:
         """Room and time for one reading of texts, and what is told how far it has come."""
-        told = progress.Watcher().listener
-
-        def listen(what: str, share: float) -> None:
-            give_way()
-            if told is not None:
-                told(what, share)
-
         if opened.owner is not None:
             weakref.finalize(page, self.forget, page.name)
-        visitors.admit()
         advice = "ask for fewer rows, or for fewer statistics"
-        with (
-            within(self._most_seconds, "one reading", advice),
-            self._places.one(visitors.name(), long=True),
-        ):
-            yield listen
+        return long_work(self._places, self._most_seconds, "one reading", advice)
 
 
 corpora = Corpora(

@@ -19,10 +19,9 @@ from attnflow.errors import SelectionError
 from attnflow.records.trace import Encoding, Head
 from attnflow.records.trees import ROOT, Sentence
 from attnflow.runtime.batch import batches, capture_batch
-from attnflow.service import visitors
 from attnflow.service.case import open_checkpoint
 from attnflow.service.collections import Opened, Page
-from attnflow.service.deadline import within
+from attnflow.service.long_work import long_work
 from attnflow.service.places import Places, give_way
 from attnflow.service.workspace import workspace
 from attnflow.stats.dependencies import ALL, DIRECTIONS, Direction, head_choices
@@ -103,11 +102,7 @@ class GrammarExamples:
         def compute() -> Choices:
             if opened.owner is not None:
                 weakref.finalize(page, self.forget, page.name)
-            visitors.admit()
-            with (
-                within(self._most_seconds, "looking for examples", "choose another relation"),
-                self._places.one(visitors.name(), long=True),
-            ):
+            with long_work(self._places, self._most_seconds, "looking for examples", "choose another relation"):
                 return _read(opened, checkpoint, relation, some, too_long, len(having))
 
         return self._kept.get((opened.owner, opened.texts.fingerprint, checkpoint.key, relation, too_long), compute)

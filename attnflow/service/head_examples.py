@@ -15,10 +15,9 @@ from attnflow.records.texts import Text
 from attnflow.records.trace import Encoding, Head
 from attnflow.runtime.batch import batches, capture_batch
 from attnflow.runtime.encode import encode
-from attnflow.service import visitors
 from attnflow.service.case import open_checkpoint
 from attnflow.service.collections import Opened
-from attnflow.service.deadline import within
+from attnflow.service.long_work import long_work
 from attnflow.service.places import give_way
 from attnflow.service.workspace import workspace
 from attnflow.stats.entropy import AttentionEntropy
@@ -93,11 +92,7 @@ def _breadth(ref: str, texts: Sequence[Text]) -> tuple[NDArray[np.int64], NDArra
             continue
         read.append(number)
     found = np.full((len(encodings), checkpoint.n_layers, checkpoint.n_heads), np.nan)
-    visitors.admit()
-    with (
-        within(limits.MAX_SURVEY_SECONDS, "looking for examples", "ask for fewer texts"),
-        workspace.places.one(visitors.name(), long=True),
-    ):
+    with long_work(workspace.places, limits.MAX_SURVEY_SECONDS, "looking for examples", "ask for fewer texts"):
         for numbers in batches(checkpoint, encodings):
             progress.go_on()
             give_way()

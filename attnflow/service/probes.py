@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import cast
 
-from attnflow import limits, progress
+from attnflow import limits
 from attnflow.cache import BoundedCache
 from attnflow.corpus.attention_probe import attention_probe, probe_settings, sentences_of
 from attnflow.corpus.probe_result import AttentionProbe
@@ -20,7 +20,8 @@ from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import open_checkpoint
 from attnflow.service.collections import Opened, Page
 from attnflow.service.deadline import within
-from attnflow.service.places import Places, give_way
+from attnflow.service.long_work import long_work
+from attnflow.service.places import Places
 from attnflow.service.workspace import workspace
 
 OFFERED: tuple[Kind, ...] = ("attention", "attention and words")
@@ -72,20 +73,10 @@ class Probes:
         settings = probe_settings(checkpoint, told, kind=chosen, seed=seed, max_tokens=limits.MAX_TOKENS)
 
         def compute() -> AttentionProbe:
-            listener = progress.Watcher().listener
-
-            def listen(what: str, share: float) -> None:
-                give_way()
-                if listener is not None:
-                    listener(what, share)
-
             if opened.owner is not None:
                 weakref.finalize(page, self.forget, page.name)
-            visitors.admit()
-            with (
-                within(self._most_seconds, "one training", "ask for fewer rows, or for a smaller model"),
-                self._places.one(visitors.name(), long=True),
-            ):
+            advice = "ask for fewer rows, or for a smaller model"
+            with long_work(self._places, self._most_seconds, "one training", advice) as listen:
                 found = attention_probe(
                     checkpoint,
                     opened.texts,

@@ -16,10 +16,9 @@ from attnflow.records.survey import class_of
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Encoding, Head
 from attnflow.runtime.encode import encode
-from attnflow.service import visitors
 from attnflow.service.case import open_checkpoint
 from attnflow.service.collections import decides
-from attnflow.service.deadline import within
+from attnflow.service.long_work import long_work
 from attnflow.service.places import give_way
 from attnflow.service.workspace import workspace
 
@@ -56,11 +55,7 @@ def importance_over(
     chosen = {label: name for label, name in (labels or {}).items() if name is None or name in own}
     classes = match_labels(texts, own, chosen).classes
     found, read = HeadImportance(method=method), 0
-    visitors.admit()
-    with (
-        within(limits.MAX_SURVEY_SECONDS, "measuring heads", "ask for fewer texts"),
-        workspace.places.one(visitors.name(), long=True),
-    ):
+    with long_work(workspace.places, limits.MAX_SURVEY_SECONDS, "measuring heads", "ask for fewer texts"):
         for start in range(0, len(texts), _AT_ONCE):
             progress.go_on()
             give_way()
