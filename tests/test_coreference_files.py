@@ -264,13 +264,13 @@ def test_what_is_no_file_of_chains_is_refused(tmp_path):
 
 def test_one_document_is_not_kept_beyond_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr("attnflow.corpus.conll_rows.MOST_WORDS", 5)
-    monkeypatch.setattr("attnflow.corpus.chain_faults.MOST_MENTIONS", 1)
+    monkeypatch.setattr("attnflow.corpus.chain_bounds.MOST_MENTIONS", 1)
     with pytest.raises(TextsError, match="line 7: the document has more than 5 words; cut it"):
         read_coreference(written(tmp_path / "x.conll", TALE))
     with pytest.raises(TextsError, match="line 1: there are more than 1 mentions; cut the text"):
         read_coreference(written(tmp_path / "x.jsonl", chains()))
     monkeypatch.undo()
-    monkeypatch.setattr("attnflow.corpus.chain_faults._MOST_MENTIONED", 9)
+    monkeypatch.setattr("attnflow.corpus.chain_bounds._MOST_MENTIONED", 9)
     with pytest.raises(TextsError, match="line 2: its mentions have more than 9 words together; cut the text"):
         read_coreference(written(tmp_path / "x.conll", TALE))
     monkeypatch.setattr("attnflow.corpus.conll_rows.MOST_MENTIONS", 2)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from attnflow.corpus.chain_faults import BROKEN_CHAINS, MOST_WORDS, NOT_IN_TEXT, ChainFault, check_mentions
+from attnflow.corpus.chain_bounds import BROKEN_CHAINS, MOST_WORDS, NOT_IN_TEXT, check_mentions
+from attnflow.corpus.line_faults import LineFault
 from attnflow.corpus.mention_rules import made_mention
 from attnflow.corpus.table import Row, Table, Unreadable
 from attnflow.records.coreference import Document, Mention
@@ -41,7 +42,7 @@ def _annotated(table: Table, reader: Reader) -> Iterator[Row | Unreadable]:
         if isinstance(row, Row):
             try:
                 document = reader(dict(zip(table.columns, row.cells, strict=True)), number)
-            except ChainFault as fault:
+            except LineFault as fault:
                 row = Unreadable(fault.reason)
             else:
                 row = replace(row, document=document)
@@ -52,7 +53,7 @@ def gap_documents(lines: Iterator[str]) -> Iterator[Document]:
     """The texts of a file of GAP.
 
     Raises:
-        ChainFault: At the first line that is wrong.
+        LineFault: At the first line that is wrong.
     """
     header: list[str] = []
     for number, line in enumerate(lines, 1):
@@ -64,7 +65,7 @@ def gap_documents(lines: Iterator[str]) -> Iterator[Document]:
             continue
         if len(row) != len(header):
             told = f"it has {len(row)} cells, and the first line {len(header)}; give as many, with tabs between them."
-            raise ChainFault(BROKEN_CHAINS, number, told)
+            raise LineFault(BROKEN_CHAINS, number, told)
         yield gap_document(dict(zip(header, row, strict=True)), number)
 
 
@@ -72,7 +73,7 @@ def json_documents(lines: Iterator[str]) -> Iterator[Document]:
     """The texts of a file of JSON Lines with chains.
 
     Raises:
-        ChainFault: At the first line that is wrong.
+        LineFault: At the first line that is wrong.
     """
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -82,7 +83,7 @@ def json_documents(lines: Iterator[str]) -> Iterator[Document]:
                 found = None
             if not isinstance(found, dict) or not set(CHAINS) <= set(found):
                 told = f"it is no object with {', '.join(CHAINS)}; give one a line, as in assets/demo/pairs.jsonl."
-                raise ChainFault(BROKEN_CHAINS, number, told)
+                raise LineFault(BROKEN_CHAINS, number, told)
             yield chains_document(found, number)
 
 
@@ -96,7 +97,7 @@ def gap_document(cells: Mapping[str, Any], line: int) -> Document:
         line: Where they stand.
 
     Raises:
-        ChainFault: If a mention is not where it is said to be, or it is not said who is meant.
+        LineFault: If a mention is not where it is said to be, or it is not said who is meant.
     """
     text = str(cells["Text"])
     places: list[tuple[int, int]] = []
@@ -105,7 +106,7 @@ def gap_document(cells: Mapping[str, Any], line: int) -> Document:
         start = int(offset) if offset.isdecimal() and len(offset) < 9 else -1
         if not form.strip() or start < 0 or not text.startswith(form, start):
             there = repr(text[start : start + 20]) if 0 <= start < len(text) else "nothing"
-            raise ChainFault(
+            raise LineFault(
                 NOT_IN_TEXT,
                 line,
                 f"{name} is {form[:40]!r} at {offset[:20]!r}, and there stands {there}; give the number of its first "
@@ -117,7 +118,7 @@ def gap_document(cells: Mapping[str, Any], line: int) -> Document:
     span = tuple(_word_spans(text, edges))
     words = tuple(text[start:end] for start, end in span)
     if len(span) > MOST_WORDS:
-        raise ChainFault(BROKEN_CHAINS, line, f"the text has more than {MOST_WORDS:,} words; cut it.")
+        raise LineFault(BROKEN_CHAINS, line, f"the text has more than {MOST_WORDS:,} words; cut it.")
     starts, ends = (
         {start: word for word, (start, _) in enumerate(span)},
         {end: word for word, (_, end) in enumerate(span)},
@@ -135,7 +136,7 @@ def _same(cell: object, name: str, other: int, line: int) -> int:
     """The chain of a name: that of the pronoun, or its own."""
     said = str(cell).strip().upper()
     if said not in ("TRUE", "FALSE"):
-        raise ChainFault(BROKEN_CHAINS, line, f"{name} is {str(cell)[:40]!r}; give TRUE or FALSE.")
+        raise LineFault(BROKEN_CHAINS, line, f"{name} is {str(cell)[:40]!r}; give TRUE or FALSE.")
     return 0 if said == "TRUE" else other
 
 
@@ -157,7 +158,7 @@ def chains_document(cells: Mapping[str, Any], line: int) -> Document:
         line: Where they stand.
 
     Raises:
-        ChainFault: If words are not in their text, or mentions not among the words.
+        LineFault: If words are not in their text, or mentions not among the words.
     """
     text, text_b = cells["text_a"], cells.get("text_b") or None
     first = _given_spans(cells["words_a"], text, "words_a", line)
@@ -171,7 +172,7 @@ def chains_document(cells: Mapping[str, Any], line: int) -> Document:
             side, start, end = mention if isinstance(mention, list) and len(mention) == 3 else ("", None, None)
             size = sizes.get(side, 0) if isinstance(side, str) else 0
             if not (type(start) is int and type(end) is int and 0 <= start < end <= size):
-                raise ChainFault(
+                raise LineFault(
                     BROKEN_CHAINS,
                     line,
                     f"a mention is {json.dumps(mention)[:60]}; give [side, first word, word after the last], with a "
@@ -198,21 +199,21 @@ def _place(mention: Mention) -> tuple[int, int, int]:
 
 def _list(value: object, name: str, line: int) -> list[Any]:
     if not isinstance(value, list):
-        raise ChainFault(BROKEN_CHAINS, line, f"{name} is {str(value)[:40]!r}; give a list.")
+        raise LineFault(BROKEN_CHAINS, line, f"{name} is {str(value)[:40]!r}; give a list.")
     return value
 
 
 def _given_spans(value: object, text: object, name: str, line: int) -> list[tuple[int, int]]:
     spans = _list(value, name, line)
     if not isinstance(text, str):
-        raise ChainFault(NOT_IN_TEXT, line, f"the text of {name} is {str(text)[:40]!r}; give a text.")
+        raise LineFault(NOT_IN_TEXT, line, f"the text of {name} is {str(text)[:40]!r}; give a text.")
     if len(spans) > MOST_WORDS:
-        raise ChainFault(BROKEN_CHAINS, line, f"{name} has more than {MOST_WORDS:,} words; cut the text.")
+        raise LineFault(BROKEN_CHAINS, line, f"{name} has more than {MOST_WORDS:,} words; cut the text.")
     place, found = 0, list[tuple[int, int]]()
     for span in spans:
         start, end = span if isinstance(span, list) and len(span) == 2 else (None, None)
         if not (type(start) is int and type(end) is int and place <= start < end <= len(text)):
-            raise ChainFault(
+            raise LineFault(
                 NOT_IN_TEXT,
                 line,
                 f"a word of {name} is {json.dumps(span)[:40]}; give its first character and the one after its last, "

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from attnflow.corpus.chain_faults import BROKEN_CHAINS, MOST_MENTIONS, MOST_WORDS, ChainFault, check_mentions, spaced
+from attnflow.corpus.chain_bounds import BROKEN_CHAINS, MOST_MENTIONS, MOST_WORDS, check_mentions, spaced
 from attnflow.corpus.constituents import head_in_tree, phrases
+from attnflow.corpus.line_faults import LineFault
 from attnflow.corpus.mention_rules import made_mention
 from attnflow.corpus.table import Row, Table, Unreadable
 from attnflow.errors import TextsError
@@ -44,7 +45,7 @@ def read_conll_rows(lines: Iterator[str], name: str) -> Table:
     rows = _rows(lines)
     try:
         first = next(rows, None)
-    except ChainFault as fault:
+    except LineFault as fault:
         raise TextsError(f"{name}, {fault}") from None
     if first is None:
         raise TextsError(f"{name} has no document; give CoNLL-2012, whose documents begin with #begin document (name).")
@@ -55,7 +56,7 @@ def _with_first(first: Row | Unreadable, rows: Iterator[Row | Unreadable]) -> It
     yield first
     try:
         yield from rows
-    except ChainFault as fault:
+    except LineFault as fault:
         yield Unreadable(fault.reason)
 
 
@@ -63,7 +64,7 @@ def _rows(lines: Iterator[str]) -> Iterator[Row | Unreadable]:
     for number, part in enumerate(_parts(lines)):
         try:
             found = _read(part)
-        except ChainFault as fault:
+        except LineFault as fault:
             yield Unreadable(fault.reason)
         else:
             yield Row(str(number), [found.guid, part.name, part.number, found.text], document=found)
@@ -73,7 +74,7 @@ def conll_documents(lines: Iterator[str]) -> Iterator[Document]:
     """The parts of documents in their order.
 
     Raises:
-        ChainFault: At the first line that is wrong.
+        LineFault: At the first line that is wrong.
     """
     return map(_read, _parts(lines))
 
@@ -97,7 +98,7 @@ def _parts(lines: Iterator[str]) -> Iterator[_Part]:
             if len(part.lines) <= 2 * MOST_WORDS:
                 part.lines.append((number, line))
         elif line:
-            raise ChainFault(
+            raise LineFault(
                 _BROKEN, number, "a word stands outside of a document; begin one with #begin document (name); part 000."
             )
     if part is not None:
@@ -123,32 +124,32 @@ def _read(part: _Part) -> Document:
             new = False
         fields = content.split()
         if len(fields) < _FIELDS:
-            raise ChainFault(
+            raise LineFault(
                 _BROKEN, line, f"it has {len(fields)} fields; a word has at least {_FIELDS}, the last for its chains."
             )
         if fields[2] != str(len(words) - begins[-1]):
-            raise ChainFault(
+            raise LineFault(
                 _BROKEN,
                 line,
                 f"it is numbered {fields[2][:20]!r} after {len(words) - begins[-1]} words; count the words of a "
                 "sentence from 0, and leave an empty line after it.",
             )
         if fields[3] == "[WORD]":
-            raise ChainFault(_BROKEN, line, "its word is left out; put the words of OntoNotes into the file first.")
+            raise LineFault(_BROKEN, line, "its word is left out; put the words of OntoNotes into the file first.")
         if len(words) >= MOST_WORDS:
-            raise ChainFault(_BROKEN, line, f"the document has more than {MOST_WORDS:,} words; cut it.")
+            raise LineFault(_BROKEN, line, f"the document has more than {MOST_WORDS:,} words; cut it.")
         _mark(fields[-1], len(words), line, opened, spans)
         words.append(_plain(fields[3]))
         tags.append(fields[4])
         bits.append(fields[5])
     for chain, places in opened.items():
         if places:
-            raise ChainFault(
+            raise LineFault(
                 BROKEN_CHAINS, places[-1][1], f"a mention of chain {chain} begins and never ends; close it by {chain})."
             )
     if not words:
         line = part.lines[0][0] if part.lines else 0
-        raise ChainFault(_BROKEN, line, f"the document {part.name[:60]!r} has no words; leave it out.")
+        raise LineFault(_BROKEN, line, f"the document {part.name[:60]!r} has no words; leave it out.")
     check_mentions([(start, end) for start, end, _ in spans], part.lines[0][0])
     text, span = spaced(words)
     return Document(
@@ -169,7 +170,7 @@ def _mark(
     for piece in column.split("|"):
         found = _PIECE.fullmatch(piece)
         if not found or not (found[1] or found[3]) or len(found[2]) > 9:
-            raise ChainFault(
+            raise LineFault(
                 BROKEN_CHAINS, line, f"its chains are {column[:40]!r}; write such as (3, 3), (3), (3|(5) or -."
             )
         chain = int(found[2])
@@ -178,12 +179,12 @@ def _mark(
             places.append((word, line))
         if found[3]:
             if not places:
-                raise ChainFault(
+                raise LineFault(
                     BROKEN_CHAINS, line, f"a mention of chain {chain} ends that has not begun; open it by ({chain}."
                 )
             spans.append((places.pop()[0], word + 1, chain))
         if len(spans) + len(places) + len(opened) > 3 * MOST_MENTIONS:
-            raise ChainFault(BROKEN_CHAINS, line, f"there are more than {MOST_MENTIONS:,} mentions; cut the text.")
+            raise LineFault(BROKEN_CHAINS, line, f"there are more than {MOST_MENTIONS:,} mentions; cut the text.")
 
 
 def _mentions(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from attnflow.corpus.line_faults import LineFault, opened
 from attnflow.corpus.table import Row, Table, Unreadable
 from attnflow.errors import TextsError
 from attnflow.records.trees import ROOT, Sentence, cycle_in
@@ -18,14 +18,6 @@ _CARRIED = ("newdoc id", "newpar id")
 COLUMNS = (NAME, TEXT, *_CARRIED)
 _MOST_WORDS, _LONGEST_RELATION = 10_000, 100
 """Of a sentence, and in letters: far above those of any treebank, so that no file makes a reader keep more."""
-
-
-class _Fault(Exception):
-    """What is wrong with a sentence: how that goes on after a number of rows, and the sentence about its line."""
-
-    def __init__(self, reason: str, line: int, sentence: str) -> None:
-        super().__init__(f"line {line:,}: {sentence}")
-        self.reason = reason
 
 
 @dataclass
@@ -61,18 +53,11 @@ def read_conllu(path: str | os.PathLike[str]) -> list[Sentence]:
     """
     name = os.fspath(path)
     found = []
-    try:
-        with Path(path).open(encoding="utf-8-sig") as file:
-            for block in _blocks(file):
-                _, sentence = _read(block, "")
-                if sentence is not None and sentence.words:
-                    found.append(sentence)
-    except _Fault as fault:
-        raise TextsError(f"{name}, {fault}") from None
-    except UnicodeDecodeError as error:
-        raise TextsError(f"{name} is not UTF-8 ({error.reason}); save it as UTF-8.") from None
-    except OSError as error:
-        raise TextsError(f"{name} cannot be read: {error.strerror}.") from None
+    with opened(name) as file:
+        for block in _blocks(file):
+            _, sentence = _read(block, "")
+            if sentence is not None and sentence.words:
+                found.append(sentence)
     if not found:
         raise TextsError(f"{name} has no sentence with a tree; give a treebank in CoNLL-U.")
     return found
@@ -110,7 +95,7 @@ def _rows(lines: Iterator[str]) -> Iterator[Row | Unreadable]:
         carried |= {key: block.said[key] for key in _CARRIED if key in block.said}
         try:
             text, tree = _read(block, str(number))
-        except _Fault as fault:
+        except LineFault as fault:
             yield Unreadable(fault.reason)
         else:
             cells = [block.said.get(NAME), text, *map(carried.get, _CARRIED)]
@@ -160,14 +145,16 @@ class _Written:
 
 def _parsed(block: _Block) -> tuple[list[_Word], list[_Written]]:
     if len(block.lines) > _MOST_WORDS:
-        raise _Fault(_TOO_LONG, block.lines[-1][0], f"the sentence has more than {_MOST_WORDS:,} words; cut it.")
+        raise LineFault(_TOO_LONG, block.lines[-1][0], f"the sentence has more than {_MOST_WORDS:,} words; cut it.")
     words: list[_Word] = []
     written: list[_Written] = []
     covered = 0  # the last word that the written form of a range stands for
     for line, content in block.lines:
         fields = content.split("\t")
         if len(fields) != _FIELDS:
-            raise _Fault(_BROKEN, line, f"it has {len(fields)} fields; a word has {_FIELDS}, with tabs between them.")
+            raise LineFault(
+                _BROKEN, line, f"it has {len(fields)} fields; a word has {_FIELDS}, with tabs between them."
+            )
         number, form = fields[0], fields[1]
         start, dash, end = number.partition("-")
         space = "" if "SpaceAfter=No" in fields[9].split("|") else " "
@@ -179,12 +166,12 @@ def _parsed(block: _Block) -> tuple[list[_Word], list[_Written]]:
             if len(words) > covered:
                 written.append(_Written(form, len(words) - 1, len(words) - 1, space))
         elif not all(part.isdecimal() for part in number.split(".", 1)) or "." not in number:  # else an empty node
-            raise _Fault(
+            raise LineFault(
                 _BROKEN, line, f"it is numbered {number[:20]!r} after {len(words)} words; count words from 1, in order."
             )
     if covered > len(words):
         line = block.lines[-1][0]
-        raise _Fault(_BROKEN, line, f"the sentence ends after {len(words)} words, and a range goes to {covered}.")
+        raise LineFault(_BROKEN, line, f"the sentence ends after {len(words)} words, and a range goes to {covered}.")
     return words, written
 
 
@@ -197,7 +184,7 @@ def _read(block: _Block, guid: str) -> tuple[str, Sentence | None]:
     governor = []
     for number, word in enumerate(words):
         if not word.head.isdecimal() or int(word.head) > len(words) or int(word.head) == number + 1:
-            raise _Fault(
+            raise LineFault(
                 _BAD_TREE,
                 word.line,
                 f"the governor of {word.form[:40]!r} is {word.head[:20]!r}; give another of the {len(words)} words, or "
@@ -205,12 +192,12 @@ def _read(block: _Block, guid: str) -> tuple[str, Sentence | None]:
             )
         if len(word.relation) > _LONGEST_RELATION:
             told = f"{len(word.relation):,} letters; one has at most {_LONGEST_RELATION}."
-            raise _Fault(_BAD_TREE, word.line, f"the relation of {word.form[:40]!r} has {told}")
+            raise LineFault(_BAD_TREE, word.line, f"the relation of {word.form[:40]!r} has {told}")
         governor.append(int(word.head) - 1)
     circle = cycle_in(governor)
     if circle is not None:
         line, form = words[circle].line, words[circle].form
-        raise _Fault(_BAD_TREE, line, f"the governors from {form[:40]!r} on lead in a circle; a tree has none.")
+        raise LineFault(_BAD_TREE, line, f"the governors from {form[:40]!r} on lead in a circle; a tree has none.")
     return text, Sentence(
         text=text,
         words=tuple(word.form for word in words),
@@ -228,7 +215,7 @@ def _spans(text: str, words: list[_Word], written: list[_Written]) -> Iterator[t
         while place < len(text) and text[place].isspace():
             place += 1
         if not text.startswith(one.form, place):
-            raise _Fault(
+            raise LineFault(
                 "whose words are not in their text",
                 words[one.first].line,
                 f"{one.form[:40]!r} is not what comes next in the text, {text[place : place + 40]!r}; the forms make "

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from attnflow.corpus.chain_faults import ChainFault
 from attnflow.corpus.chain_rows import GAP, gap_documents, json_documents
 from attnflow.corpus.conll_rows import conll_documents
+from attnflow.corpus.line_faults import opened
 from attnflow.errors import TextsError
 from attnflow.records.coreference import Document
 
@@ -38,15 +37,8 @@ def read_coreference(path: str | os.PathLike[str]) -> list[Document]:
         ...     print(document.guid, [[mention.words for mention in chain] for chain in document.chains])
     """
     name = os.fspath(path)
-    try:
-        with Path(path).open(encoding="utf-8-sig") as file:
-            found = list(_documents(file))
-    except ChainFault as fault:
-        raise TextsError(f"{name}, {fault}") from None
-    except UnicodeDecodeError as error:
-        raise TextsError(f"{name} is not UTF-8 ({error.reason}); save it as UTF-8.") from None
-    except OSError as error:
-        raise TextsError(f"{name} cannot be read: {error.strerror}.") from None
+    with opened(name) as file:
+        found = list(_documents(file))
     if not any(document.linked for document in found):
         raise TextsError(
             f"{name} has no text with a chain of two mentions; give CoNLL-2012, GAP, or JSON Lines with chains."

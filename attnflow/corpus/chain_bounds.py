@@ -1,8 +1,10 @@
-"""What readers of coreference chains share: bounds, how a fault is told, and the text of words alone."""
+"""What readers of coreference chains share: bounds, and the text of words alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from attnflow.corpus.line_faults import LineFault
 
 MOST_WORDS, MOST_MENTIONS = 50_000, 5_000
 """Of a document: far above those of any corpus, so that no file makes a reader keep more."""
@@ -10,14 +12,6 @@ _MOST_MENTIONED = 1_000_000
 """Words of all mentions together."""
 BROKEN_CHAINS = "with broken chains"
 NOT_IN_TEXT = "whose words are not in their text"
-
-
-class ChainFault(Exception):
-    """What is wrong with a document: how that goes on after a number of rows, and the sentence about its line."""
-
-    def __init__(self, reason: str, line: int, sentence: str) -> None:
-        super().__init__(f"line {line:,}: {sentence}")
-        self.reason = reason
 
 
 def check_mentions(spans: Sequence[tuple[int, int]], line: int) -> None:
@@ -28,13 +22,13 @@ def check_mentions(spans: Sequence[tuple[int, int]], line: int) -> None:
         line: Where they stand.
 
     Raises:
-        ChainFault: If there are too many, or they have too many words together.
+        LineFault: If there are too many, or they have too many words together.
     """
     if len(spans) > MOST_MENTIONS:
-        raise ChainFault(BROKEN_CHAINS, line, f"there are more than {MOST_MENTIONS:,} mentions; cut the text.")
+        raise LineFault(BROKEN_CHAINS, line, f"there are more than {MOST_MENTIONS:,} mentions; cut the text.")
     if sum(end - start for start, end in spans) > _MOST_MENTIONED:
         told = f"its mentions have more than {_MOST_MENTIONED:,} words together; cut the text."
-        raise ChainFault(BROKEN_CHAINS, line, told)
+        raise LineFault(BROKEN_CHAINS, line, told)
 
 
 def spaced(words: Sequence[str]) -> tuple[str, tuple[tuple[int, int], ...]]:
