@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from attnflow import progress
 from attnflow.corpus.texts import TREEBANK
 from attnflow.service.case import ModelCard, open_checkpoint
 from attnflow.service.corpora import corpora
@@ -14,7 +13,7 @@ from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
-from attnflow.web.endpoints.opened_texts import PROGRESS, TextsAnswer, opened_texts, texts_answer
+from attnflow.web.endpoints.opened_texts import TextsAnswer, opened_texts, telling, texts_answer
 from attnflow.web.endpoints.shares import HeadFound, head_found
 
 NOTE = (
@@ -80,7 +79,7 @@ def compare_dependency_heads(
     """
     with opened_texts(treebank, None, rows, name, split, revision, seed, file, bundled=TREEBANK) as (page, opened):
         card_a, card_b = (ModelCard.of(open_checkpoint(model)) for model in (model_a, model_b))
-        with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
+        with telling():
             found = corpora.compared(
                 opened, card_a.pinned, card_b.pinned, page, pooling=pooling, subtypes=subtypes, too_long=too_long
             )

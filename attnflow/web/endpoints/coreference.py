@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict, cast
 
-from attnflow import progress
 from attnflow.corpus.texts import CHAINS
 from attnflow.service.case import ModelCard, open_checkpoint
-from attnflow.service.corpora import corpora
 from attnflow.stats.antecedents import RULES
 from attnflow.stats.coreference import ALL, CoreferenceResult
 from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
-from attnflow.web.endpoints.opened_texts import PROGRESS, TextsAnswer, opened_texts, texts_answer
-from attnflow.web.endpoints.shares import ShareAnswer, head_accuracies, share_answer
+from attnflow.web.endpoints.opened_texts import TextsAnswer, opened_texts, telling, texts_answer
+from attnflow.web.endpoints.shares import ShareAnswer, head_accuracies, share_answer, with_control
 
 NOTE = (
     "accuracy: chosen on all texts and scored on all, as in Clark et al.; held_out: each half of the texts scored "
@@ -92,21 +90,18 @@ def coreference_heads(
     """
     with opened_texts(documents, None, rows, name, split, revision, seed, file, bundled=CHAINS) as (page, opened):
         card = ModelCard.of(open_checkpoint(model))
-        with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
-            found, *more = (
-                corpora.statistics(
-                    opened,
-                    card.pinned,
-                    page,
-                    ["coreference"],
-                    pooling=pooling,
-                    candidates=candidates,
-                    too_long=too_long,
-                    random_weights=random,
-                )
-                for random in ([False, True] if random_weights else [False])
+        with telling():
+            found, results = with_control(
+                "coreference",
+                opened,
+                card.pinned,
+                page,
+                random_weights=random_weights,
+                pooling=pooling,
+                candidates=candidates,
+                too_long=too_long,
             )
-        result, *controls = (cast("CoreferenceResult", one["coreference"]) for one in (found, *more))
+        result, *controls = cast("list[CoreferenceResult]", results)
         control = controls[0] if controls else None
         return {
             "model": answers.model_answer(card),

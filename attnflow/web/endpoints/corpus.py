@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, TypedDict
 
-from attnflow import progress
 from attnflow.corpus.corpus_files import embedded
 from attnflow.corpus.texts import BUNDLED
 from attnflow.errors import SelectionError
@@ -19,11 +18,11 @@ from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
 from attnflow.web.endpoints.opened_texts import (
-    PROGRESS,
     TextsAnswer,
     check_classes,
     opened_texts,
     split_pairs,
+    telling,
     texts_answer,
 )
 
@@ -89,7 +88,7 @@ def corpus_statistics(
         if len(set(wanted)) < len(wanted):
             raise SelectionError(f"statistics names {arguments.came(wanted)}; give each once.")
         card = ModelCard.of(open_checkpoint(model))
-        with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
+        with telling():
             found = corpora.statistics(
                 opened,
                 card.pinned,

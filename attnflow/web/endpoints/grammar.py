@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict, cast
 
-from attnflow import progress
 from attnflow.corpus.texts import TREEBANK
 from attnflow.service.case import ModelCard, open_checkpoint
-from attnflow.service.corpora import corpora
 from attnflow.stats.dependencies import ALL, LEAST, DependencyResult
 from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
-from attnflow.web.endpoints.opened_texts import PROGRESS, TextsAnswer, opened_texts, texts_answer
-from attnflow.web.endpoints.shares import HeadFound, ShareAnswer, head_found, share_answer
+from attnflow.web.endpoints.opened_texts import TextsAnswer, opened_texts, telling, texts_answer
+from attnflow.web.endpoints.shares import HeadFound, ShareAnswer, head_found, share_answer, with_control
 
 NOTE = (
     "accuracy: chosen on all sentences and scored on all, as in Clark et al.; held_out: each half of the sentences "
@@ -81,21 +79,18 @@ def dependency_heads(
     """
     with opened_texts(treebank, None, rows, name, split, revision, seed, file, bundled=TREEBANK) as (page, opened):
         card = ModelCard.of(open_checkpoint(model))
-        with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
-            found, *more = (
-                corpora.statistics(
-                    opened,
-                    card.pinned,
-                    page,
-                    ["dependencies"],
-                    pooling=pooling,
-                    too_long=too_long,
-                    random_weights=random,
-                )
-                for random in ([False, True] if random_weights else [False])
+        with telling():
+            found, results = with_control(
+                "dependencies",
+                opened,
+                card.pinned,
+                page,
+                random_weights=random_weights,
+                pooling=pooling,
+                too_long=too_long,
             )
-        results = [cast("DependencyResult", one["dependencies"]) for one in (found, *more)]
-        told, *controls = results if subtypes else [one.universal() for one in results]
+        both = cast("list[DependencyResult]", results)
+        told, *controls = both if subtypes else [one.universal() for one in both]
         control = controls[0] if controls else None
         names = sorted((one for one in told.relations if told.n[one] >= LEAST), key=lambda one: -told.n[one])
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypedDict, cast
 
 import gradio as gr
@@ -83,12 +83,17 @@ def check_classes(labels: Sequence[str] | None, *refs: str) -> None:
             raise SelectionError(f"labels names the class {arguments.came(unknown[0])}; the classes are {named}.")
 
 
+def telling() -> AbstractContextManager[None]:
+    """How far what is done in this context has come is told to the caller."""
+    return progress.reporting(lambda what, share: PROGRESS(share, desc=what))
+
+
 def read(
     ref: str, opened: Opened, page: Page, labels: Sequence[str] | None, pruned: Any, too_long: str
 ) -> tuple[ModelCard, Survey]:
     """What a checkpoint makes of texts; how far it has come is told to the caller."""
     card = ModelCard.of(open_checkpoint(ref))
-    with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
+    with telling():
         found = collections.survey(
             opened,
             card.pinned,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from attnflow import progress
 from attnflow.corpus.probe_result import AttentionProbe
 from attnflow.corpus.texts import TREEBANK
 from attnflow.records.parses import Parse
@@ -18,7 +17,8 @@ from attnflow.web.arguments import SentFile
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ModelAnswer
 from attnflow.web.endpoints.checks import endpoint
-from attnflow.web.endpoints.opened_texts import PROGRESS, TextsAnswer, opened_texts, texts_answer
+from attnflow.web.endpoints.opened_texts import TextsAnswer, opened_texts, telling, texts_answer
+from attnflow.web.endpoints.shares import ends
 
 NOTE = (
     "uas: share of the words of held-out sentences, punctuation left out, whose governor is found; as in Clark et al. "
@@ -96,7 +96,7 @@ def probe(
     """
     with opened_texts(treebank, None, rows, name, split, revision, seed, file, bundled=TREEBANK) as (page, opened):
         card = ModelCard.of(open_checkpoint(model))
-        with progress.reporting(lambda what, share: PROGRESS(share, desc=what)):
+        with telling():
             found = probes.probe(opened, card.pinned, page, kind, seed)
         parse = probes.parse(found, card.pinned, sentence) if sentence.strip() else None
         learnt, stopped, scored = found.sentences
@@ -105,7 +105,7 @@ def probe(
             "texts": texts_answer(opened),
             "kind": found.settings.kind,
             "uas": rounded(found.uas),
-            "interval": _interval(found.found),
+            "interval": ends(found.found),
             "n": found.n,
             "selectivity": rounded(found.selectivity),
             "table": [_row(name, share) for name, share in found.table()],
@@ -123,13 +123,9 @@ def _row(name: str, found: Proportion) -> ProbeRow:
         "name": name,
         "says": SAYS[name],
         "uas": rounded(found.share),
-        "interval": _interval(found),
+        "interval": ends(found),
         "n": found.n,
     }
-
-
-def _interval(found: Proportion) -> list[float]:
-    return [rounded(end) for end in found.interval]
 
 
 def _curve(found: AttentionProbe) -> CurveAnswer:
