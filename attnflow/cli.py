@@ -8,10 +8,9 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attnflow
-from attnflow import cli_probe
+from attnflow import cli_options, cli_probe
 from attnflow.errors import AttnflowError
 
 _SERVE = """\
@@ -136,12 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"attnflow {attnflow.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve = commands.add_parser(
+    serve = cli_options.add_command(
+        commands,
         "serve",
         help="serve the page and its endpoints",
         description=_SERVE,
         epilog=_SERVE_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     serve.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument(
@@ -183,31 +182,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_survey(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    survey = commands.add_parser(
+    survey = cli_options.add_command(
+        commands,
         "survey",
         help="read many texts with one model or two",
         usage="attnflow survey MODEL_A [MODEL_B] TEXTS --out FOLDER [options]",
         description=_SURVEY,
         epilog=_SURVEY_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     survey.add_argument("models", nargs="+", metavar="MODEL", help="one checkpoint, or two to compare")
     survey.add_argument("texts", metavar="TEXTS", help="the collection of texts")
     survey.add_argument("--out", required=True, metavar="FOLDER", help="where the surveys are kept")
-    _add_texts(survey)
-    models = _add_models(survey)
+    cli_options.add_texts(survey)
+    models = cli_options.add_models(survey)
     models.add_argument("--heads", action="store_true", help="add up mean attention and importance of heads, too")
     survey.set_defaults(run=_survey)
 
 
 def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    corpus = commands.add_parser(
+    corpus = cli_options.add_command(
+        commands,
         "corpus",
         help="what the heads of a model do over many texts",
         usage="attnflow corpus MODEL TEXTS --out FOLDER [--statistics NAME …] [options]",
         description=_CORPUS,
         epilog=_CORPUS_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     corpus.add_argument("model", metavar="MODEL", help="the checkpoint")
     corpus.add_argument("texts", metavar="TEXTS", help="the collection of texts")
@@ -238,8 +237,8 @@ def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="of dependencies and coreference, tell the best head of the same architecture with random weights, too; "
         "kept in FOLDER/random_weights",
     )
-    _add_texts(corpus)
-    _add_models(corpus)
+    cli_options.add_texts(corpus)
+    cli_options.add_models(corpus)
     engine = corpus.add_argument_group("where")
     engine.add_argument("--engine", default="local", choices=("local", "ray"), help="this process, or Ray")
     engine.add_argument("--address", help="of a Ray that is running (default: one is started on this machine)")
@@ -250,13 +249,13 @@ def _add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_data_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    data_map = commands.add_parser(
+    data_map = cli_options.add_command(
+        commands,
         "data-map",
         help="how the texts of a recorded training were learnt",
         usage="attnflow data-map FOLDER [options]",
         description=_DATA_MAP,
         epilog=_DATA_MAP_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     data_map.add_argument("folder", metavar="FOLDER", help="what was recorded; demo/training for the bundled recording")
     data_map.add_argument("--first", type=int, metavar="NUMBER", help="how many epochs count, 2 or more (default: all)")
@@ -271,55 +270,6 @@ def _add_data_map(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     data_map.set_defaults(run=_data_map)
 
 
-def _add_texts(command: argparse.ArgumentParser) -> None:
-    texts = command.add_argument_group("texts")
-    texts.add_argument("--name", help="configuration of a data set of the Hub")
-    texts.add_argument("--split", help="split of a data set of the Hub")
-    texts.add_argument("--rows", type=int, metavar="NUMBER", help="how many texts to draw (default: all)")
-    texts.add_argument("--seed", type=int, default=0, metavar="NUMBER", help="what draws them (default: 0)")
-    texts.add_argument(
-        "--column",
-        action="append",
-        default=[],
-        metavar="ROLE=NAME",
-        help="the column that is text_a, text_b, label or guid, where it is not guessed; may be given several times",
-    )
-    texts.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        metavar="LABEL=CLASS",
-        help="the class of a model that a label of the texts stands for, where names do not tell; likewise",
-    )
-
-
-def _add_models(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    models = command.add_argument_group("models")
-    models.add_argument("--device", default="auto", help="as torch names it (default: CUDA where there is one)")
-    models.add_argument("--dtype", metavar="PRECISION", help="as torch names it (default: float32)")
-    models.add_argument("--max-tokens", type=int, metavar="NUMBER", help="most tokens of a text (default: the model's)")
-    models.add_argument("--leave-out", action="store_true", help="leave longer texts out instead of cutting them")
-    models.add_argument("--part", type=int, default=256, metavar="NUMBER", help="texts kept together (default: 256)")
-    return models
-
-
-def _reading(options: argparse.Namespace) -> dict[str, Any]:
-    """What `_add_texts` and `_add_models` ask for, as the commands take it."""
-    return {
-        "name": options.name,
-        "split": options.split,
-        "rows": options.rows,
-        "seed": options.seed,
-        "columns": options.column,
-        "labels": options.label,
-        "too_long": "leave_out" if options.leave_out else "cut",
-        "max_tokens": options.max_tokens,
-        "part_size": options.part,
-        "device": options.device,
-        "dtype": options.dtype,
-    }
-
-
 def _survey(options: argparse.Namespace) -> None:
     from attnflow.corpus import survey_command
 
@@ -328,7 +278,7 @@ def _survey(options: argparse.Namespace) -> None:
         options.texts,
         options.out,
         heads=options.heads,
-        **_reading(options),
+        **cli_options.reading(options),
     )
 
 
@@ -348,7 +298,7 @@ def _corpus(options: argparse.Namespace) -> None:
         candidates=options.candidates,
         random_weights=options.random_weights,
         probes=options.probes,
-        **_reading(options),
+        **cli_options.reading(options),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from attnflow import cli_options
+
 _PROBE = """\
 Train a probe that finds the governor of each word of a treebank from the attention of a model, which stays as it is.
 Prints how many it finds on held-out sentences, beside what needs no such model: table 3 of Clark et al. (2019)."""
@@ -24,13 +26,13 @@ examples:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add it to the others."""
-    probe = commands.add_parser(
+    probe = cli_options.add_command(
+        commands,
         "probe",
         help="how much of a treebank's trees is in the attention of a model",
         usage="attnflow probe MODEL TREEBANK [--words] [options]",
         description=_PROBE,
         epilog=_PROBE_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     probe.add_argument("model", metavar="MODEL", help="the checkpoint")
     probe.add_argument("texts", metavar="TREEBANK", help="sentences with their trees")
@@ -41,15 +43,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="vectors of words, a word and its numbers in each line (default: the model's own input embeddings)",
     )
     probe.add_argument("--parse", metavar="SENTENCE", help="parse a sentence with the probe")
-    probe.add_argument("--name", help="configuration of a data set of the Hub")
-    probe.add_argument("--split", help="split of a data set of the Hub")
-    probe.add_argument("--rows", type=int, metavar="NUMBER", help="how many sentences to draw (default: all)")
-    probe.add_argument(
-        "--seed", type=int, default=0, metavar="NUMBER", help="what draws and splits them, and trains (default: 0)"
-    )
-    probe.add_argument("--max-tokens", type=int, metavar="NUMBER", help="cut longer sentences (default: the model's)")
-    probe.add_argument("--device", default="auto", help="as torch names it (default: CUDA where there is one)")
-    probe.add_argument("--dtype", metavar="PRECISION", help="as torch names it (default: float32)")
+    cli_options.add_drawing(probe, "sentences", "what draws and splits them, and trains")
+    cli_options.add_running(probe, "cut longer sentences")
     probe.set_defaults(run=_probe)
 
 

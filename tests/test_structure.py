@@ -35,7 +35,8 @@ BELOW = {
     "service": {"corpus"},
     "web": {"service", "views"},
     "demo": {"web"},
-    "cli_probe": {"web"},
+    "cli_options": {"web"},
+    "cli_probe": {"cli_options"},
     "cli": {"cli_probe"},
     "__main__": {"cli"},
 }

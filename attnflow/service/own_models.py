@@ -45,11 +45,6 @@ def newest(name: str) -> str | None:
     return found[-1].revision if found else None
 
 
-def revisions(name: str) -> list[str]:
-    """What the moments of a bundled training are asked for by."""
-    return [moment.revision for moment in moments_of_run(ASSETS / name)]
-
-
 def moments_of(ref: str, token: str | None = None) -> tuple[Moment, ...]:
     """The checkpoints of the training that a checkpoint comes from, first to last; none if no others are known.
 

@@ -49,8 +49,9 @@ def full_ref(model: str | None, revision: str | None) -> str:
     """A reference to a checkpoint from what two boxes hold: its name, and its revision or moment."""
     model, revision = (model or "").strip(), (revision or "").strip()
     here = own_models.own(model)
-    if here is not None and here[0] in BUNDLED and revision not in own_models.revisions(here[0]):
-        revision = ""  # one of the model that was named before
+    if here is not None and here[0] in BUNDLED:
+        known = [one.revision for one in own_models.moments_of(here[0])]
+        revision = revision if revision in known else ""  # one of the model that was named before
     return f"{model}@{revision}" if revision else model
 
 
