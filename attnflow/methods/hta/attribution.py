@@ -23,7 +23,7 @@ from attnflow.records.root import Root
 from attnflow.records.trace import Attribution, Encoding, Head, check_heads, is_whole
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import head_gates, model_inputs, shared_array
-from attnflow.runtime.root import root_of
+from attnflow.runtime.root import root_is_known, root_of
 
 Wrt = Literal["input", "previous_layer"]
 WRT: tuple[Wrt, ...] = ("input", "previous_layer")
@@ -131,7 +131,7 @@ class _Task:
     encoding: Encoding
     wrt: Wrt
     pruned: frozenset[Head]
-    root: Root
+    root: Root | None
     width: int
     stretches: list[Stretch]
 
@@ -181,7 +181,8 @@ class _Task:
             )
             for start, last in ends
         ]
-        return cls(encoding, wrt, heads, root_of(checkpoint, encoding), checkpoint.width, stretches)
+        root = root_of(checkpoint, encoding) if root_is_known(checkpoint, encoding) else None
+        return cls(encoding, wrt, heads, root, checkpoint.width, stretches)
 
     def result(
         self, squares: torch.Tensor, probes: int | None = None, error: torch.Tensor | None = None
