@@ -132,7 +132,8 @@ def choose_target(
 
 
 def _position(checkpoint: Checkpoint, encoding: Encoding, kind: TargetKind, position: int | None) -> int | None:
-    wanted = at_position(checkpoint, encoding, encoding.position if position is None else position).position
+    wanted = encoding.position if position is None else position
+    wanted = at_position(checkpoint.head, checkpoint.name, encoding, wanted).position
     if wanted is not None:
         return wanted
     usual = scored_position(checkpoint, encoding)

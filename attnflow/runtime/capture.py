@@ -104,7 +104,7 @@ def _trace(
     pruned: frozenset[Head],
 ) -> Trace:
     """What was recorded of one text, as a record of arrays."""
-    encoding = at_position(checkpoint, encoding, encoding.position)
+    encoding = at_position(checkpoint.head, checkpoint.name, encoding, encoding.position)
     scored = None if of_tokens is None else token_scores(checkpoint, encoding, of_tokens)
     return Trace(
         tokens=encoding.tokens,

@@ -6,6 +6,7 @@ import numpy as np
 
 from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.checkpoints.task_head import TaskHead
 from attnflow.errors import SelectionError
 from attnflow.records.root import Root, as_root
 from attnflow.records.token_scores import AnswerEnds, TokenScores
@@ -49,19 +50,25 @@ def root_is_known(checkpoint: Checkpoint, encoding: Encoding) -> bool:
     return not (head.trained and head.kind == "question-answering") or encoding.position is not None
 
 
-def at_position(checkpoint: Checkpoint, encoding: Encoding, position: int | None) -> Encoding:
+def at_position(head: TaskHead, name: str, encoding: Encoding, position: int | None) -> Encoding:
     """The same text, of which the prediction of a checkpoint at one token is meant; at the usual one if None.
+
+    Args:
+        head: Of the checkpoint.
+        name: What it is called, for errors.
+        encoding: The text.
+        position: The token.
 
     Raises:
         SelectionError: If there is no such token, or if the checkpoint predicts nothing of single tokens.
     """
-    if position is not None and not checkpoint.head.trained:
+    if position is not None and not head.trained:
         raise SelectionError(
-            f"position is {position!r}; {checkpoint.name} has no trained task head, so it predicts nothing of a token; "
+            f"position is {position!r}; {name} has no trained task head, so it predicts nothing of a token; "
             "leave it out."
         )
-    if position is not None and not checkpoint.head.reads_one_token:
-        raise SelectionError(f"position is {position!r}; {checkpoint.name} classifies the whole text, so leave it out.")
+    if position is not None and not head.reads_one_token:
+        raise SelectionError(f"position is {position!r}; {name} classifies the whole text, so leave it out.")
     return encoding.at(position)
 
 
