@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
@@ -43,6 +44,22 @@ class Call:
     """Factor of the products of query and key."""
     output: torch.Tensor
     """`[B, T, H, K]`."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where one of several attentions of a layer stands among all heads and tokens of that layer."""
+
+    head: int
+    """Its first head."""
+    queries: slice
+    """The tokens that attend."""
+    keys: slice
+    """Those that are attended to."""
+
+    def rows(self, size: int) -> tuple[int, int]:
+        """How many tokens of `T` stand before and after those that attend."""
+        return self.queries.start, size - self.queries.stop
 
 
 class _Enough(Exception):
@@ -74,21 +91,53 @@ class Recording:
     """For each layer `[B, H or fewer, T, K]`, if they are to be kept; None for a layer whose values cannot be seen."""
     differentiable: bool = False
     """Whether what is computed from `attention` can be differentiated with respect to it, though no weight can."""
+    expected: list[Part] = field(default_factory=list)
+    """Where the next attentions stand that together are those of one layer; empty where each is a layer by itself."""
+    sizes: tuple[int, int] = (0, 0)
+    """`H` and `T` of the layer that they belong to."""
+    _made: list[tuple[Part, torch.Tensor, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
 
     def add(self, probabilities: torch.Tensor, output: torch.Tensor, value: torch.Tensor | None = None) -> torch.Tensor:
         """Keep what a layer computed and return its heads' outputs `[B, T, H, K]` after the gates."""
+        part = self.expected.pop(0) if self.expected else None
         if self.gates is not None:
             gates = self.gates[..., self.layer, :].to(output)
+            gates = gates if part is None else gates[..., part.head : part.head + output.shape[2]]
             output = output * (gates[:, None, :, None] if gates.dim() == 2 else gates[:, None])
+        if part is not None:
+            self._made.append((part, probabilities, output, value))
+            if self.expected:
+                return output
         if self.keep:
-            self.attention.append(probabilities)
-            self.head_output.append(output)
+            whole = (probabilities, output, value) if part is None else self._together()
+            self.attention.append(whole[0])
+            self.head_output.append(whole[1])
             if self.values is not None:
-                self.values.append(value)
+                self.values.append(whole[2])
+        self._made = []
         self.layer += 1
         if self.last is not None and self.layer > self.last:
             raise _Enough
         return output
+
+    def _together(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """`[B, H, T, T]`, `[B, T, H, K]` and `[B, H, T, K]` of the parts of a layer.
+
+        Where no part has a row, the token attends to itself alone, and the head gives nothing. All of it is made of
+        sums, so that derivatives of any kind go through.
+        """
+        n_heads, size = self.sizes
+        own = torch.ones(n_heads, size, device=self._made[0][1].device)
+        attention, outputs, values = 0, 0, 0
+        for part, probabilities, output, value in self._made:
+            heads = part.head, n_heads - part.head - output.shape[2]
+            before, after = part.rows(size)
+            keys = part.keys.start, size - part.keys.stop
+            own[part.head : part.head + output.shape[2], part.queries] = 0
+            attention = attention + pad(probabilities, (*keys, before, after, *heads))
+            outputs = outputs + pad(output, (0, 0, *heads, before, after))
+            values = None if values is None or value is None else values + pad(value, (0, 0, *keys, *heads))
+        return attention + own.to(self._made[0][1]).diag_embed(), outputs, values  # pyright: ignore[reportReturnType]
 
 
 _recording: ContextVar[Recording | None] = ContextVar("attnflow_recording", default=None)
@@ -136,6 +185,19 @@ def active() -> Recording | None:
     return _recording.get()
 
 
+def expect(parts: list[Part], n_heads: int, size: int) -> None:
+    """Tell an active recording that the next attentions are those of one layer together.
+
+    Args:
+        parts: Where each of them stands, in the order in which they run.
+        n_heads: `H` of the layer.
+        size: `T`
+    """
+    recording = _recording.get()
+    if recording is not None:
+        recording.expected, recording.sizes = parts, (n_heads, size)
+
+
 def skip_layer() -> None:
     """Tell an active recording that a layer is left out of the forward pass."""
     recording = _recording.get()
@@ -178,7 +240,7 @@ def attention_forward(
     output, probabilities = eager(module, query, key, value, attention_mask, **options)
     if recording is None:
         return output, probabilities
-    if recording.calls is not None:
+    if recording.calls is not None and not recording.expected:
         scaling = options.get("scaling")
         scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
         recording.calls.append(Call(query, key, value, attention_mask, scaling, output))

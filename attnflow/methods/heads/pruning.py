@@ -182,7 +182,7 @@ def _orders(
     runs: int,
     seed: int,
 ) -> tuple[str, list[tuple[Head, ...]]]:
-    heads = [(layer, head) for layer in range(checkpoint.n_layers) for head in range(checkpoint.n_heads)]
+    heads = checkpoint.heads
     if not isinstance(order, str):
         given = tuple((int(layer), int(head)) for layer, head in order)
         if len(given) != len(heads) or check_heads(given, checkpoint.n_layers, checkpoint.n_heads) != set(heads):

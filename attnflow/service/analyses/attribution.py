@@ -76,6 +76,7 @@ def affordable_probes(case: Case, most: float) -> int:
 
 
 def _compared(case: Case, wrt: Wrt, probes: int | None) -> Comparison:
+    case.checkpoint.check_one_stack("Agreement and positions")
     found = case.ask(CONTRIBUTIONS, wrt=wrt, probes=probes)
     both = Agreement().update(case.trace.attention, found.values).result()
     centres = [RelativePositions().update(values).result().centre for values in (case.trace.attention, found.values)]
