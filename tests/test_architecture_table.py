@@ -9,7 +9,13 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoModelForSequ
 from transformers.models.gptj.modeling_gptj import GPTJForSequenceClassification, GPTJModel
 
 from attnflow import UnsupportedArchitectureError, capture, encode, load_checkpoint
-from attnflow.checkpoints.architectures import ARCHITECTURES, Architecture, architecture, encoder_decoders, heads_per_key
+from attnflow.checkpoints.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    architecture,
+    encoder_decoders,
+    heads_per_key,
+)
 from attnflow.checkpoints.checkpoint import check_supported
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, WIDTH, make_checkpoint, make_tokenizer
 from tests.pipelines import ALL

@@ -214,7 +214,9 @@ def _check_fit(model: PreTrainedModel, report: Mapping[str, Any], plan: _Plan, n
         )
     missing = set(report["missing_keys"])
     prefix = model.base_model_prefix + "."
-    of_head = {key for key in missing if "pooler" in key or (plan.has_head and not key.startswith(prefix))}
+    # An encoder-decoder such as T5's is its own base, so that no prefix tells its stacks from its head.
+    body = (prefix,) if model.base_model is not model else ("shared.", "encoder.", "decoder.")
+    of_head = {key for key in missing if "pooler" in key or (plan.has_head and not key.startswith(body))}
     extra = sorted(key for key in report["unexpected_keys"] if of_base(key, model))
     if missing - of_head:
         instead = f"; its file has {extra[0]}, for which there is no place" if extra else ""

@@ -39,6 +39,11 @@ class Stacks:
         """`L`: of both stacks."""
         return self.n_encoder + self.n_decoder
 
+    @property
+    def n_all(self) -> int:
+        """How many heads there are in all layers."""
+        return (self.n_encoder + 2 * self.n_decoder) * self.n_heads
+
     def kind(self, layer: int, head: int) -> HeadKind | None:
         """What a head does; None if it is absent."""
         if layer >= self.n_encoder:

@@ -136,6 +136,14 @@ class Trace:
         return self.attention if self.contributions is None else self.contributions
 
     @property
+    def paid(self) -> NDArray[np.float32]:
+        """`[L, H, T, T]`: attention alone; 0 where a token takes no part in a layer, or a layer has no such head."""
+        if self.stacks is None:
+            return self.attention
+        rows = present_heads(self)[:, :, None] & ~carried_tokens(self)[:, None]
+        return self.attention * rows[..., None]
+
+    @property
     def n_layers(self) -> int:
         """`L`"""
         return self.attention.shape[0]

@@ -62,6 +62,21 @@ class Part:
         return self.queries.start, size - self.queries.stop
 
 
+@dataclass(frozen=True)
+class Made:
+    """What one attention computed."""
+
+    layer: int
+    head: int
+    """Its first head among all of its layer."""
+    probabilities: torch.Tensor
+    """`[B, h, queries, keys]`"""
+    output: torch.Tensor
+    """`[B, queries, h, K]`, after the gates."""
+    value: torch.Tensor | None
+    """`[B, h or fewer, keys, K]`, if it can be seen."""
+
+
 class _Enough(Exception):
     """Ends a forward pass of which only the layers so far are wanted; never leaves `record`."""
 
@@ -95,7 +110,11 @@ class Recording:
     """Where the next attentions stand that together are those of one layer; empty where each is a layer by itself."""
     sizes: tuple[int, int] = (0, 0)
     """`H` and `T` of the layer that they belong to."""
-    _made: list[tuple[Part, torch.Tensor, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
+    made: list[Made] | None = None
+    """What each attention computed, one by one, if that is to be kept: several of them may be those of one layer."""
+    n_made: int = 0
+    """How many attentions have run."""
+    _parts: list[tuple[Part, torch.Tensor, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
 
     def add(self, probabilities: torch.Tensor, output: torch.Tensor, value: torch.Tensor | None = None) -> torch.Tensor:
         """Keep what a layer computed and return its heads' outputs `[B, T, H, K]` after the gates."""
@@ -104,8 +123,11 @@ class Recording:
             gates = self.gates[..., self.layer, :].to(output)
             gates = gates if part is None else gates[..., part.head : part.head + output.shape[2]]
             output = output * (gates[:, None, :, None] if gates.dim() == 2 else gates[:, None])
+        self.n_made += 1
+        if self.made is not None:
+            self.made.append(Made(self.layer, 0 if part is None else part.head, probabilities, output, value))
         if part is not None:
-            self._made.append((part, probabilities, output, value))
+            self._parts.append((part, probabilities, output, value))
             if self.expected:
                 return output
         if self.keep:
@@ -114,7 +136,7 @@ class Recording:
             self.head_output.append(whole[1])
             if self.values is not None:
                 self.values.append(whole[2])
-        self._made = []
+        self._parts = []
         self.layer += 1
         if self.last is not None and self.layer > self.last:
             raise _Enough
@@ -127,9 +149,9 @@ class Recording:
         sums, so that derivatives of any kind go through.
         """
         n_heads, size = self.sizes
-        own = torch.ones(n_heads, size, device=self._made[0][1].device)
+        own = torch.ones(n_heads, size, device=self._parts[0][1].device)
         attention, outputs, values = 0, 0, 0
-        for part, probabilities, output, value in self._made:
+        for part, probabilities, output, value in self._parts:
             heads = part.head, n_heads - part.head - output.shape[2]
             before, after = part.rows(size)
             keys = part.keys.start, size - part.keys.stop
@@ -137,7 +159,7 @@ class Recording:
             attention = attention + pad(probabilities, (*keys, before, after, *heads))
             outputs = outputs + pad(output, (0, 0, *heads, before, after))
             values = None if values is None or value is None else values + pad(value, (0, 0, *keys, *heads))
-        return attention + own.to(self._made[0][1]).diag_embed(), outputs, values  # pyright: ignore[reportReturnType]
+        return attention + own.to(self._parts[0][1]).diag_embed(), outputs, values  # pyright: ignore[reportReturnType]
 
 
 _recording: ContextVar[Recording | None] = ContextVar("attnflow_recording", default=None)
@@ -151,6 +173,7 @@ def record(
     last: int | None = None,
     keep_calls: bool = False,
     keep_values: bool = False,
+    keep_made: bool = False,
     differentiable: bool = False,
 ) -> Iterator[Recording]:
     """Record every attention layer that runs in this context; afterwards nothing is left behind.
@@ -161,6 +184,7 @@ def record(
         last: Layer whose attention ends the block: what the model would compute after it is not run.
         keep_calls: Whether to keep what the attention of each layer was called with.
         keep_values: Whether to keep the values that each layer's attention was multiplied with.
+        keep_made: Whether to keep what each attention computed by itself, with its values.
         differentiable: Whether one will differentiate with respect to the attention that is recorded.
     """
     recording = Recording(
@@ -168,7 +192,8 @@ def record(
         keep=keep,
         last=last,
         calls=[] if keep_calls else None,
-        values=[] if keep_values else None,
+        values=[] if keep_values or keep_made else None,
+        made=[] if keep_made else None,
         differentiable=differentiable,
     )
     token = _recording.set(recording)

@@ -38,6 +38,9 @@ def encode(
     template adds are special tokens, its words (a role, a system message of its own) included. A piece that runs across
     the border of a sentence belongs to that, with the characters that lie in it.
 
+    An encoder-decoder that is read whole takes the first sentence as the source and the second as the target so far,
+    with the token that begins a target before it (`source_and_target`); `Tokens.n_source` tells where that begins.
+
     Args:
         checkpoint: Whose tokenizer reads it.
         text_a: The first sentence.
