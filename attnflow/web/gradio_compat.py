@@ -218,6 +218,7 @@ class LeanBlocks(Blocks):
     """
 
     def get_config_file(self) -> BlocksConfigDict:
+        """What pages and clients are told of the app."""
         self.children = [child for child in self.children if not isinstance(child, Api)]
         config = super().get_config_file()
         for component in config["components"]:
