@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeGuard
 
 import numpy as np
@@ -133,9 +134,9 @@ class Trace:
     @property
     def edges(self) -> NDArray[np.float32]:
         """`[L, H, T, T]` as `[layer, head, query, key]`: what edges of the attention graph are taken from."""
-        return self.attention if self.contributions is None else self.contributions
+        return self.paid if self.contributions is None else self.contributions
 
-    @property
+    @cached_property
     def paid(self) -> NDArray[np.float32]:
         """`[L, H, T, T]`: attention alone; 0 where a token takes no part in a layer, or a layer has no such head."""
         if self.stacks is None:
