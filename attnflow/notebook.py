@@ -116,6 +116,6 @@ def _run(model: Model, text_a: str, text_b: str | None, pruned: Iterable[Head]) 
     encoding = encode(checkpoint, text_a, text_b)
     trace = capture(checkpoint, encoding, pruned=pruned)
     expected = None
-    if checkpoint.head.trained and checkpoint.head.kind in ("masked-lm", "causal-lm"):
+    if checkpoint.head.trained and checkpoint.head.kind.endswith("-lm"):
         expected = expected_tokens(checkpoint, encoding, pruned=pruned)
     return checkpoint.name, trace, predicted(checkpoint.head, trace, encoding, expected).decided

@@ -7,18 +7,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 HeadKind = Literal[
-    "sequence-classification", "masked-lm", "causal-lm", "token-classification", "question-answering", "none"
+    "sequence-classification",
+    "masked-lm",
+    "causal-lm",
+    "token-classification",
+    "question-answering",
+    "seq2seq-lm",
+    "none",
 ]
 Problem = Literal["single_label", "multi_label", "regression"]
 _KIND_BY_SUFFIX: dict[str, HeadKind] = {
     "ForSequenceClassification": "sequence-classification",
     "ForMaskedLM": "masked-lm",
     "ForPreTraining": "masked-lm",
+    "T5WithLMHeadModel": "seq2seq-lm",
     "LMHeadModel": "causal-lm",
     "ForCausalLM": "causal-lm",
     "ForTokenClassification": "token-classification",
     "ForQuestionAnswering": "question-answering",
     "ForQuestionAnsweringSimple": "question-answering",
+    "ForConditionalGeneration": "seq2seq-lm",
+    "MTModel": "seq2seq-lm",
 }
 
 
@@ -45,6 +54,11 @@ class TaskHead:
     def scores_tokens(self) -> bool:
         """Whether it has been trained to give each token a few scores of its own: of classes, or of being an end."""
         return self.trained and self.kind in ("token-classification", "question-answering")
+
+    @property
+    def predicts_next(self) -> bool:
+        """Whether it has been trained to predict the token after each, of a text or of a target."""
+        return self.trained and self.kind in ("causal-lm", "seq2seq-lm")
 
     @property
     def reads_one_token(self) -> bool:

@@ -51,13 +51,13 @@ def expected_tokens(
         ([3], (1, 3))
     """
     head = checkpoint.head
-    if not head.trained or head.kind not in ("masked-lm", "causal-lm"):
+    if not head.predicts_next and not (head.trained and head.kind == "masked-lm"):
         raise SelectionError(f"{checkpoint.name} is no trained language model, so it expects no token.")
     if not is_whole(most) or not 1 <= most <= checkpoint.n_entries:
         raise SelectionError(f"most is {most!r}; give a whole number from 1 to {checkpoint.n_entries:,}.")
     ids = torch.from_numpy(encoding.inputs["input_ids"])
-    causal = head.kind == "causal-lm"
-    positions = torch.arange(len(ids)) if causal else _masks(checkpoint, encoding)
+    causal = head.predicts_next
+    positions = torch.arange(encoding.tokens.n_source or 0, len(ids)) if causal else _masks(checkpoint, encoding)
     if not len(positions):
         nothing = np.empty((0, most))
         return ExpectedTokens(positions.numpy(), nothing.astype(np.int64), (), nothing.astype(np.float32), nothing)
@@ -92,9 +92,9 @@ def _told(
         if causal:
             known = some[some + 1 < len(ids)]
             real = ids[known + 1].to(rows.device)[:, None]
-            own = log[: len(known)].gather(-1, real)
-            following[known] = own[:, 0].exp().cpu()
-            ranks[known] = (log[: len(known)] >= own).sum(-1).cpu()
+            own, at = log[: len(known)].gather(-1, real), known - positions[0]
+            following[at] = own[:, 0].exp().cpu()
+            ranks[at] = (log[: len(known)] >= own).sum(-1).cpu()
     entry = torch.cat(entries).numpy()
     names = iter(checkpoint.tokenizer.pieces(entry.flatten().tolist()))
     text = tuple(tuple(entry_text(next(names) or str(number)) for number in row) for row in entry.tolist())

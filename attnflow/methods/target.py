@@ -26,6 +26,7 @@ _KINDS: dict[str, TargetKind] = {
     "question-answering": "answer-end",
     "masked-lm": "masked-token",
     "causal-lm": "next-token",
+    "seq2seq-lm": "next-token",
 }
 
 

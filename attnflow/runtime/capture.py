@@ -120,6 +120,7 @@ def _trace(
         value_norms=None if norms is None else shared_array(norms),
         no_value_norms=written_lengths(checkpoint).missing,
         token_scores=scored,
+        stacks=checkpoint.stacks,
     )
 
 

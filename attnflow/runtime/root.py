@@ -69,7 +69,13 @@ def at_position(head: TaskHead, name: str, encoding: Encoding, position: int | N
         )
     if position is not None and not head.reads_one_token:
         raise SelectionError(f"position is {position!r}; {name} classifies the whole text, so leave it out.")
-    return encoding.at(position)
+    found, first = encoding.at(position), encoding.tokens.n_source or 0
+    if position is not None and position < first:
+        raise SelectionError(
+            f"position is {position}, a token of the source, which predicts nothing; give one of the target, "
+            f"{first} to {len(encoding.tokens) - 1}."
+        )
+    return found
 
 
 def scored_position(checkpoint: Checkpoint, encoding: Encoding) -> int | None:
@@ -83,7 +89,7 @@ def scored_position(checkpoint: Checkpoint, encoding: Encoding) -> int | None:
     if encoding.position is not None:
         return encoding.position
     match checkpoint.head.kind:
-        case "causal-lm":
+        case "causal-lm" | "seq2seq-lm":
             return len(encoding.tokens) - 1
         case "token-classification":
             return int((encoding.tokens.sentence != SPECIAL).argmax())

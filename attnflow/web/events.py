@@ -118,7 +118,7 @@ def _meant(a: Case, b: Case, settings: Settings) -> tuple[Case, Case]:
             cases.append(case.at(None))
             continue
         pieces = pieces_of(unit, units, case.trace.tokens)
-        piece = pieces[-1 if head.kind == "causal-lm" else 0]
+        piece = pieces[-1 if head.predicts_next else 0]
         cases.append(case.at(piece if case.predicts_at(piece) else None))
     return cases[0], cases[1]
 
@@ -240,7 +240,7 @@ def _prediction(case: Case, unit: Unit) -> Prediction:
     card = case.card
     facts = [
         card.architecture + (" (encoder alone)" if card.encoder_alone else ""),
-        f"{card.n_layers} layers x {card.n_heads} heads",
+        _sizes(card),
         f"{card.n_parameters / 1e6:,.1f} M parameters",
         _head_named(card),
         f"licence {card.license}" if card.license else "",
@@ -248,7 +248,7 @@ def _prediction(case: Case, unit: Unit) -> Prediction:
     ]
     notes = [answers.prediction_note(card), *card.notes]
     if case.trace.pruned:
-        notes.append(f"With {len(case.trace.pruned)} of {card.n_layers * card.n_heads} heads switched off.")
+        notes.append(f"With {len(case.trace.pruned)} of {card.n_all_heads} heads switched off.")
     note = answers.case_note(case, *notes)
     shown = " · ".join(filter(None, facts))
     found = answers.predicted(case, unit)
@@ -261,6 +261,14 @@ def _prediction(case: Case, unit: Unit) -> Prediction:
         "tokens": list(found.tokens),
         "note": note,
     }
+
+
+def _sizes(card: ModelCard) -> str:
+    """Layers and heads, of an encoder-decoder those of both stacks."""
+    if card.stacks is None:
+        return f"{card.n_layers} layers x {card.n_heads} heads"
+    both, heads = card.stacks, card.stacks.n_heads
+    return f"{both.n_encoder} encoder layers x {heads} heads, {both.n_decoder} decoder layers x 2 x {heads} heads"
 
 
 def _head_named(card: ModelCard) -> str:

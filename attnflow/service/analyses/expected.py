@@ -12,10 +12,8 @@ from attnflow.service.registry import Analysis
 def expects(case: Case) -> bool:
     """Whether the checkpoint expects anything of this text: a language model, and if a masked one, at a mask."""
     head = case.card.head
-    if not head.trained or head.kind not in ("masked-lm", "causal-lm"):
-        return False
     masks = bool(case.card.mask_token) and case.card.mask_token in case.trace.tokens.piece
-    return head.kind == "causal-lm" or masks
+    return head.predicts_next or (head.trained and head.kind == "masked-lm" and masks)
 
 
 def _expected(case: Case) -> ExpectedTokens:
