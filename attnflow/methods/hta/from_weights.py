@@ -84,7 +84,7 @@ class _Layer:
             square = scale * (square - bend * of_value.square().sum(-1)[:, None])
             cross = scale * (cross - bend * along * across)
             length = scale * (length - bend * across.square())
-        away = torch.cdist(output, value, compute_mode="donot_use_mm_for_euclid_dist").square()
+        away = value.square().sum(-1)[:, None] + output.square().sum(-1)[..., None] - 2 * output @ value.mT
         # || V + u w' ||^2 = ||V||^2 + 2 u' V w + ||u||^2 ||w||^2
         squares = self.pays.double().square() * (square + 2 * self.scaling * cross + self.scaling**2 * away * length)
         return (squares + torch.diag_embed(self._through_query().double())).clamp_(min=0)
