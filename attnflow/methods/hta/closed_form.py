@@ -68,12 +68,18 @@ def _block_squares(
     value_jacobians: torch.Tensor,
 ) -> torch.Tensor:
     """`[H, T, T]` as `[query, source]`."""
+    exact = torch.promote_types(probabilities.dtype, torch.float32)
+    query_jacobians, key_jacobians, value_jacobians, probabilities = (
+        part.to(exact) for part in (query_jacobians, key_jacobians, value_jacobians, probabilities)
+    )
     groups = len(query_jacobians) // len(key_jacobians)
     heads = []
     for head, attends in enumerate(probabilities):  # one by one: a head's own arrays are large enough
         shared = head // groups  # several heads may read one key and value
-        query, key, value = call.query[0, head], call.key[0, shared], call.value[0, shared]
-        output = call.output[0, :, head]
+        query, key, value = (
+            part.to(exact) for part in (call.query[0, head], call.key[0, shared], call.value[0, shared])
+        )
+        output = call.output[0, :, head].to(exact)
         to_query = call.scaling * query_jacobians[head]  # [n, K, D]
         to_key = call.scaling * key_jacobians[shared]
         to_value = value_jacobians[shared]

@@ -40,7 +40,9 @@ def squares_from_weights(
     hidden, turned = stretch.hidden[0].to(exact), path.rotations(stretch)
     turned = None if turned is None else (turned[0].to(exact), turned[1].to(exact))
     pays, given = softmax_attention(query, key, value, call)
-    if not negligible(pays - probabilities, probabilities) or not negligible(given - output, call.output):
+    if not negligible(pays - probabilities, probabilities, call.output.dtype) or not negligible(
+        given - output, call.output
+    ):
         return None
     if not path.gives(call, hidden, turned):
         return None

@@ -66,7 +66,7 @@ class TokenPath:
                 weights = rotate(rotation, weights.expand(-1, len(hidden), -1))
                 expected = expected * rotation.square().sum() / rotation.shape[0] / rotation.shape[1]
             terms = part.to(weights) * weights
-            if not negligible(terms.sum((0, 2)) - expected, terms.square().sum((0, 2)).sqrt()):
+            if not negligible(terms.sum((0, 2)) - expected, terms.square().sum((0, 2)).sqrt(), part.dtype):
                 return False
         return True
 

@@ -84,7 +84,9 @@ def softmax_attention(
     return probabilities, probabilities @ value
 
 
-def negligible(part: torch.Tensor, whole: torch.Tensor) -> bool:
-    """Whether what is left of something is no more than rounding."""
-    tolerance = max(1e-5, 256 * torch.finfo(whole.dtype).eps)  # architectures compute parts of it in float32 anyway
+def negligible(part: torch.Tensor, whole: torch.Tensor, dtype: torch.dtype | None = None) -> bool:
+    """Whether what is left of something is no more than the rounding of a precision: its own, if None is given."""
+    rounding = torch.finfo(dtype or whole.dtype).eps
+    # Architectures compute parts of what is in float64 in float32 anyway; and half of a thing is not its rounding.
+    tolerance = max(1e-5, 256 * rounding if rounding < 1e-4 else 16 * rounding)
     return not part.numel() or bool(part.abs().max() <= tolerance * whole.abs().max())
