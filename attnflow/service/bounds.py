@@ -70,7 +70,8 @@ def check_running() -> None:
         CheckpointError: With what there is.
     """
     how = Loading(instrument, **_running())
-    how.place(), how.precision()
+    how.place()
+    how.precision()
 
 
 def _running() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from attnflow.methods.hta.pushforward import Stretch, squared_changes
 from attnflow.methods.hta.token_paths import TokenPath, token_paths
 from attnflow.records.estimates import c4
 from attnflow.records.root import Root
+from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Attribution, Encoding, Head, check_heads, is_whole
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import head_gates, model_inputs, shared_array
@@ -134,6 +135,7 @@ class _Task:
     wrt: Wrt
     pruned: frozenset[Head]
     root: Root
+    stacks: Stacks | None
     width: int
     paths: tuple[TokenPath | None, ...]
     """What each layer does to a token, if its Jacobians are wanted."""
@@ -174,7 +176,8 @@ class _Task:
             )
         gates = head_gates(checkpoint, heads)
         entering, seen = _entering(checkpoint, encoding, gates, keep_calls=wrt == "previous_layer" and probes is None)
-        paths = token_paths(checkpoint) if seen.calls else ()
+        # Where a layer has several attentions, as with source and target, what they are called with is not kept.
+        paths = token_paths(checkpoint) if seen.calls and len(seen.calls) == checkpoint.n_layers else ()
         ends = [(0, checkpoint.n_layers - 1)] if wrt == "input" else [(index, index) for index in range(len(entering))]
         stretches = [
             Stretch(
@@ -188,7 +191,8 @@ class _Task:
             )
             for start, last in ends
         ]
-        return cls(encoding, wrt, heads, root_of(checkpoint, encoding), checkpoint.width, paths, stretches, seen)
+        root, stacks = root_of(checkpoint, encoding), checkpoint.stacks
+        return cls(encoding, wrt, heads, root, stacks, checkpoint.width, paths, stretches, seen)
 
     def result(
         self, squares: torch.Tensor, probes: int | None = None, error: torch.Tensor | None = None
@@ -202,6 +206,7 @@ class _Task:
             standard_error=None if error is None else shared_array(error),
             pruned=self.pruned,
             root=self.root,
+            stacks=self.stacks,
         )
 
 
@@ -259,10 +264,11 @@ def _exact(task: _Task, progress: Progress | None) -> Attribution:
     for index, stretch in enumerate(task.stretches):
         tell = _part(progress, index / len(task.stretches), 1 / len(task.stretches))
         squares = None
-        if task.seen.calls:  # of contributions to the layer alone
-            path, call = task.paths[index], task.seen.calls[index]
-            squares = None if path is None else squares_from_weights(path, stretch, call, task.seen.attention[index][0])
-            squares = plain_jacobian_squares(stretch) if squares is None else squares
+        path = task.paths[index] if task.paths else None
+        if path is not None and task.seen.calls:
+            squares = squares_from_weights(path, stretch, task.seen.calls[index], task.seen.attention[index][0])
+        if squares is None and task.wrt == "previous_layer":
+            squares = plain_jacobian_squares(stretch)
         if squares is None:
             squares, _ = squared_changes(stretch, unit, tell)
         found.append(squares)
