@@ -245,7 +245,8 @@ def test_what_cannot_be_asked_is_said(traces, checkpoints, local):
 
 def test_the_work_that_is_told_before_is_what_torch_counts():
     case = workspace.case("demo/finetuned", *PAIR)
+    fresh = dataclasses.replace(case.checkpoint)  # nothing has been learnt of it
     with FlopCounterMode(display=False) as counted:
-        hidden_token_attribution(case.checkpoint, case.encoding, wrt="previous_layer")
+        hidden_token_attribution(fresh, case.encoding, wrt="previous_layer")
     told = workspace.operations(CONTRIBUTIONS, case, wrt="previous_layer")
     assert 0.7 < told / counted.get_total_flops() < 2

@@ -30,6 +30,7 @@ from attnflow.errors import (
 )
 from attnflow.records.trace import Encoding, Head, check_heads
 from attnflow.runtime.capture import capture
+from attnflow.runtime.memory import within_memory
 from attnflow.service import own_models, visitors
 from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import Case, ModelCard, key_of, open_checkpoint, parted
@@ -200,7 +201,7 @@ class Workspace:
 
         def compute() -> Case:
             check_trace(checkpoint, len(encoding.tokens))
-            with self.places.one(visitors.name()):
+            with self.places.one(visitors.name()), within_memory(checkpoint.name):
                 trace = capture(checkpoint, encoding, pruned=heads)
             card = ModelCard.of(checkpoint)
             return Case(card, encoding, trace, loaded=weakref.ref(checkpoint), workspace=self)
@@ -213,7 +214,8 @@ class Workspace:
         place = self.places.one(visitors.name(), long=work > limits.LONG_OPERATIONS) if work else nullcontext()
         with place:
             try:
-                yield
+                with within_memory(case.card.ref):
+                    yield
             except AttnflowError:
                 raise
             except Exception as error:

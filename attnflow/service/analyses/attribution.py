@@ -60,8 +60,11 @@ def _told(share: float) -> None:
 
 def _work(case: Case, wrt: Wrt, probes: int | None) -> float:
     if wrt != "input":
-        card = case.card  # three products of the maps of each head for each token, see `closed_form`
-        return forward(case) + 6.0 * card.n_layers * case.n_tokens * card.width**3 / card.n_heads
+        # Products of the weights, found once for each checkpoint, and what `from_weights` makes of them for each text.
+        card, size, head = case.card, case.n_tokens, case.card.width / case.card.n_heads
+        once = 10.0 * card.width**2 * head
+        each = 12.0 * size * card.width * head + 24.0 * size**2 * card.width + 4.0 * size**3 * card.n_heads
+        return forward(case) + card.n_layers * (once + each)
     return operations(case.card.n_layers, case.card.width, case.n_tokens, probes)
 
 
