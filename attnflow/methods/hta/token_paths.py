@@ -23,6 +23,7 @@ from attnflow.runtime.attention_hook import Call
 from attnflow.runtime.capabilities import probe
 from attnflow.runtime.linear import linear_map
 
+_NAME = "token paths"
 _TOKENS = 8
 """Of the text on which what was found is tried."""
 
@@ -128,7 +129,12 @@ class _Sources:
 
 def token_paths(checkpoint: Checkpoint) -> tuple[TokenPath | None, ...]:
     """For each layer what it does to a token, found once; None where it does something else."""
-    return checkpoint.learnt.get("token paths", lambda: _find_all(checkpoint))
+    return checkpoint.learnt.get(_NAME, lambda: _find_all(checkpoint))
+
+
+def lacks_paths(checkpoint: Checkpoint) -> bool:
+    """Whether a layer is known to do something else; False as long as nobody has asked."""
+    return any(path is None for path in checkpoint.learnt.known(_NAME) or ())
 
 
 def _find_all(checkpoint: Checkpoint) -> tuple[TokenPath | None, ...]:
