@@ -67,14 +67,14 @@ def test_models_of_which_one_has_no_answer_by_a_method_are_contrasted_by_the_oth
     encoding, whole = encode(checkpoint, EXAMPLE.text_a, EXAMPLE.text_b), sides[1].report
     fewer = [name for name in METHODS if name not in ("influence", "occlusion")]
     some = report(checkpoint, encoding, methods=fewer)
-    some = replace(some, left_out=(METHODS["influence"].title,), refused=("Occlusion",))
+    some = replace(some, left_out=(METHODS["influence"].title,), refused={"Occlusion": "It has no rule."})
     figure = strips([ExplainedModel("a", "x", whole), ExplainedModel("b", "y", some)], "piece", [{}, {}])
     difference = figure["models"][2]
     assert list(difference["values"]) == fewer
     assert all(np.abs(difference["values"][name]).max() < 1e-3 for name in fewer)
     assert figure["models"][1]["absent"] == {
         "influence": "Attention influence would take too long for this text and checkpoint.",
-        "occlusion": "Occlusion has no rule for one of this model's operations.",
+        "occlusion": "It has no rule.",
     }
     alone = [report(checkpoint, encoding, methods=[name]) for name in ("lrp", "occlusion")]
     neither = strips([ExplainedModel("a", "x", alone[0]), ExplainedModel("b", "y", alone[1])], "piece", [{}, {}])
