@@ -14,7 +14,7 @@ run: $(VENV)/run.stamp
 
 # Two tests at a time, each on one thread.
 test: $(VENV)/test.stamp chromium lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -rR
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from attnflow.service import visitors
 from attnflow.service.visitors import AtOnce
 from attnflow.web import gradio_compat as compat
 from attnflow.web.gradio_compat import FORGOTTEN_AFTER, JUST_COME, MOST_UNREAD, Mailboxes, PageState, Sessions
+from attnflow.web.page import build
 from attnflow.web.waiting import answers
 from tests.bench.load import Job
 
@@ -79,6 +80,26 @@ def test_gradio_is_told_to_count_nothing(monkeypatch):
 
 
 # ---- sessions
+
+
+# ---- what the page is spared
+
+
+def test_the_page_is_told_of_what_it_draws_and_no_event_copies_what_its_outputs_show():
+    config = build().get_config_file()
+    types = {component["id"]: component["type"] for component in config["components"]}
+
+    def drawn(node):
+        yield types.get(node["id"])
+        for child in node.get("children", ()):
+            yield from drawn(child)
+
+    fields = [component for component in config["components"] if component["type"] == "api"]
+    assert len(fields) > 100, "clients find the fields of endpoints"
+    assert all(field["props"]["visible"] is False for field in fields), "the page would wait for them"
+    assert "html" in drawn(config["layout"]) and "api" not in drawn(config["layout"])
+    of_page = [event for event in config["dependencies"] if event["targets"] and event["backend_fn"]]
+    assert of_page and all(event["show_progress_on"] == [] for event in of_page)
 
 
 def test_a_call_that_keeps_nothing_takes_no_place(sessions, page):

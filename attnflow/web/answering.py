@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 
 from attnflow.errors import AttnflowError, SelectionError
 from attnflow.web import arguments
+from attnflow.web.gradio_compat import LeanBlocks
 
 _LOG = logging.getLogger(__name__)
 _PYTHON_TYPE = re.compile(r" \(type: <class '\w+'>\)")
@@ -66,7 +67,7 @@ def logged(error: Exception) -> str:
     )
 
 
-class AnsweringBlocks(gr.Blocks):
+class AnsweringBlocks(LeanBlocks):
     """A page whose events and endpoints check what they are sent and always answer."""
 
     async def process_api(

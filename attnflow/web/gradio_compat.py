@@ -18,6 +18,8 @@ from weakref import WeakValueDictionary
 
 import gradio as gr
 from gradio.blocks import Block, Blocks
+from gradio.components.api_component import Api
+from gradio.data_classes import BlocksConfigDict
 from gradio.queueing import Queue
 from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
@@ -205,6 +207,24 @@ def keep_sessions(app: App, sessions: Sessions) -> None:
     """Let an app keep its sessions here."""
     sessions.set_blocks(app.get_blocks())
     app.state_holder = sessions
+
+
+class LeanBlocks(Blocks):
+    """A page whose tree holds what is drawn on it, and not the fields of the endpoints beside it.
+
+    Relies on: `gr.api` making an `Api` for each field of an endpoint, which the page would mount, search through and
+    copy as if it were drawn; and on the page mounting what the layout names and waiting for what is visible. Clients
+    find the fields among the components, as before.
+    """
+
+    def get_config_file(self) -> BlocksConfigDict:
+        """What pages and clients are told of the app."""
+        self.children = [child for child in self.children if not isinstance(child, Api)]
+        config = super().get_config_file()
+        for component in config["components"]:
+            if component["type"] == "api":
+                component["props"]["visible"] = False
+        return config
 
 
 def set_environment() -> None:

@@ -29,6 +29,8 @@ CLICK: dict[str, Any] = {
     "queue": True,
     "concurrency_limit": None,
     "show_progress": "hidden",
+    # Nowhere: else Gradio tells every output each step of every event, and copies all that the output shows to do so.
+    "show_progress_on": [],
     "api_visibility": "private",
     "trigger_mode": "always_last",
 }
