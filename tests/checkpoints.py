@@ -19,6 +19,7 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedTokenizerFast,
@@ -38,6 +39,8 @@ _CLASSES = {
     "masked-lm": AutoModelForMaskedLM,
     "causal-lm": AutoModelForCausalLM,
     "token-classification": AutoModelForTokenClassification,
+    "seq2seq-lm": AutoModelForSeq2SeqLM,
+    "seq2seq": AutoModel,
     "none": AutoModel,
 }
 _SIZES = {"hidden_size": WIDTH, "num_hidden_layers": N_LAYERS, "num_attention_heads": N_HEADS, "intermediate_size": 48}
@@ -55,7 +58,7 @@ class Architecture:
     """Name, inside the model, of the linear map that follows the heads' outputs; `{}` is the layer."""
     options: dict[str, Any] = field(default_factory=lambda: _SIZES)
     classifies: bool = True
-    """Whether it has a class for sequence classification; of encoder-decoders only the encoder is analysed."""
+    """Whether it has a class for sequence classification that is read."""
 
 
 ARCHITECTURES = {
@@ -100,14 +103,14 @@ _ENCODER = {
     "d_kv": 8,
     "d_ff": 48,
     "initializer_factor": 6.0,
-    "num_decoder_layers": 1,
+    "num_decoder_layers": 2,
 }
 _BART = {
     "d_model": WIDTH,
     "encoder_layers": N_LAYERS,
     "encoder_attention_heads": N_HEADS,
     "encoder_ffn_dim": 48,
-    "decoder_layers": 1,
+    "decoder_layers": 2,
     "decoder_attention_heads": N_HEADS,
     "decoder_ffn_dim": 48,
 }
@@ -181,6 +184,9 @@ MORE_ARCHITECTURES = {
         Architecture("umt5", "unigram", "encoder.block.{}.layer.0.SelfAttention.o", _ENCODER, classifies=False),
         Architecture("plbart", "roberta", "layers.{}.self_attn.out_proj", _BART, classifies=False),
         Architecture("pegasus", "unigram", "layers.{}.self_attn.out_proj", _BART, classifies=False),
+        Architecture(
+            "marian", "unigram", "layers.{}.self_attn.out_proj", {**_BART, "decoder_vocab_size": None}, classifies=False
+        ),
         Architecture("rembert", "wordpiece", "encoder.layer.{}.attention.output.dense"),
         Architecture("megatron-bert", "wordpiece", "encoder.layer.{}.attention.output.dense"),
         Architecture(
@@ -222,6 +228,8 @@ def make_checkpoint(
 ) -> Path:
     """Write a random checkpoint with a task head (or `none`) into a folder and return the folder.
 
+    Of encoder-decoders, `none` names a class that reads the encoder alone, and `seq2seq` both stacks without a head.
+
     Weights are drawn wide, because near-uniform attention would hide mistakes. With a chat template the tokenizer has
     ChatML's two marks.
     """
@@ -232,6 +240,8 @@ def make_checkpoint(
         tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
         tokenizer.chat_template = chat_template
     ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
+    if model_type in ("t5", "mt5", "umt5", "pegasus", "marian"):
+        ids["decoder_start_token_id"] = tokenizer.pad_token_id
     labels = {"id2label": {0: "no", 1: "perhaps", 2: "yes"}} if task.endswith("classification") else {}
     config = CONFIG_MAPPING[model_type](
         vocab_size=len(tokenizer),
@@ -248,6 +258,10 @@ def make_checkpoint(
                 parameter.normal_(std=0.2)  # libraries start biases at zero, which hides a forgotten one
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    if config.is_encoder_decoder and task == "none":
+        written = json.loads((folder / "config.json").read_text())
+        named = [name.replace("Model", "EncoderModel") for name in written["architectures"]]
+        (folder / "config.json").write_text(json.dumps(written | {"architectures": named}))
     return folder
 
 

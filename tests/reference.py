@@ -774,3 +774,60 @@ def part_lengths(parts: np.ndarray) -> list[np.ndarray]:
             for j in range(size):
                 found[layer][i, j] = sqrt(sum(parts[layer, j, i] ** 2))
     return found
+
+
+def two_stacks(
+    encoder: list[np.ndarray], decoder: list[np.ndarray], cross: list[np.ndarray]
+) -> tuple[np.ndarray, list[list[bool]]]:
+    """Attention of an encoder-decoder on one axis, entry by entry, and for each layer which tokens pass through it.
+
+    Args:
+        encoder: For each layer `[H, S, S]`.
+        decoder: For each layer `[H, D, D]`.
+        cross: For each layer `[H, D, S]`.
+
+    Returns:
+        `[L, 2H, T, T]`, and `[L][T]`.
+    """
+    n_heads, n_source, n_target = encoder[0].shape[0], encoder[0].shape[1], decoder[0].shape[1]
+    size, n_layers = n_source + n_target, len(encoder) + len(decoder)
+    whole = np.zeros((n_layers, 2 * n_heads, size, size))
+    passing = [[False] * size for _ in range(n_layers)]
+    for layer in range(n_layers):
+        in_decoder = layer >= len(encoder)
+        for token in range(size):
+            of_target = token >= n_source
+            passing[layer][token] = in_decoder != of_target
+            for head in range(2 * n_heads):
+                if in_decoder != of_target or (not in_decoder and head >= n_heads):
+                    whole[layer, head, token, token] = 1
+                elif not in_decoder:
+                    whole[layer, head, token, :n_source] = encoder[layer][head, token]
+                elif head < n_heads:
+                    row = decoder[layer - len(encoder)][head, token - n_source]
+                    whole[layer, head, token, n_source:] = row
+                else:
+                    row = cross[layer - len(encoder)][head - n_heads, token - n_source]
+                    whole[layer, head, token, :n_source] = row
+    return whole, passing
+
+
+def graph_of_two_stacks(
+    attention: np.ndarray, tau: list[float], root: int, passing: list[list[bool]], n_encoder: int
+) -> tuple[list[set[int]], dict[Edge, set[int]]]:
+    """As `attention_graph`; a token that passes through a layer is in the next ring, too, by an edge without a head."""
+    n_layers, n_heads, size, _ = attention.shape
+    rings: list[set[int]] = [set() for _ in range(n_layers)] + [{root}]
+    edges: dict[Edge, set[int]] = {}
+    for layer in range(n_layers - 1, -1, -1):
+        for a in rings[layer + 1]:
+            if passing[layer][a]:
+                rings[layer].add(a)
+                edges[layer, a, a] = set()
+                continue
+            for b in range(size):
+                for h in range(n_heads if layer >= n_encoder else n_heads // 2):
+                    if attention[layer, h, a, b] > tau[layer]:
+                        rings[layer].add(b)
+                        edges.setdefault((layer, a, b), set()).add(h)
+    return rings, edges

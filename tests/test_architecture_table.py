@@ -9,7 +9,13 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoModelForSequ
 from transformers.models.gptj.modeling_gptj import GPTJForSequenceClassification, GPTJModel
 
 from attnflow import UnsupportedArchitectureError, capture, encode, load_checkpoint
-from attnflow.checkpoints.architectures import ARCHITECTURES, Architecture, architecture, encoders, heads_per_key
+from attnflow.checkpoints.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    architecture,
+    encoder_decoders,
+    heads_per_key,
+)
 from attnflow.checkpoints.checkpoint import check_supported
 from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, WIDTH, make_checkpoint, make_tokenizer
 from tests.pipelines import ALL
@@ -76,10 +82,11 @@ def test_every_entry_goes_through_every_analysis():
 def test_an_entry_says_how_its_attention_is_recorded():
     for name, row in ARCHITECTURES.items():
         assert name == row.model_type
-        assert sum((bool(row.watched), row.encoder_alone, bool(row.interface))) == 1, name
+        assert sum((bool(row.watched), bool(row.stacks), bool(row.interface))) == 1, name
         assert row.reads or not row.watched, f"{name} is watched, so nothing tells whether it is causal"
     assert architecture("bert") == Architecture("bert")
-    assert encoders() == ["t5", "mt5", "umt5", "bart", "mbart", "plbart", "pegasus"]
+    assert encoder_decoders("both") == ["t5", "mt5", "umt5", "bart", "pegasus", "marian"]
+    assert encoder_decoders("encoder") == ["mbart", "plbart"]
 
 
 @pytest.mark.parametrize(

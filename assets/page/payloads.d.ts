@@ -627,6 +627,8 @@ export interface Edges {
 export interface RadialModel {
   name: string;
   layers: number;
+  /** How many of its layers, the first, are an encoder's; 0 where all are of one stack. */
+  encoder: number;
   heads: number;
   /** The token that the score reads or, where it reads several, all of them: then they stand around a centre. */
   root: number[];

@@ -27,8 +27,9 @@ class Architecture:
     the parameter that maps the heads' outputs to the model's width. Such modules are watched from outside."""
     reads: Literal["first", "last"] | None = None
     """The token whose last embedding its tasks read; None: of causal models the last, of others the first."""
-    encoder_alone: bool = False
-    """Whether it is an encoder-decoder, of which the encoder is analysed by itself."""
+    stacks: Literal["both", "encoder"] | None = None
+    """Of an encoder-decoder, whether both stacks are analysed or the encoder by itself; of those of `both` the encoder,
+    too, where a file has no decoder, or a head that is not read."""
     ends_with_root: bool = False
     """Whether the root is the last token whatever it is; else a causal classifier's text ends where padding begins."""
     tokens_first: bool = False
@@ -47,10 +48,9 @@ _SLICED = {"slow_but_exact": "its slow_but_exact output projection is computed i
 ARCHITECTURES: dict[str, Architecture] = {
     row.model_type: row
     for row in (
-        *(
-            Architecture(name, encoder_alone=True)
-            for name in ("t5", "mt5", "umt5", "bart", "mbart", "plbart", "pegasus")
-        ),
+        *(Architecture(name, stacks="both") for name in ("t5", "mt5", "umt5", "bart", "pegasus", "marian")),
+        # Their targets begin with a language, which no text tells.
+        *(Architecture(name, stacks="encoder") for name in ("mbart", "plbart")),
         Architecture("biogpt", interface=True),
         Architecture("stablelm", interface=True),
         Architecture("deberta", watched={"DebertaAttention": _BERT}, reads="first", refused=_TALKING),
@@ -84,15 +84,20 @@ def architecture(model_type: object) -> Architecture:
     return ARCHITECTURES.get(str(model_type)) or Architecture(str(model_type))
 
 
-def encoders() -> list[str]:
-    """The encoder-decoders whose encoder is analysed by itself, in the order of the table."""
-    return [name for name, row in ARCHITECTURES.items() if row.encoder_alone]
+def encoder_decoders(stacks: Literal["both", "encoder"]) -> list[str]:
+    """Those whose two stacks, or whose encoder by itself, are analysed, in the order of the table."""
+    return [name for name, row in ARCHITECTURES.items() if row.stacks == stacks]
 
 
 def refusal(config: Mapping[str, Any]) -> str | None:
     """Why a configuration of an architecture that is analysed cannot be analysed after all, or None."""
-    refused = architecture(config.get("model_type")).refused
-    return next((reason for setting, reason in refused.items() if config.get(setting)), None)
+    known = architecture(config.get("model_type"))
+    if known.stacks == "both":
+        if config.get("encoder_attention_heads") != config.get("decoder_attention_heads"):
+            return "its encoder and its decoder have not the same number of heads"
+        if config.get("share_encoder_decoder_embeddings") is False:
+            return "its encoder and its decoder have vocabularies of their own"
+    return next((reason for setting, reason in known.refused.items() if config.get(setting)), None)
 
 
 def heads_per_key(config: object, n_heads: int) -> int:

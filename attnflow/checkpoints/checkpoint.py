@@ -25,9 +25,11 @@ from attnflow import limits
 from attnflow.bundled import ASSETS
 from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, moments, repository_files, sentence_transformer
-from attnflow.checkpoints.architectures import architecture, encoders, refusal
+from attnflow.checkpoints.architectures import architecture, encoder_decoders, refusal
 from attnflow.checkpoints.compat import n_entries, supports_attention_interface
+from attnflow.checkpoints.encoder_decoders import check_one_stack, find_stacks, read_stacks
 from attnflow.checkpoints.hub_find import find
+from attnflow.checkpoints.input_bounds import longest_input, token_types
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.model_files import check_parameters, read_config, read_model
@@ -37,13 +39,12 @@ from attnflow.checkpoints.task_head import TaskHead
 from attnflow.checkpoints.tokenizer_process import read_apart
 from attnflow.checkpoints.tokenizer_reader import TokenizerReader, read_here
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError, brief
+from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Head
 
 BUNDLED = ("demo/pretrained", "demo/finetuned")
 """References of the two small checkpoints that come with attnflow."""
 
-_UNBOUNDED = 10**9
-"""A bound of that many tokens is none, as transformers' own number for a tokenizer without one."""
 _TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
 
 
@@ -73,6 +74,10 @@ class Checkpoint:
     """Whether a forward pass can begin at a later layer."""
     encoder_alone: bool = False
     """Whether the model is the encoder of an encoder-decoder, whose decoder is left out."""
+    stacks: Stacks | None = None
+    """Of an encoder-decoder that is read whole, how its two stacks are one model."""
+    starts_with: int | None = None
+    """The token that its decoder begins each target with."""
     n_token_types: int | None = None
     """How many kinds of sentences it has embeddings for; None if it does not tell sentences apart by them."""
     pruned: frozenset[Head] = frozenset()
@@ -110,6 +115,23 @@ class Checkpoint:
     def root(self) -> Tokens:
         """The tokens whose last embeddings the task reads."""
         return self.reading.tokens
+
+    @property
+    def heads(self) -> list[Head]:
+        """All heads that there are; in the encoder's layers of an encoder-decoder there is no cross-attention."""
+        every = ((layer, head) for layer in range(self.n_layers) for head in range(self.n_heads))
+        return [head for head in every if self.stacks is None or self.stacks.kind(*head)]
+
+    def check_one_stack(self, what: str) -> None:
+        """Refuse what would count tokens that take no part in a layer as attending to themselves.
+
+        Args:
+            what: What cannot be had, as a sentence begins with it, in the plural.
+
+        Raises:
+            UnsupportedArchitectureError: If it is an encoder-decoder that is read whole.
+        """
+        check_one_stack(self.stacks, self.name, what)
 
     @property
     def device(self) -> torch.device:
@@ -280,15 +302,18 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             if "auto_map" in config
             else f"transformers does not know its architecture {kind!r}"
         )
-    elif config.get("is_encoder_decoder") and not known.encoder_alone:
-        reason = f"{kind} is an encoder-decoder; of these, the encoders of {', '.join(encoders())} can be analysed"
+    elif config.get("is_encoder_decoder") and not known.stacks:
+        reason = (
+            f"{kind} is an encoder-decoder; of these, {', '.join(encoder_decoders('both'))} can be analysed, and the "
+            f"encoders of {', '.join(encoder_decoders('encoder'))}"
+        )
     elif "quantization_config" in config:
         reason = "its weights are quantised; the analyses need them in full"
     elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"
     elif refusal(config):
         reason = refusal(config)
-    elif not (known.watched or known.encoder_alone or known.interface):
+    elif not (known.watched or known.stacks or known.interface):
         model_class = MODEL_MAPPING.get(CONFIG_MAPPING[kind], None)
         model_class = model_class[0] if isinstance(model_class, tuple) else model_class
         if not supports_attention_interface(model_class):
@@ -325,14 +350,17 @@ def _read_files(
     tokenizer = reading(folder)
     read = read_model(folder, described, name, how)
     model = read.model
-    config, encoder_alone = model.config.get_text_config(), architecture(model.config.model_type).encoder_alone
+    config, encoder_alone = model.config.get_text_config(), read_stacks(model.config) == "encoder"
     sizes: list[Any] = [
         getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")
     ]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
-    steerable, facts = how.prepare(model, sizes[0]), tokenizer.facts
-    found = Reading(_usual(model, tokenizer))
+    stacks, starts_with = find_stacks(model, sizes[0], sizes[1], name)
+    steerable, facts = how.prepare(model, stacks or sizes[0]), tokenizer.facts
+    if stacks is not None and not steerable:
+        raise UnsupportedArchitectureError(f"{name} cannot be analysed: the layers of its stacks cannot be told apart.")
+    found = Reading("last" if stacks else _usual(model, tokenizer))
     if read.head.classifies_texts:
         apart = {facts.mask, facts.unknown, facts.pad, config.pad_token_id} - {None}
         found = find_reading(model, found.tokens, sorted(facts.special), apart)
@@ -342,44 +370,27 @@ def _read_files(
         model=model,
         tokenizer=tokenizer,
         architecture=type(model).__name__,
-        n_layers=sizes[0],
-        n_heads=sizes[1],
+        n_layers=stacks.n_layers if stacks else sizes[0],
+        n_heads=2 * stacks.n_heads if stacks else sizes[1],
         width=sizes[2],
         n_parameters=model.num_parameters(),
         head=read.head,
         reading=found,
-        max_tokens=_longest_input(model, tokenizer),
+        max_tokens=longest_input(model, tokenizer),
         steerable=steerable,
         encoder_alone=encoder_alone,
-        n_token_types=_token_types(model),
+        stacks=stacks,
+        starts_with=starts_with,
+        n_token_types=token_types(model),
         pruned=read.pruned,
         notes=read.notes,
     )
 
 
-def _token_types(model: PreTrainedModel) -> int | None:
-    tables = (module for name, module in model.named_modules() if name.endswith("token_type_embeddings"))
-    return next((table.num_embeddings for table in tables if isinstance(table, torch.nn.Embedding)), None)
-
-
 def _usual(model: PreTrainedModel, tokenizer: TokenizerReader) -> Tokens:
     """Where a task usually reads: in T5's encoder, which has no token for it, the one that ends the text stands in."""
     known = architecture(model.config.model_type)
-    if known.encoder_alone:
+    if known.stacks:
         return "first" if tokenizer.facts.marks_start else "last"
     causal = any(getattr(module, "is_causal", False) for module in model.modules())
     return known.reads or ("last" if causal else "first")
-
-
-def _longest_input(model: PreTrainedModel, tokenizer: TokenizerReader) -> int | None:
-    """Most pieces that the position embeddings and the tokenizer allow; None if any number."""
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if not isinstance(positions, int) or positions <= 0:  # relative positions have no bound
-        positions = _UNBOUNDED
-    for name, module in model.named_modules():
-        # RoBERTa and its kin count positions from padding_idx + 1, so that many embeddings are never used.
-        padding = getattr(module, "padding_idx", None)
-        if name.endswith("position_embeddings") and isinstance(padding, int):
-            positions -= padding + 1
-    longest = min(positions, tokenizer.facts.longest)
-    return None if longest >= _UNBOUNDED else longest

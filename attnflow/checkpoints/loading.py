@@ -9,6 +9,7 @@ import torch
 from transformers.modeling_utils import PreTrainedModel
 
 from attnflow.errors import CheckpointError
+from attnflow.records.stacks import Stacks
 
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 
@@ -17,9 +18,10 @@ PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 class Loading:
     """What may differ from one loading of the same files to the next."""
 
-    prepare: Callable[[PreTrainedModel, int], bool]
-    """Called with the fresh model and its number of layers, to make it ready for whoever runs it; returns whether a
-    forward pass can begin at a later layer. A function of a module, so that another process can call it, too."""
+    prepare: Callable[[PreTrainedModel, int | Stacks], bool]
+    """Called with the fresh model and its number of layers, or how its two stacks are one model, to make it ready for
+    whoever runs it; returns whether a forward pass can begin at a later layer. A function of a module, so that another
+    process can call it, too."""
     device: str | torch.device = "auto"
     """As torch names it; `auto` is CUDA where there is one, else the CPU."""
     dtype: str | torch.dtype | None = None

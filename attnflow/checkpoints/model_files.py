@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from transformers.configuration_utils import PreTrainedConfig
@@ -16,12 +16,14 @@ from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_FOR_TEXT_ENCODING_MAPPING,
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTextEncoding,
     AutoModelForTokenClassification,
@@ -30,6 +32,7 @@ from transformers.models.auto.modeling_auto import (
 from attnflow import limits
 from attnflow.checkpoints.architectures import ATTENTION, architecture
 from attnflow.checkpoints.direction import sees_what_follows
+from attnflow.checkpoints.encoder_decoders import read_stacks
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.plain_json import shown
 from attnflow.checkpoints.pruned_heads import refilled, removed_heads
@@ -43,6 +46,7 @@ _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
     "masked-lm": (MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM),
     "causal-lm": (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
     "token-classification": (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoModelForTokenClassification),
+    "seq2seq-lm": (MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, AutoModelForSeq2SeqLM),
 }
 _PROBLEMS: dict[str | None, Problem | None] = {
     None: None,
@@ -79,6 +83,8 @@ class _Plan:
     has_head: bool
     empty: PreTrainedModel
     """The model without memory for its weights."""
+    stacks: Literal["both", "encoder"] | None
+    """Which of an encoder-decoder are read."""
 
 
 def read_config(folder: Path, name: str) -> PreTrainedConfig:
@@ -168,7 +174,7 @@ def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading)
         f"All names of its weights begin with {found.prefix}, which was taken away." if found.prefix else "",
         f"It was saved without {len(pruned)} of its heads (pruned_heads), which stay switched off." if pruned else "",
     ]
-    if architecture(config.model_type).encoder_alone and not _has_encoder_class(config):
+    if plan.stacks == "encoder" and not _has_encoder_class(config):
         model = model.get_encoder()
     return ReadModel(model, head, pruned, tuple(filter(None, notes)))
 
@@ -178,19 +184,21 @@ def _no_model(name: str, error: Exception) -> CheckpointError:
 
 
 def _plan(config: PreTrainedConfig) -> _Plan:
-    kind = head_kind(config.architectures or [])
+    known, named = architecture(config.model_type), config.architectures or []
+    kind, stacks = head_kind(named), read_stacks(config)
     classes, loader = _LOADERS.get(kind, ({}, AutoModel))
     if type(config) not in classes:
         loader = AutoModel
-    known = architecture(config.model_type)
-    if known.encoder_alone:
+    if stacks == "encoder":
         kind, loader = "none", AutoModelForTextEncoding if _has_encoder_class(config) else AutoModel
+    elif stacks is None and kind == "seq2seq-lm":  # the name of many models that write about more than text
+        kind, loader = "none", AutoModel
     implementation = "eager" if known.watched else ATTENTION
     # What the configuration asks for is allocated whatever the file holds, so that is what must be small enough.
     with torch.device("meta"):
         empty = loader.from_config(config, attn_implementation=implementation)
     has_head = loader not in (AutoModel, AutoModelForTextEncoding)
-    return _Plan(type(empty), implementation, kind, has_head, empty)
+    return _Plan(type(empty), implementation, kind, has_head, empty, stacks)
 
 
 def _check_fit(model: PreTrainedModel, report: Mapping[str, Any], plan: _Plan, name: str) -> bool:
@@ -206,7 +214,9 @@ def _check_fit(model: PreTrainedModel, report: Mapping[str, Any], plan: _Plan, n
         )
     missing = set(report["missing_keys"])
     prefix = model.base_model_prefix + "."
-    of_head = {key for key in missing if "pooler" in key or (plan.has_head and not key.startswith(prefix))}
+    # An encoder-decoder such as T5's is its own base, so that no prefix tells its stacks from its head.
+    body = (prefix,) if model.base_model is not model else ("shared.", "encoder.", "decoder.")
+    of_head = {key for key in missing if "pooler" in key or (plan.has_head and not key.startswith(body))}
     extra = sorted(key for key in report["unexpected_keys"] if of_base(key, model))
     if missing - of_head:
         instead = f"; its file has {extra[0]}, for which there is no place" if extra else ""
@@ -226,7 +236,7 @@ def _check_fit(model: PreTrainedModel, report: Mapping[str, Any], plan: _Plan, n
 def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
     """What sits on top of a model, and why it is asked for nothing if its class says otherwise."""
     config, kind = model.config, plan.kind
-    if architecture(config.model_type).encoder_alone:
+    if plan.stacks == "encoder":
         return TaskHead("none", trained=False)
     if not plan.has_head:
         lack = f"transformers has no such head for {config.model_type}, so what the file holds of one is not read."

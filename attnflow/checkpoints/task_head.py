@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "none"]
+HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "seq2seq-lm", "none"]
 Problem = Literal["single_label", "multi_label", "regression"]
 _KIND_BY_SUFFIX: dict[str, HeadKind] = {
     "ForSequenceClassification": "sequence-classification",
     "ForMaskedLM": "masked-lm",
     "ForPreTraining": "masked-lm",
+    "T5WithLMHeadModel": "seq2seq-lm",
     "LMHeadModel": "causal-lm",
     "ForCausalLM": "causal-lm",
     "ForTokenClassification": "token-classification",
+    "ForConditionalGeneration": "seq2seq-lm",
+    "MTModel": "seq2seq-lm",
 }
 
 

@@ -125,6 +125,7 @@ def probe_settings(
     most_epochs: int = MOST_EPOCHS,
 ) -> ProbeSettings:
     """All that a probe depends on; `texts` is the fingerprint of the treebank."""
+    checkpoint.check_one_stack("Probes")
     return ProbeSettings(checkpoint.name, checkpoint.sha, texts, kind, vectors, int(seed), max_tokens, int(most_epochs))
 
 

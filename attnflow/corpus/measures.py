@@ -303,12 +303,14 @@ def choose(names: Sequence[str], checkpoint: Checkpoint) -> tuple[Measure, ...]:
 
     Raises:
         SelectionError: If there is none of that name, or the model cannot have it.
+        UnsupportedArchitectureError: If it is an encoder-decoder that is read whole.
     """
     wanted = [names] if isinstance(names, str) else list(names)
     unknown = [name for name in wanted if name not in MEASURES]
     if unknown or not wanted:
         came = f"There is no statistic {str(unknown[0])[:60]!r}" if unknown else "There is no statistic to compute"
         raise SelectionError(f"{came}; choose {', '.join(MEASURES)}.")
+    checkpoint.check_one_stack("Statistics over many texts")
     for name in wanted:
         if (reason := MEASURES[name].lack(checkpoint)) is not None:
             raise SelectionError(f"{checkpoint.name} cannot have {name}, because {reason}; leave {name} out.")

@@ -155,6 +155,7 @@ def survey_settings(
 ) -> SurveySettings:
     """All that a survey depends on; arguments and errors as those of `survey`, `label_map` as in the record."""
     check_asked(texts, too_long, part_size, max_tokens)
+    checkpoint.check_one_stack("Surveys")
     own, head = texts.columns if isinstance(texts, Texts) else None, checkpoint.head
     return SurveySettings(
         model=checkpoint.name,

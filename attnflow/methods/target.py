@@ -22,6 +22,7 @@ _KINDS: dict[str, TargetKind] = {
     "token-classification": "token-class",
     "masked-lm": "masked-token",
     "causal-lm": "next-token",
+    "seq2seq-lm": "next-token",
 }
 
 
@@ -119,6 +120,12 @@ def _position(checkpoint: Checkpoint, encoding: Encoding, kind: TargetKind, posi
             )
         if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < size:
             raise SelectionError(f"position is {position!r}; this text has {size} tokens, so give 0 to {size - 1}.")
+        first = encoding.tokens.n_source or 0
+        if position < first:
+            raise SelectionError(
+                f"position is {position}, a token of the source, which predicts nothing; give one of the target, "
+                f"{first} to {size - 1}."
+            )
         return position
     usual = scored_position(checkpoint, encoding)
     if usual is None and kind == "masked-token":

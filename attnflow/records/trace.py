@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeGuard
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from attnflow.errors import SelectionError
 from attnflow.records.estimates import mean_relative_error, share_bounds
 from attnflow.records.root import Pooling, Root, tokens_of
+from attnflow.records.stacks import Stacks
 
 SPECIAL = -1
 """Value of `Tokens.sentence` for a token that stands for no text: `[CLS]`, `[SEP]`, `<s>`."""
@@ -43,6 +45,8 @@ class Tokens:
     span: NDArray[np.int32]
     """`[T, 2]`: the characters of its sentence, `(0, 0)` for special tokens."""
     unit: Literal["piece", "word"] = "piece"
+    n_source: int | None = None
+    """How many of them, the first, an encoder reads, whose decoder reads the others; None where one model reads all."""
 
     def __post_init__(self) -> None:
         size = len(self.text)
@@ -104,6 +108,8 @@ class Trace:
     """Why there are none, as a clause."""
     weights: Weights = "attention"
     """What edges of the attention graph are taken from."""
+    stacks: Stacks | None = None
+    """Of an encoder-decoder, how its two stacks are one model."""
     contributions: NDArray[np.float32] | None = None
     """`[L, H, T, T]` as `[layer, head, query, source]`: those weights, where they are not attention itself; rows sum to
     1, or to 0 where a head gives nothing. `with_weights` puts them here."""
@@ -120,13 +126,23 @@ class Trace:
             raise ValueError("scores and labels of a Trace come together")
         if (self.weights == "attention") != (self.contributions is None):
             raise ValueError("contributions of a Trace and the name of their kind come together")
+        if (self.stacks is None) != (self.tokens.n_source is None):
+            raise ValueError("stacks of a Trace and the number of its source tokens come together")
         if self.edges.shape != self.attention.shape:
             raise ValueError(f"axes of contributions and attention do not agree: {self.edges.shape}")
 
     @property
     def edges(self) -> NDArray[np.float32]:
         """`[L, H, T, T]` as `[layer, head, query, key]`: what edges of the attention graph are taken from."""
-        return self.attention if self.contributions is None else self.contributions
+        return self.paid if self.contributions is None else self.contributions
+
+    @cached_property
+    def paid(self) -> NDArray[np.float32]:
+        """`[L, H, T, T]`: attention alone; 0 where a token takes no part in a layer, or a layer has no such head."""
+        if self.stacks is None:
+            return self.attention
+        rows = present_heads(self)[:, :, None] & ~carried_tokens(self)[:, None]
+        return self.attention * rows[..., None]
 
     @property
     def n_layers(self) -> int:
@@ -162,6 +178,8 @@ class Attribution:
     pruned: frozenset[Head] = frozenset()
     root: Root | None = None
     """The position whose last embedding the task reads, or several; None if unknown."""
+    stacks: Stacks | None = None
+    """Of an encoder-decoder, how its two stacks are one model."""
 
     def __post_init__(self) -> None:
         if self.values.shape[2:] != (len(self.tokens),) * 2:
@@ -205,6 +223,18 @@ class Attribution:
     def nbytes(self) -> int:
         """Memory of the arrays in bytes."""
         return self.values.nbytes + (0 if self.standard_error is None else self.standard_error.nbytes)
+
+
+def carried_tokens(run: Trace | Attribution) -> NDArray[np.bool_]:
+    """`[L, T]`: the tokens that take no part in a layer; in models of one stack there are none."""
+    if run.stacks is None or run.tokens.n_source is None:
+        return np.zeros((run.n_layers, len(run.tokens)), bool)
+    return run.stacks.carried(run.tokens.n_source, len(run.tokens))
+
+
+def present_heads(run: Trace | Attribution) -> NDArray[np.bool_]:
+    """`[L, H]`: the heads that there are; in models of one stack all of them."""
+    return np.ones((run.n_layers, run.n_heads), bool) if run.stacks is None else run.stacks.present()
 
 
 def is_whole(value: object) -> TypeGuard[int]:

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
@@ -43,6 +44,37 @@ class Call:
     """Factor of the products of query and key."""
     output: torch.Tensor
     """`[B, T, H, K]`."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where one of several attentions of a layer stands among all heads and tokens of that layer."""
+
+    head: int
+    """Its first head."""
+    queries: slice
+    """The tokens that attend."""
+    keys: slice
+    """Those that are attended to."""
+
+    def rows(self, size: int) -> tuple[int, int]:
+        """How many tokens of `T` stand before and after those that attend."""
+        return self.queries.start, size - self.queries.stop
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one attention computed."""
+
+    layer: int
+    head: int
+    """Its first head among all of its layer."""
+    probabilities: torch.Tensor
+    """`[B, h, queries, keys]`"""
+    output: torch.Tensor
+    """`[B, queries, h, K]`, after the gates."""
+    value: torch.Tensor | None
+    """`[B, h or fewer, keys, K]`, if it can be seen."""
 
 
 class _Enough(Exception):
@@ -76,6 +108,15 @@ class Recording:
     """Whether what is computed from `attention` can be differentiated with respect to it, though no weight can."""
     given: tuple[int, torch.Tensor] | None = None
     """A layer, and what its heads give instead of what they would compute, `[B, T, H, K]`; no gate is applied to it."""
+    expected: list[Part] = field(default_factory=list)
+    """Where the next attentions stand that together are those of one layer; empty where each is a layer by itself."""
+    sizes: tuple[int, int] = (0, 0)
+    """`H` and `T` of the layer that they belong to."""
+    made: list[Made] | None = None
+    """What each attention computed, one by one, if that is to be kept: several of them may be those of one layer."""
+    n_made: int = 0
+    """How many attentions have run."""
+    _parts: list[tuple[Part, torch.Tensor, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
 
     def given_now(self) -> torch.Tensor | None:
         """What the heads of the layer that runs now are to give, if that is told."""
@@ -83,21 +124,51 @@ class Recording:
 
     def add(self, probabilities: torch.Tensor, output: torch.Tensor, value: torch.Tensor | None = None) -> torch.Tensor:
         """Keep what a layer computed and return its heads' outputs `[B, T, H, K]` after the gates."""
+        part = self.expected.pop(0) if self.expected else None
         given = self.given_now()
         if given is not None:
             output = given
         elif self.gates is not None:
             gates = self.gates[..., self.layer, :].to(output)
+            gates = gates if part is None else gates[..., part.head : part.head + output.shape[2]]
             output = output * (gates[:, None, :, None] if gates.dim() == 2 else gates[:, None])
+        self.n_made += 1
+        if self.made is not None:
+            self.made.append(Made(self.layer, 0 if part is None else part.head, probabilities, output, value))
+        if part is not None:
+            self._parts.append((part, probabilities, output, value))
+            if self.expected:
+                return output
         if self.keep:
-            self.attention.append(probabilities)
-            self.head_output.append(output)
+            whole = (probabilities, output, value) if part is None else self._together()
+            self.attention.append(whole[0])
+            self.head_output.append(whole[1])
             if self.values is not None:
-                self.values.append(value)
+                self.values.append(whole[2])
+        self._parts = []
         self.layer += 1
         if self.last is not None and self.layer > self.last:
             raise _Enough
         return output
+
+    def _together(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """`[B, H, T, T]`, `[B, T, H, K]` and `[B, H, T, K]` of the parts of a layer.
+
+        Where no part has a row, the token attends to itself alone, and the head gives nothing. All of it is made of
+        sums, so that derivatives of any kind go through.
+        """
+        n_heads, size = self.sizes
+        own = torch.ones(n_heads, size, device=self._parts[0][1].device)
+        attention, outputs, values = 0, 0, 0
+        for part, probabilities, output, value in self._parts:
+            heads = part.head, n_heads - part.head - output.shape[2]
+            before, after = part.rows(size)
+            keys = part.keys.start, size - part.keys.stop
+            own[part.head : part.head + output.shape[2], part.queries] = 0
+            attention = attention + pad(probabilities, (*keys, before, after, *heads))
+            outputs = outputs + pad(output, (0, 0, *heads, before, after))
+            values = None if values is None or value is None else values + pad(value, (0, 0, *keys, *heads))
+        return attention + own.to(self._parts[0][1]).diag_embed(), outputs, values  # pyright: ignore[reportReturnType]
 
 
 _recording: ContextVar[Recording | None] = ContextVar("attnflow_recording", default=None)
@@ -111,6 +182,7 @@ def record(
     last: int | None = None,
     keep_calls: bool = False,
     keep_values: bool = False,
+    keep_made: bool = False,
     differentiable: bool = False,
     given: tuple[int, torch.Tensor] | None = None,
 ) -> Iterator[Recording]:
@@ -122,6 +194,7 @@ def record(
         last: Layer whose attention ends the block: what the model would compute after it is not run.
         keep_calls: Whether to keep what the attention of each layer was called with.
         keep_values: Whether to keep the values that each layer's attention was multiplied with.
+        keep_made: Whether to keep what each attention computed by itself, with its values.
         differentiable: Whether one will differentiate with respect to the attention that is recorded.
         given: A layer, and what its heads give instead of what they would compute, `[B, T, H, K]`.
     """
@@ -130,7 +203,8 @@ def record(
         keep=keep,
         last=last,
         calls=[] if keep_calls else None,
-        values=[] if keep_values else None,
+        values=[] if keep_values or keep_made else None,
+        made=[] if keep_made else None,
         differentiable=differentiable,
         given=given,
     )
@@ -146,6 +220,19 @@ def record(
 def active() -> Recording | None:
     """The recording of the current context, if there is one."""
     return _recording.get()
+
+
+def expect(parts: list[Part], n_heads: int, size: int) -> None:
+    """Tell an active recording that the next attentions are those of one layer together.
+
+    Args:
+        parts: Where each of them stands, in the order in which they run.
+        n_heads: `H` of the layer.
+        size: `T`
+    """
+    recording = _recording.get()
+    if recording is not None:
+        recording.expected, recording.sizes = parts, (n_heads, size)
 
 
 def skip_layer() -> None:
@@ -193,7 +280,7 @@ def attention_forward(
     output, probabilities = eager(module, query, key, value, attention_mask, **options)
     if recording is None:
         return output, probabilities
-    if recording.calls is not None:
+    if recording.calls is not None and not recording.expected:
         scaling = options.get("scaling")
         scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
         recording.calls.append(Call(query, key, value, attention_mask, scaling, output))

@@ -142,6 +142,11 @@ def capture_layers(
             f"Texts of different lengths cannot run at once in {checkpoint.name}; give texts of one length, or use "
             "capture, which runs them one by one."
         )
+    if len({encoding.tokens.n_source for encoding in encodings}) > 1:
+        raise SelectionError(
+            f"Sources of different lengths cannot run at once in {checkpoint.name}; use capture, which runs them one "
+            "by one."
+        )
     inputs = padded_inputs(checkpoint, encodings)
     run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads), lengths=lengths)
     with torch.inference_mode():

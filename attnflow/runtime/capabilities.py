@@ -25,7 +25,10 @@ def probe(checkpoint: Checkpoint, size: int = PROBE_TOKENS) -> dict[str, torch.T
     special = {*checkpoint.tokenizer.facts.special, checkpoint.padding}
     words = list(islice((index for index in range(checkpoint.n_entries) if index not in special), size)) or [0]
     ids = torch.from_numpy(np.resize(words, size).astype(np.int64)).to(checkpoint.device)[None]
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if checkpoint.stacks is not None:
+        inputs["target"] = (torch.arange(size, device=checkpoint.device) >= size // 2).long()[None]
+    return inputs
 
 
 def run_model(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], *, task: bool) -> torch.Tensor:
@@ -102,6 +105,7 @@ def padding_allowed(checkpoint: Checkpoint) -> bool:
     known = architecture(checkpoint.model.config.model_type)
     return (
         known.padded
+        and checkpoint.stacks is None  # source and target would have to be filled up each by itself
         and batches_allowed(checkpoint)
         and checkpoint.learnt.get("padding", lambda: _tries_padding(checkpoint))
     )

@@ -111,6 +111,7 @@ def _trace(
         pooling=checkpoint.reading.pooling,
         value_norms=None if norms is None else shared_array(norms),
         no_value_norms=written_lengths(checkpoint).missing,
+        stacks=checkpoint.stacks,
     )
 
 

@@ -11,6 +11,7 @@ from attnflow.checkpoints.tokenizer_reader import PairPieces
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.records.trace import SPECIAL, Encoding, Tokens, is_whole
 from attnflow.records.words import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
+from attnflow.runtime.source_target import source_and_target
 
 
 def encode(
@@ -37,6 +38,9 @@ def encode(
     template adds are special tokens, its words (a role, a system message of its own) included. A piece that runs across
     the border of a sentence belongs to that, with the characters that lie in it.
 
+    An encoder-decoder that is read whole takes the first sentence as the source and the second as the target so far,
+    with the token that begins a target before it (`source_and_target`); `Tokens.n_source` tells where that begins.
+
     Args:
         checkpoint: Whose tokenizer reads it.
         text_a: The first sentence.
@@ -57,7 +61,7 @@ def encode(
         >>> encode(load_checkpoint("demo/finetuned"), "Anna met Paul.").tokens.text
         ('[CLS]', 'Anna', 'met', 'Paul', '.', '[SEP]')
     """
-    text_a, text_b = _checked_texts(text_a, text_b)
+    text_a, text_b = _checked_texts(text_a, text_b, "" if checkpoint.stacks is None else checkpoint.name)
     bound = _bound(checkpoint, max_tokens)
     made = _read(checkpoint, text_a, text_b, chat, None if truncate else bound)
     cut = 0 if bound is None else max(0, made.count - bound)
@@ -76,8 +80,9 @@ def encode(
         raise TextError(f"The tokenizer of {checkpoint.name} finds nothing in the first sentence; write a word in it.")
     kept = _kept(sentence, made.count - cut, checkpoint) if cut else list(range(made.count))
     pieces, sentence, offsets = [made.pieces[i] for i in kept], [sentence[i] for i in kept], [offsets[i] for i in kept]
-    tokens = _place(pieces, sentence, offsets, (text_a, text_b or ""))
     inputs = {name: np.asarray([values[i] for i in kept], np.int64) for name, values in made.inputs.items()}
+    n_source = int((inputs["target"] == 0).sum()) if "target" in inputs else None
+    tokens = _place(pieces, sentence, offsets, (text_a, text_b or ""), n_source)
     _check_vocabulary(checkpoint, inputs["input_ids"])
     one_kind = checkpoint.n_token_types is not None and bool(
         inputs.get("token_type_ids", np.zeros(1)).max() >= checkpoint.n_token_types
@@ -89,6 +94,10 @@ def encode(
 
 def _read(checkpoint: Checkpoint, text_a: str, text_b: str | None, chat: bool, most: int | None) -> PairPieces:
     """What the tokenizer makes of a pair."""
+    if checkpoint.stacks is not None:
+        if chat:
+            raise TextError(f"{checkpoint.name} is an encoder-decoder, which reads no conversations; do without.")
+        return source_and_target(checkpoint, text_a, text_b, most)
     if not chat:
         return checkpoint.tokenizer.pair(text_a, text_b, most)
     if not checkpoint.tokenizer.facts.has_chat_template:
@@ -103,7 +112,8 @@ def _bound(checkpoint: Checkpoint, max_tokens: int | None) -> int | None:
     """Most tokens: the smaller of two bounds, of which either may be none."""
     if max_tokens is not None and (not is_whole(max_tokens) or max_tokens < 1):
         raise SelectionError(f"max_tokens is {max_tokens!r}; give a whole number from 1, or none for the model's own.")
-    return min((bound for bound in (checkpoint.max_tokens, max_tokens) if bound is not None), default=None)
+    own = None if checkpoint.stacks else checkpoint.max_tokens  # else it bounds source and target each
+    return min((bound for bound in (own, max_tokens) if bound is not None), default=None)
 
 
 def _kept(sentence: list[int], bound: int, checkpoint: Checkpoint) -> list[int]:
@@ -131,13 +141,18 @@ def _kept(sentence: list[int], bound: int, checkpoint: Checkpoint) -> list[int]:
     return sorted(kept)
 
 
-def _checked_texts(text_a: str, text_b: str | None) -> tuple[str, str | None]:
+def _checked_texts(text_a: str, text_b: str | None, decoder: str) -> tuple[str, str | None]:
+    """The texts; `decoder` is the name of an encoder-decoder, whose decoder has nothing to read without a source."""
     for name, text in (("first", text_a), ("second", text_b or "")):
         if not isinstance(text, str):
             raise TextError(f"The {name} sentence is a {type(text).__name__}; give a text.")
         if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
             raise TextError(f"The {name} sentence holds half of a character (a lone surrogate); remove it.")
     if not text_a.strip():
+        if decoder:
+            raise TextError(
+                f"The source text is empty, and {decoder} writes nothing without one; write a source first."
+            )
         raise TextError("The first sentence is empty; write a sentence in it.")
     return text_a, text_b if text_b and text_b.strip() else None
 
@@ -150,7 +165,13 @@ def _check_vocabulary(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> None:
         )
 
 
-def _place(pieces: list[str], sentence: list[int], offsets: list[tuple[int, int]], texts: tuple[str, str]) -> Tokens:
+def _place(
+    pieces: list[str],
+    sentence: list[int],
+    offsets: list[tuple[int, int]],
+    texts: tuple[str, str],
+    n_source: int | None,
+) -> Tokens:
     """Find the characters and the word of every piece."""
     spans = [
         (0, 0) if part == SPECIAL else piece_span(texts[part], piece, span)
@@ -179,4 +200,5 @@ def _place(pieces: list[str], sentence: list[int], offsets: list[tuple[int, int]
         sentence=np.asarray(sentence, np.int8),
         word=np.asarray(word, np.int32),
         span=np.asarray(spans, np.int32).reshape(-1, 2),
+        n_source=n_source,
     )

@@ -71,6 +71,27 @@ def steer(
         _plan.reset(token)
 
 
+def enter_layer(hidden: torch.Tensor, *, may_be_left_out: bool) -> tuple[torch.Tensor, bool]:
+    """What enters the layer that is called next, and whether it is left out: by the plan of the current context.
+
+    Args:
+        hidden: `[B, T, D]`: what would enter it without a plan.
+        may_be_left_out: Whether its result can be foregone.
+    """
+    plan = _plan.get()
+    if plan is None:
+        return hidden, False
+    layer, plan.layer = plan.layer, plan.layer + 1
+    if layer < plan.start and may_be_left_out:
+        attention_hook.skip_layer()
+        return hidden, True
+    if layer == plan.start and plan.hidden is not None:
+        hidden = plan.hidden
+    if layer >= plan.start and plan.enter is not None:
+        hidden = plan.enter(layer, hidden)
+    return hidden, False
+
+
 class _Steered(nn.Module):
     """A layer that follows the plan of the current context."""
 
@@ -81,15 +102,11 @@ class _Steered(nn.Module):
         plan = _plan.get()
         if plan is None:
             return super().forward(*args, **kwargs)
-        layer, plan.layer = plan.layer, plan.layer + 1
+        layer = plan.layer
         (hidden, *others), by_name = (args, False) if args else ([kwargs.pop("hidden_states")], True)
-        if layer < plan.start and self.returns_only_hidden:
-            attention_hook.skip_layer()
+        hidden, left_out = enter_layer(hidden, may_be_left_out=bool(self.returns_only_hidden))
+        if left_out:
             return hidden
-        if layer == plan.start and plan.hidden is not None:
-            hidden = plan.hidden
-        if layer >= plan.start and plan.enter is not None:
-            hidden = plan.enter(layer, hidden)
         if by_name:
             output = super().forward(hidden_states=hidden, **kwargs)
         else:

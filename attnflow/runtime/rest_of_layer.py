@@ -56,6 +56,8 @@ def layer_runs(checkpoint: Checkpoint, encoding: Encoding, pruned: frozenset[Hea
         UnsupportedArchitectureError: If what its heads give is not their attention times values that can be seen.
     """
     missing = written_lengths(checkpoint).missing
+    if checkpoint.stacks is not None:
+        missing = "a layer of its decoder has two attentions, and what follows the first is not what follows its heads"
     if missing:
         raise UnsupportedArchitectureError(
             f"What the heads of {checkpoint.name} write for each token cannot be told: {missing}. Choose another "

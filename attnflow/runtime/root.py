@@ -41,7 +41,7 @@ def scored_position(checkpoint: Checkpoint, encoding: Encoding) -> int | None:
     if not checkpoint.head.trained:
         return None
     match checkpoint.head.kind:
-        case "causal-lm":
+        case "causal-lm" | "seq2seq-lm":
             return len(encoding.tokens) - 1
         case "token-classification":
             return int((encoding.tokens.sentence != SPECIAL).argmax())

@@ -34,20 +34,20 @@ class WrittenLengths:
 
 @dataclass
 class _Projections(TorchFunctionMode):
-    """Watches a forward pass for linear maps that take something as large as the heads' outputs of the last layer."""
+    """Watches a forward pass for linear maps that take something as large as what the heads gave last."""
 
     recording: attention_hook.Recording
     found: list[tuple[int, torch.Tensor, torch.Tensor]] = field(default_factory=list)
-    """Layer, what went in `[…, H * K]` and the weight `[D, H * K]`."""
+    """Which attention, what went in `[…, H * K]` and the weight `[D, H * K]`."""
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        outputs = self.recording.head_output
-        linear = (linear_map(func, args, kwargs or {}) or product_map(func, args)) if outputs else None
-        if linear is not None and linear[0].numel() == outputs[-1].numel():
-            self.found.append((len(outputs) - 1, linear[0].clone(), linear[1]))
+        made = self.recording.made
+        linear = (linear_map(func, args, kwargs or {}) or product_map(func, args)) if made else None
+        if made and linear is not None and linear[0].numel() == made[-1].output.numel():
+            self.found.append((len(made) - 1, linear[0].clone(), linear[1]))
         return func(*args, **(kwargs or {}))
 
 
@@ -91,25 +91,26 @@ def for_each_head(value: torch.Tensor, n_heads: int) -> torch.Tensor:
 def _find(checkpoint: Checkpoint) -> WrittenLengths:
     with (
         torch.inference_mode(),
-        attention_hook.record(keep_values=True) as recording,
+        attention_hook.record(keep_made=True) as recording,
         _Projections(recording) as watched,
     ):
         checkpoint.model.base_model(**probe(checkpoint, _TOKENS))
-    factors: list[torch.Tensor] = []
+    made = recording.made or []
+    size = made[0].output.shape[-1] if made else 0
+    factors = [torch.zeros(checkpoint.n_heads, size, size) for _ in range(checkpoint.n_layers)]
     with torch.inference_mode():
-        for layer, (attention, value, output) in enumerate(
-            zip(recording.attention, recording.values or (), recording.head_output, strict=True)
-        ):
-            if value is None or not _gives(attention, value, output):
+        for number, one in enumerate(made):
+            if one.value is None or not _gives(one.probabilities, one.value, one.output):
                 return WrittenLengths(missing="what its heads give is not their attention times values it shows")
-            flat = output.flatten(2)
+            flat = one.output.flatten(2)
             weight = next(
-                (w for at, x, w in watched.found if at == layer and torch.equal(x.reshape(flat.shape), flat)), None
+                (w for at, x, w in watched.found if at == number and torch.equal(x.reshape(flat.shape), flat)), None
             )
             if weight is None:
                 return WrittenLengths(missing="no linear map takes the outputs of its heads as they are")
-            factors.append(_factor(weight, output.shape[2]).to(output.device))
-    return WrittenLengths(tuple(factors))
+            n_heads = one.output.shape[2]
+            factors[one.layer][one.head : one.head + n_heads] = _factor(weight, n_heads)
+    return WrittenLengths(tuple(factor.to(checkpoint.device) for factor in factors))
 
 
 def _gives(attention: torch.Tensor, value: torch.Tensor, output: torch.Tensor) -> bool:

@@ -11,6 +11,7 @@ from attnflow.checkpoints.reading import Reading
 from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.errors import CheckpointError
+from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Encoding, Head, Trace
 from attnflow.service import own_models, visitors
 from attnflow.service.bounds import load_bounded
@@ -39,6 +40,8 @@ class ModelCard:
     reading: Reading
     encoder_alone: bool = False
     """Whether it is the encoder of an encoder-decoder, without its decoder."""
+    stacks: Stacks | None = None
+    """Of an encoder-decoder that is read whole, how its two stacks are one model."""
     license: str | None = None
     """As its page on the Hub names it."""
     pruned: frozenset[Head] = frozenset()
@@ -63,11 +66,17 @@ class ModelCard:
             head=checkpoint.head,
             reading=checkpoint.reading,
             encoder_alone=checkpoint.encoder_alone,
+            stacks=checkpoint.stacks,
             license=checkpoint.license,
             pruned=checkpoint.pruned,
             notes=checkpoint.notes,
             mask_token=checkpoint.tokenizer.facts.mask_token or "",
         )
+
+    @property
+    def n_all_heads(self) -> int:
+        """How many heads there are in all layers."""
+        return self.n_layers * self.n_heads if self.stacks is None else self.stacks.n_all
 
     @property
     def pinned(self) -> str:

@@ -72,6 +72,7 @@ def _merge_tokens(tokens: Tokens, word: NDArray[np.int32]) -> Tokens:
         word=np.arange(len(groups), dtype=np.int32),
         span=np.asarray([(tokens.span[g, 0].min(), tokens.span[g, 1].max()) for g in groups], np.int32),
         unit="word",
+        n_source=None if tokens.n_source is None else sum(int(group[0]) < tokens.n_source for group in groups),
     )
 
 
@@ -89,7 +90,7 @@ def _joined_text(tokens: Tokens, group: NDArray[np.int64]) -> str:
 
 def same_pieces(a: Tokens, b: Tokens) -> bool:
     """Whether two tokenizations are the same, so that they can be compared piece by piece."""
-    return a.piece == b.piece and np.array_equal(a.sentence, b.sentence)
+    return a.piece == b.piece and np.array_equal(a.sentence, b.sentence) and a.n_source == b.n_source
 
 
 def pair_traces(a: Trace, b: Trace, unit: str = "piece") -> Pairing:
@@ -140,15 +141,18 @@ def pieces_of(unit: int, units: Tokens, pieces: Tokens) -> list[int]:
     return [piece for piece in all_ if _stands(piece, pieces) == _stands(unit, units)]
 
 
-def _stands(special: int, tokens: Tokens) -> tuple[bool, bool]:
-    """Whether words stand before and after a special token."""
+def _stands(special: int, tokens: Tokens) -> Place:
+    """Where a special token stands."""
     words = tokens.sentence != SPECIAL
-    return bool(words[:special].any()), bool(words[special:].any())
+    begins_target = int(tokens.n_source is not None and special >= tokens.n_source)
+    if not words[:special].any():
+        return 0, begins_target
+    return (2 if words[special:].any() else 4), begins_target
 
 
 Place = tuple[int, int]
 """Where a unit stands: part 0, 2, 4 are the special tokens before, between and after, 1 and 3 the sentences; then the
-number of the word in its sentence."""
+number of the word in its sentence, or 1 for the special tokens of what a decoder reads beside its encoder."""
 
 
 def _common_places(a: Tokens, b: Tokens) -> tuple[list[Place], list[Place]]:
@@ -166,15 +170,12 @@ def _word_ranges(tokens: Tokens, sentence: int) -> list[Span]:
 
 def _places(tokens: Tokens, words: list[list[Span]]) -> list[Place]:
     places: list[Place] = []
-    last = int(np.flatnonzero(tokens.sentence != SPECIAL)[-1])
     for position, part in enumerate(map(int, tokens.sentence)):
         if part != SPECIAL:
             span = (int(tokens.span[position, 0]), int(tokens.span[position, 1]))
             places.append((2 * part + 1, word_of_piece(words[part], span) if words[part] else 0))
-        elif not (tokens.sentence[:position] != SPECIAL).any():
-            places.append((0, 0))
         else:
-            places.append((2, 0) if position < last else (4, 0))
+            places.append(_stands(position, tokens))
     return places
 
 

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
 from attnflow.records.root import Root, as_root, tokens_of
-from attnflow.records.trace import Attribution, Head, Trace, Weights, check_heads, is_whole
+from attnflow.records.trace import (
+    Attribution,
+    Head,
+    Trace,
+    Weights,
+    carried_tokens,
+    check_heads,
+    is_whole,
+    present_heads,
+)
 from attnflow.stats.edges import edges_of
 
 Threshold = float | Sequence[float] | NDArray[np.floating]
@@ -36,7 +45,8 @@ class AttentionGraph:
     key: NDArray[np.int32]
     """`[E]`: the token of ring `layer` that is attended to."""
     heads: NDArray[np.bool_]
-    """`[E, H]`: the heads whose attention is above the threshold; at least one for each edge."""
+    """`[E, H]`: the heads whose attention is above the threshold; at least one for each edge, but none for one from a
+    token to itself where the token takes no part in the layer (`Trace.stacks`) and is in the next ring, too."""
     weights: NDArray[np.float32]
     """`[E, H]`: attention of those heads, or what the edges are taken from; 0 elsewhere."""
     root: Root
@@ -120,7 +130,8 @@ def attention_graph(
             attention.
 
     Returns:
-        The graph of everything reached from the root. It may end early with empty rings.
+        The graph of everything reached from the root. It may end early with empty rings. In an encoder-decoder, tokens
+        that take no part in a layer pass through it: from ring to ring, by an edge without a head.
 
     Raises:
         SelectionError: If the threshold, the root, a head or a hidden token is out of range, or there are no such
@@ -136,12 +147,15 @@ def attention_graph(
     root = root_of(trace, root)
     above = trace.edges > thresholds.astype(trace.edges.dtype)[:, None, None, None]
     above &= allowed_heads(trace, heads)[:, :, None, None]
-    above &= shown_tokens(trace, hidden)
+    shown = shown_tokens(trace, hidden)
+    above &= shown
+    passing = carried_tokens(trace)
+    above &= ~passing[:, None, :, None]
     rings = np.zeros((trace.n_layers + 1, len(trace.tokens)), bool)
     rings[-1, list(tokens_of(root))] = True
     edges: list[tuple[NDArray[np.intp], ...]] = []
     for layer in reversed(range(trace.n_layers)):
-        joined = above[layer].any(axis=0) & rings[layer + 1][:, None]
+        joined = (above[layer].any(axis=0) | np.diag(passing[layer] & shown)) & rings[layer + 1][:, None]
         rings[layer] = joined.any(axis=0)
         query, key = np.nonzero(joined)
         edges.append((np.full(len(query), layer), query, key))
@@ -209,7 +223,7 @@ def allowed_heads(trace: Trace | Attribution, heads: Iterable[Head] | None) -> N
         allowed[head] = True
     for layer, head in trace.pruned:
         allowed[layer, head] = False
-    return allowed
+    return allowed & present_heads(trace)
 
 
 def attended_by(graph: AttentionGraph) -> NDArray[np.int64]:

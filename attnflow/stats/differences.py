@@ -76,10 +76,10 @@ def carrier(one: Flow, token: int) -> Carrier | None:
         token: A token of this model.
 
     Returns:
-        None if no ring holds it.
+        None if no ring holds it, or only as it passes through the layers of a decoder.
     """
     graph = one.graph
-    to_it = np.flatnonzero(graph.key == token)
+    to_it = np.flatnonzero((graph.key == token) & graph.heads.any(axis=1))
     if not len(to_it):
         return None
     layer = int(graph.layer[to_it].max())

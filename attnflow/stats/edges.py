@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
-from attnflow.records.trace import WEIGHTS, Attribution, Trace, Weights
+from attnflow.records.trace import WEIGHTS, Attribution, Trace, Weights, carried_tokens
 
 
 def check_weights(weights: str) -> Weights:
@@ -54,7 +54,7 @@ def with_weights(trace: Trace, weights: str, contributions: Attribution | None =
     if kind == "attention":
         return trace if trace.weights == kind else replace(trace, weights=kind, contributions=None)
     if kind == "norm":
-        return replace(trace, weights=kind, contributions=norm_rows(trace.attention, _norms_of(trace)))
+        return replace(trace, weights=kind, contributions=_norm_rows(trace))
     if contributions is None:
         raise SelectionError(
             "A trace does not hold contributions to the previous layer; compute them with "
@@ -82,6 +82,12 @@ def edges_of(trace_or_values: Trace | Attribution, weights: str | None) -> Trace
     if weights is None or check_weights(weights) == trace_or_values.weights:
         return trace_or_values
     return with_weights(trace_or_values, weights)
+
+
+def _norm_rows(trace: Trace) -> NDArray[np.float32]:
+    """`[L, H, T, T]`; 0 where a token takes no part in a layer."""
+    rows = norm_rows(trace.attention, _norms_of(trace))
+    return np.where(carried_tokens(trace)[:, None, :, None], np.float32(0), rows)
 
 
 def norm_rows(attention: NDArray[np.floating], value_norms: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.records.root import tokens_of
-from attnflow.records.trace import Head, Trace
+from attnflow.records.trace import Head, Trace, carried_tokens
 from attnflow.stats.attention_graph import allowed_heads, root_of, shown_tokens
 
 
@@ -42,9 +42,13 @@ def ring_limits(
     allowed, shown = allowed_heads(trace, heads), shown_tokens(trace, hidden)
     limits = np.zeros((trace.n_layers + 1, len(trace.tokens)), trace.edges.dtype)
     limits[-1, list(tokens_of(root_of(trace, root)))] = np.inf
+    passing = carried_tokens(trace)
     for layer in reversed(range(trace.n_layers)):
         strongest = trace.edges[layer][allowed[layer]].max(axis=0, initial=0)  # [query, key]
-        limits[layer] = np.minimum(limits[layer + 1][:, None], strongest).max(axis=0) * shown
+        strongest[passing[layer]] = 0
+        strongest[passing[layer], passing[layer]] = np.inf  # whatever the threshold
+        limits[layer] = np.minimum(limits[layer + 1][:, None], strongest).max(axis=0)
+        limits[layer, ~shown] = 0
     return limits
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.root import tokens_of
-from attnflow.records.trace import Attribution, Head, Trace, Weights
+from attnflow.records.trace import Attribution, Head, Trace, Weights, carried_tokens
 from attnflow.stats.attention_graph import allowed_heads, root_of, shown_tokens
 from attnflow.stats.edges import edges_of
 
@@ -28,7 +28,8 @@ def ring_tau(
 
     The tokens below a ring are ranked by the strongest attention that any token of the ring pays them through an
     allowed head. The threshold lies halfway between the `n`-th and the next, with `n = min(5 + 5 d, 24)` for the ring
-    `d` steps below the first. Equal ones stay together: out, or in where the ring would else be empty.
+    `d` steps below the first. Equal ones stay together: out, or in where the ring would else be empty. Tokens that pass
+    through a layer of an encoder-decoder pay nothing there and are in the next ring beside those.
 
     Args:
         trace_or_values: A recorded run, or contributions, as in `attention_graph`.
@@ -54,10 +55,12 @@ def ring_tau(
     ring = np.zeros(len(trace.tokens), bool)
     ring[list(tokens_of(root_of(trace, root)))] = True
     thresholds = np.zeros(trace.n_layers)
+    passing = carried_tokens(trace)
     for below, layer in enumerate(reversed(range(trace.n_layers))):
-        strongest = trace.edges[layer][allowed[layer]][:, ring].max(axis=(0, 1), initial=0) * shown
+        attending = ring & ~passing[layer]
+        strongest = trace.edges[layer][allowed[layer]][:, attending].max(axis=(0, 1), initial=0) * shown
         thresholds[layer] = ring_threshold(strongest, ring_size(below))
-        ring = strongest > thresholds[layer]
+        ring = (strongest > thresholds[layer]) | (ring & passing[layer] & shown)
     return thresholds
 
 

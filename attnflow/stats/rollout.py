@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.root import Root, tokens_of
-from attnflow.records.trace import Trace
+from attnflow.records.trace import Trace, present_heads
 
 
 def attention_rollout(trace: Trace) -> NDArray[np.float64]:
@@ -22,9 +22,12 @@ def attention_rollout(trace: Trace) -> NDArray[np.float64]:
 
     Reference:
         Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 4. The half of the identity
-        stands for the residual connection.
+        stands for the residual connection. Of an encoder-decoder, the mean is over the heads that there are: in the
+        decoder half of what a token takes is of the target, half of the source.
     """
-    mixed = (trace.attention.mean(axis=1, dtype=np.float64) + np.eye(len(trace.tokens))) / 2  # [L, T, T]
+    heads = present_heads(trace)[:, :, None, None]
+    mean = trace.attention.mean(axis=1, dtype=np.float64, where=heads)
+    mixed = (mean + np.eye(len(trace.tokens))) / 2  # [L, T, T]
     mixed /= mixed.sum(axis=-1, keepdims=True)
     rolled = mixed[0]
     for layer in mixed[1:]:

@@ -95,6 +95,8 @@ class RadialModel(TypedDict):
 
     name: str
     layers: int
+    encoder: int
+    """How many of its layers, the first, are an encoder's; 0 where all are of one stack."""
     heads: int
     root: list[int]
     """The token that the score reads or, where it reads several, all of them: then they stand around a centre."""

@@ -65,6 +65,7 @@ def _model(name: str, side: Flow, unit: NDArray[np.int_]) -> RadialModel:
     return {
         "name": name,
         "layers": graph.n_layers,
+        "encoder": trace.stacks.n_encoder if trace.stacks else 0,
         "heads": graph.n_heads,
         "root": unit[list(tokens_of(graph.root))].tolist(),
         "centre": pooled_name(graph.root, trace.tokens.unit, trace.pooling),

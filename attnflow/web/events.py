@@ -204,7 +204,7 @@ def _prediction(case: Case) -> Prediction:
     card = case.card
     facts = [
         card.architecture + (" (encoder alone)" if card.encoder_alone else ""),
-        f"{card.n_layers} layers x {card.n_heads} heads",
+        _sizes(card),
         f"{card.n_parameters / 1e6:,.1f} M parameters",
         _head_named(card),
         f"licence {card.license}" if card.license else "",
@@ -212,10 +212,18 @@ def _prediction(case: Case) -> Prediction:
     ]
     notes = [answers.prediction_note(card), *card.notes]
     if case.trace.pruned:
-        notes.append(f"With {len(case.trace.pruned)} of {card.n_layers * card.n_heads} heads switched off.")
+        notes.append(f"With {len(case.trace.pruned)} of {card.n_all_heads} heads switched off.")
     note = answers.case_note(case, *notes)
     shown = " · ".join(filter(None, facts))
     return {"name": card.ref, "facts": shown, "classes": answers.prediction(case), "note": note}
+
+
+def _sizes(card: ModelCard) -> str:
+    """Layers and heads, of an encoder-decoder those of both stacks."""
+    if card.stacks is None:
+        return f"{card.n_layers} layers x {card.n_heads} heads"
+    both, heads = card.stacks, card.stacks.n_heads
+    return f"{both.n_encoder} encoder layers x {heads} heads, {both.n_decoder} decoder layers x 2 x {heads} heads"
 
 
 def _head_named(card: ModelCard) -> str:

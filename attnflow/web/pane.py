@@ -114,7 +114,7 @@ def _sides(
             name=case.card.ref,
             tokens=case.trace.tokens,
             head=head,
-            attention=None if head is None else case.trace.attention[head[0]],
+            attention=None if head is None else case.trace.paid[head[0]],
             pruned=sorted(case.trace.pruned),
             without=told,
             grammar=grammar,

@@ -27,10 +27,11 @@ export class Graph {
    * @param {RadialModel} model
    * @param {string[]} text
    */
-  constructor({ name, layers, heads, root, centre, rings, edges }, text) {
+  constructor({ name, layers, encoder, heads, root, centre, rings, edges }, text) {
     const size = text.length;
     this.name = name;
     this.layers = layers;
+    this.encoder = encoder; // of its layers, those of an encoder before a decoder
     this.heads = heads;
     this.root = root; // one token, or several that are read together: they stand around a centre, and are one thing
     this.centre = centre;
@@ -96,6 +97,18 @@ export class Graph {
     this.edgesAt ??= new Map(Array.from(this.query.keys(), (e) => [number(e), e]));
     return this.edgesAt.get((depth * this.size + query) * this.size + key);
   }
+
+  /**
+   * The name of a layer, from 1.
+   * @param {number} layer
+   */
+  layerName(layer) { return !this.encoder ? `L${layer}` : layer > this.encoder ? `decoder ${layer - this.encoder}` : `encoder ${layer}`; }
+
+  /**
+   * How many heads attend from a ring: in the layers of an encoder there are none of cross-attention.
+   * @param {number} depth of the ring
+   */
+  headsAt(depth) { return this.layers - depth > this.encoder ? this.heads : this.encoder ? this.heads / 2 : this.heads; }
 
   /** @param {number} edge */
   headsOf(edge) { return this.headOf.subarray(this.headStart[edge], this.headStart[edge + 1]); }

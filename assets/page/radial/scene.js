@@ -255,19 +255,20 @@ export class Scene {
   /**
    * Say something of each model's layer in front of a ring (0 is the input), once where all models agree.
    * @param {number} depth
-   * @param {(layer: number) => string} say
+   * @param {(name: string, layer: number) => string} say given the name of the layer, and its number from 1
    */
   byLayer(depth, say) {
     const layers = this.active.map((i) => [i, this.graphs[i].layers - depth]).filter(([, layer]) => layer >= 0);
-    const same = new Set(this.active.map((i) => this.graphs[i].layers)).size === 1;
-    return same ? say(layers[0][1]) : layers.map(([i, layer]) => `${"AB"[i]} ${say(layer)}`).join(" · ");
+    const same = new Set(this.active.map((i) => `${this.graphs[i].layers} ${this.graphs[i].encoder ?? 0}`)).size === 1;
+    const said = layers.map(([i, layer]) => say(this.graphs[i].layerName(layer), layer));
+    return same ? said[0] : said.map((one, at) => `${"AB"[layers[at][0]]} ${one}`).join(" · ");
   }
 
   /**
    * The name of a ring as there is room for in the drawing.
    * @param {number} depth
    */
-  ringLabel(depth) { return this.byLayer(depth, (layer) => (layer ? `L${layer}` : "input")).replaceAll(" L", "").replace(" input", " in").replace(" · ", " "); }
+  ringLabel(depth) { return this.byLayer(depth, (name, layer) => (layer ? name.replace("encoder ", "E").replace("decoder ", "D") : "input")).replaceAll(" L", "").replace(" input", " in").replace(" · ", " "); }
 
   /** Room that the names of the rings need. */
   ringNameWidth() { return 0.6 * RING_FONT * Math.max(...Array.from({ length: this.last + 1 }, (_, depth) => (depth || this.around ? this.ringLabel(depth).length : 0))) + 6; }
@@ -276,10 +277,10 @@ export class Scene {
   ringFont(ring) { return Math.min(RING_FONT + 1, Math.max(7.5, 0.62 * ring.band)); }
 
   /** @param {number} depth */
-  layerName(depth) { return this.byLayer(depth, (layer) => `L${layer}`); }
+  layerName(depth) { return this.byLayer(depth, (name) => name); }
 
   /** @param {number} depth */
-  ringName(depth) { return depth ? this.byLayer(depth, (layer) => (layer ? `after L${layer}` : "input")) : "output"; }
+  ringName(depth) { return depth ? this.byLayer(depth, (name, layer) => (layer ? `after ${name}` : "input")) : "output"; }
 
   /** Where a graph ends before it has reached the input, in words; empty if none does. */
   endings() {

@@ -297,10 +297,11 @@ function fact(graph, names, hit, i, { ends: [end, other], head }) {
   if (depth < graph.layers) {
     const heads = graph.attends(depth, token).filter(Boolean).length;
     const named = most(reads, (e) => graph.strongest[e]).map((e) => `${names[graph.key[e]]} ${weightText(graph.strongest[e] / 255)}`);
-    said.push(heads ? `${heads} of its ${graph.heads} heads attend to ${plural(reads.length, "token")} (most to ${named.join(", ")})` : "its heads attend to nothing above tau");
+    const passes = reads.some((e) => !graph.headsOf(e).length); // it takes no part in a layer of the other stack
+    said.push(heads ? `${heads} of its ${graph.headsAt(depth)} heads attend to ${plural(reads.length, "token")} (most to ${named.join(", ")})` : passes ? "it passes through this layer as it is" : "its heads attend to nothing above tau");
   }
   if (depth > 0) {
-    const by = graph.attendersOf(depth, token);
+    const by = graph.attendersOf(depth, token).filter((e) => graph.headsOf(e).length);
     const pairs = by.reduce((sum, e) => sum + graph.headsOf(e).length, 0);
     said.push(`${plural(pairs, "head")} of ${plural(by.length, "token")} attend to it`, `${plural(graph.paths[depth][token], "path")} to the centre`);
   }

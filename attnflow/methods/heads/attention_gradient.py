@@ -113,7 +113,9 @@ def check_loss(checkpoint: Checkpoint) -> None:
 
     Raises:
         SelectionError: If it has no trained task head, or predicts masked words and knows no mask.
+        UnsupportedArchitectureError: If it is an encoder-decoder that is read whole.
     """
+    checkpoint.check_one_stack("Gradients of attention")
     if not checkpoint.head.trained:
         raise SelectionError(
             f"{checkpoint.name} has no trained task head, so there is no loss and no gradient of it; choose a "

@@ -35,14 +35,17 @@ class LinearCall:
     """Input, `[..., in]`."""
     y: torch.Tensor
     """Output, `[..., out]`."""
-    layer: int
-    """The layer whose attention ran last or, before the first, -1."""
+    after: int
+    """The number of the attention that ran last or, before the first, -1."""
 
 
 @dataclass(frozen=True)
 class HeadParameters:
-    """Where one layer's heads have their parameters."""
+    """Where the heads of one attention have their parameters."""
 
+    layer: int
+    head: int
+    """Its first head among all of its layer."""
     rows: dict[int, torch.Tensor]
     """For each linear map (by the number of its use in the pass) that feeds the attention `[H, out]`: 1 where the row
     of the weight, and of the bias, belongs to the head. Rows of a key or value that several heads share are in each."""
@@ -78,12 +81,12 @@ class LinearCalls(TorchFunctionMode):
         if leaf:
             y.requires_grad_()
         x, weight, bias = found
-        self.calls[number] = LinearCall(weight, bias, x.detach(), y, self.recording.layer - 1)
+        self.calls[number] = LinearCall(weight, bias, x.detach(), y, self.recording.n_made - 1)
         return y.clone() if leaf else y  # DeBERTa divides a part of it in place, which a leaf does not bear
 
 
 def head_parameters(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
-    """The parameters of every layer's heads.
+    """The parameters of all heads, attention by attention.
 
     Raises:
         UnsupportedArchitectureError: If they cannot be told apart.
@@ -92,30 +95,33 @@ def head_parameters(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
 
 
 def _find(checkpoint: Checkpoint) -> tuple[HeadParameters, ...]:
-    with attention_hook.record() as recording, LinearCalls(recording, torch.Generator().manual_seed(0)) as watched:
+    with (
+        attention_hook.record(keep_made=True) as recording,
+        LinearCalls(recording, torch.Generator().manual_seed(0)) as watched,
+    ):
         checkpoint.model.base_model(**probe(checkpoint, _TOKENS))
     if len(recording.head_output) != checkpoint.n_layers:
         raise _refusal(checkpoint, "not all its layers use the attention interface")
     return tuple(
-        _layer(checkpoint, output, [*watched.calls.items()], layer)
-        for layer, output in enumerate(recording.head_output)
+        _attention(checkpoint, one, [*watched.calls.items()], place) for place, one in enumerate(recording.made or ())
     )
 
 
-def _layer(
-    checkpoint: Checkpoint, output: torch.Tensor, calls: list[tuple[int, LinearCall]], layer: int
+def _attention(
+    checkpoint: Checkpoint, made: attention_hook.Made, calls: list[tuple[int, LinearCall]], place: int
 ) -> HeadParameters:
+    output, n_heads = made.output, made.output.shape[2]
     flat = output.reshape(-1, output.shape[2] * output.shape[3])
     after = [
         number
         for number, call in calls
-        if call.layer == layer and call.x.numel() == flat.numel() and torch.equal(call.x.reshape(flat.shape), flat)
+        if call.after == place and call.x.numel() == flat.numel() and torch.equal(call.x.reshape(flat.shape), flat)
     ]
-    before = [(number, call) for number, call in calls if call.layer == layer - 1]
+    before = [(number, call) for number, call in calls if call.after == place - 1]
     if len(after) != 1 or not before:
         raise _refusal(checkpoint, "no linear map takes the outputs of its heads as they are")
-    rows = {number: call.weight.new_zeros(checkpoint.n_heads, len(call.weight)) for number, call in before}
-    for head in range(checkpoint.n_heads):
+    rows = {number: call.weight.new_zeros(n_heads, len(call.weight)) for number, call in before}
+    for head in range(n_heads):
         of_head = torch.autograd.grad(
             output[:, :, head].square().sum(), [call.y for _, call in before], retain_graph=True, allow_unused=True
         )
@@ -124,7 +130,7 @@ def _layer(
                 rows[number][head] = (gradient.reshape(-1, gradient.shape[-1]) != 0).any(0)
     rows = {number: owned for number, owned in rows.items() if owned.any()}
     _check(checkpoint, rows)
-    return HeadParameters(rows, after[0])
+    return HeadParameters(made.layer, made.head, rows, after[0])
 
 
 def _check(checkpoint: Checkpoint, rows: dict[int, torch.Tensor]) -> None:

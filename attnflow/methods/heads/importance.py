@@ -261,7 +261,7 @@ def _taylor(
     """`[B, L, H]`"""
     inputs = padded_inputs(checkpoint, encodings)
     plain = _plain(checkpoint, inputs, gates)
-    wanted = frozenset(number for layer in found for number in (*layer.rows, layer.output))
+    wanted = frozenset(number for one in found for number in (*one.rows, one.output))
     with torch.enable_grad(), attention_hook.record(gates, keep=False) as recording:
         with LinearCalls(recording, wanted=wanted) as watched:
             output = run_model(checkpoint, inputs, task=True)
@@ -269,12 +269,14 @@ def _taylor(
     calls = watched.calls
     gradients = dict(zip(calls, torch.autograd.grad(loss, [call.y for call in calls.values()]), strict=True))
     values = torch.zeros((len(encodings), *gates.shape), dtype=torch.float64, device=gates.device)
-    for layer, parameters in enumerate(found):
+    for parameters in found:
+        n_heads = len(next(iter(parameters.rows.values())))
+        own = values[:, parameters.layer, parameters.head : parameters.head + n_heads]
         for number, owned in parameters.rows.items():
             of_rows = _squares(calls[number], gradients[number], len(encodings), of_rows=True)
-            values[:, layer] += of_rows @ owned.double().T
+            own += of_rows @ owned.double().T
         of_columns = _squares(calls[parameters.output], gradients[parameters.output], len(encodings), of_rows=False)
-        values[:, layer] += of_columns.view(len(encodings), gates.shape[1], -1).sum(-1)
+        own += of_columns.view(len(encodings), n_heads, -1).sum(-1)
     return values
 
 

@@ -112,7 +112,7 @@ def pruning_curve(
         SelectionError: If an order, label or number does not exist.
     """
     encodings, labels = examples(encodings, labels)
-    size = checkpoint.n_layers * checkpoint.n_heads
+    size = len(checkpoint.heads)
     for name, value, most in (("steps", size if steps is None else steps, size), ("runs", runs, _MOST_RUNS)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             raise SelectionError(f"{name} is {value!r}; give a whole number from 1 to {most}.")
@@ -182,7 +182,7 @@ def _orders(
     runs: int,
     seed: int,
 ) -> tuple[str, list[tuple[Head, ...]]]:
-    heads = [(layer, head) for layer in range(checkpoint.n_layers) for head in range(checkpoint.n_heads)]
+    heads = checkpoint.heads
     if not isinstance(order, str):
         given = tuple((int(layer), int(head)) for layer, head in order)
         if len(given) != len(heads) or check_heads(given, checkpoint.n_layers, checkpoint.n_heads) != set(heads):
@@ -198,7 +198,8 @@ def _orders(
     if order not in get_args(ImportanceMethod):
         raise SelectionError(f"There is no order {order[:60]!r}; choose {', '.join(get_args(Order))}.")
     encodings = [sweep.encoding for sweep in sweeps]
-    return order, [ranking(head_importance(checkpoint, encodings, labels, method=order))]
+    by_importance = ranking(head_importance(checkpoint, encodings, labels, method=order))
+    return order, [tuple(head for head in by_importance if head in heads)]
 
 
 def _greedy(checkpoint: Checkpoint, sweeps: list[Sweep], removed: NDArray[np.int64]) -> Iterator[Head]:
@@ -208,8 +209,8 @@ def _greedy(checkpoint: Checkpoint, sweeps: list[Sweep], removed: NDArray[np.int
         before, after = (1 - (1 - gone / (len(removed) - 1)) ** 2 for gone in (point, point + 1))
         with progress.part(before, after, f"{point + 1} of {len(removed) - 1}"):
             cost: NDArray[np.float64] = np.sum([sweep.ablations() for sweep in sweeps], axis=0)
-        cost[tuple(zip(*gone, strict=True)) or (slice(0),)] = np.inf
-        now = ranking(cost)[: wanted - len(gone)]
+        left = set(checkpoint.heads).difference(gone)
+        now = [head for head in ranking(cost) if head in left][: wanted - len(gone)]
         yield from now
         gone += now
         if wanted < removed[-1]:

@@ -20,6 +20,7 @@ from attnflow.methods.hta.closed_form import plain_jacobian_squares
 from attnflow.methods.hta.pushforward import Stretch, squared_changes
 from attnflow.records.estimates import c4
 from attnflow.records.root import Root
+from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Attribution, Encoding, Head, check_heads, is_whole
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import head_gates, model_inputs, shared_array
@@ -132,6 +133,7 @@ class _Task:
     wrt: Wrt
     pruned: frozenset[Head]
     root: Root
+    stacks: Stacks | None
     width: int
     stretches: list[Stretch]
 
@@ -181,7 +183,7 @@ class _Task:
             )
             for start, last in ends
         ]
-        return cls(encoding, wrt, heads, root_of(checkpoint, encoding), checkpoint.width, stretches)
+        return cls(encoding, wrt, heads, root_of(checkpoint, encoding), checkpoint.stacks, checkpoint.width, stretches)
 
     def result(
         self, squares: torch.Tensor, probes: int | None = None, error: torch.Tensor | None = None
@@ -195,6 +197,7 @@ class _Task:
             standard_error=None if error is None else shared_array(error),
             pruned=self.pruned,
             root=self.root,
+            stacks=self.stacks,
         )
 
 

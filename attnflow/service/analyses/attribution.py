@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attnflow import progress
 from attnflow.methods.hta.attribution import Wrt, attribution_estimates, hidden_token_attribution, operations
-from attnflow.records.trace import Attribution
+from attnflow.records.trace import Attribution, Trace
 from attnflow.service.analyses.work import forward
 from attnflow.service.case import Case
 from attnflow.service.registry import Analysis, Parameter
@@ -78,8 +78,19 @@ def affordable_probes(case: Case, most: float) -> int:
 def _compared(case: Case, wrt: Wrt, probes: int | None) -> Comparison:
     found = case.ask(CONTRIBUTIONS, wrt=wrt, probes=probes)
     both = Agreement().update(case.trace.attention, found.values).result()
-    centres = [RelativePositions().update(values).result().centre for values in (case.trace.attention, found.values)]
+    centres = [_centres(case.trace, values) for values in (case.trace.attention, found.values)]
     return Comparison(both.pearson, both.spearman, centres[0], centres[1], found.relative_error)
+
+
+def _centres(trace: Trace, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """`[L]`; of an encoder-decoder that of self-attention in each stack, as source and target have no distance."""
+    stacks, n_source = trace.stacks, trace.tokens.n_source
+    if stacks is None:
+        return RelativePositions().update(values).result().centre
+    own = slice(0, stacks.n_heads)
+    encoder = values[: stacks.n_encoder, own, :n_source, :n_source]
+    decoder = values[stacks.n_encoder :, own, n_source:, n_source:]
+    return np.concatenate([RelativePositions().update(part).result().centre for part in (encoder, decoder)])
 
 
 WRT = Parameter(

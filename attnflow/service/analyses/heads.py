@@ -116,7 +116,7 @@ def _curve(case: Case, order: Order, steps: int | None, scale: Scale) -> CurveVi
 
 
 def _points(case: Case, steps: int | None) -> int:
-    most = min(MOST_STEPS, case.card.n_layers * case.card.n_heads)
+    most = min(MOST_STEPS, case.card.n_all_heads)
     points = min(STEPS, most) if steps is None else steps
     if not is_whole(points) or not 1 <= points <= most:
         raise SelectionError(f"steps is {points}; give a whole number from 1 to {most}.")
@@ -167,7 +167,7 @@ def importance_work(case: Case, method: str) -> float:
 
 
 def _curve_work(case: Case, order: str, steps: int | None, scale: str) -> float:
-    heads, points = case.card.n_layers * case.card.n_heads, _points(case, steps)
+    heads, points = case.card.n_all_heads, _points(case, steps)
     curves = 0.5 * (1 + _RANDOM_RUNS) * (points + 1) * forward(case)
     if order == "greedy":  # at each point a sweep over all heads that are left
         return curves + sum(removals(case, round(heads * (1 - point / points))) for point in range(points))

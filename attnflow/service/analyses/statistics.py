@@ -59,6 +59,7 @@ def of_traces(
 
     def compute(case: Case) -> T:
         statistic, checkpoint = start(), case.checkpoint
+        checkpoint.check_one_stack("Statistics of attention")
         encodings = bundled(checkpoint)
         for number, encoding in enumerate(encodings):
             progress.tell(f"{number} of {len(encodings)} texts", number / len(encodings))
@@ -95,6 +96,7 @@ def _head_table(
     table: Callable[[Any], NDArray[np.float64]],
 ) -> HeadTable:
     def one(case: Case) -> Any:
+        case.checkpoint.check_one_stack("Statistics of attention")
         statistic = start()
         update(statistic, case.trace)
         return statistic.result()

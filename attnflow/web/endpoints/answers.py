@@ -22,6 +22,7 @@ class ModelAnswer(TypedDict):
     task_head: str
     trained_classifier: bool
     encoder_alone: bool
+    encoder_layers: int | None
     license: str | None
     notes: list[str]
 
@@ -55,6 +56,7 @@ def model_answer(card: ModelCard) -> ModelAnswer:
         "task_head": card.head.kind,
         "trained_classifier": card.head.classifies_texts,
         "encoder_alone": card.encoder_alone,
+        "encoder_layers": card.stacks.n_encoder if card.stacks else None,
         "license": card.license,
         "notes": list(card.notes),
     }
@@ -87,7 +89,8 @@ def case_note(case: Case, *more: str) -> str:
     )
     lost = case.encoding.cut
     cut = f"The text was cut: {lost} of its {lost + case.n_tokens} tokens are left out at the end." if lost else ""
-    return " ".join(filter(None, [*more, _chat_note(case), cut, joined, one_kind, _reading_note(case)]))
+    told = [_chat_note(case), _stacks_note(case.card), cut, joined, one_kind, _reading_note(case)]
+    return " ".join(filter(None, [*more, *told]))
 
 
 def _chat_note(case: Case) -> str:
@@ -97,6 +100,18 @@ def _chat_note(case: Case) -> str:
     answer = ", the second as the assistant's answer" if case.encoding.text_b else ""
     left_open = ", which is left open" if answer and case.card.head.kind == "causal-lm" else ""
     return f"Read in the checkpoint's chat template: the first sentence as the user's message{answer}{left_open}."
+
+
+def _stacks_note(card: ModelCard) -> str:
+    """Says what the layers and heads of an encoder-decoder are."""
+    if card.stacks is None:
+        return ""
+    own, encoder, last = card.stacks.n_heads, card.stacks.n_encoder, card.n_layers
+    return (
+        "The first sentence is the source, the second the target as far as it is written; the root is where its next "
+        f"token is predicted. Layers L1 to L{encoder} are the encoder's, L{encoder + 1} to L{last} the decoder's: "
+        f"heads H1 to H{own} attend to the target there, H{own + 1} to H{2 * own} to the source, which passes as it is."
+    )
 
 
 def _reading_note(case: Case) -> str:
@@ -112,6 +127,8 @@ def prediction_note(card: ModelCard) -> str:
         return "The encoder alone of an encoder-decoder: it makes embeddings and predicts nothing by itself."
     if card.head.reason:
         return card.head.reason
+    if card.stacks is not None and card.head.trained:
+        return "An encoder-decoder: it predicts the next token of a target, and no class."
     if card.head.kind != "sequence-classification":
         return "No classification head: this checkpoint was not trained to classify, so it predicts no class."
     if not card.head.trained:

@@ -93,9 +93,12 @@ def attention_map(
     head: int,
     pruned: list[list[int]] | None = None,
 ) -> MapAnswer:
-    """Return the attention of one head as a table: row attends, column is attended to, each row sums to 1."""
+    """Return the attention of one head as a table: row attends, column is attended to, each row sums to 1.
+
+    In an encoder-decoder, rows of tokens that take no part in the layer are 0.
+    """
     case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
-    values = case.trace.attention[check_head(case.trace, layer, head)]
+    values = case.trace.paid[check_head(case.trace, layer, head)]
     off = (layer, head) in case.trace.pruned
     return {
         "model": answers.model_answer(case.card),

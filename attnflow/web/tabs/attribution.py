@@ -210,7 +210,7 @@ def draw_maps(shown: Shown, reached: Reached | None, selected: SelectedHead) -> 
     cases = shown.cases()
     own = heads_of(*cases, selected)
     maps = [
-        None if at is None else (case.trace.attention[at], local.values[at], wrt_input.values[at])
+        None if at is None else (case.trace.paid[at], local.values[at], wrt_input.values[at])
         for (case, local, wrt_input), at in zip(found, own, strict=True)
     ]
     highest = max((float(values.max()) for three in maps if three for values in three), default=1.0)

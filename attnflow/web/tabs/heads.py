@@ -174,7 +174,7 @@ def draw_curves(shown: Shown | None, order: str, measured: Measured) -> Any:
             view.chosen.score[0],
             view.random.score,
             side=side,
-            n_heads=whole.card.n_layers * whole.card.n_heads,
+            n_heads=whole.card.n_all_heads,
             note=view.note,
             title=f"{whole.card.ref} with fewer and fewer heads",
             order=titles[order] + ", by layer" * (measured.scale == "layer" and order in IMPORTANCE_TITLES),

@@ -26,7 +26,7 @@ def draw(shown: Shown | None, at: SelectedHead) -> Any:
     """Both models' maps of a head, on one colour scale; a sentence for a model that has no such head."""
     cases = cases_of(shown)
     own = heads_of(*cases, at)
-    found = [None if head is None else case.trace.attention[head] for case, head in zip(cases, own, strict=True)]
+    found = [None if head is None else case.trace.paid[head] for case, head in zip(cases, own, strict=True)]
     highest = max((float(values.max()) for values in found if values is not None), default=1.0)
     return tuple(
         no_heatmap(f"{case.card.ref} has no head {head_name((at.layer, at.head))}", side)

@@ -136,7 +136,7 @@ def _difference(
 def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
     sides = []
     for side, case, at in zip(SIDES, cases, own, strict=True):
-        attention = case.trace.attention
+        attention = case.trace.paid
         highest = attention.max(axis=(2, 3))
         sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, "", highest, highest, attention))
     note = (

@@ -1,0 +1,69 @@
+"""What an encoder-decoder reads: the pieces of a source, and after them those of the target so far."""
+
+from __future__ import annotations
+
+from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
+from attnflow.checkpoints.tokenizer_reader import PairPieces
+from attnflow.errors import TextError
+
+
+def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, most: int | None) -> PairPieces:
+    """Pieces of both on one axis; `inputs["target"]` is 1 where the decoder reads.
+
+    The decoder reads what transformers shifts the labels to in training: its start token, what the tokenizer writes
+    before a text (BART's `<s>`), and the target without what ends it. So its last token predicts what is written next:
+    without a target, the first piece of one.
+
+    Args:
+        checkpoint: An encoder-decoder that is read whole.
+        source: What the encoder reads.
+        target: What is written so far; None for nothing.
+        most: Most tokens of both together; None for no bound.
+
+    Returns:
+        Sentence 0 is the source, 1 the target. Only counted where there are more than `most`, or more than can be told.
+
+    Raises:
+        TextError: If source or target has more tokens than the model has positions for.
+    """
+    assert checkpoint.starts_with is not None, "its decoder begins a target with some token"
+    tokenizer, bound = checkpoint.tokenizer, checkpoint.max_tokens
+    read = tokenizer.pair(source, None, most)
+    written = tokenizer.pair(target, None, most) if target else None
+    if written is not None and written.count and 0 not in (written.sentence or [0]):
+        written = None  # the tokenizer finds nothing in it
+    for name, pieces in (("source", read), ("target", written)):
+        if bound is not None and pieces is not None and pieces.count > bound:
+            raise TextError(
+                f"The {name} is {pieces.count} tokens long for {checkpoint.name}; the limit is {bound}. "
+                f"Shorten it by about {pieces.count - bound} tokens."
+            )
+    opened = _before_text(read) if written is None else written
+    if not read.pieces or (written is not None and not written.pieces):  # one of them is too long to be told
+        return PairPieces(read.count + opened.count + 1)
+    words = [at for at, part in enumerate(opened.sentence) if part is not None]
+    end = words[-1] + 1 if words else len(opened.pieces)
+    start = checkpoint.starts_with
+    ids = [start, *opened.inputs["input_ids"][:end]]
+    size = len(read.pieces) + len(ids)
+    if size > (MOST_PIECES if most is None else min(most, MOST_PIECES)):
+        return PairPieces(size)
+    return PairPieces(
+        count=size,
+        inputs={
+            "input_ids": [*read.inputs["input_ids"], *ids],
+            "attention_mask": [1] * size,
+            "target": [0] * len(read.pieces) + [1] * len(ids),
+        },
+        pieces=[*read.pieces, tokenizer.pieces([start])[0] or str(start), *opened.pieces[:end]],
+        sentence=[*read.sentence, None, *(None if part is None else 1 for part in opened.sentence[:end])],
+        offsets=[*read.offsets, (0, 0), *opened.offsets[:end]],
+    )
+
+
+def _before_text(read: PairPieces) -> PairPieces:
+    """What a tokenizer writes before a text, as a target that has no text yet; empty if it writes nothing there."""
+    first = next((at for at, part in enumerate(read.sentence) if part is not None), 0)
+    ids = {"input_ids": read.inputs.get("input_ids", [])[:first]}
+    return PairPieces(first, ids, read.pieces[:first], [None] * first, [(0, 0)] * first)
