@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.methods.edges import run_with_weights
 from attnflow.methods.expected import expected_tokens
-from attnflow.records.trace import Head, Trace
+from attnflow.records.trace import Head, Trace, Weights
 from attnflow.runtime.capture import capture
 from attnflow.runtime.encode import encode
 from attnflow.runtime.load import load_checkpoint
+from attnflow.stats.edges import check_weights
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.views.answer import answer
+from attnflow.views.edge_kinds import edges_told
 from attnflow.views.predicted import Decision, predicted
 from attnflow.views.radial import radial
 from attnflow.views.standalone import Theme, standalone
@@ -63,6 +66,7 @@ def show(
     heads: Iterable[Head] | None = None,
     hide_special: bool = False,
     pruned: Iterable[Head] = (),
+    weights: Weights = "attention",
     theme: Theme = "auto",
 ) -> RadialView:
     """Show how attention carries each word to the decision of two models, or of one.
@@ -75,18 +79,19 @@ def show(
         checkpoint_b: The other one; None to show one model alone.
         text_a: The first sentence.
         text_b: The second sentence, if any.
-        tau: Attention above it makes an edge; thresholds by layer (`ring_tau`) if None.
+        tau: What is above it makes an edge; thresholds by layer (`ring_tau`) if None.
         alpha: Decay of influence, for the sentence that says what differs.
         unit: `word` or `piece`.
         root: Unit to start from; what each task reads if None.
         heads: Heads `(layer, head)` that may carry edges, by the layers of the deeper model; all if None.
         hide_special: Whether special tokens are kept out of all rings but that of the root.
         pruned: Heads that are switched off in both models.
+        weights: What edges are: `attention`, `norm` or `previous_layer`; see `with_weights`.
         theme: `light`, `dark`, or `auto`: that of the notebook.
 
     Raises:
         CheckpointError: If a checkpoint cannot be loaded.
-        UnsupportedArchitectureError: If one cannot be analysed.
+        UnsupportedArchitectureError: If one cannot be analysed, or does not tell what edges are to be.
         TextError: If a model cannot read the sentences.
         SelectionError: If a setting is out of range.
 
@@ -95,22 +100,27 @@ def show(
         >>> view.names
         ('demo/pretrained', 'demo/finetuned')
     """
+    check_weights(weights)  # before a model is loaded
     off = list(pruned)
     texts = list(filter(None, (text_a, text_b)))
-    name_a, a, decided_a = _run(checkpoint_a, text_a, text_b, off)
+    kind = edges_told(weights)
+    name_a, a, decided_a = _run(checkpoint_a, text_a, text_b, off, weights)
     at = {"unit": unit, "root": root, "heads": heads, "hide_special": hide_special}
     if checkpoint_b is None:
         one = flow(a, tau, alpha, **at)
-        return RadialView((name_a,), standalone(radial(one, (name_a,)), texts, theme=theme))
-    name_b, b, decided_b = _run(checkpoint_b, text_a, text_b, off)
+        return RadialView((name_a,), standalone(radial(one, (name_a,)), texts, said=kind, theme=theme))
+    name_b, b, decided_b = _run(checkpoint_b, text_a, text_b, off, weights)
     flows = compare_flows(a, b, tau, alpha, **at)
     figure = radial(flows, (name_a, name_b))
     figure["tour"] = tour(flows)
     said, _ = answer(flows, [decided_a, decided_b])
-    return RadialView((name_a, name_b), standalone(figure, texts, said=said["sentence"], theme=theme))
+    above = f"{said['sentence']} {kind}"
+    return RadialView((name_a, name_b), standalone(figure, texts, said=above, theme=theme))
 
 
-def _run(model: Model, text_a: str, text_b: str | None, pruned: Iterable[Head]) -> tuple[str, Trace, Decision | None]:
+def _run(
+    model: Model, text_a: str, text_b: str | None, pruned: Iterable[Head], weights: Weights
+) -> tuple[str, Trace, Decision | None]:
     """The name of a model, and what it does with the sentences and decides."""
     checkpoint = model if isinstance(model, Checkpoint) else load_checkpoint(model)
     encoding = encode(checkpoint, text_a, text_b)
@@ -118,4 +128,5 @@ def _run(model: Model, text_a: str, text_b: str | None, pruned: Iterable[Head]) 
     expected = None
     if checkpoint.head.trained and checkpoint.head.kind.endswith("-lm"):
         expected = expected_tokens(checkpoint, encoding, pruned=pruned)
-    return checkpoint.name, trace, predicted(checkpoint.head, trace, encoding, expected).decided
+    decided = predicted(checkpoint.head, trace, encoding, expected).decided
+    return checkpoint.name, run_with_weights(checkpoint, encoding, trace, weights), decided

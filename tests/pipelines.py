@@ -57,13 +57,13 @@ from attnflow.runtime.capture import model_inputs
 from attnflow.stats.flow import compare_flows
 from tests import reference, saliency_columns
 from tests.checkpoints import ARCHITECTURES, MORE_ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, WIDTH, make_checkpoint
+from tests.saliency_columns import SOFTMAX
 
 ALL = ARCHITECTURES | MORE_ARCHITECTURES
 PAGE = ASSETS / "docs" / "architectures.md"
 BEGIN, END = "<!-- table of architectures: python -m tests.pipelines -->", "<!-- end of the table -->"
 PRUNED = [(0, 1), (1, 0), (1, 3), (2, 2)]
 TAU = 0.15
-SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
 WORDS = "Anna gave the book to a friend , didn't she ? The friend has an unbelievable book 😀 .".split()
 
 
@@ -114,9 +114,14 @@ class Case:
 
     def first_layer(self, model: torch.nn.Module) -> torch.nn.Module:
         """The module that runs as the first layer of such a model."""
+        return self.layers(model)[0]
+
+    def layers(self, model: torch.nn.Module) -> list[torch.nn.Module]:
+        """The modules that run as the layers of such a model."""
         lists, found, _ = ALL[self.name].projection.partition("{}")
         base = getattr(model, model.base_model_prefix, model)
-        return base.get_submodule(f"{lists}0" if found else "encoder.albert_layer_groups.0")
+        paths = [f"{lists}{n}" if found else "encoder.albert_layer_groups.0" for n in range(N_LAYERS)]
+        return [base.get_submodule(path) for path in paths]
 
     def run(self, model: torch.nn.Module) -> Any:
         inputs = {name: torch.from_numpy(values)[None] for name, values in self.encoding.inputs.items()}

@@ -767,6 +767,45 @@ def expected_after(logits: np.ndarray, real: int | None, most: int) -> tuple[lis
     return best, exp(row[real]) / whole, sum(other >= row[real] for other in row)
 
 
+def rolled_shares(layers: list[np.ndarray], roots: list[int]) -> np.ndarray:
+    """Rollout of `[T, T]` by layer, each row a share of its sum, without an identity: the mean of the roots' rows."""
+    size = len(layers[0])
+    rolled = np.eye(size)
+    for layer in layers:
+        shares = np.zeros((size, size))
+        for i in range(size):
+            for j in range(size):
+                shares[i, j] = layer[i, j] / sum(layer[i]) if sum(layer[i]) > 0 else float(i == j)
+        rolled = shares @ rolled
+    return sum(rolled[root] for root in roots) / len(roots)
+
+
+def value_zeroing(whole: np.ndarray, without: np.ndarray) -> list[np.ndarray]:
+    """Mohebbi et al. 2023: the cosine distance of what leaves a layer, with and without the value of a token.
+
+    `whole` is `[L, T, D]`, `without` `[L, zeroed token, T, D]`.
+    """
+    n_layers, size, _ = whole.shape
+    found = [np.zeros((size, size)) for _ in range(n_layers)]
+    for layer in range(n_layers):
+        for i in range(size):
+            for j in range(size):
+                a, b = whole[layer, i], without[layer, j, i]
+                found[layer][i, j] = 1 - float(a @ b) / (sqrt(float(a @ a)) * sqrt(float(b @ b)))
+    return found
+
+
+def part_lengths(parts: np.ndarray) -> list[np.ndarray]:
+    """Kobayashi et al. 2021: the norm of the part of each token that is each source's; `[L, source, T, D]`."""
+    n_layers, size, _, _ = parts.shape
+    found = [np.zeros((size, size)) for _ in range(n_layers)]
+    for layer in range(n_layers):
+        for i in range(size):
+            for j in range(size):
+                found[layer][i, j] = sqrt(sum(parts[layer, j, i] ** 2))
+    return found
+
+
 def two_stacks(
     encoder: list[np.ndarray], decoder: list[np.ndarray], cross: list[np.ndarray]
 ) -> tuple[np.ndarray, list[list[bool]]]:

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from attnflow import saliency
+from attnflow import hidden_token_attribution, saliency, with_weights
 from attnflow.methods.saliency.explain import Saliency
+from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.methods.contribution import PROBES
 from attnflow.records.root import tokens_of
 from attnflow.records.trace import SPECIAL
@@ -28,12 +31,13 @@ if TYPE_CHECKING:
 
 TARGET = 2
 STEPS = 16
+SOFTMAX = (torch.softmax, F.softmax, Tensor.softmax)
 
 
 def ask(case: Case, method: str, **options: Any) -> Saliency:
     """What a method says of class `yes`."""
-    about_target = method not in ("attention_rollout", "influence", "hidden_token_attribution")
-    return saliency(case.exact, case.encoding, target="yes" if about_target else None, method=method, **options)
+    target = "yes" if METHODS[method].about_target else None
+    return saliency(case.exact, case.encoding, target=target, method=method, **options)
 
 
 def close(found: np.ndarray, expected: np.ndarray) -> None:
@@ -168,7 +172,7 @@ def influence(case: Case) -> None:
     np.testing.assert_allclose(found, reference.influence(attention, 0.1, case.trace.root, 0.5)[0], rtol=1e-6)
 
 
-def hidden_token_attribution(case: Case) -> None:
+def hidden_token_attribution_of_root(case: Case) -> None:
     """Norms of the full Jacobian of the last layer's heads at the root, seen from the same random directions."""
     found = ask(case, "hidden_token_attribution").values
     model = case.exact_eager
@@ -189,6 +193,156 @@ def hidden_token_attribution(case: Case) -> None:
     close(found, norms / norms.sum())
 
 
+def influence_norm(case: Case) -> None:
+    """The graph of shares by norm, which have a column of their own."""
+    found = ask(case, "influence_norm").values
+    rows = with_weights(case.trace, "norm").edges
+    np.testing.assert_allclose(found, reference.influence(rows, 0.1, case.trace.root, 0.5)[0], rtol=1e-6)
+
+
+def influence_previous_layer(case: Case) -> None:
+    """The graph of contributions to the layer, which have a column of their own."""
+    found = ask(case, "influence_previous_layer").values
+    rows = hidden_token_attribution(case.checkpoint, case.encoding, wrt="previous_layer").values
+    np.testing.assert_allclose(found, reference.influence(rows, 0.1, case.trace.root, 0.5)[0], rtol=1e-6)
+
+
+class _Sources(TorchFunctionMode):
+    """In one layer, attention weights times `[B, T]` by source: what is multiplied by 0 is a value of zeros."""
+
+    def __init__(self, layer: int, kept: Tensor) -> None:
+        super().__init__()
+        self.left, self.kept = layer, kept
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in SOFTMAX:
+            if self.left == 0:
+                result = result * self.kept[:, None, None].to(result)
+            self.left -= 1
+        return result
+
+
+@contextmanager
+def layer_calls(case: Case, model: nn.Module) -> Iterator[list[Tensor]]:
+    """What leaves each layer, in the order in which they run."""
+    seen: list[Tensor] = []
+
+    def look(module: nn.Module, args: Any, output: Any) -> None:
+        seen.append(output if isinstance(output, Tensor) else output[0])
+
+    handles = [layer.register_forward_hook(look) for layer in dict.fromkeys(case.layers(model))]
+    yield seen
+    for handle in handles:
+        handle.remove()
+
+
+def value_zeroing(case: Case) -> None:
+    """Each layer is run once for each token whose value is zeroed in all heads of that layer, with its own input."""
+    found = ask(case, "value_zeroing").values
+    model, size = case.exact_eager, len(case.encoding.tokens)
+    with torch.no_grad(), layer_calls(case, model) as whole:
+        model(**inputs_of(case))
+    without = []
+    for layer in range(len(whole)):
+        with torch.no_grad(), layer_calls(case, model) as left, _Sources(layer, 1 - torch.eye(size)):
+            model(**inputs_of(case, size))
+        without.append(left[layer])
+    changes = reference.value_zeroing(torch.cat(whole).numpy(), torch.stack(without).numpy())
+    close(found, reference.rolled_shares(changes, list(tokens_of(case.trace.root))))
+    np.testing.assert_allclose(found.sum(), 1)
+
+
+_LINEAR = (F.linear, torch.addmm, torch.matmul, Tensor.matmul, Tensor.__matmul__)
+_SCALES = (torch.rsqrt, Tensor.rsqrt, torch.sqrt, Tensor.sqrt)
+
+
+class _Constants(TorchFunctionMode):
+    """Learns, in a first pass through a layer, the scales of normalisations and what its linear maps give but for the
+    output projection; in a second one it gives these again, whatever they are computed of."""
+
+    def __init__(self, projection: Tensor) -> None:
+        super().__init__()
+        self.projection, self.known, self.inside, self.learns = projection.data_ptr(), [], False, True
+
+    def constant(self, compute: Callable[[], Tensor]) -> Tensor:
+        if self.learns:
+            self.known.append(compute())
+            return self.known[-1].clone()  # which DeBERTa adds to in place
+        return self.known.pop(0)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if not self.inside:
+            return func(*args, **kwargs)
+        if func is F.layer_norm:
+            x, _, weight, bias, eps = (*args, *kwargs.values())
+            centred = x - x.mean(-1, keepdim=True)
+            scale = self.constant(lambda: ((centred**2).mean(-1, keepdim=True) + eps) ** -0.5)
+            result = centred * scale if weight is None else centred * scale * weight
+            return result if bias is None else result + bias
+        weights = [a for a in args if isinstance(a, Tensor) and a.dim() == 2 and a.data_ptr() != args[0].data_ptr()]
+        linear = func in _LINEAR and weights and args[0].dim() < 4
+        if linear and weights[-1].data_ptr() == self.projection:
+            return func(*args, **kwargs)
+        return self.constant(lambda: func(*args, **kwargs)) if linear or func in _SCALES else func(*args, **kwargs)
+
+
+def norm_rollout(case: Case) -> None:
+    """What leaves a layer if its heads read one token alone and its residual carries it alone, with all scales and
+    the feed-forward part as they are for the whole text, less what leaves it with nothing."""
+    found = ask(case, "norm_rollout").values
+    model, size = case.exact_eager, len(case.encoding.tokens)
+    kept = torch.cat((torch.eye(size), torch.zeros(1, size)))  # one row a source, and one without any
+    parts = []
+    for number, projection in enumerate(case.projections(model)):
+        constants, calls = _Constants(projection.weight), [0]
+        left: list[Tensor] = []
+
+        def enter(
+            _: nn.Module, args: Any, kwargs: Any, constants: Any = constants, calls: Any = calls, number: int = number
+        ) -> Any:
+            calls[0] += 1
+            if calls[0] != number + 1:
+                return None
+            constants.inside = True
+            if constants.learns:
+                return None
+            if args:
+                return (args[0] * kept[..., None], *args[1:]), kwargs
+            return args, {**kwargs, "hidden_states": kwargs["hidden_states"] * kept[..., None]}
+
+        def leave(
+            _: nn.Module,
+            args: Any,
+            output: Any,
+            constants: Any = constants,
+            calls: Any = calls,
+            left: Any = left,
+            number: int = number,
+        ) -> None:
+            constants.inside = False
+            if calls[0] == number + 1:
+                left.append(output if isinstance(output, Tensor) else output[0])
+
+        handles = []
+        for layer in dict.fromkeys(case.layers(model)):
+            handles.append(layer.register_forward_pre_hook(enter, with_kwargs=True))
+            handles.append(layer.register_forward_hook(leave))
+        with torch.no_grad(), constants:
+            model(**inputs_of(case, size + 1))
+            constants.learns, calls[0] = False, 0
+            with _Sources(number, kept):
+                model(**inputs_of(case, size + 1))
+        for handle in handles:
+            handle.remove()
+        assert not constants.known
+        parts.append(left[1][:-1] - left[1][-1])
+    lengths = reference.part_lengths(torch.stack(parts).numpy())
+    close(found, reference.rolled_shares(lengths, list(tokens_of(case.trace.root))))
+    np.testing.assert_allclose(found.sum(), 1)
+
+
 COLUMNS: dict[str, Callable[[Case], str | None]] = {
     "gradient × input": input_gradient,
     "gradient norm": input_gradient_norm,
@@ -198,6 +352,10 @@ COLUMNS: dict[str, Callable[[Case], str | None]] = {
     "occlusion": occlusion,
     "rollout": attention_rollout,
     "influence of words": influence,
-    "root's contributions": hidden_token_attribution,
+    "by norm": influence_norm,
+    "by contribution": influence_previous_layer,
+    "root's contributions": hidden_token_attribution_of_root,
+    "norm rollout": norm_rollout,
+    "value zeroing": value_zeroing,
 }
 """One for each of the saliency methods."""

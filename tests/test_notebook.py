@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ from playwright.sync_api import expect
 
 import attnflow
 from attnflow.errors import SelectionError
+from attnflow.stats.flow import compare_flows
+from attnflow.views.edge_kinds import TITLES, edges_told
+from attnflow.views.radial import radial
 from tests.checkpoints import PAIR
 from tests.test_structure import TOP, WITHOUT_HEAVY
 
@@ -28,9 +32,28 @@ def test_show_works_where_neither_gradio_nor_plotly_can_be_imported():
 def test_show_takes_refs_and_checkpoints_and_refuses_what_is_out_of_range(checkpoints):
     shown = attnflow.show(checkpoints["bert"], "demo/finetuned", *PAIR, tau=0.2, unit="piece", theme="dark")
     assert shown.names == (checkpoints["bert"].name, "demo/finetuned")
-    assert "tau = 0.2" in shown.page
+    assert "tau = 0.2" in shown.page and edges_told("attention") in shown.page
+    with pytest.raises(SelectionError, match="weights is 'gradient'; give 'attention'"):
+        attnflow.show("no/such-model", None, PAIR[0], weights="gradient")
     with pytest.raises(SelectionError, match="root"):
         attnflow.show("demo/finetuned", None, PAIR[0], root=99)
+
+
+@pytest.mark.parametrize("weights", TITLES)
+def test_show_draws_the_edges_that_are_chosen_and_says_which(checkpoints, weights):
+    models = [checkpoints["bert"], checkpoints["gpt2"]]
+    traces = []
+    for model in models:
+        encoding = attnflow.encode(model, *PAIR)
+        local = None
+        if weights == "previous_layer":
+            local = attnflow.hidden_token_attribution(model, encoding, wrt="previous_layer", pruned=[(0, 1)])
+        traces.append(attnflow.with_weights(attnflow.capture(model, encoding, pruned=[(0, 1)]), weights, local))
+    figure = radial(compare_flows(*traces, unit="word"), ("a", "b"))
+    shown = attnflow.show(*models, *PAIR, weights=weights, pruned=[(0, 1)])
+    assert html.escape(edges_told(weights)) in shown.page
+    for model in figure["models"]:
+        assert all(model["edges"][part] in shown.page for part in ("query", "key", "heads", "weight"))
 
 
 def test_two_cells_live_beside_each_other(browser, tmp_path):

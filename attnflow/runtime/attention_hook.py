@@ -106,6 +106,8 @@ class Recording:
     """For each layer `[B, H or fewer, T, K]`, if they are to be kept; None for a layer whose values cannot be seen."""
     differentiable: bool = False
     """Whether what is computed from `attention` can be differentiated with respect to it, though no weight can."""
+    given: tuple[int, torch.Tensor] | None = None
+    """A layer, and what its heads give instead of what they would compute, `[B, T, H, K]`; no gate is applied to it."""
     expected: list[Part] = field(default_factory=list)
     """Where the next attentions stand that together are those of one layer; empty where each is a layer by itself."""
     sizes: tuple[int, int] = (0, 0)
@@ -116,10 +118,17 @@ class Recording:
     """How many attentions have run."""
     _parts: list[tuple[Part, torch.Tensor, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
 
+    def given_now(self) -> torch.Tensor | None:
+        """What the heads of the layer that runs now are to give, if that is told."""
+        return self.given[1] if self.given is not None and self.given[0] == self.layer else None
+
     def add(self, probabilities: torch.Tensor, output: torch.Tensor, value: torch.Tensor | None = None) -> torch.Tensor:
         """Keep what a layer computed and return its heads' outputs `[B, T, H, K]` after the gates."""
         part = self.expected.pop(0) if self.expected else None
-        if self.gates is not None:
+        given = self.given_now()
+        if given is not None:
+            output = given
+        elif self.gates is not None:
             gates = self.gates[..., self.layer, :].to(output)
             gates = gates if part is None else gates[..., part.head : part.head + output.shape[2]]
             output = output * (gates[:, None, :, None] if gates.dim() == 2 else gates[:, None])
@@ -175,6 +184,7 @@ def record(
     keep_values: bool = False,
     keep_made: bool = False,
     differentiable: bool = False,
+    given: tuple[int, torch.Tensor] | None = None,
 ) -> Iterator[Recording]:
     """Record every attention layer that runs in this context; afterwards nothing is left behind.
 
@@ -186,6 +196,7 @@ def record(
         keep_values: Whether to keep the values that each layer's attention was multiplied with.
         keep_made: Whether to keep what each attention computed by itself, with its values.
         differentiable: Whether one will differentiate with respect to the attention that is recorded.
+        given: A layer, and what its heads give instead of what they would compute, `[B, T, H, K]`.
     """
     recording = Recording(
         gates,
@@ -195,6 +206,7 @@ def record(
         values=[] if keep_values or keep_made else None,
         made=[] if keep_made else None,
         differentiable=differentiable,
+        given=given,
     )
     token = _recording.set(recording)
     try:
@@ -260,6 +272,9 @@ def attention_forward(
     if eager is None:
         raise NotImplementedError(f"{type(module).__name__} has no eager attention function")
     recording = _recording.get()
+    given = recording.given_now() if recording is not None else None
+    if recording is not None and given is not None and not recording.keep:
+        return recording.add(given, given), given  # nobody looks at the attention of such a layer
     if recording is not None and recording.differentiable and not query.requires_grad:
         query = query.detach().requires_grad_()  # nothing before it can be differentiated: here it begins
     output, probabilities = eager(module, query, key, value, attention_mask, **options)

@@ -21,6 +21,12 @@ from attnflow.runtime.specialise import specialise
 
 Enter = Callable[[int, torch.Tensor], torch.Tensor]
 """Given the index of a layer and what would enter it, `[B, T, D]`, returns what enters it instead."""
+Leave = Callable[[int, torch.Tensor], None]
+"""Given the index of a layer and what leaves it, `[B, T, D]`."""
+
+
+class _Enough(Exception):
+    """Ends a forward pass of which only the layers so far are wanted; never leaves `steer`."""
 
 
 @dataclass
@@ -28,6 +34,8 @@ class _Plan:
     start: int
     hidden: torch.Tensor | None
     enter: Enter | None
+    leave: Leave | None
+    last: int | None
     layer: int = 0
     """Index of the layer that is called next; ALBERT calls one module as all its layers, so it is counted."""
 
@@ -36,7 +44,14 @@ _plan: ContextVar[_Plan | None] = ContextVar("attnflow_plan", default=None)
 
 
 @contextmanager
-def steer(*, start: int = 0, hidden: torch.Tensor | None = None, enter: Enter | None = None) -> Iterator[None]:
+def steer(
+    *,
+    start: int = 0,
+    hidden: torch.Tensor | None = None,
+    enter: Enter | None = None,
+    leave: Leave | None = None,
+    last: int | None = None,
+) -> Iterator[None]:
     """Change how the layers of the next forward pass in this context run; afterwards nothing is left behind.
 
     Args:
@@ -44,10 +59,14 @@ def steer(*, start: int = 0, hidden: torch.Tensor | None = None, enter: Enter | 
         hidden: What enters layer `start`, `[B, T, D]`, instead of what the layers before it gave. The model is to be
             called with inputs of the same `B` and `T`.
         enter: Called with each layer from `start` on and what is about to enter it.
+        leave: Called with each layer from `start` on and what leaves it, before whatever the model does after its last.
+        last: The layer that ends the block when it has run: what the model would compute after it is not run.
     """
-    token = _plan.set(_Plan(start, hidden, enter))
+    token = _plan.set(_Plan(start, hidden, enter, leave, last))
     try:
         yield
+    except _Enough:
+        pass
     finally:
         _plan.reset(token)
 
@@ -80,8 +99,10 @@ class _Steered(nn.Module):
     """Whether the layer returns nothing but what enters the next one; learnt when it first runs."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        if _plan.get() is None:
+        plan = _plan.get()
+        if plan is None:
             return super().forward(*args, **kwargs)
+        layer = plan.layer
         (hidden, *others), by_name = (args, False) if args else ([kwargs.pop("hidden_states")], True)
         hidden, left_out = enter_layer(hidden, may_be_left_out=bool(self.returns_only_hidden))
         if left_out:
@@ -92,6 +113,10 @@ class _Steered(nn.Module):
             output = super().forward(hidden, *others, **kwargs)
         if self.returns_only_hidden is None:
             self.returns_only_hidden = isinstance(output, torch.Tensor)
+        if layer >= plan.start and plan.leave is not None:
+            plan.leave(layer, output if isinstance(output, torch.Tensor) else output[0])
+        if layer == plan.last:
+            raise _Enough
         return output
 
 

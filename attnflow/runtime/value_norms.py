@@ -45,13 +45,13 @@ class _Projections(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = self.recording.made
-        linear = (linear_map(func, args, kwargs or {}) or _product(func, args)) if made else None
+        linear = (linear_map(func, args, kwargs or {}) or product_map(func, args)) if made else None
         if made and linear is not None and linear[0].numel() == made[-1].output.numel():
             self.found.append((len(made) - 1, linear[0].clone(), linear[1]))
         return func(*args, **(kwargs or {}))
 
 
-def _product(func: Any, args: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
+def product_map(func: Any, args: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Input and weight `[D, H * K]` of a linear map that is a product, as in Falcon, or an `einsum`, as in XLNet."""
     if func in (torch.Tensor.matmul, torch.Tensor.__matmul__, torch.matmul) and args[1].dim() == 2:
         return args[0], args[1].t()
@@ -80,10 +80,10 @@ def value_norms(lengths: WrittenLengths, values: Sequence[torch.Tensor | None]) 
 
 
 def _norms(factor: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(_for_each_head(value.float(), len(factor)) @ factor, dim=-1)
+    return torch.linalg.vector_norm(for_each_head(value.float(), len(factor)) @ factor, dim=-1)
 
 
-def _for_each_head(value: torch.Tensor, n_heads: int) -> torch.Tensor:
+def for_each_head(value: torch.Tensor, n_heads: int) -> torch.Tensor:
     """`[B, H, T, K]`: a value that several heads share stands at each of them."""
     return value if value.shape[1] == n_heads else value.repeat_interleave(n_heads // value.shape[1], dim=1)
 
@@ -117,7 +117,7 @@ def _gives(attention: torch.Tensor, value: torch.Tensor, output: torch.Tensor) -
     """Whether the heads' outputs `[B, T, H, K]` are their attention times their values."""
     if value.dim() != 4 or attention.shape[1] % value.shape[1]:
         return False
-    products = attention.to(value.dtype) @ _for_each_head(value, attention.shape[1])
+    products = attention.to(value.dtype) @ for_each_head(value, attention.shape[1])
     return nearly_equal(products.transpose(1, 2), output)
 
 

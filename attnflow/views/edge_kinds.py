@@ -16,6 +16,11 @@ QUANTITY: dict[Weights, str] = {
     "previous_layer": "contribution",
 }
 """What the number at an edge is."""
+WHY_ATTENTION = (
+    "What joins the words of two rings. Attention at first: which words influence by it names is as faithful to the "
+    "predictions as with the others, measured on 200 bundled pairs and 117 of MRPC, and it takes no more work."
+)
+"""Why the page starts with the kind that it starts with."""
 _SAYS: dict[Weights, str] = {
     "attention": "Edges are attention: how much a head looks at a word",
     "norm": "Edges are shares by norm: how long a vector a head writes for a word, as a share of all that it writes; "

@@ -15,7 +15,7 @@ import gradio as gr
 from attnflow.records.head_names import head_key, head_name, head_of, is_head_key
 from attnflow.records.trace import Head, Weights
 from attnflow.records.words import Unit
-from attnflow.views.edge_kinds import TITLES
+from attnflow.views.edge_kinds import TITLES, WHY_ATTENTION
 from attnflow.web.forms import choice, number, setting, switch
 from attnflow.web.model_box import full_ref, model_box, revision_box
 
@@ -92,7 +92,7 @@ class Settings:
     """Keys of the heads that may carry edges (`head_key`), by the layers of the page; all if empty."""
     weights: Weights = choice(
         "attention", [(title, kind) for kind, title in TITLES.items()], link="edges", more=True,
-        label="Edges", info="What joins the words of two rings.", elem_id="weights",
+        label="Edges", info=WHY_ATTENTION, elem_id="weights",
     )  # fmt: skip
     hide_special: bool = switch(False, link="hide", label="Hide special tokens", elem_id="hide-special", more=True)
     alpha: float = number(

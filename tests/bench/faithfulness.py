@@ -1,12 +1,13 @@
 """Mean faithfulness of every method over many pairs, beside random rankings.
 
-    python -m tests.bench.faithfulness FOLDER PAIRS [--pairs 200] [--seed 0] [--unit word]
+    python -m tests.bench.faithfulness FOLDER PAIRS [--pairs 200] [--seed 0] [--unit word] [--rankings 16] [--out FILE]
     python -m tests.bench.faithfulness demo/finetuned assets/demo/pairs.jsonl
 
 FOLDER is a checkpoint (a folder or a bundled reference), PAIRS a table with tabs whose last two columns are the
 sentences, or the bundled `pairs.jsonl`. There the generator knows the words that decide, and a last column tells how
 often each method puts one of them on top. Last, how much of the score each method that promises a sum leaves out. Words
-are ranked, or with --unit piece the pieces of the tokenizer. Interrupted, it tells what it has.
+are ranked, or with --unit piece the pieces of the tokenizer. Interrupted, it tells what it has; with --out every pair
+is written to a file as it is done, and a run with the same arguments goes on after the last one.
 """
 
 from __future__ import annotations
@@ -14,20 +15,25 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import TypedDict, get_args
 
 import numpy as np
 
-from attnflow import Checkpoint, encode, load_checkpoint
+from attnflow import Checkpoint, UnsupportedArchitectureError, encode, load_checkpoint
 from attnflow.checkpoints.checkpoint import BUNDLED
+from attnflow.methods.saliency.erasure import measure
+from attnflow.methods.saliency.explain import answer
 from attnflow.methods.saliency.methods import METHODS
-from attnflow.methods.saliency.ranked import Unit, by_unit, units_of
-from attnflow.methods.saliency.report import Report, report
-from attnflow.methods.score_function import words_of
+from attnflow.methods.saliency.ranked import by_unit, units_of
+from attnflow.methods.saliency.results import Saliency
+from attnflow.methods.score_function import ask
 from attnflow.records.trace import Encoding
+from attnflow.records.words import Unit
 
 
 @dataclass(frozen=True)
@@ -61,28 +67,63 @@ def deciding(row: Row, encoding: Encoding) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
-class Found:
-    """One pair: its report, whether the top unit of each method decides `[M]`, and how often a random one does."""
+class Merits(TypedDict):
+    """How faithful a ranking of one pair is, mean over the fractions and both ways of removal."""
 
-    report: Report
-    hits: list[bool]
+    comprehensiveness: float
+    sufficiency: float
+
+
+class Measured(Merits):
+    """The same of a method."""
+
+    beats: bool
+    """Whether it beats random rankings."""
+    hit: bool
+    """Whether its top unit is one that decides."""
+    missing: float | None
+    """The residual as a share of the score; None if the method promises no sum."""
+
+
+class Pair(TypedDict):
+    """What was measured of one pair."""
+
+    methods: dict[str, Measured]
+    random: Merits
+    """Mean over the random rankings."""
     chance: float
-
-    def missing(self, row: int) -> float | None:
-        """The residual of a method as a share of the score; None if it promises no sum."""
-        one = self.report.answers[row]
-        return abs(one.residual / one.total) if one.residual is not None and one.total else None
+    """How often a random unit decides."""
 
 
-def measured(checkpoint: Checkpoint, row: Row, unit: Unit) -> Found:
-    """Explain one pair by every method."""
+def measured(checkpoint: Checkpoint, row: Row, unit: Unit, rankings: int) -> Pair:
+    """Explain one pair by every method that its architecture allows."""
     encoding = encode(checkpoint, row.text_a, row.text_b)
-    found = report(checkpoint, encoding, unit=unit)
-    units = units_of(encoding.tokens, words_of(checkpoint, encoding), unit)
+    question = ask(checkpoint, encoding)
+    answers: dict[str, Saliency] = {}
+    for name, method in METHODS.items():
+        with suppress(UnsupportedArchitectureError):
+            answers[name] = answer(question, method)
+    values = {name: one.values for name, one in answers.items()}
+    found = measure(question, values, unit=unit, at_random=rankings)
+    units = units_of(encoding.tokens, question.words, unit)
     right = by_unit(deciding(row, encoding).astype(float), units) > 0
-    hits = [bool(right[np.argmax(by_unit(one.values, units))]) for one in found.answers]
-    return Found(found, hits, float(right.mean()))
+    return {
+        "methods": {
+            name: {
+                "comprehensiveness": float(found.comprehensiveness[at].mean()),
+                "sufficiency": float(found.sufficiency[at].mean()),
+                "beats": bool(found.beats_random[at]),
+                "hit": bool(right[np.argmax(by_unit(one.values, units))]),
+                "missing": abs(one.residual / one.total) if one.residual is not None and one.total else None,
+            }
+            for at, (name, one) in enumerate(answers.items())
+        },
+        "random": {
+            "comprehensiveness": float(found.random_comprehensiveness.mean()),
+            "sufficiency": float(found.random_sufficiency.mean()),
+        },
+        "chance": float(right.mean()),
+    }
 
 
 def _ids(checkpoint: Checkpoint, row: Row) -> list[int]:
@@ -96,48 +137,58 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unit", choices=get_args(Unit), default="word")
+    parser.add_argument("--rankings", type=int, default=16, help="random ones")
+    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     name = given.checkpoint
     checkpoint = load_checkpoint(name if name in BUNDLED else Path(name))
     rows = read(given.pairs_file)
     random.Random(given.seed).shuffle(rows)
     fitting = (row for row in rows if len(_ids(checkpoint, row)) <= checkpoint.max_tokens)
-    all_found: list[Found] = []
+    kept = given.out and given.out.exists()
+    pairs: list[Pair] = [json.loads(line) for line in given.out.read_text().splitlines()] if kept else []
     try:
-        for row in islice(fitting, given.pairs):
-            all_found.append(measured(checkpoint, row, given.unit))
+        for row in islice(fitting, len(pairs), given.pairs):
+            pairs.append(measured(checkpoint, row, given.unit, given.rankings))
+            if given.out:
+                with given.out.open("a") as file:
+                    file.write(json.dumps(pairs[-1]) + "\n")
     except KeyboardInterrupt:
         print("Stopped early.")
-    known, n = rows[0].deciding is not None, len(all_found)
-    all_f = [one.report.faithfulness for one in all_found]
-    hits, chance = np.array([one.hits for one in all_found]), np.mean([one.chance for one in all_found])
-    print(f"{checkpoint.name}, {n} pairs of {given.pairs_file.name}, class predicted, by {given.unit}")
+    print(f"{checkpoint.name}, {len(pairs)} pairs of {given.pairs_file.name}, class predicted, by {given.unit}")
     print("mean (standard error)\n")
-    print(f"| method | merit | comprehensiveness | sufficiency | beats random |{' deciding word on top |' * known}")
-    print(f"|---|---|---|---|---|{'---|' * known}")
-    for row, method in enumerate(METHODS.values()):
-        merit = np.array([one.merit[row] for one in all_f])
-        kinds = [np.mean([getattr(one, kind)[row].mean() for one in all_f]) for kind in KINDS]
-        beats = np.mean([one.beats_random[row] for one in all_f])
-        top = f" {hits[:, row].mean():.0%} |" if known else ""
-        print(
-            f"| {method.title} | {merit.mean():.3f} ({merit.std(ddof=1) / n**0.5:.3f}) | {kinds[0]:.3f} "
-            f"| {kinds[1]:.3f} | {beats:.0%} |{top}"
-        )
-    merit = np.array([one.random_merit.mean() for one in all_f])
-    kinds = [np.mean([getattr(one, f"random_{kind}").mean() for one in all_f]) for kind in KINDS]
-    top = f" {chance:.0%} |" if known else ""
-    print(
-        f"| *random* | {merit.mean():.3f} ({merit.std(ddof=1) / n**0.5:.3f}) | {kinds[0]:.3f} | {kinds[1]:.3f} | |{top}"
-    )
-    print()
-    for row, method in enumerate(METHODS.values()):
-        missing = [share for one in all_found if (share := one.missing(row)) is not None]
+    print("\n".join(table(pairs, known=rows[0].deciding is not None)))
+
+
+def table(pairs: Sequence[Pair], *, known: bool) -> Iterator[str]:
+    """The lines of a table, a method each; last what is missing of the sums that methods promise.
+
+    Args:
+        pairs: What was measured.
+        known: Whether it is known which words decide.
+    """
+    yield f"| method | merit | comprehensiveness | sufficiency | beats random |{' deciding word on top |' * known}"
+    yield f"|---|---|---|---|---|{'---|' * known}"
+    for name in pairs[0]["methods"]:
+        of = [pair["methods"][name] for pair in pairs]
+        top = f" {np.mean([one['hit'] for one in of]):.0%} |" if known else ""
+        yield f"| {METHODS[name].title} {_merits(of)} {np.mean([one['beats'] for one in of]):.0%} |{top}"
+    top = f" {np.mean([pair['chance'] for pair in pairs]):.0%} |" if known else ""
+    yield f"| *random* {_merits([pair['random'] for pair in pairs])} |{top}"
+    yield ""
+    for name in pairs[0]["methods"]:
+        missing = [share for pair in pairs if (share := pair["methods"][name]["missing"]) is not None]
         if missing:
-            print(f"{method.title}: |residual| / |score|, median {np.median(missing):.2%}")
+            yield f"{METHODS[name].title}: |residual| / |score|, median {np.median(missing):.2%}"
 
 
-KINDS = ("comprehensiveness", "sufficiency")
+def _merits(of: Sequence[Merits]) -> str:
+    """Three cells."""
+    kinds = np.array([[one["comprehensiveness"], one["sufficiency"]] for one in of])
+    merit = kinds[:, 0] - kinds[:, 1]
+    error = merit.std(ddof=1) / len(merit) ** 0.5
+    return f"| {merit.mean():.3f} ({error:.3f}) | {kinds[:, 0].mean():.3f} | {kinds[:, 1].mean():.3f} |"
+
 
 if __name__ == "__main__":
     main()

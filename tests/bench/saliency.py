@@ -19,7 +19,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.modeling_utils import AttentionInterface
 
-from attnflow import Checkpoint, Encoding, encode, faithfulness, load_checkpoint, saliency
+from attnflow import Checkpoint, Encoding, capture, encode, faithfulness, load_checkpoint, saliency
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.score_function import ask
 from attnflow.runtime import attention_hook
@@ -62,9 +62,29 @@ def measure() -> Iterator[tuple[str, str]]:
 
     ratio, *_ = side_by_side(lambda: saliency(checkpoint, encoding, target=1, steps=32), loop, rounds=5)
     yield f"{name}: integrated gradients, 32 steps / a loop of 32 steps", f"{ratio:.2f} x"
-    found = {name: saliency(checkpoint, encoding, target=1, method=name, steps=16) for name in list(METHODS)[:7]}
+    yield from _context_mixing(name, checkpoint, encoding, forward)
+    apart = [name for name in METHODS if not name.startswith("influence_")][:7]
+    found = {name: saliency(checkpoint, encoding, target=1, method=name, steps=16) for name in apart}
     ratio, *_ = side_by_side(lambda: faithfulness(checkpoint, encoding, found, target=1), forward, rounds=7)
     yield f"{name}: faithfulness of {len(found)} methods, random rankings included / plain forward", f"{ratio:.0f} x"
+
+
+def _context_mixing(
+    name: str, checkpoint: Checkpoint, encoding: Encoding, forward: Callable[[], None]
+) -> Iterator[tuple[str, str]]:
+    """Value zeroing beside a pass for each token, which is what running every layer once for each token takes."""
+
+    def each_token() -> None:
+        for _ in encoding.tokens.piece:
+            forward()
+
+    ratio, first, second = side_by_side(lambda: saliency(checkpoint, encoding, method="value_zeroing"), each_token, 5)
+    figure = f"{ratio:.2f} x  ({first:.2f} s / {second:.2f} s)"
+    yield f"{name}: value zeroing of all tokens / a loop of forward passes, one a token", figure
+    ratio, first, second = side_by_side(
+        lambda: saliency(checkpoint, encoding, method="norm_rollout"), lambda: capture(checkpoint, encoding), 15
+    )
+    yield f"{name}: norm rollout / capture", f"{ratio:.2f} x  ({1000 * first:.0f} ms / {1000 * second:.0f} ms)"
 
 
 def _random(like: Checkpoint, n_layers: int, n_heads: int, width: int) -> Checkpoint:

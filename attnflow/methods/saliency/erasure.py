@@ -73,15 +73,19 @@ def faithfulness(
 
 
 def measure(
-    question: Question, values: Mapping[str, NDArray[np.float64]], seed: int = 0, unit: Unit = "word"
+    question: Question,
+    values: Mapping[str, NDArray[np.float64]],
+    seed: int = 0,
+    unit: Unit = "word",
+    at_random: int = RANKINGS,
 ) -> Faithfulness:
-    """The same for checked values `[T]` of several explanations by name."""
+    """The same for checked values `[T]` of several explanations by name, beside so many random rankings."""
     rng = np.random.default_rng(seed)
     units = units_of(question.encoding.tokens, question.words, unit)
     size = units.max() + 1
     shuffled = rng.permutation(size)  # the order of ties
     rankings = [shuffled[np.argsort(-by_unit(one, units)[shuffled], kind="stable")] for one in values.values()]
-    rankings += [rng.permutation(size) for _ in range(RANKINGS)]
+    rankings += [rng.permutation(size) for _ in range(at_random)]
     removed = np.zeros((len(rankings), 2, len(FRACTIONS), len(units)), bool)
     nothing = np.zeros((1, len(units)), bool)
     for ranking, row in zip(rankings, removed, strict=True):
@@ -98,7 +102,7 @@ def measure(
         chosen = np.concatenate((removed[:count], removed[m:]))
         probabilities = given.of(_sets(chosen)).reshape(len(WAYS), *chosen.shape[:-1])
         lost = np.moveaxis(whole - probabilities, 0, 1)  # [N, W, 2, F]
-        progress.tell(f"{count} of {m} explanations are tested", (count + RANKINGS) / (m + RANKINGS))
+        progress.tell(f"{count} of {m} explanations are tested", (count + at_random) / (m + at_random))
         return Faithfulness(
             names=tuple(values)[:count],
             fractions=FRACTIONS,

@@ -44,7 +44,8 @@ def saliency(
         steps: Points of integrated gradients; as many as completeness within 1 % takes if None, at most 256.
         pruned: Heads that are switched off.
 
-    Attention rollout and influence need no score, so they answer for a checkpoint without a trained head, too.
+    Methods that do not ask which class is explained (`about_target`: rollouts, influence, contributions) need no score,
+    so they answer for a checkpoint without a trained head, too.
 
     Returns:
         Values for every token, signed where the method can tell for from against, with the residual of what the
@@ -53,6 +54,7 @@ def saliency(
     Raises:
         SelectionError: If there is no such method or target, or the checkpoint has no trained task head.
         TextError: If the text holds special tokens only.
+        UnsupportedArchitectureError: If the architecture does not allow the method; the sentence says why.
 
     Example:
         >>> from attnflow import encode, load_checkpoint

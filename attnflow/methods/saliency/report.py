@@ -59,7 +59,7 @@ def report(
         method for method in METHODS.values() if method.name in asked and (question.target or not method.about_target)
     ]
     given: list[Saliency] = []
-    refused: list[str] = []
+    refused: dict[str, str] = {}
 
     def so_far(measured: Faithfulness | None = None, *, complete: bool = False) -> Report:
         """What is known by now."""
@@ -71,7 +71,7 @@ def report(
             against=question.against.name if question.against else None,
             missing=missing,
             left_out=tuple(method.title for method in METHODS.values() if method.name not in asked),
-            refused=tuple(refused),
+            refused=dict(refused),
             complete=complete,
         )
 
@@ -81,8 +81,8 @@ def report(
         progress.tell(f"{number} of {len(usable)} methods; now {method.title}", sum(work[:number]) / total)
         try:
             given.append(answer(question, method))
-        except UnsupportedArchitectureError:
-            refused.append(method.title)
+        except UnsupportedArchitectureError as error:
+            refused[method.title] = str(error)
         if given:
             progress.offer(so_far())
     if question.target is None:

@@ -121,8 +121,8 @@ class Report:
     """Why there is no score to explain, so that only methods that need none answered."""
     left_out: tuple[str, ...] = ()
     """Titles of methods that were not asked for."""
-    refused: tuple[str, ...] = ()
-    """Titles of the methods that have no rule for one of the model's operations, and so do not answer."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why, by the titles of the methods that cannot be had of this architecture: a sentence each."""
     complete: bool = True
     """Whether all of it is known; more is still computed of one that is not."""
 
@@ -131,14 +131,14 @@ class Report:
         """One line: which explanation stands up best on this input, and which does not beat random; empty too early."""
         if not self.complete:
             return ""
-        refused = f" No rule for this model: {', '.join(self.refused)}." if self.refused else ""
+        refused = f" Not to be had of this model: {', '.join(self.refused)}." if self.refused else ""
         left_out = f" Too long for this text and checkpoint: {', '.join(self.left_out)}." if self.left_out else ""
         return self._measured + refused + left_out
 
     def absent(self, method: Method) -> str:
         """Why a method has no answer, as a sentence."""
         if method.title in self.refused:
-            return f"{method.title} has no rule for one of this model's operations."
+            return self.refused[method.title]
         if method.title in self.left_out:
             return f"{method.title} would take too long for this text and checkpoint."
         if not self.complete:

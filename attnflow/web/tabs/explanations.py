@@ -83,8 +83,7 @@ def build() -> Parts:
     unknown = gr.Markdown(elem_id="saliency-unknown", visible=False)
     words = SaliencyStrips(elem_id="saliency", lit=None)
     faithful = Chart(elem_id="faithfulness")
-    with gr.Row(elem_classes="af-stack"):
-        correlations = [Chart(elem_id=f"saliency-agreement-{side}", min_width=440) for side in "ab"]
+    correlations = [Chart(elem_id=f"saliency-agreement-{side}") for side in "ab"]
     return Parts(explained, unknown, words, faithful, correlations)
 
 
