@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.methods.edges import run_with_weights
+from attnflow.methods.expected import expected_tokens
 from attnflow.records.trace import Head, Trace, Weights
 from attnflow.runtime.capture import capture
 from attnflow.runtime.encode import encode
@@ -18,8 +19,8 @@ from attnflow.runtime.load import load_checkpoint
 from attnflow.stats.edges import check_weights
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.views.answer import answer
-from attnflow.views.class_scores import class_scores
 from attnflow.views.edge_kinds import edges_told
+from attnflow.views.predicted import Decision, predicted
 from attnflow.views.radial import radial
 from attnflow.views.standalone import Theme, standalone
 from attnflow.views.tour import tour
@@ -100,26 +101,32 @@ def show(
         ('demo/pretrained', 'demo/finetuned')
     """
     check_weights(weights)  # before a model is loaded
+    kind = edges_told(weights)
     off = list(pruned)
     texts = list(filter(None, (text_a, text_b)))
-    kind = edges_told(weights)
-    name_a, a = _run(checkpoint_a, text_a, text_b, off, weights)
+    name_a, a, decided_a = _run(checkpoint_a, text_a, text_b, off, weights)
     at = {"unit": unit, "root": root, "heads": heads, "hide_special": hide_special}
     if checkpoint_b is None:
         one = flow(a, tau, alpha, **at)
         return RadialView((name_a,), standalone(radial(one, (name_a,)), texts, said=kind, theme=theme))
-    name_b, b = _run(checkpoint_b, text_a, text_b, off, weights)
+    name_b, b, decided_b = _run(checkpoint_b, text_a, text_b, off, weights)
     flows = compare_flows(a, b, tau, alpha, **at)
     figure = radial(flows, (name_a, name_b))
     figure["tour"] = tour(flows)
-    said, _ = answer(flows, [class_scores(trace) for trace in (a, b)])
+    said, _ = answer(flows, [decided_a, decided_b])
     above = f"{said['sentence']} {kind}"
     return RadialView((name_a, name_b), standalone(figure, texts, said=above, theme=theme))
 
 
-def _run(model: Model, text_a: str, text_b: str | None, pruned: Iterable[Head], weights: Weights) -> tuple[str, Trace]:
-    """The name of a model, and what it does with the sentences."""
+def _run(
+    model: Model, text_a: str, text_b: str | None, pruned: Iterable[Head], weights: Weights
+) -> tuple[str, Trace, Decision | None]:
+    """The name of a model, and what it does with the sentences and decides."""
     checkpoint = model if isinstance(model, Checkpoint) else load_checkpoint(model)
     encoding = encode(checkpoint, text_a, text_b)
     trace = capture(checkpoint, encoding, pruned=pruned)
-    return checkpoint.name, run_with_weights(checkpoint, encoding, trace, weights)
+    expected = None
+    if checkpoint.head.trained and checkpoint.head.kind.endswith("-lm"):
+        expected = expected_tokens(checkpoint, encoding, pruned=pruned)
+    decided = predicted(checkpoint.head, trace, encoding, expected).decided
+    return checkpoint.name, run_with_weights(checkpoint, encoding, trace, weights), decided
