@@ -126,8 +126,8 @@ class Trace:
             raise ValueError("scores and labels of a Trace come together")
         if (self.weights == "attention") != (self.contributions is None):
             raise ValueError("contributions of a Trace and the name of their kind come together")
-        if (self.stacks is None) != (self.tokens.n_source is None):
-            raise ValueError("stacks of a Trace and the number of its source tokens come together")
+        if self.stacks is not None and self.tokens.n_source is None:
+            raise ValueError("a Trace of two stacks has tokens of which it is told how many are the source")
         if self.edges.shape != self.attention.shape:
             raise ValueError(f"axes of contributions and attention do not agree: {self.edges.shape}")
 
