@@ -159,6 +159,7 @@ class Trace:
         """Memory of the arrays in bytes."""
         more = (self.value_norms, self.contributions)
         known = self.attention.nbytes + self.hidden.nbytes + self.head_output.nbytes
+        known += 0 if self.stacks is None else self.attention.nbytes  # `paid` is kept beside
         return known + sum(array.nbytes for array in more if array is not None)
 
 
