@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TextsError,
         UnsupportedArchitectureError,
     )
+    from attnflow.methods.expected import expected_tokens
     from attnflow.methods.heads.attention_gradient import attention_gradient
     from attnflow.methods.heads.importance import HeadImportance, head_importance
     from attnflow.methods.heads.pruning import HeadInteractions, PruningCurve, head_interactions, pruning_curve, ranking
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from attnflow.records.parses import Parse
     from attnflow.records.survey import Survey
     from attnflow.records.texts import Columns, Text, Texts
+    from attnflow.records.token_scores import AnswerEnds, ExpectedTokens, TokenClasses
     from attnflow.records.trace import Attribution, Encoding, Tokens, Trace
     from attnflow.records.trees import Sentence
     from attnflow.runtime.capture import capture
@@ -85,6 +87,7 @@ __version__ = "0.1.0"
 _HOME = {
     "stats.agreement": ("Agreement",),
     "methods.hta.attribution": ("attribution_estimates", "hidden_token_attribution"),
+    "methods.expected": ("expected_tokens",),
     "methods.saliency.erasure": ("Faithfulness", "faithfulness"),
     "methods.saliency.explain": ("Saliency", "saliency"),
     "stats.ring_thresholds": ("ring_tau",),
@@ -125,6 +128,7 @@ _HOME = {
     "corpus.survey": ("survey",),
     "corpus.survey_files": ("open_survey",),
     "records.survey": ("Survey",),
+    "records.token_scores": ("AnswerEnds", "ExpectedTokens", "TokenClasses"),
     "corpus.gold": ("LabelMatch", "match_labels"),
     "corpus.texts": ("open_texts",),
     "errors": (
@@ -149,6 +153,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Agreement",
+    "AnswerEnds",
     "AttentionEntropy",
     "AttentionGradient",
     "AttentionGraph",
@@ -165,6 +170,7 @@ __all__ = [
     "DependencyHeads",
     "Document",
     "Encoding",
+    "ExpectedTokens",
     "Faithfulness",
     "HeadDistances",
     "HeadImportance",
@@ -190,6 +196,7 @@ __all__ = [
     "TextError",
     "Texts",
     "TextsError",
+    "TokenClasses",
     "Tokens",
     "Trace",
     "TrainingDynamics",
@@ -205,6 +212,7 @@ __all__ = [
     "corpus_statistics",
     "data_map",
     "encode",
+    "expected_tokens",
     "faithfulness",
     "head_importance",
     "head_interactions",

@@ -173,6 +173,15 @@ def _parser() -> argparse.ArgumentParser:
         help="likewise the recorded trainings in this folder, each written by attnflow.TrainingDynamics('FOLDER/NAME') "
         "(also: the environment variable ATTNFLOW_DYNAMICS)",
     )
+    serve.add_argument(
+        "--device",
+        help="where checkpoints run, as torch names it (also: ATTNFLOW_DEVICE; default: CUDA where there is one)",
+    )
+    serve.add_argument(
+        "--dtype",
+        metavar="PRECISION",
+        help="float32, float64, bfloat16 or float16 (also: ATTNFLOW_DTYPE; default: float32)",
+    )
     serve.set_defaults(run=_serve)
     _add_survey(commands)
     _add_corpus(commands)
@@ -322,6 +331,9 @@ def _serve(options: argparse.Namespace) -> None:
             if not Path(folder).is_dir():
                 raise AttnflowError(f"--{what} is {folder!r}, which is no folder; give the one that holds {what}.")
             os.environ[f"ATTNFLOW_{what.upper()}"] = folder
+    for what in ("device", "dtype"):
+        if getattr(options, what) is not None:
+            os.environ[f"ATTNFLOW_{what.upper()}"] = getattr(options, what)
     try:
         from attnflow.web import launch
     except ModuleNotFoundError as error:

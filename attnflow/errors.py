@@ -50,6 +50,10 @@ class SupersededError(GoneError):
     """What a request asked for is no longer wanted, because its visitor has asked for something newer; no fault."""
 
 
+class NoRoomError(AttnflowError):
+    """The memory of a GPU does not hold what a request asks for."""
+
+
 class NumberError(AttnflowError):
     """A checkpoint computed something that is no number, so there is nothing to tell."""
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.methods.expected import expected_tokens
 from attnflow.records.trace import Head, Trace
 from attnflow.runtime.capture import capture
 from attnflow.runtime.encode import encode
 from attnflow.runtime.load import load_checkpoint
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.views.answer import answer
-from attnflow.views.class_scores import class_scores
+from attnflow.views.predicted import Decision, predicted
 from attnflow.views.radial import radial
 from attnflow.views.standalone import Theme, standalone
 from attnflow.views.tour import tour
@@ -96,20 +97,25 @@ def show(
     """
     off = list(pruned)
     texts = list(filter(None, (text_a, text_b)))
-    name_a, a = _run(checkpoint_a, text_a, text_b, off)
+    name_a, a, decided_a = _run(checkpoint_a, text_a, text_b, off)
     at = {"unit": unit, "root": root, "heads": heads, "hide_special": hide_special}
     if checkpoint_b is None:
         one = flow(a, tau, alpha, **at)
         return RadialView((name_a,), standalone(radial(one, (name_a,)), texts, theme=theme))
-    name_b, b = _run(checkpoint_b, text_a, text_b, off)
+    name_b, b, decided_b = _run(checkpoint_b, text_a, text_b, off)
     flows = compare_flows(a, b, tau, alpha, **at)
     figure = radial(flows, (name_a, name_b))
     figure["tour"] = tour(flows)
-    said, _ = answer(flows, [class_scores(trace) for trace in (a, b)])
+    said, _ = answer(flows, [decided_a, decided_b])
     return RadialView((name_a, name_b), standalone(figure, texts, said=said["sentence"], theme=theme))
 
 
-def _run(model: Model, text_a: str, text_b: str | None, pruned: Iterable[Head]) -> tuple[str, Trace]:
-    """The name of a model, and what it does with the sentences."""
+def _run(model: Model, text_a: str, text_b: str | None, pruned: Iterable[Head]) -> tuple[str, Trace, Decision | None]:
+    """The name of a model, and what it does with the sentences and decides."""
     checkpoint = model if isinstance(model, Checkpoint) else load_checkpoint(model)
-    return checkpoint.name, capture(checkpoint, encode(checkpoint, text_a, text_b), pruned=pruned)
+    encoding = encode(checkpoint, text_a, text_b)
+    trace = capture(checkpoint, encoding, pruned=pruned)
+    expected = None
+    if checkpoint.head.trained and checkpoint.head.kind.endswith("-lm"):
+        expected = expected_tokens(checkpoint, encoding, pruned=pruned)
+    return checkpoint.name, trace, predicted(checkpoint.head, trace, encoding, expected).decided

@@ -113,6 +113,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
         "masked-lm": make_checkpoint(top / "masked-lm", "bert", task="masked-lm"),
         "causal-lm": make_checkpoint(top / "causal-lm", "gpt2", task="causal-lm"),
         "token-classification": make_checkpoint(top / "token-classification", "bert", task="token-classification"),
+        "question-answering": make_checkpoint(top / "question-answering", "bert", task="question-answering"),
         "regression": make_checkpoint(top / "regression", "bert", id2label={0: "score"}),
         "none": make_checkpoint(top / "none", "bert", task="none"),
     }

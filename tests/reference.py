@@ -737,6 +737,36 @@ def norm_rows(attention: np.ndarray, values: np.ndarray, projections: np.ndarray
     return rows, norms
 
 
+def token_probabilities(scores: np.ndarray) -> list[list[float]]:
+    """The softmax over the classes of each token."""
+    return [[exp(own) / sum(exp(other) for other in row) for own in row] for row in scores.astype(float).tolist()]
+
+
+def answer_spans(
+    start: np.ndarray, end: np.ndarray, context: list[int], longest: int
+) -> list[tuple[int, int, float, float]]:
+    """Every answer with its score and probability, the likeliest first: both ends are shares of all tokens."""
+    starts, ends = (sum(exp(x) for x in one.astype(float).tolist()) for one in (start, end))
+    found = []
+    for i in context:
+        for j in context:
+            if i <= j and j - i + 1 <= longest:
+                score = float(start[i]) + float(end[j])
+                found.append((i, j, score, exp(float(start[i])) / starts * (exp(float(end[j])) / ends)))
+    return sorted(found, key=lambda one: -one[2])
+
+
+def expected_after(logits: np.ndarray, real: int | None, most: int) -> tuple[list[tuple[int, float]], float, int]:
+    """The likeliest entries of a vocabulary with their shares of it, and share and rank of the real one."""
+    row = logits.astype(float).tolist()
+    whole = sum(exp(x) for x in row)
+    order = sorted(range(len(row)), key=lambda entry: -row[entry])
+    best = [(entry, exp(row[entry]) / whole) for entry in order[:most]]
+    if real is None:
+        return best, float("nan"), 0
+    return best, exp(row[real]) / whole, sum(other >= row[real] for other in row)
+
+
 def two_stacks(
     encoder: list[np.ndarray], decoder: list[np.ndarray], cross: list[np.ndarray]
 ) -> tuple[np.ndarray, list[list[bool]]]:

@@ -17,6 +17,7 @@ from attnflow.stats.flow import compare_flows
 from attnflow.stats.mean_attention import normalise_importance, places
 from attnflow.views.answer import MOST_ROWS, NONE, answer
 from attnflow.views.measured import importance_table, saliency_table
+from attnflow.views.predicted import Decision, decision_of
 from attnflow.web.settings import Settings
 from attnflow.web.shared import Shown
 from attnflow.web.tabs import flow
@@ -43,7 +44,31 @@ def flows():
     ],
 )
 def test_it_says_what_both_decide(flows, predictions, says):
-    assert answer(flows, predictions)[0]["sentence"].startswith(says)
+    decided = [decision_of("single_label", one or []) for one in predictions]
+    assert answer(flows, decided)[0]["sentence"].startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "says"),
+    [
+        (("yes", 0.9), ("yes", 0.7), "Both give “yes”: A with 90 %, B with 70 %."),
+        (("no", 0.2), ("no", 0.3), "A gives no label (“no” has 20 %), B gives no label (“no” has 30 %)."),
+    ],
+)
+def test_of_several_labels_it_says_which_are_given(flows, a, b, says):
+    decided = [decision_of("multi_label", [{"label": one, "score": p, "probability": p}]) for one, p in (a, b)]
+    assert answer(flows, decided)[0]["sentence"].startswith(says)
+    both = [{"label": label, "score": p, "probability": p} for label, p in (("x", 0.6), ("y", 0.8), ("z", 0.4))]
+    given = decision_of("multi_label", both)
+    assert (given.title, given.told("A")) == ("y, x", "A gives “y” and “x” (80 % and 60 %)")
+
+
+def test_models_of_different_tasks_are_each_told_in_words_of_their_own(flows):
+    label = Decision("label “Paul” as", ("name",), "99 %")
+    sentence = answer(flows, [label, decision_of("single_label", SURE)])[0]["sentence"]
+    assert sentence.startswith("A labels “Paul” as “name” (99 %), B decides “yes” (90 %).")
+    other = Decision("label “Anna” as", ("name",), "98 %")  # the same class of another token is no agreement
+    assert answer(flows, [label, other])[0]["sentence"].startswith("A labels “Paul” as “name” (99 %), B labels “Anna”")
 
 
 def test_it_names_the_words_that_differ_most_with_their_shares(flows):
@@ -131,7 +156,7 @@ def test_models_of_other_sizes_lack_heads(flows):
 
 def test_the_same_model_twice_differs_in_nothing():
     trace = random_trace(0, 3, 2, 12)
-    said, tables = answer(compare_flows(trace, trace), [SURE, SURE])
+    said, tables = answer(compare_flows(trace, trace), [decision_of("single_label", SURE)] * 2)
     assert said["sentence"].endswith("The influence of all words is the same in both.")
     assert all(row["change"] == 0 for table in tables for row in table["rows"])
 

@@ -33,7 +33,7 @@ from tests import reference
 from tests.checkpoints import CHATML, PAIR, make_checkpoint
 
 PARAMETERS = {
-    "/predict": ["model", "sentence_a", "sentence_b", "pruned", "truncate", "chat"],
+    "/predict": ["model", "sentence_a", "sentence_b", "pruned", "position", "truncate", "chat"],
     "/attention_flow": [
         "model",
         "sentence_a",
@@ -64,8 +64,10 @@ PARAMETERS = {
         "chat",
     ],
     "/attention_vs_attribution": ["model", "sentence_a", "sentence_b", "probes", "truncate", "chat"],
-    "/saliency": ["model", "sentence_a", "sentence_b", "method", "target", "against", "pruned", "truncate", "chat"],
-    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned", "unit", "truncate", "chat"],
+    "/saliency": [
+        *("model", "sentence_a", "sentence_b", "method", "target", "against", "pruned", "position", "truncate", "chat"),
+    ],
+    "/faithfulness": ["model", "sentence_a", "sentence_b", "target", "pruned", "unit", "position", "truncate", "chat"],
     "/compare_saliency": [
         "model_a",
         "model_b",
@@ -78,11 +80,11 @@ PARAMETERS = {
         "chat",
     ],
     "/moments": ["model"],
-    "/head_importance": ["model", "sentence_a", "sentence_b", "method", "truncate", "chat"],
+    "/head_importance": ["model", "sentence_a", "sentence_b", "method", "position", "truncate", "chat"],
     "/head_statistic": ["model", "sentence_a", "sentence_b", "statistic", "over", "pruned", "truncate", "chat"],
-    "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned", "truncate", "chat"],
-    "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps", "truncate", "chat"],
-    "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head", "truncate", "chat"],
+    "/prune_heads": ["model", "sentence_a", "sentence_b", "pruned", "position", "truncate", "chat"],
+    "/pruning_curve": ["model", "sentence_a", "sentence_b", "order", "steps", "position", "truncate", "chat"],
+    "/head_interactions": ["model", "sentence_a", "sentence_b", "layer", "head", "position", "truncate", "chat"],
     "/survey": [
         *("model", "texts", "columns", "rows", "name", "split", "revision", "labels", "seed", "pruned", "too_long"),
         *("offset", "limit", "file"),

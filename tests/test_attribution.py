@@ -21,7 +21,9 @@ from attnflow import (
 )
 from attnflow.methods.hta.attribution import _Task
 from attnflow.methods.hta.closed_form import plain_jacobian_squares
+from attnflow.methods.hta.from_weights import squares_from_weights
 from attnflow.methods.hta.pushforward import squared_changes
+from attnflow.methods.hta.token_paths import token_paths
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import head_gates, model_inputs
 from tests import reference
@@ -85,6 +87,58 @@ def test_the_closed_form_serves_plain_attention_alone_and_equals_the_general_met
             unit = torch.eye(WIDTH)[:, None].expand(-1, len(encoding.tokens), -1)
             general, _ = squared_changes(stretch, unit, lambda _: None)
             torch.testing.assert_close(found.sqrt(), general.sqrt(), rtol=1e-5, atol=1e-6)  # angles are float32
+
+
+def from_weights(checkpoint, encoding, pruned=frozenset()):
+    """For each layer its stretch and the squares that products of its weights give, if they do."""
+    task = _Task.checked(checkpoint, encoding, "previous_layer", None, 0, pruned)
+    for path, stretch, call, attention in zip(
+        task.paths, task.stretches, task.seen.calls, task.seen.attention, strict=True
+    ):
+        yield stretch, None if path is None else squares_from_weights(path, stretch, call, attention[0])
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_products_of_weights_serve_where_a_token_is_normalised_projected_and_rotated(checkpoints, name):
+    checkpoint = checkpoints[name]
+    for stretch, squares in from_weights(checkpoint, encode(checkpoint, *PAIR), PRUNED):
+        assert (squares is not None) == (name not in ("qwen3", "gemma2"))  # these normalise heads, or cap scores
+        if squares is not None:
+            torch.testing.assert_close(squares.sqrt(), plain_jacobian_squares(stretch).sqrt(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "norm"), [("bert", None), ("gpt2", (True, 1e-5)), ("llama", (False, 1e-6))])
+def test_the_norm_of_a_layer_is_found_by_trying(checkpoints, name, norm):
+    for path in token_paths(checkpoints[name]):
+        assert (path.codes is not None) == (name == "llama")  # it alone rotates
+        if norm is None:
+            assert path.norm is None
+        else:
+            assert (path.norm.centred, path.norm.epsilon) == (norm[0], pytest.approx(norm[1], rel=1e-4))
+
+
+def test_what_a_layer_does_to_this_text_alone_is_seen(checkpoints):
+    """Here values are clipped in texts of this length: nothing tells so on the text that the weights are tried on."""
+    plain = checkpoints["bert"]
+    encoding = encode(plain, *PAIR)
+    bound = 0.99 * _Task.checked(plain, encoding, "previous_layer", None, 0, ()).seen.calls[0].value.abs().max()
+    checkpoint = replace(plain, model=copy.deepcopy(plain.model))
+    values = checkpoint.model.base_model.encoder.layer[0].attention.self.value
+
+    def clipped(x):
+        found = torch.nn.functional.linear(x, values.weight, values.bias)
+        return found.clamp(-bound, bound) if x.shape[-2] == len(encoding.tokens) else found
+
+    values.forward = clipped
+    (stretch, found), *others = from_weights(checkpoint, encoding)
+    assert token_paths(checkpoint)[0] is not None and found is None
+    assert all(squares is not None for _, squares in others)
+    general, _ = squared_changes(
+        stretch, torch.eye(WIDTH)[:, None].expand(-1, len(encoding.tokens), -1), lambda _: None
+    )
+    expected = (general.sqrt() / general.sqrt().sum(-1, keepdim=True))[0].numpy()
+    local = hidden_token_attribution(checkpoint, encoding, wrt="previous_layer")
+    np.testing.assert_allclose(local.values[0], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("wrt", ["input", "previous_layer"])

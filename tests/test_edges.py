@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from attnflow import (
 from attnflow.runtime import attention_hook
 from attnflow.runtime.value_norms import written_lengths
 from attnflow.service.analyses.attribution import CONTRIBUTIONS
+from attnflow.service.case import Case, ModelCard
 from attnflow.service.workspace import workspace
 from attnflow.stats.edges import norm_rows
 from attnflow.stats.flow import compare_flows, flow
@@ -245,7 +247,20 @@ def test_what_cannot_be_asked_is_said(traces, checkpoints, local):
 
 def test_the_work_that_is_told_before_is_what_torch_counts():
     case = workspace.case("demo/finetuned", *PAIR)
+    fresh = dataclasses.replace(case.checkpoint)  # nothing has been learnt of it
     with FlopCounterMode(display=False) as counted:
-        hidden_token_attribution(case.checkpoint, case.encoding, wrt="previous_layer")
+        hidden_token_attribution(fresh, case.encoding, wrt="previous_layer")
     told = workspace.operations(CONTRIBUTIONS, case, wrt="previous_layer")
     assert 0.7 < told / counted.get_total_flops() < 2
+
+
+def test_more_work_is_told_of_layers_whose_weights_do_not_tell_what_they_do(checkpoints):
+    bert, qwen = (
+        Case(ModelCard.of(one), encode(one, *PAIR), capture(one, encode(one, *PAIR)), loaded=weakref.ref(one))
+        for one in (checkpoints["bert"], checkpoints["qwen3"])
+    )
+    for case in (bert, qwen):
+        before = workspace.operations(CONTRIBUTIONS, case, wrt="previous_layer")
+        hidden_token_attribution(case.checkpoint, case.encoding, wrt="previous_layer")
+        after = workspace.operations(CONTRIBUTIONS, case, wrt="previous_layer")
+        assert (after != before) == (case is qwen), "its queries and keys are normalised, so it is pushed through"

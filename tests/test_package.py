@@ -224,6 +224,20 @@ def test_it_listens_where_it_is_told_and_answers_to_that_name(launched, monkeypa
     ]
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--device=nowhere", "device is 'nowhere', and this machine has no such device; give 'auto', 'cpu' or"),
+        ("--dtype=int8", "dtype is 'int8'; give one of float32, float64, bfloat16, float16"),
+    ],
+)
+def test_a_device_or_precision_that_is_none_is_told_before_it_serves(launched, option, message, capsys, monkeypatch):
+    for name in ("ATTNFLOW_DEVICE", "ATTNFLOW_DTYPE"):
+        monkeypatch.setenv(name, "")
+    assert cli.main(["serve", option]) == 1
+    assert message in capsys.readouterr().err and not launched
+
+
 @pytest.mark.parametrize("wrong", ["x", "0", "65536", "-1", "٣"])
 def test_a_port_that_is_none_is_told(launched, wrong, capsys, monkeypatch):
     assert cli.main(["serve", f"--port={wrong}"]) == 1

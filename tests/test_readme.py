@@ -47,6 +47,14 @@ def test_the_example_of_the_library_runs(capsys):
     assert all(line.split()[-1].isdigit() for line in lines)
 
 
+def test_the_example_of_single_tokens_runs(capsys):
+    (code,) = [code for code in EXAMPLES if "expected_tokens" in code]
+    exec(compile(code, "README.md", "exec"), {"attnflow": attnflow})
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("3 ") and second.startswith("5 ") and last.startswith("5 ")
+    assert second.split()[1] == last.split()[1]
+
+
 def test_the_example_of_saliency_runs_after_it(capsys):
     library, saliency = (next(code for code in EXAMPLES if name in code) for name in ("import attnflow", ".saliency("))
     names: dict = {}

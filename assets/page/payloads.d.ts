@@ -5,6 +5,13 @@ export type Head = [number, number];
 /** One of the two models. */
 export type Side = "a" | "b";
 
+/** Event `at`: the prediction at one token is meant, which becomes the root in both models. */
+export interface AtToken {
+  /** The model whose token it is. */
+  side: Side;
+  piece: number;
+}
+
 /** Event `choose` of that choice. */
 export interface ChosenThreshold {
   tau: number;
@@ -593,6 +600,21 @@ export interface ModelMoments {
   at: number | null;
 }
 
+/** What one model is and predicts. */
+export interface Prediction {
+  name: string;
+  facts: string;
+  /** Empty where it predicts nothing. */
+  decided: string;
+  /** What it decides between, or the likeliest of it: of the text, or at the token that is meant. */
+  classes: ClassScore[];
+  /** What these are scores of, where it is not the text as a whole. */
+  about: string;
+  /** What it predicts at each token, if it does; event `at` means another one. */
+  tokens: TokenPrediction[];
+  note: string;
+}
+
 /** Event `read`: the texts are to be read by a model at another moment of its training. */
 export interface ReadMoment {
   side: Side;
@@ -629,6 +651,18 @@ export interface SentenceModel {
   off: number;
   /** `[L, T]`, in heads; null where the model has no such token. */
   influence: ((number | null)[])[];
+}
+
+/** What a model predicts at one of its tokens: a class, an end of an answer, or the likeliest word. */
+export interface TokenPrediction {
+  /** Its number among the pieces of its model. */
+  token: number;
+  text: string;
+  label: string;
+  /** 0 to 1 */
+  probability: number;
+  /** Whether it is the token whose prediction is shown and explained: the root. */
+  meant: boolean;
 }
 
 /** A checkpoint of a training. */
@@ -730,15 +764,6 @@ export interface Download {
   text: string;
   /** When it was made, in seconds: the same file can be asked for twice. */
   at: number;
-}
-
-/** What one model is and predicts. */
-export interface Prediction {
-  name: string;
-  facts: string;
-  /** Null without a trained classification head. */
-  classes: ClassScore[] | null;
-  note: string;
 }
 
 /** One thing that differs between two models. */

@@ -23,3 +23,7 @@ class Learnt:
                 if name not in self._answers:
                     self._answers[name] = find()
         return self._answers[name]
+
+    def known(self, name: Hashable) -> Any | None:
+        """The answer of a name if somebody has found it."""
+        return self._answers.get(name)

@@ -16,6 +16,7 @@ from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_QUESTION_ANSWERING_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_FOR_TEXT_ENCODING_MAPPING,
@@ -23,6 +24,7 @@ from transformers.models.auto.modeling_auto import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForQuestionAnswering,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTextEncoding,
@@ -39,6 +41,7 @@ from attnflow.checkpoints.pruned_heads import refilled, removed_heads
 from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, class_names, head_kind
 from attnflow.checkpoints.weights import of_base, read_weights, renamed, summarised
 from attnflow.errors import CheckpointError, brief
+from attnflow.records.token_scores import ENDS
 from attnflow.records.trace import Head
 
 _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
@@ -46,6 +49,7 @@ _LOADERS: dict[HeadKind, tuple[Mapping[type, Any], Any]] = {
     "masked-lm": (MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM),
     "causal-lm": (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
     "token-classification": (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, AutoModelForTokenClassification),
+    "question-answering": (MODEL_FOR_QUESTION_ANSWERING_MAPPING, AutoModelForQuestionAnswering),
     "seq2seq-lm": (MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, AutoModelForSeq2SeqLM),
 }
 _PROBLEMS: dict[str | None, Problem | None] = {
@@ -245,6 +249,8 @@ def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
     if headless and named:  # such as Electra's, which tells replaced words from others
         reason = f"{named} was trained for another task than masked words, whose head is not read."
         return TaskHead("none", trained=False, reason=reason)
+    if kind == "question-answering":
+        return _answering_head(model, headless)
     if headless:
         return TaskHead(kind, trained=False)
     if kind == "causal-lm" and sees_what_follows(model):
@@ -258,7 +264,28 @@ def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
     names = cast("dict[int, str]", config.id2label)  # which every configuration fills in
     labels = class_names([str(names.get(index, index)) for index in range(len(names))])
     problem = _PROBLEMS[config.problem_type] or ("single_label" if len(labels) > 1 else "regression")
+    if kind == "token-classification":  # whatever config.json says: transformers trains it with one class a token
+        problem = "single_label"
     return TaskHead(kind, trained=True, labels=labels, problem=problem)
+
+
+def _answering_head(model: PreTrainedModel, headless: bool) -> TaskHead:
+    """A head for question answering: two scores for each token, by one linear map of its last embedding."""
+    named = next((one for one in model.config.architectures or [] if "ForQuestionAnswering" in str(one)), "")
+    reason = ""
+    if headless and named != type(model).__name__:  # XLNet's and XLM's, which look for the end given the start
+        reason = (
+            f"{named} is a head of another kind, which looks for the end of an answer given its start; that of "
+            f"{type(model).__name__}, which scores both for each token, is not in the file."
+        )
+    elif headless:
+        reason = "No head for question answering: the file lacks its weights, and a fresh one would answer at random."
+    elif model.config.num_labels != len(ENDS):
+        reason = (
+            "A head for question answering scores each token as the start and as the end of an answer, but "
+            f"config.json asks for {model.config.num_labels} scores (num_labels), so it is asked for nothing."
+        )
+    return TaskHead("question-answering", trained=not reason, labels=() if reason else ENDS, reason=reason)
 
 
 def _shape(size: Sequence[int]) -> str:

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-HeadKind = Literal["sequence-classification", "masked-lm", "causal-lm", "token-classification", "seq2seq-lm", "none"]
+HeadKind = Literal[
+    "sequence-classification",
+    "masked-lm",
+    "causal-lm",
+    "token-classification",
+    "question-answering",
+    "seq2seq-lm",
+    "none",
+]
 Problem = Literal["single_label", "multi_label", "regression"]
 _KIND_BY_SUFFIX: dict[str, HeadKind] = {
     "ForSequenceClassification": "sequence-classification",
@@ -16,6 +24,8 @@ _KIND_BY_SUFFIX: dict[str, HeadKind] = {
     "LMHeadModel": "causal-lm",
     "ForCausalLM": "causal-lm",
     "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForQuestionAnsweringSimple": "question-answering",
     "ForConditionalGeneration": "seq2seq-lm",
     "MTModel": "seq2seq-lm",
 }
@@ -29,7 +39,8 @@ class TaskHead:
     trained: bool
     """False if there is no head, or the file lacks weights of it: then there is no prediction."""
     labels: tuple[str, ...] = ()
-    """Names of the classes of a trained head that classifies the text or its tokens."""
+    """Names of the classes of a trained head that classifies the text or its tokens; of one that answers questions the
+    two ends of an answer."""
     problem: Problem = "single_label"
     reason: str = ""
     """Why there is no prediction although the file names a task, as a sentence; empty where nothing is to be said."""
@@ -38,6 +49,21 @@ class TaskHead:
     def classifies_texts(self) -> bool:
         """Whether it has been trained to score the whole text."""
         return self.trained and self.kind == "sequence-classification"
+
+    @property
+    def scores_tokens(self) -> bool:
+        """Whether it has been trained to give each token a few scores of its own: of classes, or of being an end."""
+        return self.trained and self.kind in ("token-classification", "question-answering")
+
+    @property
+    def predicts_next(self) -> bool:
+        """Whether it has been trained to predict the token after each, of a text or of a target."""
+        return self.trained and self.kind in ("causal-lm", "seq2seq-lm")
+
+    @property
+    def reads_one_token(self) -> bool:
+        """Whether each token has a prediction of its own, so that it can be said which one is meant."""
+        return self.trained and self.kind not in ("sequence-classification", "none")
 
 
 def class_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from attnflow.methods.heads.importance import HeadImportance
 from attnflow.records.corpus import ByContribution, CorpusSettings
 from attnflow.records.texts import Text
 from attnflow.runtime.batch import batches
-from attnflow.runtime.root import root_of
+from attnflow.runtime.token_scores import roots_of
 from attnflow.stats.agreement import Agreement
 from attnflow.stats.attention_gradient import AttentionGradient
 from attnflow.stats.coreference import CoreferenceHeads
@@ -179,7 +179,7 @@ MEASURES: dict[str, Measure] = {
             "How broadly each head attends, over all tokens and from the root alone.",
             AttentionEntropy,
             lambda own, seen: own.update(
-                seen.attention, [root_of(seen.checkpoint, e) for e in seen.encodings], lengths=seen.lengths
+                seen.attention, roots_of(seen.checkpoint, seen.encodings, seen.batch.token_scores), lengths=seen.lengths
             ),
             lambda found: {"entropy": found.whole, "entropy of the root": found.root},
         ),

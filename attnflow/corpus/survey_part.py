@@ -20,7 +20,7 @@ from attnflow.records.survey import Survey, SurveyedWords, SurveySettings, class
 from attnflow.records.texts import Text
 from attnflow.records.trace import SPECIAL, Encoding, Tokens
 from attnflow.runtime.batch import LayeredBatch, batches, capture_layers
-from attnflow.runtime.root import root_of
+from attnflow.runtime.token_scores import roots_of
 from attnflow.stats.attention_kinds import KINDS, attention_sums, shares_of_sums, special_kinds
 from attnflow.stats.mean_attention import MeanAttention
 from attnflow.stats.statistic import Statistic
@@ -111,7 +111,7 @@ class _Reader:
 
     def _keep(self, rows: list[int], batch: LayeredBatch) -> None:
         encodings, lengths = batch.encodings, batch.lengths
-        roots = [root_of(self.checkpoint, encoding) for encoding in encodings]
+        roots = roots_of(self.checkpoint, encodings, batch.token_scores)
         if batch.scores is not None and self.scores is not None:
             self.scores[rows] = _array(batch.scores)
         self.length[rows] = lengths

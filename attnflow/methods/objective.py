@@ -30,7 +30,9 @@ def has_task(checkpoint: Checkpoint, encoding: Encoding) -> bool:
 
 
 def reads_one_position(checkpoint: Checkpoint, encoding: Encoding) -> bool:
-    """Whether after the last attention only the root matters; not so if several positions are pooled."""
+    """Whether after the last attention only the root matters; not so if several positions are pooled or compared."""
+    if checkpoint.head.trained and checkpoint.head.kind == "question-answering":
+        return False  # the probability of an end is a share of those of all tokens
     return isinstance(root_of(checkpoint, encoding), int) and capabilities.reads_one_position(
         checkpoint, task=has_task(checkpoint, encoding)
     )
@@ -87,10 +89,7 @@ class Loss:
     def correct(self, output: torch.Tensor) -> torch.Tensor:
         """`[B]`: whether the class or token that scores highest is the target; for several labels, if it is over 0."""
         assert self.target is not None, "asked only where there are classes"
-        if self.target.problem == "multi_label":
-            return self.target.score(output) > 0
-        row = output if self.position is None else output[:, self.position]
-        return row.argmax(-1) == self.target.index
+        return self.target.wins(output)
 
 
 def choose_loss(checkpoint: Checkpoint, encoding: Encoding, label: Label, output: torch.Tensor) -> Loss:

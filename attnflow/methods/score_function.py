@@ -26,7 +26,7 @@ from attnflow.methods.target import Target, choose_target
 from attnflow.records.root import Root, tokens_of
 from attnflow.records.trace import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.runtime import attention_hook, layers
-from attnflow.runtime.capabilities import batches_allowed, nearly_equal
+from attnflow.runtime.capabilities import batches_allowed, logits_of, nearly_equal
 from attnflow.runtime.capture import capture, head_gates, model_inputs
 from attnflow.runtime.linear import SparingLinear
 from attnflow.runtime.recorded import check_finite
@@ -288,7 +288,7 @@ class Question:
             sparing = passing.enter_context(SparingLinear(recording, self.checkpoint.n_layers, length, read))
             if which is not None:
                 sparing.repeat(0, which)
-            return self.checkpoint.model(**inputs).logits
+            return logits_of(self.checkpoint.model(**inputs))
 
     def _tensor(self, values: NDArray[np.floating]) -> torch.Tensor:
         """Where and how the model computes."""
@@ -360,7 +360,7 @@ def ask(
     second = against if isinstance(against, Target) else None
     if isinstance(against, str | int) and against != "":
         second = choose_target(checkpoint, encoding, against, position=position)
-    if first and second and second.index == first.index:
+    if first and second and (second.index, second.position) == (first.index, first.position):
         raise SelectionError(
             f"The target and what it is contrasted with are both {first.name!r}; give two different ones."
         )

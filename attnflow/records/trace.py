@@ -7,7 +7,7 @@ Layers and heads count from 0; people are shown `L1`, `H1`. Arrays are NumPy, on
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeGuard
 
@@ -18,6 +18,7 @@ from attnflow.errors import SelectionError
 from attnflow.records.estimates import mean_relative_error, share_bounds
 from attnflow.records.root import Pooling, Root, tokens_of
 from attnflow.records.stacks import Stacks
+from attnflow.records.token_scores import TokenScores
 
 SPECIAL = -1
 """Value of `Tokens.sentence` for a token that stands for no text: `[CLS]`, `[SEP]`, `<s>`."""
@@ -77,6 +78,24 @@ class Encoding:
     given as of the first kind."""
     chat: bool = False
     """Whether it is a conversation in the tokenizer's chat template; what that wrote are special tokens."""
+    position: int | None = None
+    """The token whose prediction is meant, for a checkpoint that predicts something of each; None for the usual one."""
+
+    def at(self, position: int | None) -> Encoding:
+        """The same text, of which the prediction at one token is meant; at the usual one if None.
+
+        Raises:
+            SelectionError: If there is no such token.
+
+        Example:
+            >>> from attnflow import encode, load_checkpoint
+            >>> encode(load_checkpoint("demo/finetuned"), "Anna met Paul.").at(3).position
+            3
+        """
+        size = len(self.tokens)
+        if position is not None and not (is_whole(position) and 0 <= position < size):
+            raise SelectionError(f"position is {position!r}; this text has {size} tokens, so give 0 to {size - 1}.")
+        return replace(self, position=None if position is None else int(position))
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,8 @@ class Trace:
     pruned heads too. None where the architecture does not tell it, and on words."""
     no_value_norms: str = ""
     """Why there are none, as a clause."""
+    token_scores: TokenScores | None = None
+    """What a trained head says of each token: classes, or the ends of an answer. None of other heads, and on words."""
     weights: Weights = "attention"
     """What edges of the attention graph are taken from."""
     stacks: Stacks | None = None
@@ -122,6 +143,8 @@ class Trace:
             raise ValueError(f"layer or head axes of Trace do not agree: {self.hidden.shape}, {self.head_output.shape}")
         if not all(0 <= token < size for token in tokens_of(self.root)) or self.root == ():
             raise ValueError(f"the root of a Trace of {size} tokens is {self.root}")
+        if self.token_scores is not None and len(self.token_scores.scores) != size:
+            raise ValueError(f"token axes of Trace do not agree: {size} tokens, {self.token_scores.scores.shape}")
         if (self.scores is None) != (not self.labels):
             raise ValueError("scores and labels of a Trace come together")
         if (self.weights == "attention") != (self.contributions is None):
@@ -160,7 +183,8 @@ class Trace:
         more = (self.value_norms, self.contributions)
         known = self.attention.nbytes + self.hidden.nbytes + self.head_output.nbytes
         known += 0 if self.stacks is None else self.attention.nbytes  # `paid` is kept beside
-        return known + sum(array.nbytes for array in more if array is not None)
+        scored = () if self.token_scores is None else (self.token_scores.scores, self.token_scores.probabilities)
+        return known + sum(array.nbytes for array in (*more, *scored) if array is not None)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ SPACE = "\u2581"
 """Display text of a piece that is nothing but a space."""
 
 _SPACE_MARKS = "\u2581\u0120"  # SentencePiece, byte-level BPE
+_PRINTED = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+_BYTES = {chr(byte): byte for byte in _PRINTED} | {
+    chr(0x100 + number): byte for number, byte in enumerate(sorted({*range(0x100)} - {*_PRINTED}))
+}
+"""The byte that each letter of a byte-level vocabulary (GPT-2's) stands for."""
 _APOSTROPHES = "'\u2019"
 _ASCII_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|'(?=[A-Za-z])|(?<=[0-9])[.,](?=[0-9]))*|\S")
 _DICTIONARY = (
@@ -166,6 +171,26 @@ def piece_span(text: str, piece: str, offsets: Span) -> Span:
 def display_entry(piece: str) -> str:
     """What a reader sees for a piece that shows no character of the text: a special token, or a lone space mark."""
     return piece if piece.strip(_SPACE_MARKS) else SPACE
+
+
+def entry_text(entry: str) -> str:
+    """What a reader sees for an entry of a vocabulary that stands in no text: without a mark for the space before it.
+
+    Bytes as byte-level tokenizers write them become the characters that they are, where they are whole ones.
+
+    Example:
+        >>> [entry_text(entry) for entry in ("##able", "\u0120book", "\u2581book", "caf\u00c3\u00a9", "\u010a")]
+        ['·able', 'book', 'book', 'café', '⏎']
+    """
+    if entry.startswith("##") and len(entry) > 2:
+        return CONTINUES + entry[2:]
+    text = entry
+    if not entry.isascii() and all(character in _BYTES for character in entry):
+        try:
+            text = bytes(_BYTES[character] for character in entry).decode()
+        except UnicodeDecodeError:  # part of a character
+            text = entry
+    return text.strip(_SPACE_MARKS).strip(" ").replace("\n", "⏎") or SPACE
 
 
 def told_apart(text: Sequence[str], sentence: Sequence[int]) -> list[str]:

@@ -41,6 +41,8 @@ class LayeredBatch:
     """`[L]` of `[N, T, H, K]`; likewise."""
     scores: torch.Tensor | None
     """`[N, C]` logits, or None without a trained classification head."""
+    token_scores: torch.Tensor | None
+    """`[N, T, C]` logits of a trained head that gives each token a few of its own, or None; likewise."""
     pruned: frozenset[Head] = frozenset()
     value_norms: list[torch.Tensor] | None = None
     """`[L]` of `[N, H, T]`, if they were asked for; likewise."""
@@ -64,6 +66,9 @@ class Batch:
     """`[N, L, T, H, K]`, before the output projection."""
     scores: torch.Tensor | None
     """`[N, C]` logits, or None without a trained classification head."""
+    token_scores: torch.Tensor | None
+    """`[N, T, C]` logits of a trained head that gives each token a few of its own, or None; beyond a text's own length
+    anything."""
     pruned: frozenset[Head] = frozenset()
     value_norms: torch.Tensor | None = None
     """`[N, L, H, T]`: norm of each token's value times the head's part of the output projection, if asked for."""
@@ -111,7 +116,9 @@ def capture_batch(
             head_output[row, :, length:] = 0
             if norms is not None:
                 norms[row, ..., length:] = 0
-    return Batch(run.encodings, run.lengths, attention, hidden, head_output, run.scores, run.pruned, norms)
+    return Batch(
+        run.encodings, run.lengths, attention, hidden, head_output, run.scores, run.token_scores, run.pruned, norms
+    )
 
 
 def capture_layers(
@@ -155,7 +162,15 @@ def capture_layers(
                 layer[row, :, length:] = 0
                 layer[row, ..., length:] = 0
     return LayeredBatch(
-        encodings, sizes, run.attention, run.hidden, run.head_output, run.scores, heads, run.value_norms
+        encodings,
+        sizes,
+        run.attention,
+        run.hidden,
+        run.head_output,
+        run.scores,
+        run.token_scores,
+        heads,
+        run.value_norms,
     )
 
 

@@ -7,6 +7,7 @@ answers are kept with the checkpoint (`Checkpoint.learnt`).
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,8 +35,14 @@ def probe(checkpoint: Checkpoint, size: int = PROBE_TOKENS) -> dict[str, torch.T
 def run_model(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], *, task: bool) -> torch.Tensor:
     """`[B, C]` or `[B, T, C]` logits with a task, else `[B, T, D]`, the embeddings that leave the model."""
     if task:
-        return checkpoint.model(**inputs).logits
+        return logits_of(checkpoint.model(**inputs))
     return checkpoint.model.base_model(**inputs).last_hidden_state
+
+
+def logits_of(output: Any) -> torch.Tensor:
+    """`[B, C]` or `[B, T, C]` of what a model with a head gives; `[B, T, 2]`, start and end, of one for answers."""
+    ends = getattr(output, "start_logits", None)
+    return output.logits if ends is None else torch.stack((ends, output.end_logits), dim=-1)
 
 
 def read_at(position: int, output: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,8 @@ from attnflow.errors import CheckpointError
 from attnflow.records.trace import Encoding, Head, Trace, check_heads
 from attnflow.runtime.batch import batches, capture_batch
 from attnflow.runtime.recorded import head_gates, recorded_run
-from attnflow.runtime.root import root_of
+from attnflow.runtime.root import at_position, root_of
+from attnflow.runtime.token_scores import token_scores
 from attnflow.runtime.value_norms import written_lengths
 
 
@@ -45,7 +46,8 @@ def capture(
         whose traces equal those of single runs up to rounding.
 
     Raises:
-        SelectionError: If a pruned head does not exist.
+        SelectionError: If a pruned head does not exist, or a prediction at one token is meant (`Encoding.at`) and the
+            checkpoint has none.
         UnsupportedArchitectureError: If the model does not run all its layers through the attention interface.
         CheckpointError: If the model cannot be run, or computes numbers that are not finite.
     """
@@ -56,8 +58,8 @@ def capture(
     run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads), lengths=written_lengths(checkpoint))
     attention, hidden, head_output = (torch.cat(part) for part in (run.attention, run.hidden, run.head_output))
     norms = None if run.value_norms is None else torch.cat(run.value_norms)
-    scores = None if run.scores is None else run.scores[0]
-    return _trace(checkpoint, encoding, attention, hidden, head_output, norms, scores, heads)
+    scores, of_tokens = (None if one is None else one[0] for one in (run.scores, run.token_scores))
+    return _trace(checkpoint, encoding, attention, hidden, head_output, norms, scores, of_tokens, heads)
 
 
 def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iterable[Head]) -> list[Trace]:
@@ -83,7 +85,10 @@ def _capture_all(checkpoint: Checkpoint, encodings: list[Encoding], pruned: Iter
             # Copied, as a trace that is kept must not keep the whole batch.
             attention, hidden, outputs = (part.clone(memory_format=torch.contiguous_format) for part in parts)
             scores = None if batch.scores is None else batch.scores[one].clone()
-            traces[row] = _trace(checkpoint, encodings[row], attention, hidden, outputs, norms, scores, heads)
+            of_tokens = None if batch.token_scores is None else batch.token_scores[one]
+            traces[row] = _trace(
+                checkpoint, encodings[row], attention, hidden, outputs, norms, scores, of_tokens, heads
+            )
     return [traces[row] for row in range(len(encodings))]
 
 
@@ -95,15 +100,18 @@ def _trace(
     head_output: torch.Tensor,
     norms: torch.Tensor | None,
     scores: torch.Tensor | None,
+    of_tokens: torch.Tensor | None,
     pruned: frozenset[Head],
 ) -> Trace:
     """What was recorded of one text, as a record of arrays."""
+    encoding = at_position(checkpoint.head, checkpoint.name, encoding, encoding.position)
+    scored = None if of_tokens is None else token_scores(checkpoint, encoding, of_tokens)
     return Trace(
         tokens=encoding.tokens,
         attention=shared_array(attention),
         hidden=shared_array(hidden),
         head_output=shared_array(head_output),
-        root=root_of(checkpoint, encoding),
+        root=root_of(checkpoint, encoding, scored),
         scores=None if scores is None else shared_array(scores),
         probabilities=None if scores is None else _probabilities(scores, checkpoint.head.problem),
         labels=() if scores is None else checkpoint.head.labels,
@@ -111,6 +119,7 @@ def _trace(
         pooling=checkpoint.reading.pooling,
         value_norms=None if norms is None else shared_array(norms),
         no_value_norms=written_lengths(checkpoint).missing,
+        token_scores=scored,
         stacks=checkpoint.stacks,
     )
 

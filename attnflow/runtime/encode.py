@@ -52,7 +52,8 @@ def encode(
 
     Raises:
         TextError: If the first sentence is empty, or the pair is longer than allowed and is not to be cut, or if
-            there is no room for a word beside the special tokens, or no chat template where one is to be applied.
+            there is no room for a word beside the special tokens, or no chat template where one is to be applied, or
+            no second sentence where the checkpoint is to find an answer in it.
         SelectionError: If `max_tokens` is no whole number from 1.
         CheckpointError: If the tokenizer fails, or its chat template does, or does not write the sentences as they are.
 
@@ -78,6 +79,11 @@ def encode(
     sentence, offsets = [SPECIAL if part is None else part for part in made.sentence], list(made.offsets)
     if 0 not in sentence:
         raise TextError(f"The tokenizer of {checkpoint.name} finds nothing in the first sentence; write a word in it.")
+    if checkpoint.head.trained and checkpoint.head.kind == "question-answering" and 1 not in sentence:
+        raise TextError(
+            f"{checkpoint.name} finds the answer to a question in a text; write the question as the first sentence and "
+            "the text that it asks about as the second."
+        )
     kept = _kept(sentence, made.count - cut, checkpoint) if cut else list(range(made.count))
     pieces, sentence, offsets = [made.pieces[i] for i in kept], [sentence[i] for i in kept], [offsets[i] for i in kept]
     inputs = {name: np.asarray([values[i] for i in kept], np.int64) for name, values in made.inputs.items()}

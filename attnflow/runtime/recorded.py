@@ -10,6 +10,7 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import AttnflowError, CheckpointError, UnsupportedArchitectureError, brief
 from attnflow.records.trace import Head
 from attnflow.runtime import attention_hook
+from attnflow.runtime.capabilities import logits_of
 from attnflow.runtime.value_norms import WrittenLengths, value_norms
 
 
@@ -25,6 +26,8 @@ class RecordedRun:
     """`L + 1` of `[B, T, D]`."""
     scores: torch.Tensor | None
     """`[B, C]` logits, or None without a trained classification head."""
+    token_scores: torch.Tensor | None
+    """`[B, T, C]` logits of a trained head that gives each token a few of its own, or None."""
     value_norms: list[torch.Tensor] | None = None
     """For each layer `[B, H, T]`, if they were asked for and can be had."""
 
@@ -48,10 +51,10 @@ def recorded_run(
         UnsupportedArchitectureError: If the model does not run all its layers through the attention interface.
         CheckpointError: If the model cannot be run, or computes numbers that are not finite.
     """
-    trained = checkpoint.head.classifies_texts
+    of_text, of_tokens = checkpoint.head.classifies_texts, checkpoint.head.scores_tokens
     wanted = lengths is not None and not lengths.missing
     # The head of a language model would cost much and tell nothing of what is recorded.
-    model = checkpoint.model if trained else checkpoint.model.base_model
+    model = checkpoint.model if of_text or of_tokens else checkpoint.model.base_model
     try:
         with torch.inference_mode(), attention_hook.record(gates, keep_values=wanted) as recording:
             output = model(**inputs, output_hidden_states=True)
@@ -61,14 +64,15 @@ def recorded_run(
         raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
     _check_recording(checkpoint, recording)
     check_finite(checkpoint, *output.hidden_states)  # what is not finite in a layer is so in what leaves it
-    if trained:
-        check_finite(checkpoint, output.logits)
+    logits = logits_of(output) if of_text or of_tokens else None
+    if logits is not None:
+        check_finite(checkpoint, logits)
     norms = None
     if lengths is not None and wanted:
         with torch.inference_mode():
             norms = value_norms(lengths, recording.values or ())
-    scores = output.logits if trained else None
-    return RecordedRun(recording.attention, recording.head_output, output.hidden_states, scores, norms)
+    scores = (logits if of_text else None), (logits if of_tokens else None)
+    return RecordedRun(recording.attention, recording.head_output, output.hidden_states, *scores, norms)
 
 
 def check_finite(checkpoint: Checkpoint, *computed: torch.Tensor) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.checkpoints.loading import Loading
 from attnflow.errors import TextError
 from attnflow.records.trace import Encoding
 from attnflow.runtime.capture import trace_bytes
 from attnflow.runtime.encode import encode
+from attnflow.runtime.instrument import instrument
 from attnflow.runtime.load import load_checkpoint
+from attnflow.runtime.memory import within_memory
 
 _asked: ContextVar[tuple[bool, bool]] = ContextVar("attnflow_reading", default=(False, False))
 
@@ -44,15 +49,37 @@ def load_bounded(ref: str | Path, revision: str | None, token: str | None, name:
 
     Raises:
         CheckpointError: If it is larger, or cannot be found, reached, or read by this visitor.
+        NoRoomError: If the device that checkpoints are held on has no memory left for it.
     """
-    return load_checkpoint(
-        ref,
-        revision=revision,
-        token=token,
-        name=name,
-        max_parameters=limits.MAX_PARAMETERS,
-        max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
-    )
+    with within_memory(str(name or ref)):
+        return load_checkpoint(
+            ref,
+            revision=revision,
+            token=token,
+            **_running(),
+            name=name,
+            max_parameters=limits.MAX_PARAMETERS,
+            max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
+        )
+
+
+def check_running() -> None:
+    """Refuse to start where the operator asks for a device or a precision that there is not.
+
+    Raises:
+        CheckpointError: With what there is.
+    """
+    how = Loading(instrument, **_running())
+    how.place()
+    how.precision()
+
+
+def _running() -> dict[str, Any]:
+    """The device and the precision that the operator asks for."""
+    return {
+        "device": os.environ.get("ATTNFLOW_DEVICE") or "auto",
+        "dtype": os.environ.get("ATTNFLOW_DTYPE") or None,
+    }
 
 
 def encode_bounded(checkpoint: Checkpoint, text_a: str, text_b: str | None) -> Encoding:

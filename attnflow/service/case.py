@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.reading import Reading
 from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
-from attnflow.errors import CheckpointError
+from attnflow.errors import CheckpointError, SelectionError
 from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Encoding, Head, Trace
+from attnflow.runtime.root import at_position
 from attnflow.service import own_models, visitors
 from attnflow.service.bounds import load_bounded
 
@@ -109,6 +110,8 @@ class Case:
     """The checkpoint, for as long as the models in memory hold it: a kept case must not keep a model."""
     workspace: Answers | None = field(default=None, repr=False)
     """Where it was made: keeps what analyses say of it."""
+    usual: Case | None = field(default=None, repr=False)
+    """The same, where the prediction at one token is meant, at the usual token; None where this is that."""
 
     @property
     def pruned(self) -> frozenset[Head]:
@@ -139,6 +142,29 @@ class Case:
         if found.sha != self.card.sha:
             raise CheckpointError(f"The files of {self.card.ref} have changed since it was analysed; analyse it anew.")
         return found
+
+    def predicts_at(self, position: int) -> bool:
+        """Whether the checkpoint predicts something of a token of the text: a masked language model of masks alone."""
+        if not self.card.head.reads_one_token or position < (self.trace.tokens.n_source or 0):
+            return False
+        return self.card.head.kind != "masked-lm" or self.trace.tokens.piece[position] == self.card.mask_token
+
+    def at(self, position: int | None) -> Case:
+        """The same run, of which the prediction at one token is meant; at the usual one if None.
+
+        Raises:
+            SelectionError: If there is no such token, or if the checkpoint predicts nothing of it.
+        """
+        usual = self.usual or self
+        if position is None:
+            return usual
+        if self.card.head.kind == "masked-lm" and 0 <= position < self.n_tokens and not self.predicts_at(position):
+            raise SelectionError(
+                f"position is {position}, where no mask stands; {self.card.ref} predicts masked words, so write "
+                f"{self.card.mask_token or 'its mask'} in place of the word, and give its position."
+            )
+        encoding = at_position(self.card.head, self.card.ref, usual.encoding, position)
+        return replace(usual, encoding=encoding, trace=replace(usual.trace, root=position), usual=usual)
 
     def ask(self, analysis: Analysis[T], **values: Any) -> T:
         """What an analysis says of this case, computed once and kept; see `Workspace.get`."""
@@ -179,4 +205,4 @@ def key_of(
     ref: str, sha: str, encoding: Encoding, pruned: frozenset[Head], label: int | None = None
 ) -> tuple[object, ...]:
     """The key of a case."""
-    return ref, sha, encoding.text_a, encoding.text_b, encoding.chat, label, pruned
+    return ref, sha, encoding.text_a, encoding.text_b, encoding.chat, encoding.position, label, pruned

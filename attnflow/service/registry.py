@@ -54,6 +54,8 @@ class Analysis(Generic[T]):
     """Whether a result is worth memory; not where it is quickly computed from the trace."""
     of_checkpoint: bool = False
     """Whether it is the same for every text of a checkpoint."""
+    of_prediction: bool = False
+    """Whether it depends on which token's prediction is meant; else it is computed once for all of them."""
     steps: Callable[..., Iterator[tuple[Mapping[str, Any], T]]] | None = None
     """Called as `compute`: gives coarser results on the way, each with the values that it is the result of."""
 

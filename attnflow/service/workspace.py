@@ -30,6 +30,7 @@ from attnflow.errors import (
 )
 from attnflow.records.trace import Encoding, Head, check_heads
 from attnflow.runtime.capture import capture
+from attnflow.runtime.memory import within_memory
 from attnflow.service import own_models, visitors
 from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import Case, ModelCard, key_of, open_checkpoint, parted
@@ -63,7 +64,14 @@ class Workspace:
         self.most_operations = most_operations
         self.most_seconds = most_seconds
 
-    def case(self, ref: str, text_a: str, text_b: str | None = None, pruned: Iterable[Head] = ()) -> Case:
+    def case(
+        self,
+        ref: str,
+        text_a: str,
+        text_b: str | None = None,
+        pruned: Iterable[Head] = (),
+        position: int | None = None,
+    ) -> Case:
         """Run a checkpoint on a text, or recall what it did with it before.
 
         Args:
@@ -71,6 +79,7 @@ class Workspace:
             text_a: The first sentence.
             text_b: The second sentence, if any.
             pruned: Heads that are switched off.
+            position: The token whose prediction is meant, of a checkpoint that predicts something of each.
 
         Raises:
             AttnflowError: With one sentence for whatever is wrong with the input or the checkpoint.
@@ -79,7 +88,7 @@ class Workspace:
         checkpoint = open_checkpoint(ref)  # which may take long, if it has to be downloaded first
         with self._time():
             # Reached only by who may read the checkpoint: loading has just asked the Hub.
-            return self._run(checkpoint, encode_bounded(checkpoint, text_a, text_b), pruned)
+            return self._run(checkpoint, encode_bounded(checkpoint, text_a, text_b), pruned).at(position)
 
     def without(self, case: Case, pruned: Iterable[Head]) -> Case:
         """The same checkpoint and text with these heads switched off, and only these and those that it never had."""
@@ -89,7 +98,7 @@ class Workspace:
         visitors.admit()
         checkpoint = case.checkpoint
         with self._time():
-            return self._run(checkpoint, case.encoding, pruned)
+            return self._run(checkpoint, case.at(None).encoding, pruned).at(case.encoding.position)
 
     def recall(self, key: tuple[object, ...]) -> Case | None:
         """A case from memory, without asking the Hub again; only for keys that never left the server."""
@@ -119,7 +128,7 @@ class Workspace:
             SelectionError: If a value is out of range, or it is more work than one request may be.
             AttnflowError: With one sentence for whatever else is in the way.
         """
-        values = analysis.complete(values)
+        values, case = analysis.complete(values), _about(analysis, case)
         if not analysis.kept:
             return analysis.compute(case, **values)
         key = _key(analysis, case, values)
@@ -139,7 +148,7 @@ class Workspace:
 
     def known(self, analysis: Analysis[T], case: Case, **values: Any) -> T | None:
         """The same if it was computed already and is still in memory; None if not."""
-        return self._results.find(_key(analysis, case, analysis.complete(values)))
+        return self._results.find(_key(analysis, _about(analysis, case), analysis.complete(values)))
 
     def steps(self, analysis: Analysis[T], case: Case, **values: Any) -> Iterator[T]:
         """The same, coarse at first and finer at each step; others may come between two steps.
@@ -149,7 +158,7 @@ class Workspace:
             is in memory.
         """
         assert analysis.steps is not None, f"{analysis.name} has no steps"
-        values = analysis.complete(values)
+        values, case = analysis.complete(values), _about(analysis, case)
         known = self._results.find(_key(analysis, case, values))
         if known is not None:
             yield known
@@ -192,7 +201,7 @@ class Workspace:
 
         def compute() -> Case:
             check_trace(checkpoint, len(encoding.tokens))
-            with self.places.one(visitors.name()):
+            with self.places.one(visitors.name()), within_memory(checkpoint.name):
                 trace = capture(checkpoint, encoding, pruned=heads)
             card = ModelCard.of(checkpoint)
             return Case(card, encoding, trace, loaded=weakref.ref(checkpoint), workspace=self)
@@ -205,7 +214,8 @@ class Workspace:
         place = self.places.one(visitors.name(), long=work > limits.LONG_OPERATIONS) if work else nullcontext()
         with place:
             try:
-                yield
+                with within_memory(case.card.ref):
+                    yield
             except AttnflowError:
                 raise
             except Exception as error:
@@ -219,6 +229,11 @@ class Workspace:
         """End what takes too long, or what nobody waits for any more."""
         advice = "shorten the text, ask for less, or use a smaller checkpoint"
         return within(self.most_seconds, "one request", advice, end=end)
+
+
+def _about(analysis: Analysis[Any], case: Case) -> Case:
+    """What an analysis is computed of: where it does not matter which token's prediction is meant, the usual one."""
+    return case if analysis.of_prediction else case.at(None)
 
 
 def _key(analysis: Analysis[Any], case: Case, values: Mapping[str, Any]) -> Hashable:

@@ -58,6 +58,7 @@ def merge_words(trace: Trace, word: NDArray[np.int32] | None = None) -> Trace:
         head_output=np.einsum("wt,lthk->lwhk", mean, trace.head_output),
         root=as_root(word[list(tokens_of(trace.root))]),
         value_norms=None,
+        token_scores=None,
         no_value_norms="of a word that is several pieces there is no single value",
         contributions=None if trace.contributions is None else mean @ trace.contributions @ member.T,
     )

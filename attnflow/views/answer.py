@@ -15,7 +15,9 @@ from attnflow.records.words import told_apart
 from attnflow.stats.differences import FlowDifferences, carrier, flow_differences
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.edge_kinds import QUANTITY
-from attnflow.views.payloads import Answer, ClassScore, DifferenceRow, DifferenceTable
+from attnflow.views.payloads import Answer, DifferenceRow, DifferenceTable
+from attnflow.views.predicted import Decision
+from attnflow.views.rounding import percent
 
 MOST_ROWS = 5
 """Of one table."""
@@ -27,18 +29,14 @@ NONE = "–"
 """Where a model has no such word or head."""
 
 
-Classes = Sequence[ClassScore] | None
-"""What a model predicts: each class with score and probability; None if it predicts none."""
-
-
 def answer(
-    flows: FlowPair, predictions: Sequence[Classes], measured: Sequence[DifferenceTable] = ()
+    flows: FlowPair, predictions: Sequence[Decision | None], measured: Sequence[DifferenceTable] = ()
 ) -> tuple[Answer, list[DifferenceTable]]:
     """Say what two models decide on a text, and rank what differs between them.
 
     Args:
         flows: The flows of both models on common units, as they are drawn.
-        predictions: What model A and model B predict.
+        predictions: What model A and model B decide; None of one that predicts nothing of the text.
         measured: Tables of what was measured of both, which stand before that of the rings.
 
     Returns:
@@ -77,32 +75,17 @@ def is_word(units: Units, unit: int) -> bool:
     return int(units.sentence[unit]) != SPECIAL and any(character.isalnum() for character in units.text[unit])
 
 
-def percent(share: float) -> str:
-    """A share as a text in whole per cents."""
-    return f"{100 * share:.0f} %"
-
-
-def _decisions(predictions: Sequence[Classes]) -> str:
-    """What both decide, and how surely."""
-    tops = [_top(one) for one in predictions]
-    a, b = tops
+def _decisions(predictions: Sequence[Decision | None]) -> str:
+    """What both decide, and how surely; models of different tasks each in words of their own."""
+    a, b = predictions
     if a and b:
-        if a[0] == b[0]:
-            return f"Both decide “{a[0]}”: A with {a[1]}, B with {b[1]}."
-        return f"A decides “{a[0]}” ({a[1]}), B decides “{b[0]}” ({b[1]})."
-    for side, other, top in (("A", "B", a), ("B", "A", b)):
-        if top:
-            return f"{side} decides “{top[0]}” ({top[1]}); {other} predicts no class."
+        if a.names and (a.verb, a.names) == (b.verb, b.names):
+            return f"Both {a.verb} {a.what}: A with {a.sure}, B with {b.sure}."
+        return f"{a.told('A')}, {b.told('B')}."
+    for side, other, one in (("A", "B", a), ("B", "A", b)):
+        if one:
+            return f"{one.told(side)}; {other} predicts no class."
     return "Neither model predicts a class of this text."
-
-
-def _top(classes: Classes) -> tuple[str, str] | None:
-    """The class that is predicted and how surely; None if there is none."""
-    if not classes:
-        return None
-    best = max(classes, key=lambda entry: entry["score"])
-    probability = best["probability"]
-    return best["label"], f"score {best['score']:.3g}" if probability is None else percent(probability)
 
 
 def _words_told(found: FlowDifferences, words: Sequence[int], names: Sequence[str]) -> str:

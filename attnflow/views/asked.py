@@ -37,6 +37,14 @@ class Selected(TypedDict):
     """Instead of the word: one of the words or pieces of that model, whichever the page shows."""
 
 
+class AtToken(TypedDict):
+    """Event `at`: the prediction at one token is meant, which becomes the root in both models."""
+
+    side: Side
+    """The model whose token it is."""
+    piece: int
+
+
 class Pruned(TypedDict):
     """Event `prune`: all heads that are to be off. The property `confirmed` of the matrix: those that are."""
 

@@ -13,10 +13,11 @@ from attnflow.records.trace import Head, Tokens
 from attnflow.records.words import told_apart
 from attnflow.stats.differences import flow_differences
 from attnflow.stats.flow import FlowPair
-from attnflow.views.answer import carriers_told, percent
+from attnflow.views.answer import carriers_told
 from attnflow.views.heads import thumbnails
 from attnflow.views.packed import packed
 from attnflow.views.payloads import SIDES, Details, DetailsHead, HeadLine
+from attnflow.views.rounding import percent
 
 _LINES = 3
 """Of a head that are told."""

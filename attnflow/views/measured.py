@@ -14,8 +14,9 @@ from attnflow.records.trace import Head
 from attnflow.records.words import told_apart
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.stats.mean_attention import normalise_importance, places
-from attnflow.views.answer import MOST_ROWS, NONE, is_word, percent
+from attnflow.views.answer import MOST_ROWS, NONE, is_word
 from attnflow.views.payloads import DifferenceRow, DifferenceTable
+from attnflow.views.rounding import percent
 
 
 def saliency_table(flows: FlowPair, reports: Sequence[Report]) -> DifferenceTable | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from attnflow.records.trace import Head
 from attnflow.views.asked import SIDES as SIDES
+from attnflow.views.asked import AtToken as AtToken
 from attnflow.views.asked import ChosenThreshold as ChosenThreshold
 from attnflow.views.asked import Export as Export
 from attnflow.views.asked import LinkedSetting as LinkedSetting
@@ -67,9 +68,11 @@ from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
 from attnflow.views.strip import ClassScore as ClassScore
 from attnflow.views.strip import ModelMoments as ModelMoments
+from attnflow.views.strip import Prediction as Prediction
 from attnflow.views.strip import ReadMoment as ReadMoment
 from attnflow.views.strip import SentenceFigure as SentenceFigure
 from attnflow.views.strip import SentenceModel as SentenceModel
+from attnflow.views.strip import TokenPrediction as TokenPrediction
 from attnflow.views.strip import TrainingMoment as TrainingMoment
 
 # ---- the radial view
@@ -175,17 +178,7 @@ class Download(TypedDict):
     """When it was made, in seconds: the same file can be asked for twice."""
 
 
-# ---- predictions and sentence
-
-
-class Prediction(TypedDict):
-    """What one model is and predicts."""
-
-    name: str
-    facts: str
-    classes: list[ClassScore] | None
-    """Null without a trained classification head."""
-    note: str
+# ---- what differs
 
 
 class DifferenceRow(TypedDict):

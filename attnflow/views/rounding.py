@@ -7,6 +7,11 @@ import math
 from attnflow.errors import NumberError
 
 
+def percent(share: float) -> str:
+    """A share as a text in whole per cents."""
+    return f"{100 * share:.0f} %"
+
+
 def rounded(value: float) -> float:
     """A number with four significant digits.
 

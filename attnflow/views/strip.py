@@ -45,6 +45,35 @@ class ClassScore(TypedDict):
     """0 to 1; null where the scores are no distribution."""
 
 
+class TokenPrediction(TypedDict):
+    """What a model predicts at one of its tokens: a class, an end of an answer, or the likeliest word."""
+
+    token: int
+    """Its number among the pieces of its model."""
+    text: str
+    label: str
+    probability: float
+    """0 to 1"""
+    meant: bool
+    """Whether it is the token whose prediction is shown and explained: the root."""
+
+
+class Prediction(TypedDict):
+    """What one model is and predicts."""
+
+    name: str
+    facts: str
+    decided: str
+    """Empty where it predicts nothing."""
+    classes: list[ClassScore]
+    """What it decides between, or the likeliest of it: of the text, or at the token that is meant."""
+    about: str
+    """What these are scores of, where it is not the text as a whole."""
+    tokens: list[TokenPrediction]
+    """What it predicts at each token, if it does; event `at` means another one."""
+    note: str
+
+
 class SentenceModel(TypedDict):
     """Influence of the words in one model."""
 

@@ -17,11 +17,13 @@ from attnflow.errors import SelectionError
 from attnflow.progress import part, tell
 from attnflow.records.head_names import head_key, head_name, head_names
 from attnflow.records.trace import Head
+from attnflow.records.words import Unit
 from attnflow.service import own_models
 from attnflow.service.bounds import reading
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.workspace import workspace
-from attnflow.stats.alignment import pair_traces, pieces_of
+from attnflow.stats.alignment import pair_traces, pieces_of, same_pieces
+from attnflow.stats.attention_graph import check_token
 from attnflow.views.payloads import Lit, LitTokens, OtherPair, Prediction, Pruned
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
@@ -93,6 +95,34 @@ def prune(before: Shown | None, pruned: Pruned, at: SelectedHead, settings: Sett
     return fill(before, a, b, at, settings)
 
 
+def start_from(before: Shown | None, root: int, at: SelectedHead, settings: Settings) -> tuple[Any, ...]:
+    """Start from another token, whose prediction is what is shown and explained of a model that has one for each."""
+    a, b = cases_of(before)
+    return fill(before, a, b, at, replace(settings, root=root))
+
+
+def _meant(a: Case, b: Case, settings: Settings) -> tuple[Case, Case]:
+    """Both cases, of which the prediction at the token is meant that the settings start from, if they have such.
+
+    A word of several pieces stands for its first or, in models that predict what follows, for its last.
+    """
+    if settings.root == DECISION:
+        return a.at(None), b.at(None)
+    pairing, cases = pair_traces(a.trace, b.trace, settings.unit), list[Case]()
+    check_token("root", settings.root, len(pairing.text))
+    for case, units, place in zip(
+        (a, b), (pairing.a.tokens, pairing.b.tokens), (pairing.in_a, pairing.in_b), strict=True
+    ):
+        head, unit = case.card.head, int(place[settings.root])
+        if unit < 0:
+            cases.append(case.at(None))
+            continue
+        pieces = pieces_of(unit, units, case.trace.tokens)
+        piece = pieces[-1 if head.predicts_next else 0]
+        cases.append(case.at(piece if case.predicts_at(piece) else None))
+    return cases[0], cases[1]
+
+
 def select(shown: Shown | None, selection: Selection) -> tuple[Any, ...]:
     """Select a head and a word on the whole page: layer, head, word, radial view and table of differences."""
     head, word = selection.head, selection.word
@@ -154,14 +184,20 @@ def fill(before: Shown | None, a: Case, b: Case, at: SelectedHead, settings: Set
     if before is not None and before.pair != now.pair:
         settings = replace(settings, root=DECISION, heads=())
     try:
+        a, b = _meant(a, b, settings)
         drawn = flow.draw(a, b, settings)
     except SelectionError:
+        if before is not None and before.pair == now.pair:
+            raise
         settings = replace(settings, root=DECISION, heads=())
+        a, b = _meant(a, b, settings)
         drawn = flow.draw(a, b, settings)
+    now = Shown.of(a, b)
+    unit: Unit = settings.unit if same_pieces(a.trace.tokens, b.trace.tokens) else "word"
     named = " ".join(filter(None, [_named_heads("A", a), _named_heads("B", b)]))
     return (
         now,
-        [_prediction(a), _prediction(b)],
+        [_prediction(case, unit) for case in (a, b)],
         *drawn,
         gr.update(choices=choices, value=list(settings.heads)),
         gr.update(choices=layers, value=at.layer),
@@ -200,7 +236,7 @@ def find_example(shown: Shown | None, index: int) -> OtherPair:
     return cast("OtherPair", asdict(examples[index].pair))
 
 
-def _prediction(case: Case) -> Prediction:
+def _prediction(case: Case, unit: Unit) -> Prediction:
     card = case.card
     facts = [
         card.architecture + (" (encoder alone)" if card.encoder_alone else ""),
@@ -215,7 +251,16 @@ def _prediction(case: Case) -> Prediction:
         notes.append(f"With {len(case.trace.pruned)} of {card.n_all_heads} heads switched off.")
     note = answers.case_note(case, *notes)
     shown = " · ".join(filter(None, facts))
-    return {"name": card.ref, "facts": shown, "classes": answers.prediction(case), "note": note}
+    found = answers.predicted(case, unit)
+    return {
+        "name": card.ref,
+        "facts": shown,
+        "decided": found.decided.title if found.decided else "",
+        "classes": list(found.classes),
+        "about": found.about,
+        "tokens": list(found.tokens),
+        "note": note,
+    }
 
 
 def _sizes(card: ModelCard) -> str:
@@ -231,7 +276,8 @@ def _head_named(card: ModelCard) -> str:
     if card.head.kind == "none" or not card.head.trained:
         return "no task head"
     many = len(card.head.labels)
-    return card.head.kind.replace("-", " ") + (f" into {many} classes" if many > 1 else "")
+    classes = f" into {many} classes" if many > 1 and card.head.kind.endswith("classification") else ""
+    return card.head.kind.replace("-", " ") + classes
 
 
 def keep_models(recent: Any, shown: Shown | None) -> list[str]:

@@ -17,6 +17,7 @@ from gradio.routes import App
 from attnflow import limits
 from attnflow.checkpoints import terminal, tokenizer_process
 from attnflow.errors import AttnflowError
+from attnflow.service.bounds import check_running
 from attnflow.service.uploads import uploads
 from attnflow.web import gradio_compat as compat
 from attnflow.web.answering import HANDLERS
@@ -98,8 +99,10 @@ def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None) 
         port: Port to listen on; that of the environment variable `PORT`, or the first free one from 7860, if None.
 
     Raises:
-        AttnflowError: If nothing can listen there, or `PORT` is no port.
+        AttnflowError: If nothing can listen there, `PORT` is no port, or checkpoints cannot run where and as they are
+            to.
     """
+    check_running()
     port = port_number(os.environ["PORT"]) if port is None and os.environ.get("PORT") else port
     if host is not None:
         os.environ["GRADIO_SERVER_NAME"] = host  # one of the names that `origins` answers to

@@ -217,6 +217,7 @@ def _page(
         grammar=gr.State(None),
         remembered=remembered,
         select=Verb(events.select, [shown], [*selected.controls, word, drawing.rings, beside.differences]),
+        at=Verb(events.start_from, [shown, selected, settings], filled, follow=lambda done: done.success(**remembered)),
         prune=Verb(
             events.prune, [shown, selected, settings], filled, follow=lambda done: done.success(**_remembered(linked))
         ),

@@ -15,11 +15,11 @@ from attnflow.service.analyses.heads import root_shift
 from attnflow.service.case import Case
 from attnflow.service.grammar import OF_TREES, bundled_grammar
 from attnflow.service.workspace import workspace
-from attnflow.views.answer import percent
 from attnflow.views.details import SelectedHeadOf, details
 from attnflow.views.grammar_words import known_of
 from attnflow.views.payloads import Details
-from attnflow.web.endpoints.answers import prediction
+from attnflow.views.rounding import percent
+from attnflow.web.endpoints.answers import before_and_after, predicted
 from attnflow.web.forms import Form
 from attnflow.web.panels import AnswerPanel, DetailsPanel, Differences
 from attnflow.web.rooms.grammar_cell import Measured
@@ -142,11 +142,14 @@ def _changed_without(case: Case, head: Head) -> str:
     off = head in case.trace.pruned
     whole = workspace.without(case, sorted(case.trace.pruned - {head})) if off else case
     gone = case if off else workspace.without(case, sorted(case.trace.pruned | {head}))
-    before, after = prediction(whole), prediction(gone)
-    if not before or not after:
+    before, after = predicted(whole), predicted(gone)
+    if before.decided is None or after.decided is None:
         return f"Without it, the embedding that is read moves by {percent(root_shift(whole, gone))} of its length."
-    best = max(range(len(before)), key=lambda index: before[index]["score"])
-    was, now = before[best], after[best]
+    both = before_and_after(whole, gone)
+    was, now = max(both, key=lambda pair: pair[0]["score"], default=(before.classes[0], None))
+    if now is None:  # of words only the likeliest are known
+        other, own = after.decided, before.decided
+        return f"Without it, it decides for {other.what} ({other.sure}), with it for {own.what} ({own.sure})."
     if was["probability"] is None or now["probability"] is None:
         return f"Without it, “{was['label']}” has a score of {now['score']:.3g}, with it {was['score']:.3g}."
     change = round(100 * (now["probability"] - was["probability"]), 1) + 0.0  # no −0.0

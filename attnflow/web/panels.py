@@ -30,7 +30,8 @@ class Panel(gr.HTML):
     Every panel has the property `work` (`payloads.Work`), a bar that stands above it; one that can wait has the event
     `cancel`, which ends what it waits for (`wiring.on_card`).
 
-    A panel that has the event `select` (`payloads.Selected`), `prune` (`payloads.Pruned`), `analyse` or `what_if` (both
+    A panel that has the event `select` (`payloads.Selected`), `at` (`payloads.AtToken`), `prune` (`payloads.Pruned`),
+    `analyse` or `what_if` (both
     `payloads.OtherPair`; the second goes back where it fails) may ask that of the page, which does it (`verbs`).
     """
 
@@ -101,8 +102,9 @@ class DetailsPanel(Panel):
 
 
 class Predictions(Panel):
-    """Both models' predictions."""
+    """Both models' predictions. Events: `at` (`payloads.AtToken`), of a token with a prediction of its own."""
 
+    EVENTS = ["cancel", "at"]  # noqa: RUF012
     module = "predictions/predictions.js"
     template = '<h3 class="af-title">Predictions</h3><div class="af-predictions"></div>'
 

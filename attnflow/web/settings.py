@@ -49,7 +49,8 @@ class Pair:
 
 
 def _root_box(value: int) -> gr.Dropdown:
-    return gr.Dropdown([READ_BY_TASK], value=value, label="Start from", elem_id="root", interactive=True)
+    info = "Where a model predicts something of each token, that of this one is shown and explained."
+    return gr.Dropdown([READ_BY_TASK], value=value, label="Start from", info=info, elem_id="root", interactive=True)
 
 
 def _heads_box(value: list[str]) -> gr.Dropdown:

@@ -37,6 +37,8 @@ class ShownModel:
     pruned: frozenset[Head] = frozenset()
     cut: bool = False
     """Whether its text was cut to what it takes."""
+    position: int | None = None
+    """The token whose prediction is meant; None for the usual one."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,14 @@ class Shown:
     def of(cls, a: Case, b: Case) -> Shown:
         """What is shown of two cases of one pair."""
         model_a, model_b = (
-            ShownModel(case.card.pinned, case.key, case.trace.pruned, bool(case.encoding.cut)) for case in (a, b)
+            ShownModel(
+                case.card.pinned,
+                case.at(None).key,
+                case.trace.pruned,
+                bool(case.encoding.cut),
+                case.encoding.position,
+            )
+            for case in (a, b)
         )
         return cls(model_a, model_b, a.encoding.text_a, a.encoding.text_b or "", a.encoding.chat)
 
@@ -63,13 +72,19 @@ class Shown:
         """Both models and both sentences, whatever is switched off."""
         return self.a.ref, self.b.ref, self.text_a, self.text_b
 
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """The pair, and the tokens whose predictions are meant."""
+        return *self.pair, self.a.position, self.b.position
+
     def cases(self) -> tuple[Case, Case]:
         """Both cases, from memory if they are still there."""
         return self._run(self.a), self._run(self.b)
 
     def _run(self, model: ShownModel) -> Case:
         with reading(truncate=model.cut, chat=self.chat):
-            return workspace.recall(model.key) or workspace.case(model.ref, self.text_a, self.text_b, model.pruned)
+            case = workspace.recall(model.key) or workspace.case(model.ref, self.text_a, self.text_b, model.pruned)
+        return case.at(model.position)
 
 
 def cases_of(shown: Shown | None) -> tuple[Case, Case]:
@@ -138,6 +153,8 @@ class Page:
     """The event that keeps the address of the page up to date."""
     select: Verb
     """Asked for with a `verbs.Selection`; panels send `payloads.Selected`."""
+    at: Verb
+    """Asked for with the unit of the radial view that is to be the root, or `settings.DECISION`."""
     prune: Verb
     """Asked for with `payloads.Pruned`."""
     analyse: Verb

@@ -40,6 +40,7 @@ def connect(panel: Panel, page: Page) -> None:
     """Do what a panel asks for by those of its events that are verbs."""
     for name, verb, find, sources in (
         ("select", page.select, find_selection, [page.settings]),
+        ("at", page.at, find_token, [page.settings]),
         ("prune", page.prune, find_pruned, []),
         ("analyse", page.analyse, find_pair, []),
         ("what_if", page.what_if, find_pair, []),
@@ -96,6 +97,15 @@ def _word_of(cases: tuple[Case, Case], side: Any, piece: Any, own: Any, settings
         for unit, token in enumerate(place.tolist())
         if token >= 0 and int(found[0]) in pieces_of(token, units.tokens, tokens)
     )
+
+
+def find_token(shown: Shown | None, settings: Settings, event: gr.EventData) -> int:
+    """The unit of the radial view that the token of an event of the kind `payloads.AtToken` belongs to.
+
+    Raises:
+        SelectionError: If there is no such token.
+    """
+    return _word_of(cases_of(shown), getattr(event, "side", None), getattr(event, "piece", None), None, settings)
 
 
 def find_pruned(shown: Shown | None, event: gr.EventData) -> Pruned:

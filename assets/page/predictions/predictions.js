@@ -3,7 +3,7 @@
 import { make, part, titled } from "../shared/dom.js";
 import { number } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
-/** @import { ClassScore, Prediction } from "../payloads.js" */
+/** @import { AtToken, ClassScore, Prediction, Side, TokenPrediction } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
 /** Classes of a model that are in sight at once. */
@@ -29,6 +29,33 @@ export function mount(element, gradio) {
   }
 
   /**
+   * Each token over what is predicted at it; a click makes it the root.
+   * @param {TokenPrediction[]} tokens
+   * @param {Side} side
+   * @param {Element} card
+   */
+  function each(tokens, side, card) {
+    const strip = make("div", "af-each", undefined, card);
+    strip.setAttribute("role", "group");
+    strip.setAttribute("aria-label", "What is predicted at each token");
+    for (const { token, text, label, probability, meant } of tokens) {
+      const one = make("button", "af-at", undefined, strip);
+      one.type = "button";
+      one.title = `${text}: ${label}, ${number(100 * probability, 1)} %. Start from it.`;
+      one.setAttribute("aria-label", one.title);
+      one.setAttribute("aria-pressed", String(meant));
+      make("span", "af-at-text", text, one);
+      make("span", "af-at-label", label, one).style.setProperty("--sure", `${Math.round(100 * probability)}%`);
+      make("span", "af-at-sure", `${number(100 * probability, 0)} %`, one);
+      one.addEventListener("click", () => {
+        /** @type {AtToken} */
+        const at = { side, piece: token };
+        gradio.trigger("at", at);
+      });
+    }
+  }
+
+  /**
    * The decision, the likeliest classes, and behind one line all that is told of the model.
    * @param {Prediction[]} models
    * @param {HTMLElement} box
@@ -36,11 +63,13 @@ export function mount(element, gradio) {
   function draw(models, box) {
     box.replaceChildren();
     models.forEach((model, index) => {
-      const card = make("section", `af-card af-model-${"ab"[index]}`, undefined, box), head = titled("ab"[index], model.name, card);
-      const ranked = [...(model.classes ?? [])].sort((p, q) => q.score - p.score), [top] = ranked;
-      if (top) make("strong", "af-decided", top.label, head).title = "The decision";
-      else if (!model.classes) make("span", "af-decided af-undecided", "predicts no class", head);
+      const side = index ? "b" : "a", card = make("section", `af-card af-model-${side}`, undefined, box), head = titled(side, model.name, card);
+      const ranked = [...model.classes].sort((p, q) => q.score - p.score);
+      if (model.decided) make("strong", "af-decided", model.decided, head).title = `The decision: ${model.decided}`;
+      else if (!model.tokens.length) make("span", "af-decided af-undecided", "predicts no class", head);
+      if (model.about) make("p", "af-facts af-of", model.about, card);
       for (const one of ranked.slice(0, FEW)) line(one, card);
+      if (model.tokens.length) each(model.tokens, side, card);
       const about = make("details", "af-about-model", undefined, card);
       make("summary", "", model.note || model.facts, about);
       make("p", "af-facts", model.facts, about);

@@ -226,10 +226,16 @@ def _total_loss(
     plain = output.detach() if plain is None else plain
     rows = zip(encodings, labels, range(len(encodings)), strict=True)
     losses = (
-        choose_loss(checkpoint, encoding, label, plain[row]).of(output[row : row + 1])[0]
+        choose_loss(checkpoint, encoding, label, _own(plain, row, encoding)[0]).of(_own(output, row, encoding))[0]
         for encoding, label, row in rows
     )
     return sum(losses, start=output.new_zeros(()))
+
+
+def _own(output: torch.Tensor, row: int, encoding: Encoding) -> torch.Tensor:
+    """`[1, C]` or `[1, T, C]`: what a padded batch gives for one text, without its padding."""
+    own = output[row : row + 1]
+    return own if own.dim() == 2 else own[:, : len(encoding.tokens)]
 
 
 def _plain(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor], gates: torch.Tensor) -> torch.Tensor | None:

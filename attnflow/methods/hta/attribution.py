@@ -17,14 +17,16 @@ import torch
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.methods.hta.closed_form import plain_jacobian_squares
+from attnflow.methods.hta.from_weights import squares_from_weights
 from attnflow.methods.hta.pushforward import Stretch, squared_changes
+from attnflow.methods.hta.token_paths import TokenPath, token_paths
 from attnflow.records.estimates import c4
 from attnflow.records.root import Root
 from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Attribution, Encoding, Head, check_heads, is_whole
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import head_gates, model_inputs, shared_array
-from attnflow.runtime.root import root_of
+from attnflow.runtime.root import root_is_known, root_of
 
 Wrt = Literal["input", "previous_layer"]
 WRT: tuple[Wrt, ...] = ("input", "previous_layer")
@@ -132,10 +134,14 @@ class _Task:
     encoding: Encoding
     wrt: Wrt
     pruned: frozenset[Head]
-    root: Root
+    root: Root | None
     stacks: Stacks | None
     width: int
+    paths: tuple[TokenPath | None, ...]
+    """What each layer does to a token, if its Jacobians are wanted."""
     stretches: list[Stretch]
+    seen: attention_hook.Recording
+    """Of one pass over all layers."""
 
     @property
     def device(self) -> torch.device:
@@ -169,7 +175,9 @@ class _Task:
                 "changed and contributions cannot be computed. Choose another checkpoint."
             )
         gates = head_gates(checkpoint, heads)
-        entering = _entering(checkpoint, encoding, gates)
+        entering, seen = _entering(checkpoint, encoding, gates, keep_calls=wrt == "previous_layer" and probes is None)
+        # Where a layer has several attentions, as with source and target, what they are called with is not kept.
+        paths = token_paths(checkpoint) if seen.calls and len(seen.calls) == checkpoint.n_layers else ()
         ends = [(0, checkpoint.n_layers - 1)] if wrt == "input" else [(index, index) for index in range(len(entering))]
         stretches = [
             Stretch(
@@ -183,7 +191,9 @@ class _Task:
             )
             for start, last in ends
         ]
-        return cls(encoding, wrt, heads, root_of(checkpoint, encoding), checkpoint.stacks, checkpoint.width, stretches)
+        root = root_of(checkpoint, encoding) if root_is_known(checkpoint, encoding) else None
+        stacks = checkpoint.stacks
+        return cls(encoding, wrt, heads, root, stacks, checkpoint.width, paths, stretches, seen)
 
     def result(
         self, squares: torch.Tensor, probes: int | None = None, error: torch.Tensor | None = None
@@ -228,18 +238,24 @@ def check_probes(probes: int | None, width: int) -> None:
         )
 
 
-def _entering(checkpoint: Checkpoint, encoding: Encoding, gates: torch.Tensor | None) -> list[torch.Tensor]:
-    """What enters each layer, `[1, T, D]`."""
-    seen: list[torch.Tensor] = []
+def _entering(
+    checkpoint: Checkpoint, encoding: Encoding, gates: torch.Tensor | None, *, keep_calls: bool
+) -> tuple[list[torch.Tensor], attention_hook.Recording]:
+    """What enters each layer, `[1, T, D]`, and what their attention found."""
+    entering: list[torch.Tensor] = []
 
     def keep(_: int, hidden: torch.Tensor) -> torch.Tensor:
-        seen.append(hidden)
+        entering.append(hidden)
         return hidden
 
     last = checkpoint.n_layers - 1
-    with torch.no_grad(), attention_hook.record(gates, last=last), layers.steer(enter=keep):
+    with (
+        torch.no_grad(),
+        attention_hook.record(gates, last=last, keep_calls=keep_calls) as recording,
+        layers.steer(enter=keep),
+    ):
         checkpoint.model.base_model(**model_inputs(encoding, device=checkpoint.device))
-    return seen
+    return entering, recording
 
 
 def _exact(task: _Task, progress: Progress | None) -> Attribution:
@@ -248,7 +264,12 @@ def _exact(task: _Task, progress: Progress | None) -> Attribution:
     found = []
     for index, stretch in enumerate(task.stretches):
         tell = _part(progress, index / len(task.stretches), 1 / len(task.stretches))
-        squares = plain_jacobian_squares(stretch) if task.wrt == "previous_layer" else None
+        squares = None
+        path = task.paths[index] if task.paths else None
+        if path is not None and task.seen.calls:
+            squares = squares_from_weights(path, stretch, task.seen.calls[index], task.seen.attention[index][0])
+        if squares is None and task.wrt == "previous_layer":
+            squares = plain_jacobian_squares(stretch)
         if squares is None:
             squares, _ = squared_changes(stretch, unit, tell)
         found.append(squares)

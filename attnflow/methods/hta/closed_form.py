@@ -14,11 +14,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from attnflow.methods.hta.pushforward import Stretch, push
+from attnflow.methods.hta.pushforward import Stretch
+from attnflow.methods.hta.trial import changes, trial
 from attnflow.runtime.attention_hook import Call
-
-_ROWS = 4096
-"""Rows, changes times tokens, of one batch."""
 
 
 def plain_jacobian_squares(stretch: Stretch) -> torch.Tensor | None:
@@ -48,54 +46,18 @@ def plain_jacobian_squares(stretch: Stretch) -> torch.Tensor | None:
 
 def _token_jacobians(stretch: Stretch, call: Call) -> tuple[torch.Tensor, ...] | None:
     """Jacobians `[H, n, K, D]` of query, key and value: of each token (`n = T`), or one for all (`n = 1`)."""
-
-    def parts(hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        calls = stretch.run(hidden, keep_calls=True).calls
-        assert calls is not None, "calls are kept where that is asked for"
-        call = calls[-1]
-        return call.query[0], call.key[0], call.value[0], call.output[0].transpose(0, 1)  # each [H, T, K]
-
-    def changes(tangents: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        batches = tangents[:, None].split(max(1, _ROWS // tangents.shape[1]))
-        found = [push(parts, (stretch.hidden,), (batch,)) for batch in batches]
-        return tuple(torch.cat(part) for part in zip(*found, strict=True))  # each [n, H, T, K]
-
+    moved = trial(stretch, call)
+    if moved is None:
+        return None
     _, size, width = stretch.hidden.shape
-    generator = torch.Generator().manual_seed(0)
-    direction = torch.randn(width, generator=generator, device="cpu").to(stretch.hidden)
-    changed = torch.rand(size, generator=generator, device="cpu").to(stretch.hidden) < 0.5
-    *trials, output = changes(torch.stack([changed[:, None] * direction, direction.expand(size, -1)]))
-    if not all(_negligible(part[0, :, ~changed], part) for part in trials):
-        return None
-
-    def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor]:
-        return (_softmax_attention(query, key, value, call),)
-
-    own = (call.query[0], call.key[0], call.value[0])
-    (expected,) = push(attention, own, tuple(part[1:] for part in trials))
-    if not _negligible(expected - output[1:], output):
-        return None
     unit = torch.eye(width, device=stretch.hidden.device).to(stretch.hidden)
-    if all(_negligible(part[1] - part[1, :, :1], part) for part in trials):
+    if moved.alike:
         # Every token has the same Jacobian, as after a layer norm: each token of a pass takes another column of it.
         missing = -width % size
         tangents = nn.functional.pad(unit, (0, 0, 0, missing)).view(-1, size, width)
-        columns = [part.transpose(1, 2).flatten(0, 1)[:width] for part in changes(tangents)]  # each [D, H, K]
+        columns = [part.transpose(1, 2).flatten(0, 1)[:width] for part in changes(stretch, tangents)]  # each [D, H, K]
         return tuple(part.permute(1, 2, 0)[:, None] for part in columns[:3])
-    return tuple(part.permute(1, 2, 3, 0) for part in changes(unit[:, None].expand(-1, size, -1))[:3])
-
-
-def _softmax_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, call: Call) -> torch.Tensor:
-    """`[H, T, K]` of a call's attention with other queries, keys and values."""
-    groups = len(query) // len(key)
-    key, value = (part.repeat_interleave(groups, dim=0) for part in (key, value))
-    scores = call.scaling * query @ key.mT
-    return (scores if call.mask is None else scores + call.mask[0]).softmax(-1) @ value
-
-
-def _negligible(part: torch.Tensor, whole: torch.Tensor) -> bool:
-    tolerance = max(1e-6, 256 * torch.finfo(whole.dtype).eps)  # architectures compute parts of it in float32 anyway
-    return not part.numel() or bool(part.abs().max() <= tolerance * whole.abs().max())
+    return tuple(part.permute(1, 2, 3, 0) for part in changes(stretch, unit[:, None].expand(-1, size, -1))[:3])
 
 
 def _block_squares(
@@ -106,12 +68,18 @@ def _block_squares(
     value_jacobians: torch.Tensor,
 ) -> torch.Tensor:
     """`[H, T, T]` as `[query, source]`."""
+    exact = torch.promote_types(probabilities.dtype, torch.float32)
+    query_jacobians, key_jacobians, value_jacobians, probabilities = (
+        part.to(exact) for part in (query_jacobians, key_jacobians, value_jacobians, probabilities)
+    )
     groups = len(query_jacobians) // len(key_jacobians)
     heads = []
     for head, attends in enumerate(probabilities):  # one by one: a head's own arrays are large enough
         shared = head // groups  # several heads may read one key and value
-        query, key, value = call.query[0, head], call.key[0, shared], call.value[0, shared]
-        output = call.output[0, :, head]
+        query, key, value = (
+            part.to(exact) for part in (call.query[0, head], call.key[0, shared], call.value[0, shared])
+        )
+        output = call.output[0, :, head].to(exact)
         to_query = call.scaling * query_jacobians[head]  # [n, K, D]
         to_key = call.scaling * key_jacobians[shared]
         to_value = value_jacobians[shared]

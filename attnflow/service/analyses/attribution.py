@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attnflow import progress
 from attnflow.methods.hta.attribution import Wrt, attribution_estimates, hidden_token_attribution, operations
+from attnflow.methods.hta.token_paths import lacks_paths
 from attnflow.records.trace import Attribution, Trace
 from attnflow.service.analyses.work import forward
 from attnflow.service.case import Case
@@ -60,8 +61,14 @@ def _told(share: float) -> None:
 
 def _work(case: Case, wrt: Wrt, probes: int | None) -> float:
     if wrt != "input":
-        card = case.card  # three products of the maps of each head for each token, see `closed_form`
-        return forward(case) + 6.0 * card.n_layers * case.n_tokens * card.width**3 / card.n_heads
+        loaded = case.loaded() if case.loaded is not None else None
+        if loaded is not None and lacks_paths(loaded):  # three products of maps of each head for each token instead
+            return forward(case) + 6.0 * case.card.n_layers * case.n_tokens * case.card.width**3 / case.card.n_heads
+        # Products of the weights, found once for each checkpoint, and what `from_weights` makes of them for each text.
+        card, size, head = case.card, case.n_tokens, case.card.width / case.card.n_heads
+        once = 10.0 * card.width**2 * head
+        each = 12.0 * size * card.width * head + 24.0 * size**2 * card.width + 4.0 * size**3 * card.n_heads
+        return forward(case) + card.n_layers * (once + each)
     return operations(case.card.n_layers, case.card.width, case.n_tokens, probes)
 
 

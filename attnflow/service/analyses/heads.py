@@ -221,6 +221,7 @@ IMPORTANCE = Analysis(
     parameters=(METHOD,),
     compute=_important,
     work=importance_work,
+    of_prediction=True,
 )
 CURVE = Analysis(
     name="pruning_curve",
@@ -229,6 +230,7 @@ CURVE = Analysis(
     compute=_curve,
     work=_curve_work,
     remedy=_curve_remedy,
+    of_prediction=True,
 )
 INTERACTIONS = Analysis(
     name="head_interactions",
@@ -236,4 +238,5 @@ INTERACTIONS = Analysis(
     parameters=(LAYER, HEAD),
     compute=_interacting,
     work=_interaction_work,
+    of_prediction=True,
 )

@@ -86,6 +86,7 @@ SALIENCY = Analysis(
     parameters=(METHOD, TARGET, AGAINST),
     compute=_explained,
     work=_one_work,
+    of_prediction=True,
 )
 REPORT = Analysis(
     name="faithfulness",
@@ -93,4 +94,5 @@ REPORT = Analysis(
     parameters=(TARGET, AGAINST, UNIT),
     compute=_reported,
     work=_all_work,
+    of_prediction=True,
 )

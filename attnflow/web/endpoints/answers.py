@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import TypedDict
 
 from attnflow.records.root import pooled_name
+from attnflow.records.token_scores import AnswerEnds
 from attnflow.records.trace import SPECIAL, Tokens
+from attnflow.records.words import Unit
+from attnflow.service.analyses.expected import EXPECTED, expects
 from attnflow.service.case import Case, ModelCard
 from attnflow.views.class_scores import class_scores
+from attnflow.views.predicted import Predicted, rescored
+from attnflow.views.predicted import predicted as predicted_of_trace
 
 
 class ModelAnswer(TypedDict):
@@ -75,6 +80,31 @@ def prediction(case: Case) -> list[ClassAnswer] | None:
     return class_scores(case.trace)
 
 
+def predicted(case: Case, unit: Unit = "piece") -> Predicted:
+    """What a checkpoint predicts of a text, whatever its task; a language model runs once more for it."""
+    expected = case.ask(EXPECTED) if expects(case) else None
+    return predicted_of_trace(case.card.head, case.trace, case.encoding, expected, unit)
+
+
+def before_and_after(whole: Case, case: Case) -> list[tuple[ClassAnswer, ClassAnswer]]:
+    """Each class, or each of the likeliest answers, before and after heads were switched off.
+
+    Of words only those that are among the likeliest both times.
+    """
+    before, after = predicted(whole), predicted(case)
+    was, now = whole.trace.token_scores, case.trace.token_scores
+    known = after.classes
+    if isinstance(was, AnswerEnds) and isinstance(now, AnswerEnds):
+        known = rescored(before, was.spans, now)
+    later = {one["label"]: one for one in reversed(known)}  # of equal names the likelier
+    return [({**one}, {**later[one["label"]]}) for one in before.classes if one["label"] in later]
+
+
+def likely(case: Case) -> list[ClassAnswer] | None:
+    """The classes of the text or of the token that is meant, or the likeliest words or answers; None without any."""
+    return [{**one} for one in predicted(case).classes] or None
+
+
 def case_note(case: Case, *more: str) -> str:
     """What a reader must know of a case: how its sentences were put into a chat, joined or cut, and what it reads."""
     separator = case.encoding.separator
@@ -121,14 +151,23 @@ def _reading_note(case: Case) -> str:
     return " ".join(filter(None, [read if pooled else "", case.card.reading.note]))
 
 
+_OF_TOKENS = {
+    "token-classification": "Each token has a class of its own; click one to start from it and to explain its class.",
+    "question-answering": "It finds the answer to the first sentence in the second; click an end to start from it.",
+    "causal-lm": "It predicts the next token; click a token to see what is expected after it.",
+    "seq2seq-lm": "An encoder-decoder: it predicts the next token of a target, and no class.",
+    "masked-lm": "No classification head: it predicts masked words. Write {mask} in place of one to have it predicted.",
+}
+
+
 def prediction_note(card: ModelCard) -> str:
     """Why there is no prediction, or what its numbers are."""
     if card.encoder_alone:
         return "The encoder alone of an encoder-decoder: it makes embeddings and predicts nothing by itself."
     if card.head.reason:
         return card.head.reason
-    if card.stacks is not None and card.head.trained:
-        return "An encoder-decoder: it predicts the next token of a target, and no class."
+    if card.head.trained and card.head.kind != "sequence-classification":
+        return _OF_TOKENS[card.head.kind].format(mask=card.mask_token or "its mask")
     if card.head.kind != "sequence-classification":
         return "No classification head: this checkpoint was not trained to classify, so it predicts no class."
     if not card.head.trained:

@@ -30,6 +30,8 @@ SHARED = {
     "model": 'Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".',
     "sentence_a": "The first sentence.",
     "sentence_b": "The second sentence; may be empty.",
+    "position": "Number of the token whose prediction is meant, from 0, of a checkpoint that predicts something of "
+    "each; left out, the usual one: the first word, the first mask, the last token, or where the answer begins.",
     "pruned": "Heads to switch off as [layer, head], both counted from 0.",
     "truncate": "Whether a text that is too long is cut, token by token from the end of the longer sentence, instead "
     "of refused; the answer says how much is left out.",

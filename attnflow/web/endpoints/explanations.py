@@ -123,9 +123,10 @@ def saliency(
     target: str,
     against: str,
     pruned: list[list[int]] | None = None,
+    position: int | None = None,
 ) -> SaliencyAnswer:
     """Return what each token has to do with a score of the model, by one method."""
-    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned), position)
     return saliency_answer(case, case.ask(SALIENCY, method=method, target=target, against=against))
 
 
@@ -138,9 +139,10 @@ def faithfulness(
     target: str,
     pruned: list[list[int]] | None = None,
     unit: Literal["word", "piece"],
+    position: int | None = None,
 ) -> FaithfulnessAnswer:
     """Return which explanations of a prediction may be believed on this text, by removing the words they name."""
-    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned), position)
     return faithfulness_answer(case, reported(case, target, unit=unit))
 
 

@@ -111,9 +111,11 @@ class InteractionAnswer(TypedDict):
 
 
 @endpoint(*IMPORTANCE.parameters)
-def head_importance(model: str, sentence_a: str, sentence_b: str = "", *, method: str) -> ImportanceAnswer:
+def head_importance(
+    model: str, sentence_a: str, sentence_b: str = "", *, method: str, position: int | None = None
+) -> ImportanceAnswer:
     """Return how much each head matters for what a checkpoint predicts of a sentence pair, raw, as [layer][head]."""
-    case = workspace.case(model, sentence_a, sentence_b)
+    case = workspace.case(model, sentence_a, sentence_b, position=position)
     view = case.ask(IMPORTANCE, method=method)
     return {
         "model": answers.model_answer(case.card),
@@ -158,16 +160,22 @@ def head_statistic(
 
 @endpoint()
 def prune_heads(
-    model: str, sentence_a: str, sentence_b: str = "", pruned: list[list[int]] | None = None
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    pruned: list[list[int]] | None = None,
+    position: int | None = None,
 ) -> PruneAnswer:
     """Return what a checkpoint predicts before and after heads are switched off, and which tokens' influence changed.
+
+    What is predicted are the classes of the text or of the token that is meant, or the likeliest words or answers.
 
     Influence is that of `attention_flow` from the first layer on, at its default tau and alpha; tokens whose influence
     stays are left out.
     """
-    after = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+    after = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned), position)
     before = workspace.without(after, [])
-    old, new = (answers.prediction(case) for case in (before, after))
+    old, new = (answers.likely(case) for case in (before, after))
     change: list[ChangeAnswer] | None = None
     if old is not None and new is not None:
         change = [
@@ -178,7 +186,7 @@ def prune_heads(
                 if one["probability"] is None or other["probability"] is None
                 else rounded(other["probability"] - one["probability"]),
             }
-            for one, other in zip(old, new, strict=True)
+            for one, other in answers.before_and_after(before, after)
         ]
     influence = [flow(case.trace, TAU, ALPHA).influence[0] for case in (before, after)]
     rows = zip(after.trace.tokens.text, *(values.tolist() for values in influence), strict=True)
@@ -202,9 +210,11 @@ def prune_heads(
 
 
 @endpoint(*CURVE.parameters)
-def pruning_curve(model: str, sentence_a: str, sentence_b: str = "", *, order: str, steps: int | None) -> CurveAnswer:
+def pruning_curve(
+    model: str, sentence_a: str, sentence_b: str = "", *, order: str, steps: int | None, position: int | None = None
+) -> CurveAnswer:
     """Return how a prediction holds as more and more heads are removed, in one order and at random."""
-    case = workspace.case(model, sentence_a, sentence_b)
+    case = workspace.case(model, sentence_a, sentence_b, position=position)
     view = case.ask(CURVE, order=order, steps=steps)
     return {
         "model": answers.model_answer(case.card),
@@ -223,13 +233,15 @@ def pruning_curve(model: str, sentence_a: str, sentence_b: str = "", *, order: s
 
 
 @endpoint(*INTERACTIONS.parameters)
-def head_interactions(model: str, sentence_a: str, sentence_b: str = "", *, layer: int, head: int) -> InteractionAnswer:
+def head_interactions(
+    model: str, sentence_a: str, sentence_b: str = "", *, layer: int, head: int, position: int | None = None
+) -> InteractionAnswer:
     """Return who backs up a head: what removing it together with each other head does beyond removing each alone.
 
     Tables are [layer][head], changes of the loss. `interaction` = `pair` less both entries of `single`; above 0 the
     two back each other up.
     """
-    case = workspace.case(model, sentence_a, sentence_b)
+    case = workspace.case(model, sentence_a, sentence_b, position=position)
     at = (layer, head)
     view = case.ask(INTERACTIONS, layer=at[0], head=at[1])
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from attnflow.records.root import tokens_of
 from attnflow.service import own_models, visitors
 from attnflow.service.analyses.common import HEAD, LAYER, check_head
 from attnflow.service.case import parted
@@ -12,6 +13,7 @@ from attnflow.views.rounding import rounded
 from attnflow.web.endpoints import answers
 from attnflow.web.endpoints.answers import ClassAnswer, ModelAnswer, TokenAnswer
 from attnflow.web.endpoints.checks import checked_heads, endpoint
+from attnflow.web.endpoints.token_answers import SpanAnswer, TokenPredictionAnswer, by_token, no_answer, spans
 
 
 class PredictAnswer(TypedDict):
@@ -20,7 +22,12 @@ class PredictAnswer(TypedDict):
     model: ModelAnswer
     tokens: list[TokenAnswer]
     pruned: list[list[int]]
+    roots: list[int]
+    decided: list[str] | None
     prediction: list[ClassAnswer] | None
+    by_token: list[TokenPredictionAnswer] | None
+    answers: list[SpanAnswer] | None
+    no_answer: float | None
     note: str
 
 
@@ -55,14 +62,33 @@ OFF = "This head is switched off: it still attends, but its output is multiplied
 
 
 @endpoint()
-def predict(model: str, sentence_a: str, sentence_b: str = "", pruned: list[list[int]] | None = None) -> PredictAnswer:
-    """Return what a checkpoint predicts for a sentence pair, with some of its heads switched off if asked for."""
-    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned))
+def predict(
+    model: str,
+    sentence_a: str,
+    sentence_b: str = "",
+    pruned: list[list[int]] | None = None,
+    position: int | None = None,
+) -> PredictAnswer:
+    """Return what a checkpoint predicts for a sentence pair, with some of its heads switched off if asked for.
+
+    Whatever its task: `prediction` has the classes of a text; `by_token` the classes of each token, each token as start
+    and end of an answer, or the likeliest words after each token or in place of each mask; `answers` the best answers.
+
+    Args:
+        position: Number of a token, from 0: only what is predicted at it is told in `by_token`.
+    """
+    case = workspace.case(model, sentence_a, sentence_b, checked_heads("pruned", pruned), position)
+    found = answers.predicted(case)
     return {
         "model": answers.model_answer(case.card),
         "tokens": answers.tokens_answer(case.trace.tokens),
         "pruned": answers.pruned_answer(case),
+        "roots": list(tokens_of(case.trace.root)),
+        "decided": list(found.decided.names) if found.decided else None,
         "prediction": answers.prediction(case),
+        "by_token": by_token(case),
+        "answers": spans(case),
+        "no_answer": no_answer(case),
         "note": answers.case_note(case, answers.prediction_note(case.card)),
     }
 

@@ -41,7 +41,7 @@ def _choice(value: str, label: str, none: str, elem_id: str) -> gr.Dropdown:
         [(none, PREDICTED)],
         value=value,
         label=label,
-        info="A class; for a language model, type a word.",
+        info="A class, or start or end of an answer; for a language model, type a word.",
         allow_custom_value=True,
         elem_id=elem_id,
         min_width=200,
@@ -99,7 +99,7 @@ def draw(shown: Shown | None, explained: Explained, unit: str) -> Any:
     """Values of the tab's components; method after method while they are computed."""
     cases = cases_of(shown)
     labels = list(dict.fromkeys(label for case in cases for label in case.card.head.labels))
-    lists_all = all(case.card.head.kind.endswith("classification") for case in cases if case.card.head.trained)
+    lists_all = all(not case.card.head.kind.endswith("-lm") for case in cases if case.card.head.trained)
     wanted = explained.target, explained.against
     unknown = [one for one in wanted if lists_all and one and one not in labels]
     target, against = (PREDICTED if one in unknown else one for one in wanted)

@@ -13,6 +13,7 @@ from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.records.head_names import head_of
 from attnflow.records.root import pooled_name
 from attnflow.records.trace import Trace
+from attnflow.records.words import check_unit
 from attnflow.service.analyses.edges import edges_of_case
 from attnflow.service.analyses.heads import IMPORTANCE, IMPORTANCE_TITLES
 from attnflow.service.analyses.saliency import REPORT
@@ -31,7 +32,7 @@ from attnflow.views.standalone import Theme, standalone
 from attnflow.views.threshold_choice import threshold_choice
 from attnflow.views.tour import tour
 from attnflow.web import arguments, export
-from attnflow.web.endpoints.answers import prediction
+from attnflow.web.endpoints.answers import predicted
 from attnflow.web.endpoints.graphs import comparison_note
 from attnflow.web.panels import RadialView
 from attnflow.web.settings import DECISION, READ_BY_TASK, Settings
@@ -71,10 +72,11 @@ def build() -> Parts:
 def wire(parts: Parts, page: Page) -> None:
     """Redraw when a setting changes, save what is asked for."""
     sources, outputs, control = [page.shown, page.settings], page.drawn, page.settings
-    rest = [control[name].input for name in control.names if name not in ("tau", "unit", "weights")]
+    rest = [control[name].input for name in control.names if name not in ("tau", "unit", "weights", "root")]
+    page.at.on(control["root"].input, lambda shown, settings: settings.root, [control])
+    page.at.on(control["unit"].input, lambda shown: DECISION)  # words and pieces are counted otherwise
     for happens, function, fills in (
         (control["tau"].input, rethreshold, [*outputs, control["auto"]]),
-        (control["unit"].input, recount, outputs),
         (rest, redraw, outputs),
     ):
         on(happens, function, sources, fills, **CLICK).success(**page.remembered)
@@ -140,7 +142,11 @@ def _answered(a: Case, b: Case, flows: FlowPair) -> tuple[Answer, list[Differenc
             by = title[0].lower() + title[1:]
             tables.append(importance_table(flows, (one.values, other.values), by, same=one.quantity == other.quantity))
             break
-    return answer(flows, [prediction(case) for case in (a, b)], [table for table in tables if table is not None])
+    return answer(
+        flows,
+        [predicted(case, check_unit(flows.pairing.unit)).decided for case in (a, b)],
+        [table for table in tables if table is not None],
+    )
 
 
 def compare(shown: Shown | None, settings: Settings) -> list[DifferenceTable]:
@@ -178,11 +184,6 @@ def choose_threshold(shown: Shown | None, settings: Settings, event: gr.EventDat
     """
     tau = float(check_tau(arguments.checked("tau", getattr(event, "tau", None), float), 1)[0])
     return *draw(*cases_of(shown), replace(settings, tau=tau, auto=False)), tau, False
-
-
-def recount(shown: Shown | None, settings: Settings) -> Any:
-    """Words instead of pieces, or back: the tokens are counted anew."""
-    return draw(*cases_of(shown), replace(settings, root=DECISION))
 
 
 def export_graphs(shown: Shown | None, settings: Settings, event: gr.EventData) -> Any:

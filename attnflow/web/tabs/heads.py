@@ -10,11 +10,14 @@ from typing import Any, Literal
 import gradio as gr
 
 from attnflow.errors import SelectionError
+from attnflow.records.words import Unit
 from attnflow.service.analyses.heads import CURVE, IMPORTANCE, IMPORTANCE_TITLES, least_important, root_shift
+from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
 from attnflow.stats.mean_attention import normalise_importance
 from attnflow.views.payloads import SIDES, Effect, Pruned
 from attnflow.views.pruning import curve_chart, effect
+from attnflow.web.endpoints.answers import before_and_after, predicted
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form, choice, setting
 from attnflow.web.panels import AttentionMap, Chart, HeadMatrix, PruneEffect
@@ -66,7 +69,7 @@ class Parts:
     history: gr.State
     """What was off before, the last at the end: (pair, pruned of A, pruned of B)."""
     drawn_for: gr.State
-    """The pair that the curves are of."""
+    """What the curves are of: pair, and tokens that are meant."""
 
 
 def build() -> Parts:
@@ -137,13 +140,7 @@ def draw_effects(shown: Shown | None, settings: Settings) -> list[Effect]:
     new = flows_at(*cases, settings, (old.a.graph.tau, old.b.graph.tau))
     found = []
     for side, whole, case, was, now in zip(SIDES, wholes, cases, (old.a, old.b), (new.a, new.b), strict=True):
-        before, after, unit = whole.trace.probabilities, case.trace.probabilities, "probability"
-        if before is None:
-            before, after, unit = whole.trace.scores, case.trace.scores, "score"
-        if before is None or after is None:
-            classes, note = [], "No classification head, so there is no prediction that could change."
-        else:
-            classes, note = list(zip(case.trace.labels, before.tolist(), after.tolist(), strict=True)), ""
+        classes, unit, note = _changed_classes(whole, case, was.trace.tokens.unit)
         found.append(
             effect(
                 side,
@@ -158,6 +155,21 @@ def draw_effects(shown: Shown | None, settings: Settings) -> list[Effect]:
             )
         )
     return found
+
+
+def _changed_classes(
+    whole: Case, case: Case, unit_shown: Unit
+) -> tuple[list[tuple[str, float, float]], Literal["probability", "score"], str]:
+    """Each class, or each of the likeliest words or answers, before and after; what the numbers are, and a note."""
+    before, after = predicted(whole, unit_shown), predicted(case, unit_shown)
+    if before.decided is None or after.decided is None:
+        return [], "probability", "It predicts nothing of this text, so there is no prediction that could change."
+    unit: Literal["probability", "score"] = "score" if before.classes[0]["probability"] is None else "probability"
+    both = [(was["label"], was[unit] or 0.0, now[unit] or 0.0) for was, now in before_and_after(whole, case)]
+    about = before.about if before.tokens else ""
+    if before.decided.names != after.decided.names and before.tokens:
+        about += f" It decided for {before.decided.what}, and now for {after.decided.what}."
+    return both, unit, about.strip()
 
 
 def draw_curves(shown: Shown | None, order: str, measured: Measured) -> Any:
@@ -181,12 +193,12 @@ def draw_curves(shown: Shown | None, order: str, measured: Measured) -> Any:
             measure=MEASURES[view.chosen.measure],
         )
         show((*charts, gr.skip()))
-    return (*charts, shown and shown.pair)
+    return (*charts, shown and shown.asked)
 
 
 def clear_outdated(shown: Shown | None, drawn_for: Any) -> Any:
     """Take the curves away when another pair is analysed: they are those of the whole models."""
-    return (gr.skip(), gr.skip(), gr.skip()) if drawn_for in (None, shown and shown.pair) else (None, None, None)
+    return (gr.skip(), gr.skip(), gr.skip()) if drawn_for in (None, shown and shown.asked) else (None, None, None)
 
 
 def find_least(shown: Shown | None, measured: Measured, fewer: Fewer) -> Pruned:
