@@ -11,6 +11,7 @@ from transformers import AutoModelForSeq2SeqLM
 from attnflow import (
     CheckpointError,
     SelectionError,
+    SurfaceStatistics,
     TextError,
     UnsupportedArchitectureError,
     attention_gradient,
@@ -379,6 +380,8 @@ def test_what_is_not_offered_is_refused_with_the_reason(made, tmp_path):
     ):
         with pytest.raises(UnsupportedArchitectureError, match="cannot be had of bart: it is an encoder-decoder"):
             refused()
+    with pytest.raises(SelectionError, match="Kinds of attention are defined for models of one stack"):
+        SurfaceStatistics().update(made("bart").trace.attention, encoding.tokens)
     config = {"model_type": "marian", "is_encoder_decoder": True, "share_encoder_decoder_embeddings": False}
     with pytest.raises(UnsupportedArchitectureError, match="have vocabularies of their own"):
         check_supported(config, "it")

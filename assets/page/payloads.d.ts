@@ -509,6 +509,39 @@ export interface ParsedTrees {
   trees: ParsedTree[];
 }
 
+/** The matrix of heads. */
+export interface Matrix {
+  title: string;
+  note: string;
+  /** What `raw` is. */
+  measured: string;
+  signed: boolean;
+  sides: MatrixHalf[];
+}
+
+/** A cell for each head of one model, or of the difference. */
+export interface MatrixHalf {
+  side: "a" | "b" | "difference";
+  name: string;
+  note: string;
+  layers: number;
+  heads: number;
+  /** `[L, H]` as shown: 0 to 1, or -1 to 1 if signed; null for heads that are still to come. */
+  values: ((number | null)[])[];
+  /** `[L, H]` as measured. */
+  raw: ((number | null)[])[];
+  pruned: Head[];
+  selected: Head | null;
+  /** How many of its layers, the first, are an encoder's, which have the first half of the heads alone. */
+  encoder?: number;
+  /** What `raw` is, where it is not what the matrix says. */
+  measured?: string;
+  /** Pixels along a side of one picture. */
+  size?: number;
+  /** The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text. */
+  pixels?: string;
+}
+
 /** What is known of the word and the head that are selected. */
 export interface Details {
   /** Of the word, in sentences; empty if none is selected. */
@@ -757,37 +790,6 @@ export interface DifferenceTable {
 /** What two models decide, and what changes between them. */
 export interface Answer {
   sentence: string;
-}
-
-/** A cell for each head of one model, or of the difference. */
-export interface MatrixHalf {
-  side: "a" | "b" | "difference";
-  name: string;
-  note: string;
-  layers: number;
-  heads: number;
-  /** `[L, H]` as shown: 0 to 1, or -1 to 1 if signed; null for heads that are still to come. */
-  values: ((number | null)[])[];
-  /** `[L, H]` as measured. */
-  raw: ((number | null)[])[];
-  pruned: Head[];
-  selected: Head | null;
-  /** What `raw` is, where it is not what the matrix says. */
-  measured?: string;
-  /** Pixels along a side of one picture. */
-  size?: number;
-  /** The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text. */
-  pixels?: string;
-}
-
-/** The matrix of heads. */
-export interface Matrix {
-  title: string;
-  note: string;
-  /** What `raw` is. */
-  measured: string;
-  signed: boolean;
-  sides: MatrixHalf[];
 }
 
 /** One class without and with some heads. */

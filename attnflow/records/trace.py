@@ -149,8 +149,8 @@ class Trace:
             raise ValueError("scores and labels of a Trace come together")
         if (self.weights == "attention") != (self.contributions is None):
             raise ValueError("contributions of a Trace and the name of their kind come together")
-        if (self.stacks is None) != (self.tokens.n_source is None):
-            raise ValueError("stacks of a Trace and the number of its source tokens come together")
+        if self.stacks is not None and self.tokens.n_source is None:
+            raise ValueError("a Trace of two stacks has tokens of which it is told how many are the source")
         if self.edges.shape != self.attention.shape:
             raise ValueError(f"axes of contributions and attention do not agree: {self.edges.shape}")
 
@@ -182,6 +182,7 @@ class Trace:
         """Memory of the arrays in bytes."""
         more = (self.value_norms, self.contributions)
         known = self.attention.nbytes + self.hidden.nbytes + self.head_output.nbytes
+        known += 0 if self.stacks is None else self.attention.nbytes  # `paid` is kept beside
         scored = () if self.token_scores is None else (self.token_scores.scores, self.token_scores.probabilities)
         return known + sum(array.nbytes for array in (*more, *scored) if array is not None)
 

@@ -36,9 +36,9 @@ class _Run:
     n_source: int
     given: torch.Tensor | None = None
     """`[B, T, D]`: what stands for the embeddings of the tokens."""
-    source: torch.Tensor | None = None
+    source: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     """`[B, S, D]`: of the source, as it enters the next layer of the decoder."""
-    target: torch.Tensor | None = None
+    target: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     """The same of the target and the encoder."""
     layer: int = 0
     in_decoder: bool = False
@@ -163,7 +163,6 @@ class _Whole(nn.Module):
         with self._running(target=target, **kwargs) as (run, encoded, to_decoder):
             decoder = self.get_submodule(self.stack_names[1])
             made = decoder(encoder_hidden_states=encoded[0], use_cache=False, **to_decoder)[0]
-            assert run.source is not None, "the decoder has layers"
             last = torch.cat((run.source, made), dim=1)
         return BaseModelOutput(last, (*run.entered, last) if output_hidden_states else None)
 

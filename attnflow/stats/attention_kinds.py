@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.errors import SelectionError
 from attnflow.records.trace import SPECIAL, Tokens, Trace
 from attnflow.records.words import CONTINUES
 
@@ -19,7 +20,17 @@ _MARKS = frozenset(".,。，、،۔।")
 
 
 def special_kinds(tokens: Tokens) -> NDArray[np.bool_]:
-    """`[3, T]`: which tokens are a first special token, a separator, a full stop or comma."""
+    """`[3, T]`: which tokens are a first special token, a separator, a full stop or comma.
+
+    Raises:
+        SelectionError: If they are the source and the target of an encoder-decoder, of which some take no part in a
+            layer, and would be counted as attending to themselves.
+    """
+    if tokens.n_source is not None:
+        raise SelectionError(
+            "Kinds of attention are defined for models of one stack, and these are the source and the target of an "
+            "encoder-decoder; give the attention of an encoder or a decoder."
+        )
     special = tokens.sentence == SPECIAL
     first = special & (np.arange(len(tokens)) == 0)
     marks = np.array([text.removeprefix(CONTINUES) in _MARKS for text in tokens.text], bool) & ~special

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Head
 from attnflow.views.packed import packed
 from attnflow.views.payloads import Matrix, MatrixHalf
@@ -35,6 +36,8 @@ class MatrixSide:
     """`[L, H, T, T]`, drawn instead of the values."""
     measured: str = ""
     """What the raw numbers of this half are, where it is not what those of the others are."""
+    stacks: Stacks | None = None
+    """Of an encoder-decoder, how its two stacks are one model."""
 
 
 def head_matrix(sides: list[MatrixSide], *, title: str, note: str, measured: str, signed: bool = False) -> Matrix:
@@ -69,6 +72,8 @@ def _side(side: MatrixSide) -> MatrixHalf:
         "pruned": sorted(side.pruned),
         "selected": side.selected,
     }
+    if side.stacks:
+        described["encoder"] = side.stacks.n_encoder
     if side.measured:
         described["measured"] = side.measured
     if side.attention is not None:

@@ -61,6 +61,8 @@ from attnflow.views.grammar import OpenSentence as OpenSentence
 from attnflow.views.grammar import ParsedArc as ParsedArc
 from attnflow.views.grammar import ParsedTree as ParsedTree
 from attnflow.views.grammar import ParsedTrees as ParsedTrees
+from attnflow.views.matrix_cells import Matrix as Matrix
+from attnflow.views.matrix_cells import MatrixHalf as MatrixHalf
 from attnflow.views.selected import Details as Details
 from attnflow.views.selected import DetailsHead as DetailsHead
 from attnflow.views.selected import HeadLine as HeadLine
@@ -209,39 +211,6 @@ class Answer(TypedDict):
 
 
 # ---- heads
-
-
-class MatrixHalf(TypedDict):
-    """A cell for each head of one model, or of the difference."""
-
-    side: Literal["a", "b", "difference"]
-    name: str
-    note: str
-    layers: int
-    heads: int
-    values: list[list[float | None]]
-    """`[L, H]` as shown: 0 to 1, or -1 to 1 if signed; null for heads that are still to come."""
-    raw: list[list[float | None]]
-    """`[L, H]` as measured."""
-    pruned: list[Head]
-    selected: Head | None
-    measured: NotRequired[str]
-    """What `raw` is, where it is not what the matrix says."""
-    size: NotRequired[int]
-    """Pixels along a side of one picture."""
-    pixels: NotRequired[str]
-    """The pictures of all heads as one image: `[L * size, H * size]` bytes as base64 text."""
-
-
-class Matrix(TypedDict):
-    """The matrix of heads."""
-
-    title: str
-    note: str
-    measured: str
-    """What `raw` is."""
-    signed: bool
-    sides: list[MatrixHalf]
 
 
 class ClassChange(TypedDict):

@@ -143,6 +143,10 @@ export function mount(element, gradio) {
    */
   function cell(side, data, at, row, shade) {
     const [layer, head] = at;
+    if (layer < (side.encoder ?? 0) && head >= side.heads / 2) { // an encoder has no cross-attention
+      make("div", "", undefined, row).setAttribute("role", "gridcell");
+      return;
+    }
     const value = side.values[layer][head], raw = side.raw[layer][head];
     const chosen = side.selected?.[0] === layer && side.selected?.[1] === head;
     const box = make("div", "af-cell", undefined, row), pick = make("button", "af-pick", undefined, box);

@@ -98,7 +98,9 @@ def _importance_matrix(
     for side, case, at, view, value, measure in zip(SIDES, cases, own, views, values, raw, strict=True):
         of = f"Loss of “{view.target}”. " if view is not None and view.target else ""
         note = "" if view is None else view.note
-        sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, of + note, value, measure))
+        sides.append(
+            MatrixSide(side, case.card.ref, case.trace.pruned, at, of + note, value, measure, stacks=case.card.stacks)
+        )
     known = [view for view in views if view is not None]
     if values[0].shape == values[1].shape and len(known) == 2:
         sides.append(_difference(cases, own[1], values, same=known[0].quantity == known[1].quantity))
@@ -120,17 +122,20 @@ def _difference(
 ) -> MatrixSide:
     """What is more in B than in A: importance itself where both have one measure, else the place in its order."""
     pruned = cases[0].trace.pruned & cases[1].trace.pruned
+    stacks = cases[0].card.stacks if cases[0].card.stacks == cases[1].card.stacks else None
     colours = "Purple: it matters more in B; turquoise: more in A."
     if same:
         change = values[1] - values[0]
-        return MatrixSide("difference", "B less A", pruned, selected, colours, change, change)
+        return MatrixSide("difference", "B less A", pruned, selected, colours, change, change, stacks=stacks)
     open_ = np.isnan(values).any(axis=0)
     a, b = (np.where(open_, np.nan, places(np.nan_to_num(value))) for value in values)
     note = (
         f"The two are measured differently, so what is compared is the place of a head in each model's order. {colours}"
     )
     measured = "place in the order, from 0, the least important, to 1; B less A:"
-    return MatrixSide("difference", "B less A, by order", pruned, selected, note, b - a, b - a, measured=measured)
+    return MatrixSide(
+        "difference", "B less A, by order", pruned, selected, note, b - a, b - a, measured=measured, stacks=stacks
+    )
 
 
 def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) -> Matrix:
@@ -138,7 +143,8 @@ def _patterns(cases: tuple[Case, Case], own: tuple[Head | None, Head | None]) ->
     for side, case, at in zip(SIDES, cases, own, strict=True):
         attention = case.trace.paid
         highest = attention.max(axis=(2, 3))
-        sides.append(MatrixSide(side, case.card.ref, case.trace.pruned, at, "", highest, highest, attention))
+        pruned, stacks = case.trace.pruned, case.card.stacks
+        sides.append(MatrixSide(side, case.card.ref, pruned, at, "", highest, highest, attention, stacks=stacks))
     note = (
         "Each picture is a head: rows attend, columns are attended to, from the first token to the last. One scale for "
         "all heads of both models: a pixel is empty up to a uniform share of attention, and full where all of it goes "
@@ -188,7 +194,11 @@ def _interaction_matrix(
         case, found = cases[number], view.found.interaction
         most = np.abs(np.nan_to_num(found)).max()
         pruned, shown = case.trace.pruned, found / most if most else found
-        sides.append(MatrixSide(SIDES[number], case.card.ref, pruned, own[number], view.note, shown, found))
+        sides.append(
+            MatrixSide(
+                SIDES[number], case.card.ref, pruned, own[number], view.note, shown, found, stacks=case.card.stacks
+            )
+        )
     note = (
         "The change of the loss when a head and the selected one are both removed, less the changes when each is "
         "removed alone. Blue: together they hurt more, so they back each other up. Grey: together they hurt less."
