@@ -55,9 +55,11 @@ def expected_tokens(
         raise SelectionError(f"{checkpoint.name} is no trained language model, so it expects no token.")
     if not is_whole(most) or not 1 <= most <= checkpoint.n_entries:
         raise SelectionError(f"most is {most!r}; give a whole number from 1 to {checkpoint.n_entries:,}.")
-    ids = torch.from_numpy(encoding.inputs["input_ids"])
+    ids = torch.as_tensor(encoding.inputs["input_ids"], device="cpu")
     causal = head.predicts_next
-    positions = torch.arange(encoding.tokens.n_source or 0, len(ids)) if causal else _masks(checkpoint, encoding)
+    positions = (
+        torch.arange(encoding.tokens.n_source or 0, len(ids), device="cpu") if causal else _masks(checkpoint, encoding)
+    )
     if not len(positions):
         nothing = np.empty((0, most))
         return ExpectedTokens(positions.numpy(), nothing.astype(np.int64), (), nothing.astype(np.float32), nothing)
@@ -72,7 +74,7 @@ def _masks(checkpoint: Checkpoint, encoding: Encoding) -> torch.Tensor:
     wanted = encoding.inputs["input_ids"] == checkpoint.tokenizer.facts.mask  # none where there is no mask
     if encoding.position is not None:
         wanted[encoding.position] = True
-    return torch.from_numpy(np.flatnonzero(wanted))
+    return torch.as_tensor(np.flatnonzero(wanted), device="cpu")
 
 
 def _told(

@@ -211,7 +211,7 @@ class _Follow(TorchFunctionMode):
 
     def _times(self, ways: _Ways, by: Any) -> _Ways:
         width = self._entered.shape[-1] if self._entered is not None else 0
-        by = torch.as_tensor(by)
+        by = torch.as_tensor(by, device=by.device if isinstance(by, torch.Tensor) else "cpu")
         if by.numel() == 1 or (by.dim() and by.shape[-1] == 1):
             factor = by.detach().reshape(-1, 1) if by.numel() > 1 else by.detach().reshape(())
             return {name: way.scaled(factor) for name, way in ways.items()}

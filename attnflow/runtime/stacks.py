@@ -36,9 +36,9 @@ class _Run:
     n_source: int
     given: torch.Tensor | None = None
     """`[B, T, D]`: what stands for the embeddings of the tokens."""
-    source: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+    source: torch.Tensor = field(default_factory=lambda: torch.empty(0, device="cpu"))
     """`[B, S, D]`: of the source, as it enters the next layer of the decoder."""
-    target: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+    target: torch.Tensor = field(default_factory=lambda: torch.empty(0, device="cpu"))
     """The same of the target and the encoder."""
     layer: int = 0
     in_decoder: bool = False

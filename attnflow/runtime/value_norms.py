@@ -97,7 +97,7 @@ def _find(checkpoint: Checkpoint) -> WrittenLengths:
         checkpoint.model.base_model(**probe(checkpoint, _TOKENS))
     made = recording.made or []
     size = made[0].output.shape[-1] if made else 0
-    factors = [torch.zeros(checkpoint.n_heads, size, size) for _ in range(checkpoint.n_layers)]
+    factors = [torch.zeros(checkpoint.n_heads, size, size, device="cpu") for _ in range(checkpoint.n_layers)]
     with torch.inference_mode():
         for number, one in enumerate(made):
             if one.value is None or not _gives(one.probabilities, one.value, one.output):

@@ -220,7 +220,7 @@ def _sources(word: Stretch, sizes: list[int], exact: torch.dtype) -> _Sources | 
 
 def _taken(found: list[tuple[torch.Tensor, torch.Tensor]], sources: _Sources, rows: int) -> torch.Tensor | None:
     """`[rows, D]`: what all the linear maps take that query, key and value come from; None if not the same."""
-    ends = torch.tensor([len(weight) for _, weight in found]).cumsum(0)
+    ends = torch.tensor([len(weight) for _, weight in found], device="cpu").cumsum(0)
     features = torch.cat([part.flatten() for part in sources.features]).cpu()
     used = torch.bucketize(features, ends, right=True).unique()
     first, *others = (found[index][0].reshape(rows, -1) for index in used.tolist())
