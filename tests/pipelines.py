@@ -51,7 +51,7 @@ from attnflow import (
 )
 from attnflow.bundled import ASSETS
 from attnflow.checkpoints.checkpoint import check_supported
-from attnflow.records.trace import SPECIAL
+from attnflow.records.trace import SPECIAL, Attribution
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import model_inputs
 from attnflow.stats.flow import compare_flows
@@ -87,6 +87,11 @@ class Case:
     @cached_property
     def trace(self) -> Trace:
         return capture(self.checkpoint, self.encoding)
+
+    @cached_property
+    def local(self) -> Attribution:
+        """Contributions to the layer, exact: of some architectures the slowest that is asked for."""
+        return hidden_token_attribution(self.checkpoint, self.encoding, wrt="previous_layer")
 
     def eager(self) -> torch.nn.Module:
         """The same checkpoint as transformers itself runs it."""
@@ -242,7 +247,7 @@ def comparison(case: Case) -> None:
 def attribution(case: Case) -> None:
     """Hidden Token Attribution of the last layer at the root is the share of the norms of the full Jacobian."""
     checkpoint, last = case.checkpoint, N_LAYERS - 1
-    found = hidden_token_attribution(checkpoint, case.encoding, wrt="previous_layer").values
+    found = case.local.values
     np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-5)
     entering = torch.from_numpy(case.trace.hidden[last].copy())
 

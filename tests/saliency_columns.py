@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from attnflow import hidden_token_attribution, saliency, with_weights
+from attnflow import saliency, with_weights
 from attnflow.methods.saliency.explain import Saliency
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.methods.contribution import PROBES
@@ -203,7 +203,7 @@ def influence_norm(case: Case) -> None:
 def influence_previous_layer(case: Case) -> None:
     """The graph of contributions to the layer, which have a column of their own."""
     found = ask(case, "influence_previous_layer").values
-    rows = hidden_token_attribution(case.checkpoint, case.encoding, wrt="previous_layer").values
+    rows = case.local.values
     np.testing.assert_allclose(found, reference.influence(rows, 0.1, case.trace.root, 0.5)[0], rtol=1e-6)
 
 
