@@ -127,7 +127,7 @@ def test_positions_before_padding_are_not_counted_for_roberta(folders):
         ({"model_type": "nothing-known"}, "does not know its architecture 'nothing-known'"),
         ({}, "does not know its architecture None"),
         ({"model_type": "own", "auto_map": {"AutoModel": "code.Own"}}, "needs code of its own"),
-        ({"model_type": "marian", "is_encoder_decoder": True}, "encoder-decoder"),
+        ({"model_type": "bigbird_pegasus", "is_encoder_decoder": True}, "encoder-decoder"),
         ({"model_type": "bert", "quantization_config": {}}, "quantised"),
         ({"model_type": "funnel"}, "attention of funnel cannot be recorded"),
         ({"model_type": "longformer"}, "attention of longformer cannot be recorded"),

@@ -255,9 +255,10 @@ def test_the_work_that_is_told_before_is_what_torch_counts():
 
 
 def test_more_work_is_told_of_layers_whose_weights_do_not_tell_what_they_do(checkpoints):
+    fresh = [dataclasses.replace(checkpoints[name]) for name in ("bert", "qwen3")]  # nothing has been learnt of them
     bert, qwen = (
         Case(ModelCard.of(one), encode(one, *PAIR), capture(one, encode(one, *PAIR)), loaded=weakref.ref(one))
-        for one in (checkpoints["bert"], checkpoints["qwen3"])
+        for one in fresh
     )
     for case in (bert, qwen):
         before = workspace.operations(CONTRIBUTIONS, case, wrt="previous_layer")

@@ -176,7 +176,7 @@ def _place(
     sentence: list[int],
     offsets: list[tuple[int, int]],
     texts: tuple[str, str],
-    n_source: int | None,
+    n_source: int | None = None,
 ) -> Tokens:
     """Find the characters and the word of every piece."""
     spans = [
