@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,7 +88,7 @@ def test_any_text_is_compared_on_words_that_cover_it(text_a, text_b):
         pieces = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
         tokens = _place(pieces, sentence, encoded["offset_mapping"], (text_a, text_b))
         base = random_trace(0, 1, 2, len(tokens))
-        traces.append(type(base)(**{**vars(base), "tokens": tokens}))
+        traces.append(replace(base, tokens=tokens))
     for b in traces[1:]:
         pairing = pair_traces(traces[0], b)
         for trace, place in ((pairing.a, pairing.in_a), (pairing.b, pairing.in_b)):

@@ -96,7 +96,7 @@ def test_rows_keep_their_sum_when_words_are_merged_and_compared(kind, text_a, te
     traces = []
     for encoding in encodings:
         base = random_trace(0, 1, 2, len(encoding.tokens))
-        traces.append(type(base)(**{**vars(base), "tokens": encoding.tokens}))
+        traces.append(replace(base, tokens=encoding.tokens))
     pairing = pair_traces(*traces, "word")
     for merged in (merge_words(traces[1]), pairing.a, pairing.b):
         np.testing.assert_allclose(merged.attention.sum(axis=-1), 1, rtol=1e-4)
