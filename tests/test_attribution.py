@@ -258,7 +258,7 @@ def test_progress_rises_to_the_end_and_may_cancel(checkpoints, monkeypatch, wrt,
     checkpoint = checkpoints["gemma2"]
     encoding = encode(checkpoint, "Anna met Paul.")
     before = capture(checkpoint, encoding)
-    monkeypatch.setattr("attnflow.methods.hta.pushforward._MOST_ROWS", 64)
+    monkeypatch.setattr("attnflow.methods.hta.pushforward._MOST_ROWS", 8)
     seen = []
     hidden_token_attribution(checkpoint, encoding, wrt=wrt, probes=probes, progress=seen.append)
     assert seen == sorted(seen)

@@ -14,6 +14,8 @@ from attnflow.runtime import attention_hook, layers
 
 _MOST_ROWS = 2048
 """Rows, changes times tokens, of one batch: enough for the matrix products, few enough for the processor's caches."""
+_NARROW = 384
+"""Width below which a batch has as many more rows: there the time goes into its operations, not into their products."""
 _MOST_BYTES = 256 * 2**20
 """Memory of the head outputs of one batch; the rest of a batch takes a few times a layer's share of it."""
 _FORWARD_MODE = threading.Lock()
@@ -90,7 +92,8 @@ def squared_changes(
 
 def _batches(total: int, size: int, stretch: Stretch) -> Iterator[tuple[int, int]]:
     bytes_of_row = stretch.hidden.element_size() * stretch.hidden.shape[-1] * stretch.n_layers
-    step = max(1, min(_MOST_ROWS, _MOST_BYTES // bytes_of_row) // size)
+    most = _MOST_ROWS * max(1, _NARROW // stretch.hidden.shape[-1])
+    step = max(1, min(most, _MOST_BYTES // bytes_of_row) // size)
     for start in range(0, total, step):
         yield start, min(start + step, total)
 
