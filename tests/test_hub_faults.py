@@ -442,7 +442,10 @@ def test_weights_that_are_not_finite_are_told(folders, tmp_path):
         capture(loaded, encode(loaded, *PAIR))
 
 
-SCORING = ("saliency", "compare_saliency", "faithfulness", "head_importance", "head_interactions", "pruning_curve")
+SCORING = (
+    *("predict", "saliency", "compare_saliency", "faithfulness"),
+    *("head_importance", "head_interactions", "prune_heads", "pruning_curve"),
+)
 """Endpoints that need what the head of a language model gives, too."""
 
 
