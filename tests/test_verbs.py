@@ -139,7 +139,7 @@ def test_a_panel_is_connected_with_the_verbs_that_it_has():
     asked = []
     verbs = {
         name: Sent(on=lambda happens, find, sources, name=name: asked.append((name, happens.event_name, find)))
-        for name in ("select", "prune", "analyse", "what_if")
+        for name in ("select", "at", "prune", "analyse", "what_if")
     }
     with gr.Blocks():
         connect(Row(), Sent(settings=Form(Settings()), **verbs))
