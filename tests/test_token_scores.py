@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -227,3 +229,14 @@ def test_a_head_that_does_not_answer_as_others_do_is_told(tmp_path):
     assert (empty.kind, empty.trained) == ("question-answering", False) and "lacks its weights" in empty.reason
     three = make_checkpoint(tmp_path / "three", task="question-answering", num_labels=3)
     assert "asks for 3 scores" in load_checkpoint(three).head.reason
+
+
+def test_a_long_text_is_searched_for_answers_in_memory_that_grows_with_it():
+    scores = np.random.default_rng(0).normal(size=(3_000, 2)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        found = answer_ends(scores, np.ones(len(scores), bool))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.spans and most < 30e6

@@ -5,7 +5,7 @@ Axes are named as in `records.trace`, and `P` is positions of which something is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,11 @@ class AnswerEnds:
     def __post_init__(self) -> None:
         if self.scores.shape != self.probabilities.shape or self.scores.shape[1:] != (len(ENDS),):
             raise ValueError(f"axes of AnswerEnds do not agree: {self.scores.shape}, {self.probabilities.shape}")
+
+    def span(self, start: int, end: int) -> Span:
+        """An answer from one token to another, by these scores."""
+        score = float(self.scores[start, 0]) + float(self.scores[end, 1])
+        return Span(start, end, score, float(self.probabilities[start, 0] * self.probabilities[end, 1]))
 
     @property
     def no_answer(self) -> float:
@@ -127,14 +132,12 @@ def answer_ends(scores: NDArray[np.float32], context: NDArray[np.bool_], longest
     Reference:
         Devlin et al. 2019, section 4.2: a span's score is the sum of its ends' logits, and the best has `start <= end`.
     """
-    chances, inside = softmax(scores, axis=0), np.flatnonzero(context)
-    start, end = (inside[pair] for pair in np.triu_indices(len(inside)))
-    near = end - start < longest
-    start, end = start[near], end[near]
+    inside = np.flatnonzero(context)
+    first = np.repeat(np.arange(len(inside)), longest)  # as many pairs as answers can be, however long the context is
+    last = first + np.tile(np.arange(longest), len(inside))
+    near = last < len(inside)
+    start, end = inside[first[near]], inside[last[near]]
     both = scores[start, 0].astype(np.float64) + scores[end, 1]
     best = np.argsort(-both, kind="stable")[:_SPANS]
-    spans = (
-        Span(int(start[at]), int(end[at]), float(both[at]), float(chances[start[at], 0] * chances[end[at], 1]))
-        for at in best.tolist()
-    )
-    return AnswerEnds(scores, chances, tuple(spans))
+    found = AnswerEnds(scores, softmax(scores, axis=0), ())
+    return replace(found, spans=tuple(found.span(int(start[at]), int(end[at])) for at in best.tolist()))

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.records.root import tokens_of
 from attnflow.records.token_scores import ENDS, AnswerEnds, ExpectedTokens, Span, TokenClasses
@@ -103,12 +106,8 @@ def decision_of(head_problem: str, classes: Sequence[ClassScore]) -> Decision | 
 
 def rescored(found: Predicted, spans: Sequence[Span], scored: AnswerEnds) -> tuple[ClassScore, ...]:
     """The same answers by other scores, such as those without some heads."""
-    both = ((scored.scores[one.start, 0] + scored.scores[one.end, 1], _chance(scored, one)) for one in spans)
-    return tuple(_score(was["label"], score, chance) for was, (score, chance) in zip(found.classes, both, strict=True))
-
-
-def _chance(scored: AnswerEnds, span: Span) -> float:
-    return float(scored.probabilities[span.start, 0] * scored.probabilities[span.end, 1])
+    now = (scored.span(one.start, one.end) for one in spans)
+    return tuple(_score(was["label"], one.score, one.probability) for was, one in zip(found.classes, now, strict=True))
 
 
 def _of_text(head: TaskHead, classes: list[ClassScore]) -> Predicted:
@@ -223,8 +222,7 @@ def _of_expected(found: ExpectedTokens, shown: _Shown) -> Predicted:
 
 def span_text(encoding: Encoding, span: Span) -> str:
     """An answer as it is written in the second sentence."""
-    own = encoding.tokens.span[span.start : span.end + 1]
-    return (encoding.text_b or "")[int(own[:, 0].min()) : int(own[:, 1].max())]
+    return _written(encoding, 1, encoding.tokens.span[span.start : span.end + 1])
 
 
 def _word_text(tokens: Tokens, encoding: Encoding, token: int) -> str:
@@ -232,8 +230,12 @@ def _word_text(tokens: Tokens, encoding: Encoding, token: int) -> str:
     part = int(tokens.sentence[token])
     if part == SPECIAL:
         return tokens.text[token]
-    own = tokens.span[(tokens.word == tokens.word[token]) & (tokens.sentence == part)]
-    return (encoding.text_a, encoding.text_b or "")[part][int(own[:, 0].min()) : int(own[:, 1].max())]
+    return _written(encoding, part, tokens.span[(tokens.word == tokens.word[token]) & (tokens.sentence == part)])
+
+
+def _written(encoding: Encoding, part: int, spans: NDArray[np.int32]) -> str:
+    """What a sentence has from the first to the last character of some tokens, `[N, 2]`."""
+    return (encoding.text_a, encoding.text_b or "")[part][int(spans[:, 0].min()) : int(spans[:, 1].max())]
 
 
 def _score(label: str, score: Any, probability: Any) -> ClassScore:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 from attnflow.records.token_scores import ENDS, AnswerEnds, TokenClasses
 from attnflow.service.analyses.expected import EXPECTED, expects
@@ -46,10 +50,7 @@ def by_token(case: Case) -> list[TokenPredictionAnswer] | None:
         {
             "token": token,
             "text": case.trace.tokens.text[token],
-            "predictions": [
-                {"label": label, "score": rounded(score), "probability": rounded(chance)}
-                for label, score, chance in zip(labels, scored.scores[token], scored.probabilities[token], strict=True)
-            ],
+            "predictions": _predictions(labels, scored.scores[token], scored.probabilities[token]),
             "following": None,
             "rank": None,
         }
@@ -85,17 +86,20 @@ def _expected(case: Case) -> list[TokenPredictionAnswer]:
     for row, token in enumerate(found.position.tolist()):
         rank = None if found.rank is None else int(found.rank[row]) or None
         following = None if rank is None or found.following is None else rounded(found.following[row])
-        columns = zip(found.text[row], found.scores[row], found.probabilities[row], strict=True)
         told.append(
             {
                 "token": token,
                 "text": case.trace.tokens.text[token],
-                "predictions": [
-                    {"label": text, "score": rounded(score), "probability": rounded(chance)}
-                    for text, score, chance in columns
-                ],
+                "predictions": _predictions(found.text[row], found.scores[row], found.probabilities[row]),
                 "following": following,
                 "rank": rank,
             }
         )
     return told
+
+
+def _predictions(labels: Sequence[str], scores: NDArray[np.float32], chances: NDArray[np.float64]) -> list[ClassAnswer]:
+    return [
+        {"label": label, "score": rounded(score), "probability": rounded(chance)}
+        for label, score, chance in zip(labels, scores, chances, strict=True)
+    ]
