@@ -138,3 +138,11 @@ def test_heads_whose_values_are_not_seen_are_refused_by_both(tmp_path):
     handle.remove()
     with pytest.raises(SelectionError, match="is not a head"):
         ask(checkpoint, "value_zeroing", pruned=[(9, 9)])
+
+
+def test_pairs_one_by_one_give_what_all_at_once_give(checkpoints, monkeypatch):
+    checkpoint = checkpoints["bert"]
+    encoding = encode(checkpoint, *PAIR)
+    whole = saliency(checkpoint, encoding, method="value_zeroing").values
+    monkeypatch.setattr("attnflow.methods.saliency.context_mixing._PAIRS_AT_ONCE", 7)
+    np.testing.assert_allclose(saliency(checkpoint, encoding, method="value_zeroing").values, whole, rtol=1e-5)

@@ -7,12 +7,16 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import normalize
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.records.root import Root, tokens_of
 from attnflow.records.trace import Encoding, Head
 from attnflow.runtime.residual_path import LayerWays, layer_ways
 from attnflow.runtime.rest_of_layer import LayerRun, check_rows, layer_runs, leaving_layer
+
+_PAIRS_AT_ONCE = 8192
+"""Tokens without the value of another one whose vectors are held at once: a long text has a million such pairs."""
 
 
 def part_lengths(checkpoint: Checkpoint, encoding: Encoding, pruned: frozenset[Head]) -> list[NDArray[np.float64]]:
@@ -87,20 +91,16 @@ def _changes(checkpoint: Checkpoint, encoding: Encoding, run: LayerRun, queries:
     size, device = len(run.entering), run.entering.device
     asked = torch.zeros(size, dtype=torch.bool, device=device)
     asked[list(queries)] = True
-    query, source = ((run.paid != 0).any(0) & asked[:, None]).nonzero(as_tuple=True)
-    lost = run.paid[:, query, source].T[..., None] * run.value[:, source].transpose(0, 1)  # [N, H, K]
     twice = torch.arange(size, device=device).repeat_interleave(2)  # as they are, but beside others, for `check_rows`
-    left = leaving_layer(
-        checkpoint,
-        encoding,
-        run,
-        torch.cat((twice, query)),
-        torch.cat((run.head_output[twice], run.head_output[query] - lost)),
-    )
-    whole, left = left[: 2 * size : 2], left[2 * size :]
+    whole = leaving_layer(checkpoint, encoding, run, twice, run.head_output[twice])[::2]
     check_rows(checkpoint, run, whole)
-    # 1 - cos as half the squared distance of the unit vectors, which does not round a small change away.
-    before, after = (torch.nn.functional.normalize(vectors.double(), dim=-1) for vectors in (whole, left))
+    before = normalize(whole.double(), dim=-1)
     changes = torch.zeros(size, size, dtype=torch.float64, device=device)
-    changes[query, source] = (after - before[query]).square().sum(-1) / 2
+    pairs = ((run.paid != 0).any(0) & asked[:, None]).nonzero()
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):  # none where all heads are off
+        query, source = pairs[start : start + _PAIRS_AT_ONCE].unbind(1)
+        lost = run.paid[:, query, source].T[..., None] * run.value[:, source].transpose(0, 1)  # [N, H, K]
+        left = leaving_layer(checkpoint, encoding, run, query, run.head_output[query] - lost)
+        # 1 - cos as half the squared distance of the unit vectors, which does not round a small change away.
+        changes[query, source] = (normalize(left.double(), dim=-1) - before[query]).square().sum(-1) / 2
     return changes
