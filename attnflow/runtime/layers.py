@@ -71,6 +71,16 @@ def steer(
         _plan.reset(token)
 
 
+def kept_in(entering: list[torch.Tensor]) -> Enter:
+    """For `steer`: what enters each layer is put into a list, and enters it as it is."""
+
+    def keep(_: int, hidden: torch.Tensor) -> torch.Tensor:
+        entering.append(hidden)
+        return hidden
+
+    return keep
+
+
 def enter_layer(hidden: torch.Tensor, *, may_be_left_out: bool) -> tuple[torch.Tensor, bool]:
     """What enters the layer that is called next, and whether it is left out: by the plan of the current context.
 

@@ -65,17 +65,14 @@ def layer_runs(checkpoint: Checkpoint, encoding: Encoding, pruned: frozenset[Hea
         )
     entering: list[torch.Tensor] = []
     leaving: list[torch.Tensor] = []
-
-    def enter(_: int, hidden: torch.Tensor) -> torch.Tensor:
-        entering.append(hidden[0])
-        return hidden
-
     gates = head_gates(checkpoint, pruned | checkpoint.pruned)
     with (
         torch.inference_mode(),
         attention_hook.record(gates, keep_values=True) as recording,
         layers.steer(
-            enter=enter, leave=lambda _, hidden: leaving.append(hidden[0].clone()), last=checkpoint.n_layers - 1
+            enter=layers.kept_in(entering),
+            leave=lambda _, hidden: leaving.append(hidden[0].clone()),
+            last=checkpoint.n_layers - 1,
         ),
     ):
         checkpoint.model.base_model(**model_inputs(encoding, device=checkpoint.device))
@@ -87,8 +84,8 @@ def layer_runs(checkpoint: Checkpoint, encoding: Encoding, pruned: frozenset[Hea
         paid = attention[0].to(output.dtype)
         if gates is not None:
             paid = paid * gates[index, :, None, None].to(paid)
-        n_heads = output.shape[2]
-        runs.append(LayerRun(index, entering[index], leaving[index], paid, for_each_head(value, n_heads)[0], output[0]))
+        value = for_each_head(value, output.shape[2])[0]
+        runs.append(LayerRun(index, entering[index][0], leaving[index], paid, value, output[0]))
     return runs
 
 

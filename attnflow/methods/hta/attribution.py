@@ -243,16 +243,11 @@ def _entering(
 ) -> tuple[list[torch.Tensor], attention_hook.Recording]:
     """What enters each layer, `[1, T, D]`, and what their attention found."""
     entering: list[torch.Tensor] = []
-
-    def keep(_: int, hidden: torch.Tensor) -> torch.Tensor:
-        entering.append(hidden)
-        return hidden
-
     last = checkpoint.n_layers - 1
     with (
         torch.no_grad(),
         attention_hook.record(gates, last=last, keep_calls=keep_calls) as recording,
-        layers.steer(enter=keep),
+        layers.steer(enter=layers.kept_in(entering)),
     ):
         checkpoint.model.base_model(**model_inputs(encoding, device=checkpoint.device))
     return entering, recording

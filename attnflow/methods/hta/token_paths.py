@@ -138,15 +138,10 @@ def lacks_paths(checkpoint: Checkpoint) -> bool:
 
 
 def _find_all(checkpoint: Checkpoint) -> tuple[TokenPath | None, ...]:
-    model, entering = checkpoint.model.base_model, []
-
-    def keep(_: int, hidden: torch.Tensor) -> torch.Tensor:
-        entering.append(hidden)
-        return hidden
-
+    model, entering = checkpoint.model.base_model, list[torch.Tensor]()
     text, word = probe(checkpoint, _TOKENS), probe(checkpoint, 1)
     with torch.no_grad():
-        with attention_hook.record(last=checkpoint.n_layers - 1), layers.steer(enter=keep):
+        with attention_hook.record(last=checkpoint.n_layers - 1), layers.steer(enter=layers.kept_in(entering)):
             model(**text)
         found = []
         for layer, hidden in enumerate(entering):
