@@ -18,7 +18,6 @@ from weakref import WeakValueDictionary
 
 import gradio as gr
 from gradio.blocks import Block, Blocks
-from gradio.components.api_component import Api
 from gradio.data_classes import BlocksConfigDict
 from gradio.queueing import Queue
 from gradio.routes import App
@@ -219,11 +218,13 @@ class LeanBlocks(Blocks):
 
     def get_config_file(self) -> BlocksConfigDict:
         """What pages and clients are told of the app."""
-        self.children = [child for child in self.children if not isinstance(child, Api)]
-        config = super().get_config_file()
-        for component in config["components"]:
-            if component["type"] == "api":
-                component["props"]["visible"] = False
+        config: Any = super().get_config_file()
+        fields = [component for component in config["components"] if component["type"] == "api"]
+        for field in fields:
+            field["props"]["visible"] = False
+        numbers = {field["id"] for field in fields}
+        for layout in (config["layout"], *(page["layout"] for page in config["page"].values())):
+            layout["children"] = [child for child in layout["children"] if child["id"] not in numbers]
         return config
 
 
