@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-HeadKind = Literal["encoder", "decoder", "cross"]
+AttentionKind = Literal["encoder", "decoder", "cross"]
 """What a head does: self-attention of the encoder or of the decoder, or the decoder's attention to the source."""
 
 
@@ -44,7 +44,7 @@ class Stacks:
         """How many heads there are in all layers."""
         return (self.n_encoder + 2 * self.n_decoder) * self.n_heads
 
-    def kind(self, layer: int, head: int) -> HeadKind | None:
+    def kind(self, layer: int, head: int) -> AttentionKind | None:
         """What a head does; None if it is absent."""
         if layer >= self.n_encoder:
             return "decoder" if head < self.n_heads else "cross"
@@ -65,11 +65,3 @@ class Stacks:
         """
         target, decoder = np.arange(size) >= n_source, np.arange(self.n_layers) >= self.n_encoder
         return target[None, :] != decoder[:, None]
-
-    def layer_name(self, layer: int) -> str:
-        """For people, who count from 1.
-
-        >>> Stacks(6, 6, 8).layer_name(0), Stacks(6, 6, 8).layer_name(6)
-        ('encoder 1', 'decoder 1')
-        """
-        return f"encoder {layer + 1}" if layer < self.n_encoder else f"decoder {layer - self.n_encoder + 1}"

@@ -129,14 +129,18 @@ class Case:
         return len(self.trace.tokens)
 
     @property
+    def in_memory(self) -> Checkpoint | None:
+        """The loaded checkpoint if it is still in memory."""
+        return self.loaded() if self.loaded is not None else None
+
+    @property
     def checkpoint(self) -> Checkpoint:
         """The loaded checkpoint.
 
         Raises:
             CheckpointError: If it left the memory and the visitor who is served may not read it.
         """
-        loaded = self.loaded() if self.loaded is not None else None
-        if loaded is not None:
+        if (loaded := self.in_memory) is not None:
             return loaded
         found = open_checkpoint(self.card.pinned)
         if found.sha != self.card.sha:

@@ -61,11 +61,11 @@ def _told(share: float) -> None:
 
 def _work(case: Case, wrt: Wrt, probes: int | None) -> float:
     if wrt != "input":
-        loaded = case.loaded() if case.loaded is not None else None
-        if loaded is not None and lacks_paths(loaded):  # three products of maps of each head for each token instead
-            return forward(case) + 6.0 * case.card.n_layers * case.n_tokens * case.card.width**3 / case.card.n_heads
-        # Products of the weights, found once for each checkpoint, and what `from_weights` makes of them for each text.
         card, size, head = case.card, case.n_tokens, case.card.width / case.card.n_heads
+        if (loaded := case.in_memory) is not None and lacks_paths(loaded):
+            # Three products of the maps of each head for each token, see `closed_form`.
+            return forward(case) + 6.0 * card.n_layers * size * card.width**2 * head
+        # Products of the weights, found once for each checkpoint, and what `from_weights` makes of them for each text.
         once = 10.0 * card.width**2 * head
         each = 12.0 * size * card.width * head + 24.0 * size**2 * card.width + 4.0 * size**3 * card.n_heads
         return forward(case) + card.n_layers * (once + each)
