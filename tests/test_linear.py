@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from attnflow.runtime.attention_hook import Recording
@@ -35,12 +36,14 @@ def test_of_equal_tokens_one_is_mapped_before_the_attention_of_their_layer(monke
     expected = torch.nn.functional.linear(x, WEIGHT, BIAS)
     with SparingLinear(recording, 3, 3, None) as sparing:
         sparing.repeat(1, keys)
-        for recording.layer in range(4):
+        for _ in range(3):
             torch.testing.assert_close(torch.nn.functional.linear(x, WEIGHT, BIAS), expected)
-        recording.layer = 1
-        other = torch.nn.functional.linear(x[:2], WEIGHT, BIAS)
+            if recording.layer == 1:
+                other = torch.nn.functional.linear(x[:2], WEIGHT, BIAS)
+            recording.next_layer()
     torch.testing.assert_close(other, expected[:2])
-    assert seen == [9, 5, 9, 9, 6]
+    assert seen == [5, 6], "the other layers are not looked at"
+    assert recording.on_layer is None
 
 
 def test_after_the_last_attention_one_position_is_mapped(monkeypatch):
@@ -48,10 +51,25 @@ def test_after_the_last_attention_one_position_is_mapped(monkeypatch):
     x = draw(4, 3, 16)
     expected = torch.nn.functional.linear(x, WEIGHT, BIAS)
     with SparingLinear(recording, 2, 3, 1):
-        for recording.layer in range(3):
+        for layer in range(3):
             found = torch.nn.functional.linear(x, WEIGHT, BIAS)
             torch.testing.assert_close(found[:, 1], expected[:, 1])
+            if layer < 2:
+                recording.next_layer()
         pooled = torch.nn.functional.linear(x[:, 0], WEIGHT, BIAS)  # no longer a text
     torch.testing.assert_close(pooled, expected[:, 0])
-    assert found.shape == expected.shape and seen == [12, 12, 4, 4]
+    assert found.shape == expected.shape and seen == [4, 4]
     assert torch.equal(torch.nn.functional.linear(x, WEIGHT, BIAS), expected), "outside nothing is spared"
+
+
+def test_what_is_spared_ends_with_an_error():
+    recording, x = Recording(), draw(4, 3, 16)
+    with pytest.raises(ValueError, match="no such map"), SparingLinear(recording, 0, 3, 1):
+        fails(torch.nn.functional.linear(x, WEIGHT))
+    assert torch.nn.functional.linear(x, WEIGHT).stride()[1] == 24
+    assert recording.on_layer is None
+
+
+def fails(mapped: torch.Tensor) -> None:
+    assert mapped.stride()[1] == 0, "one position stands at all others"
+    raise ValueError("no such map")

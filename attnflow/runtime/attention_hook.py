@@ -8,7 +8,7 @@ No hook is set and no module is changed, and two threads that run one model at o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -116,6 +116,8 @@ class Recording:
     """What each attention computed, one by one, if that is to be kept: several of them may be those of one layer."""
     n_made: int = 0
     """How many attentions have run."""
+    on_layer: Callable[[], None] | None = None
+    """Called whenever `layer` has changed."""
     _parts: list[tuple[Part, torch.Tensor, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
 
     def given_now(self) -> torch.Tensor | None:
@@ -146,10 +148,16 @@ class Recording:
             if self.values is not None:
                 self.values.append(whole[2])
         self._parts = []
-        self.layer += 1
+        self.next_layer()
         if self.last is not None and self.layer > self.last:
             raise _Enough
         return output
+
+    def next_layer(self) -> None:
+        """Count a layer that has run, or is left out."""
+        self.layer += 1
+        if self.on_layer is not None:
+            self.on_layer()
 
     def _together(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """`[B, H, T, T]`, `[B, T, H, K]` and `[B, H, T, K]` of the parts of a layer.
@@ -239,7 +247,7 @@ def skip_layer() -> None:
     """Tell an active recording that a layer is left out of the forward pass."""
     recording = _recording.get()
     if recording is not None:
-        recording.layer += 1
+        recording.next_layer()
 
 
 eager_function = cache(eager_attention)

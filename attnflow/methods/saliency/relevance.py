@@ -65,8 +65,10 @@ class _Rules(TorchFunctionMode):
             named = [name for name in NAMED if name in kwargs] if kwargs else []
             return rule(self.state, func, *args, *(kwargs[name] for name in named), **_without(kwargs, named))
         result = func(*args, **kwargs)
+        if func in LINEAR:
+            return result
         several = isinstance(result, list | tuple)
-        if (any(map(depends, result)) if several else depends(result)) and func not in LINEAR:
+        if any(map(depends, result)) if several else depends(result):
             self.state.refuse(resolve_name(func) or str(func))
         return result
 
