@@ -78,7 +78,7 @@ def eventually(true) -> bool:
     """Whether something comes true within some seconds; only what must happen by itself is waited for."""
     end = time.monotonic() + 15
     while not true() and time.monotonic() < end:
-        threading.Event().wait(0.02)  # not time.sleep, which a fixture of the Hub takes away
+        time.sleep(0.02)
     return true()
 
 
