@@ -10,6 +10,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 # Read when the libraries are imported, so they are set before any of them is.
@@ -59,10 +60,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
+_finished = count(1)
+
+
 def pytest_collection_finish() -> None:
     """Keep half a million objects of the imports out of every search for garbage: some tests spent most time in these."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_logfinish() -> None:
+    """The same, now and then, for what tests have imported and share."""
+    if next(_finished) % 200 == 0:
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_sessionfinish() -> None:

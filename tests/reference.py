@@ -730,10 +730,10 @@ def norm_rows(attention: np.ndarray, values: np.ndarray, projections: np.ndarray
         for h in range(n_heads):
             written = [projections[layer][:, h] @ values[layer, j, h] for j in range(size)]
             for i in range(size):
-                lengths = [sqrt(sum((float(attention[layer, h, i, j]) * written[j]) ** 2)) for j in range(size)]
-                for j in range(size):
-                    rows[layer, h, i, j] = lengths[j] / sum(lengths)
-            norms[layer, h] = [sqrt(sum(vector**2)) for vector in written]
+                lengths = [np.linalg.norm(float(attention[layer, h, i, j]) * written[j]) for j in range(size)]
+                total = sum(lengths)
+                rows[layer, h, i] = [length / total for length in lengths]
+            norms[layer, h] = [np.linalg.norm(vector) for vector in written]
     return rows, norms
 
 
@@ -774,8 +774,9 @@ def rolled_shares(layers: list[np.ndarray], roots: list[int]) -> np.ndarray:
     for layer in layers:
         shares = np.zeros((size, size))
         for i in range(size):
+            total = sum(layer[i])
             for j in range(size):
-                shares[i, j] = layer[i, j] / sum(layer[i]) if sum(layer[i]) > 0 else float(i == j)
+                shares[i, j] = layer[i, j] / total if total > 0 else float(i == j)
         rolled = shares @ rolled
     return sum(rolled[root] for root in roots) / len(roots)
 
@@ -802,7 +803,7 @@ def part_lengths(parts: np.ndarray) -> list[np.ndarray]:
     for layer in range(n_layers):
         for i in range(size):
             for j in range(size):
-                found[layer][i, j] = sqrt(sum(parts[layer, j, i] ** 2))
+                found[layer][i, j] = np.linalg.norm(parts[layer, j, i])
     return found
 
 

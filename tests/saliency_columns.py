@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -201,8 +202,10 @@ def influence_norm(case: Case) -> None:
 
 
 def influence_previous_layer(case: Case) -> None:
-    """The graph of contributions to the layer, which have a column of their own."""
-    found = ask(case, "influence_previous_layer").values
+    """The graph of contributions to the layer, which have a column of their own and so are not computed again."""
+    with patch("attnflow.methods.edges.hidden_token_attribution", return_value=case.local) as asked:
+        found = ask(case, "influence_previous_layer").values
+    asked.assert_called_once_with(case.exact, case.encoding, wrt="previous_layer", pruned=frozenset())
     rows = case.local.values
     np.testing.assert_allclose(found, reference.influence(rows, 0.1, case.trace.root, 0.5)[0], rtol=1e-6)
 

@@ -16,6 +16,7 @@ import pytest
 
 from attnflow.web.answering import HANDLERS
 from attnflow.web.endpoints import ENDPOINTS
+from attnflow.web.gradio_compat import PageState, Sessions, keep_sessions
 from attnflow.web.page import build
 
 CALLS = 400
@@ -75,10 +76,14 @@ def demo():
 
 @pytest.fixture(scope="module")
 def http(demo):
-    _, url, _ = demo.launch(
+    app, url, _ = demo.launch(
         app_kwargs={"exception_handlers": HANDLERS}, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
     )
-    with httpx2.Client(base_url=f"{url}gradio_api/", timeout=60, headers=JSON) as client:
+    keep_sessions(app, Sessions())
+    with pytest.MonkeyPatch.context() as patch, httpx2.Client(base_url=f"{url}gradio_api/", timeout=60) as client:
+        # Of a call without a session Gradio would describe every component of the page, which is all that it takes.
+        patch.setattr("gradio.route_utils.SessionState", lambda blocks: PageState(blocks, lambda kept: None))
+        client.headers |= JSON
         yield client
     demo.close()
 

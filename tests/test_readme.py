@@ -89,8 +89,10 @@ def test_the_example_of_a_corpus_runs_after_that_of_texts(capsys):
 
 def test_the_example_of_training_dynamics_finds_the_labels_that_it_flips(capsys, tmp_path, monkeypatch):
     (code,) = [code for code in EXAMPLES if "TrainingDynamics" in code and "flipped" in code]
+    before, after = code.split('open_texts("demo/pairs")')
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    fewer = f'{before}open_texts("demo/pairs", rows=400){after}'  # a fifth of them says the same in a fifth of the time
+    exec(compile(fewer, "README.md", "exec"), {})
     by_map, by_loss = (
         [int(number) for number in re.findall(r"(\d+)%", line)] for line in capsys.readouterr().out.splitlines()[-2:]
     )

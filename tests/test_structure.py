@@ -7,6 +7,7 @@ import graphlib
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,12 @@ HEAVY = {
 """Which packages may import what is slow to load."""
 
 
+@cache
 def modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
+@cache
 def name_of(path: Path) -> str:
     """Name of a module inside the package; that of the folder for its `__init__`."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
@@ -81,6 +84,7 @@ def allowed(package: str) -> set[str]:
     return {package, *BASE, *below}.union(*map(allowed, below))
 
 
+@cache
 def imports(path: Path, *, for_types: bool = True) -> list[str]:
     """Full names of everything a file imports, also inside functions, and if wanted for annotations alone."""
     names = []
