@@ -64,7 +64,7 @@ _finished = count(1)
 
 
 def pytest_collection_finish() -> None:
-    """Keep half a million objects of the imports out of every search for garbage: some tests spent most time in these."""
+    """Keep the half million objects of imports out of every search for garbage, in which some tests spent most time."""
     gc.collect()
     gc.freeze()
 

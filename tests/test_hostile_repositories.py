@@ -36,6 +36,7 @@ from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.workspace import workspace
 from tests.checkpoints import PAIR, make_checkpoint
 from tests.conftest import forget_models
+from tests.fresh_process import printed
 from tests.hostile import READING, SECRET, SIZES, TAKEN_AS_A_PATH, Canary, arguments_that_take_a_path, edit
 from tests.pipelines import ALL
 
@@ -400,10 +401,7 @@ def test_all_of_them_together_take_little_memory(honest, canary, tmp_path):
         "        pass\n"
         "print(peak() - before)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(honest("bert")), *folders], cwd=TOP, capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout.split()[-1]) < 100 * 10**6
+    assert int(printed(code, str(honest("bert")), *folders).split()[-1]) < 100 * 10**6
 
 
 def test_a_trace_that_is_too_large_is_refused_with_the_remedy(honest, monkeypatch):

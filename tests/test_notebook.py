@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,8 @@ from attnflow.stats.flow import compare_flows
 from attnflow.views.edge_kinds import TITLES, edges_told
 from attnflow.views.radial import radial
 from tests.checkpoints import PAIR
-from tests.test_structure import TOP, WITHOUT_HEAVY
+from tests.fresh_process import printed
+from tests.test_structure import WITHOUT_HEAVY
 
 
 def test_show_works_where_neither_gradio_nor_plotly_can_be_imported():
@@ -25,8 +24,7 @@ def test_show_works_where_neither_gradio_nor_plotly_can_be_imported():
         "shown = attnflow.show('demo/pretrained', 'demo/finetuned', 'Anna met Paul.')\n"
         "print(shown._repr_html_()[:7], {name.partition('.')[0] for name in sys.modules} & {'gradio', 'plotly'})"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "<iframe set()"
+    assert printed(code).strip() == "<iframe set()"
 
 
 def test_show_takes_refs_and_checkpoints_and_refuses_what_is_out_of_range(checkpoints):

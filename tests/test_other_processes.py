@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import copy
 import dataclasses
-import multiprocessing
 import pickle
 import shutil
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import torch
 
 from attnflow import CheckpointError, capture, encode, load_checkpoint
 from tests.checkpoints import PAIR, make_checkpoint
+from tests.fresh_process import elsewhere
 
 PACKAGE = Path(__file__).parent.parent / "attnflow"
 
@@ -27,21 +26,14 @@ def captured(pickled):
     return capture(checkpoint, encode(checkpoint, *PAIR), pruned=[(1, 2)]).hidden, checkpoint.steerable
 
 
-@pytest.fixture(scope="module")
-def elsewhere():
-    """A process that has loaded nothing."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield lambda checkpoint: pool.submit(captured, pickle.dumps(checkpoint)).result(120)
-
-
 @pytest.mark.parametrize("name", ["bert", "gpt2"])
-def test_a_checkpoint_travels_as_its_name(name, checkpoints, elsewhere):
+def test_a_checkpoint_travels_as_its_name(name, checkpoints):
     checkpoint = checkpoints[name]
     expected = capture(checkpoint, encode(checkpoint, *PAIR), pruned=[(1, 2)]).hidden
     changed = dataclasses.replace(checkpoint, name="changed")
     assert changed.origin is None
     assert len(pickle.dumps(checkpoint)) < 2000 < checkpoint.nbytes
-    hidden, steerable = elsewhere(checkpoint)
+    hidden, steerable = elsewhere(captured, pickle.dumps(checkpoint))
     np.testing.assert_allclose(hidden, expected, atol=1e-6)
     assert steerable
     with pytest.raises(CheckpointError, match="changed was put together or changed after it was loaded"):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from dataclasses import FrozenInstanceError, dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +29,7 @@ from attnflow.records.trace import Tokens
 from attnflow.stats.statistic import Statistic
 from tests import reference
 from tests.checkpoints import PAIR
+from tests.fresh_process import printed
 
 SIZES = (8, 12, 3, 9, 12)
 """Tokens of the texts: the third is too short for patterns."""
@@ -247,7 +245,7 @@ def test_states_are_taken_up_in_another_process_and_brought_back(tmp_path, impor
     for kind, both in parts.items():
         for number, part in enumerate(both):
             np.savez(tmp_path / f"{kind.__name__}.{number}.npz", **part.state())
-    subprocess.run([sys.executable, "-c", CONTINUE, str(tmp_path)], cwd=Path(__file__).parent.parent, check=True)
+    printed(CONTINUE, str(tmp_path))
     for kind, (one, other) in parts.items():
         with np.load(tmp_path / f"{kind.__name__}.2.npz") as state:
             found = kind.from_state(state)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
+import socket
 
 import numpy as np
 import pytest
@@ -31,8 +29,8 @@ from transformers import (
 from attnflow import SelectionError, TrainingDynamics, data_map
 from attnflow.corpus.dynamics_files import open_dynamics
 from attnflow.records.texts import Text
+from tests.fresh_process import elsewhere
 
-TOP = Path(__file__).parent.parent
 N, SIZE = 22, 6
 """Texts, so that the last batch is not full; and their tokens."""
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 30}
@@ -219,20 +217,31 @@ def test_a_training_that_broke_off_keeps_what_was_saved(tmp_path):
         data_map(tmp_path / "dynamics")
 
 
+def train_as_two(top):
+    """This process and one that it forks train together, as torchrun would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    other = os.fork()
+    rank = str(int(other == 0))
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": rank, "LOCAL_RANK": rank}
+    os.environ |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    failed = 1
+    try:
+        for mode in ("step", "epoch"):
+            recorder = TrainingDynamics(top / mode, mode=mode)
+            trainer_of(classifier(), top / "out", recorder, ddp_backend="gloo").train()
+        torch.distributed.destroy_process_group()
+        failed = 0
+    finally:
+        if other == 0:
+            os._exit(failed)
+    assert os.waitpid(other, 0)[1] == 0
+
+
 def test_a_training_of_several_processes(tmp_path):
     """Two processes of this machine, each with its part; the same texts and a part for each epoch and process."""
-    script = tmp_path / "train.py"
-    script.write_text(
-        "import sys; from tests.test_training_dynamics import *\n"
-        "for mode in ('step', 'epoch'):\n"
-        "    recorder = TrainingDynamics(Path(sys.argv[1]) / mode, mode=mode)\n"
-        "    trainer_of(classifier(), Path(sys.argv[1]) / 'out', recorder, ddp_backend='gloo').train()\n"
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TOP), os.environ.get("PYTHONPATH", "")])}
-    command += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0", str(script), str(tmp_path)]
-    done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    elsewhere(train_as_two, tmp_path, seconds=300)
     for mode in ("step", "epoch"):
         names = sorted(path.name for path in (tmp_path / mode).iterdir())
         assert names == [f"dynamics_epoch_{e}.part_{p}_of_2.jsonl" for e in range(3) for p in range(2)]
