@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+gc.disable()  # until all is imported and collected: none of it is garbage
 # Read when the libraries are imported, so they are set before any of them is.
 SERVER_TOKEN = "hf_server_secret"
 """The token of the process, which must never be sent for a visitor."""
@@ -63,10 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 _finished = count(1)
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
     """Keep the half million objects of imports out of every search for garbage, in which some tests spent most time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_logfinish() -> None:

@@ -41,6 +41,12 @@ def treebank():
 
 
 @pytest.fixture(scope="module")
+def few():
+    """Hardly more than a probe needs, where it does not matter what it learns."""
+    return open_texts("demo/sentences", rows=60)
+
+
+@pytest.fixture(scope="module")
 def probe(treebank):
     """Of words, trained for some epochs only."""
     return attention_probe("demo/finetuned", treebank, words=True, most_epochs=4)
@@ -58,8 +64,8 @@ def test_it_tells_the_table_and_what_it_depends_on(probe, treebank):
     assert probe.checkpoint is not None and probe.settings.commit == probe.checkpoint.sha
 
 
-def test_the_same_seed_gives_every_bit_and_another_other_sentences(treebank):
-    one, same, other = (attention_probe("demo/finetuned", treebank, seed=seed, most_epochs=2) for seed in (1, 1, 2))
+def test_the_same_seed_gives_every_bit_and_another_other_sentences(few):
+    one, same, other = (attention_probe("demo/finetuned", few, seed=seed, most_epochs=2) for seed in (1, 1, 2))
     assert one.table() == same.table() and (one.curve.loss == same.curve.loss).all()
     pairs = zip(one.trained.classifier.parameters(), same.trained.classifier.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
@@ -88,19 +94,19 @@ def test_equal_sentences_are_on_one_side_and_sides_do_not_share_any(treebank, ch
     ]
 
 
-def test_the_random_baseline_is_the_same_probe_on_random_weights(treebank):
+def test_the_random_baseline_is_the_same_probe_on_random_weights(few):
     checkpoint = attnflow.load_checkpoint("demo/finetuned")
-    found = attention_probe(checkpoint, treebank, most_epochs=2)
-    unlearnt = attention_probe(random_weights(checkpoint, 0, keep_embeddings=True), treebank, most_epochs=2)
+    found = attention_probe(checkpoint, few, most_epochs=2)
+    unlearnt = attention_probe(random_weights(checkpoint, 0, keep_embeddings=True), few, most_epochs=2)
     assert found.baselines["random weights"] == unlearnt.found
 
 
 @pytest.mark.parametrize("name", ["roberta", "distilbert", "modernbert", "gpt2", "qwen2"])
-def test_it_works_for_other_architectures(name, checkpoints, treebank):
-    found = attention_probe(checkpoints[name], treebank, words=True, most_epochs=1)
+def test_it_works_for_other_architectures(name, checkpoints, few):
+    found = attention_probe(checkpoints[name], few, words=True, most_epochs=1)
     assert found.n and np.isfinite([share.share for _, share in found.table()]).all()
-    tree = found.parse(treebank[0].tree)
-    assert tree.words == treebank[0].tree.words and tree.gold == treebank[0].tree.governor
+    tree = found.parse(few[0].tree)
+    assert tree.words == few[0].tree.words and tree.gold == few[0].tree.governor
     assert tree.governor.count(ROOT) == 1 and cycle_in(tree.governor) is None
 
 
@@ -160,17 +166,17 @@ def test_what_cannot_be_a_treebank_is_told(treebank, tmp_path):
         attention_probe("demo/finetuned", tmp_path / "missing.conllu")
 
 
-def test_sentences_that_cannot_be_read_are_told_and_long_ones_are_cut(treebank):
-    rows = [*treebank, Text("empty", "?", tree=replace(treebank[0].tree, text=" ", guid="empty"))]
+def test_sentences_that_cannot_be_read_are_told_and_long_ones_are_cut(few):
+    rows = [*few, Text("empty", "?", tree=replace(few[0].tree, text=" ", guid="empty"))]
     found = attention_probe("demo/finetuned", rows, max_tokens=6, most_epochs=1)
     assert set(found.failed) == {"empty"} and "empty" in found.failed["empty"]
     assert found.n < attention_probe("demo/finetuned", rows, most_epochs=1).n
 
 
-def test_progress_is_told_and_can_end_it(treebank):
+def test_progress_is_told_and_can_end_it(few):
     told = []
     attention_probe(
-        "demo/finetuned", treebank, words=True, most_epochs=1, progress=lambda what, share: told.append((what, share))
+        "demo/finetuned", few, words=True, most_epochs=1, progress=lambda what, share: told.append((what, share))
     )
     shares = [share for _, share in told]
     assert shares == sorted(shares) and shares[0] > 0 and shares[-1] == 1
@@ -184,7 +190,7 @@ def test_progress_is_told_and_can_end_it(treebank):
             raise EndError
 
     with pytest.raises(EndError):
-        attention_probe("demo/finetuned", treebank, progress=end)
+        attention_probe("demo/finetuned", few, progress=end)
 
 
 # --- vectors of a file -----------------------------------------------------------------------------------------------
@@ -251,7 +257,7 @@ def test_the_command_prints_the_table(capsys, monkeypatch):
     monkeypatch.setattr("attnflow.corpus.probe_command.attention_probe", quick)
     from attnflow.cli import main
 
-    assert main(["probe", "demo/finetuned", "demo/sentences", "--rows", "120", "--words", "--parse", SENTENCE]) == 0
+    assert main(["probe", "demo/finetuned", "demo/sentences", "--rows", "60", "--words", "--parse", SENTENCE]) == 0
     out = capsys.readouterr().out
     for name in ("right-branching", "fixed offset +1", "words and distances", "random weights, attention and words"):
         assert f"\n  {name}" in out
@@ -265,8 +271,8 @@ def quick(*given, **named):
 
 
 def test_the_endpoint_says_what_the_library_says_and_parses_with_what_it_kept(monkeypatch):
-    texts = open_texts("demo/sentences", rows=120, seed=3)
-    answer = endpoint("demo/finetuned", kind="attention", rows=120, seed=3, sentence=SENTENCE)
+    texts = open_texts("demo/sentences", rows=60, seed=3)
+    answer = endpoint("demo/finetuned", kind="attention", rows=60, seed=3, sentence=SENTENCE)
     json.dumps(answer, allow_nan=False)
     found = attention_probe("demo/finetuned", texts, seed=3, max_tokens=128)
     assert answer["texts"]["fingerprint"] == texts.fingerprint
@@ -287,9 +293,9 @@ def test_the_endpoint_says_what_the_library_says_and_parses_with_what_it_kept(mo
         raise AssertionError("trained again")
 
     monkeypatch.setattr("attnflow.service.probes.attention_probe", fail)
-    other = endpoint("demo/finetuned", kind="attention", rows=120, seed=3, sentence="Paul sold a lamp.")
+    other = endpoint("demo/finetuned", kind="attention", rows=60, seed=3, sentence="Paul sold a lamp.")
     assert other["table"] == answer["table"] and other["parse"]["words"][0] == "Paul"
-    assert endpoint("demo/finetuned", kind="attention", rows=120, seed=3)["parse"] is None
+    assert endpoint("demo/finetuned", kind="attention", rows=60, seed=3)["parse"] is None
     assert all(kept.checkpoint is None for kept in probes._kept._values.values())
 
 
@@ -307,9 +313,9 @@ def test_the_endpoint_tells_what_it_does_not_take(monkeypatch):
 
 def test_a_treebank_is_sent_and_its_probe_forgotten(client, tmp_path):
     file = tmp_path / "mine.conllu"
-    blocks = (ASSETS / "demo" / "sentences.conllu").read_text(encoding="utf-8").split("\n\n")[:110]
+    blocks = (ASSETS / "demo" / "sentences.conllu").read_text(encoding="utf-8").split("\n\n")[:80]
     file.write_text("\n\n".join(blocks) + "\n\n", encoding="utf-8")
     answer = client.predict("demo/finetuned", file=handle_file(str(file)), sentence=SENTENCE, api_name="/probe")
-    assert answer["texts"]["source"] == "mine.conllu" and sum(answer["sentences"].values()) == 110
+    assert answer["texts"]["source"] == "mine.conllu" and sum(answer["sentences"].values()) == 80
     assert len(answer["parse"]["words"]) == 7
     assert not any(key[0] is not None for key in probes._kept._values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import cache
 
 import numpy as np
 import pytest
@@ -53,10 +54,16 @@ def measured(checkpoint):
     }
 
 
+@pytest.fixture(scope="module")
+def measured_once(checkpoints):
+    """The same of a small checkpoint in single precision, computed once."""
+    return cache(lambda name: measured(checkpoints[name]))
+
+
 @pytest.mark.parametrize("dtype", OFF)
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
-def test_a_coarser_precision_gives_the_same_but_for_its_rounding(folders, checkpoints, name, dtype):
-    expected = measured(checkpoints[name])
+def test_a_coarser_precision_gives_the_same_but_for_its_rounding(folders, measured_once, name, dtype):
+    expected = measured_once(name)
     found = measured(load_checkpoint(folders[name], dtype=dtype, device="cpu"))
     far = {what: round(off(found[what], value), 4) for what, value in expected.items()}
     assert all(share < OFF[dtype] for share in far.values()), far

@@ -171,12 +171,13 @@ def test_it_serves_the_page_where_it_was_installed(installed, tmp_path):
 
 def wait_for(url: str, process: subprocess.Popen) -> str:
     """The page, as soon as it is served."""
-    for _ in range(600):
-        assert process.poll() is None, process.stderr.read()
-        try:
-            return httpx2.get(url, trust_env=False).raise_for_status().text
-        except httpx2.TransportError:
-            time.sleep(0.2)
+    with httpx2.Client(trust_env=False) as client:
+        for _ in range(600):
+            assert process.poll() is None, process.stderr.read()
+            try:
+                return client.get(url).raise_for_status().text
+            except httpx2.TransportError:
+                time.sleep(0.2)
     raise AssertionError("the page is not served")
 
 

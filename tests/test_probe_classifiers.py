@@ -257,7 +257,7 @@ def test_what_a_head_tells_is_learnt_and_shuffled_trees_are_not(kind):
 
 
 def test_a_seed_fixes_every_bit():
-    learnt_from, judged_on = made_up(120, 0, 0.2), made_up(20, 1, 0.2)
+    learnt_from, judged_on = made_up(40, 0, 0.2), made_up(20, 1, 0.2)
     for kind in KINDS:
         one, same = (train(kind, learnt_from, judged_on, 3, most_epochs=2) for _ in range(2))
         other = train(kind, learnt_from, judged_on, 4, most_epochs=2)
