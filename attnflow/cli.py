@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import attnflow
@@ -334,13 +336,26 @@ def _serve(options: argparse.Namespace) -> None:
     for what in ("device", "dtype"):
         if getattr(options, what) is not None:
             os.environ[f"ATTNFLOW_{what.upper()}"] = getattr(options, what)
+    with _made_to_stay():
+        try:
+            from attnflow.web import launch
+        except ModuleNotFoundError as error:
+            if error.name not in ("gradio", "plotly"):
+                raise
+            raise AttnflowError(
+                f"The page needs {error.name}, which is not installed; install it with pip install 'attnflow[web]'."
+            ) from error
+        port = None if options.port is None else launch.port_number(options.port)
+        page = launch.ready()
+    launch.serve(page, host=options.host, port=port)
+
+
+@contextmanager
+def _made_to_stay() -> Iterator[None]:
+    """Make what stays until the process ends: meanwhile nothing looks for garbage, and never among it later."""
+    gc.disable()
     try:
-        from attnflow.web import launch
-    except ModuleNotFoundError as error:
-        if error.name not in ("gradio", "plotly"):
-            raise
-        raise AttnflowError(
-            f"The page needs {error.name}, which is not installed; install it with pip install 'attnflow[web]'."
-        ) from error
-    port = None if options.port is None else launch.port_number(options.port)
-    launch.serve(launch.ready(), host=options.host, port=port)
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()

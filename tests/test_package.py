@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import re
 import socket
@@ -223,6 +224,16 @@ def test_it_listens_where_it_is_told_and_answers_to_that_name(launched, monkeypa
         ("models.example", 7999),
         (None, 8000),
     ]
+
+
+def test_nothing_looks_for_garbage_while_the_page_is_made_nor_among_it_later(launched, monkeypatch):
+    seen, before = [], gc.get_freeze_count()
+    ready = launch.ready
+    monkeypatch.setattr(launch, "ready", lambda: seen.append(gc.isenabled()) or ready())
+    assert cli.main(["serve"]) == 0
+    assert seen == [False] and gc.isenabled() and gc.get_freeze_count() > before
+    assert cli.main(["serve", "--port=x"]) == 1
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize(
