@@ -64,6 +64,8 @@ PAGE = ASSETS / "docs" / "architectures.md"
 BEGIN, END = "<!-- table of architectures: python -m tests.pipelines -->", "<!-- end of the table -->"
 PRUNED = [(0, 1), (1, 0), (1, 3), (2, 2)]
 TAU = 0.15
+BRIEF = ("Anna sold it.", "The friend has a book 😀.")
+"""A pair that is still longer than the windows and the distances that these models tell apart."""
 WORDS = "Anna gave the book to a friend , didn't she ? The friend has an unbelievable book 😀 .".split()
 
 
@@ -75,6 +77,12 @@ class Case:
     folder: Path
     bert: Trace
     """What BERT does with the same pair."""
+    pair: tuple[str, str] = PAIR
+
+    @cached_property
+    def brief(self) -> Case:
+        """The same with a shorter pair, for what is done for each two tokens one by one."""
+        return replace(self, pair=BRIEF)
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
@@ -82,7 +90,7 @@ class Case:
 
     @cached_property
     def encoding(self) -> Encoding:
-        return encode(self.checkpoint, *PAIR)
+        return encode(self.checkpoint, *self.pair)
 
     @cached_property
     def trace(self) -> Trace:
@@ -246,6 +254,7 @@ def comparison(case: Case) -> None:
 
 def attribution(case: Case) -> None:
     """Hidden Token Attribution of the last layer at the root is the share of the norms of the full Jacobian."""
+    case = case.brief
     checkpoint, last = case.checkpoint, N_LAYERS - 1
     found = case.local.values
     np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-5)
@@ -297,6 +306,7 @@ def values_of(case: Case) -> np.ndarray:
 
 def edges_by_norm(case: Case) -> None:
     """Shares of what heads write are those of vectors that are written out; a graph is built of them."""
+    case = case.brief
     weights = []
     for projection in case.projections(case.eager()):
         if isinstance(projection, torch.nn.Parameter):

@@ -196,6 +196,7 @@ def hidden_token_attribution_of_root(case: Case) -> None:
 
 def influence_norm(case: Case) -> None:
     """The graph of shares by norm, which have a column of their own."""
+    case = case.brief
     found = ask(case, "influence_norm").values
     rows = with_weights(case.trace, "norm").edges
     np.testing.assert_allclose(found, reference.influence(rows, 0.1, case.trace.root, 0.5)[0], rtol=1e-6)
@@ -203,6 +204,7 @@ def influence_norm(case: Case) -> None:
 
 def influence_previous_layer(case: Case) -> None:
     """The graph of contributions to the layer, which have a column of their own and so are not computed again."""
+    case = case.brief
     with patch("attnflow.methods.edges.hidden_token_attribution", return_value=case.local) as asked:
         found = ask(case, "influence_previous_layer").values
     asked.assert_called_once_with(case.exact, case.encoding, wrt="previous_layer", pruned=frozenset())
@@ -242,6 +244,7 @@ def layer_calls(case: Case, model: nn.Module) -> Iterator[list[Tensor]]:
 
 def value_zeroing(case: Case) -> None:
     """Each layer is run once for each token whose value is zeroed in all heads of that layer, with its own input."""
+    case = case.brief
     found = ask(case, "value_zeroing").values
     model, size = case.exact_eager, len(case.encoding.tokens)
     with torch.no_grad(), layer_calls(case, model) as whole:
@@ -294,6 +297,7 @@ class _Constants(TorchFunctionMode):
 def norm_rollout(case: Case) -> None:
     """What leaves a layer if its heads read one token alone and its residual carries it alone, with all scales and
     the feed-forward part as they are for the whole text, less what leaves it with nothing."""
+    case = case.brief
     found = ask(case, "norm_rollout").values
     model, size = case.exact_eager, len(case.encoding.tokens)
     kept = torch.cat((torch.eye(size), torch.zeros(1, size)))  # one row a source, and one without any
