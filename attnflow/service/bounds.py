@@ -19,6 +19,7 @@ from attnflow.runtime.encode import encode
 from attnflow.runtime.instrument import instrument
 from attnflow.runtime.load import load_checkpoint
 from attnflow.runtime.memory import within_memory
+from attnflow.service import zero_gpu
 
 _asked: ContextVar[tuple[bool, bool]] = ContextVar("attnflow_reading", default=(False, False))
 
@@ -75,9 +76,9 @@ def check_running() -> None:
 
 
 def _running() -> dict[str, Any]:
-    """The device and the precision that the operator asks for."""
+    """The device and the precision that the operator asks for; on ZeroGPU this process has no GPU of its own."""
     return {
-        "device": os.environ.get("ATTNFLOW_DEVICE") or "auto",
+        "device": os.environ.get("ATTNFLOW_DEVICE") or ("cpu" if zero_gpu.ready() else "auto"),
         "dtype": os.environ.get("ATTNFLOW_DTYPE") or None,
     }
 
