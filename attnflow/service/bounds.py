@@ -18,7 +18,6 @@ from attnflow.runtime.capture import trace_bytes
 from attnflow.runtime.encode import encode
 from attnflow.runtime.instrument import instrument
 from attnflow.runtime.load import load_checkpoint
-from attnflow.runtime.memory import within_memory
 from attnflow.service import zero_gpu
 
 _asked: ContextVar[tuple[bool, bool]] = ContextVar("attnflow_reading", default=(False, False))
@@ -52,16 +51,15 @@ def load_bounded(ref: str | Path, revision: str | None, token: str | None, name:
         CheckpointError: If it is larger, or cannot be found, reached, or read by this visitor.
         NoRoomError: If the device that checkpoints are held on has no memory left for it.
     """
-    with within_memory(str(name or ref)):
-        return load_checkpoint(
-            ref,
-            revision=revision,
-            token=token,
-            **_running(),
-            name=name,
-            max_parameters=limits.MAX_PARAMETERS,
-            max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
-        )
+    return load_checkpoint(
+        ref,
+        revision=revision,
+        token=token,
+        **_running(),
+        name=name,
+        max_parameters=limits.MAX_PARAMETERS,
+        max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
+    )
 
 
 def check_running() -> None:

@@ -132,7 +132,7 @@ _loaded: BoundedCache[Checkpoint] = BoundedCache(limits.MODEL_CACHE_BYTES, lambd
 
 
 def _checkpoint(held: OnDisk) -> Checkpoint:
-    with within_memory(held.known["name"]):
+    with within_memory(held.known["name"], "loading"):
         return _loaded.get(held.key, lambda: held.load(DEVICE))
 
 
