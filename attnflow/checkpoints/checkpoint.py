@@ -141,8 +141,9 @@ class Checkpoint:
 
     @property
     def nbytes(self) -> int:
-        """Memory of its weights and its tokenizer."""
-        return sum(parameter.nbytes for parameter in self.model.parameters()) + self.tokenizer.nbytes
+        """Memory of its weights, its tokenizer, and what was found out about it, which grows as it is analysed."""
+        weights = sum(parameter.nbytes for parameter in self.model.parameters())
+        return weights + self.tokenizer.nbytes + self.learnt.nbytes
 
     @property
     def n_entries(self) -> int:
