@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 
 from attnflow.checkpoints.loading import Loading
 from attnflow.service import on_gpu, zero_gpu
@@ -17,7 +20,6 @@ from attnflow.service.analyses import attribution, expected, heads, saliency, st
 from attnflow.service.registry import Analysis
 from tests.checkpoints import make_checkpoint
 from tests.zero_gpu_scheduler import Scheduler
-from tests.zero_gpu_space import ANSWER
 
 TOP = Path(__file__).parent.parent
 
@@ -43,10 +45,7 @@ class Space:
         return self._read()
 
     def _read(self):
-        for line in self._process.stdout:
-            if line.startswith(ANSWER):
-                return json.loads(line.removeprefix(ANSWER))
-        raise AssertionError("the Space has ended")
+        return json.loads(self._process.stdout.readline())
 
     def close(self) -> int:
         """End it; how it exits."""
@@ -219,11 +218,23 @@ def test_a_private_model_stays_with_whom_its_token_opened(space, scheduler, hub,
         assert found["error"] == "CheckpointError"
 
 
+def test_a_call_of_an_endpoint_takes_the_time_of_who_calls(space, scheduler):
+    """The last one: from here on all that runs a model asks for a GPU."""
+    headers = {"x-ip-token": "signed.e30.caller"}
+    with closing(Client(space.do("serve"), verbose=False, headers=headers)) as client:
+        ask = partial(client.predict, "demo/finetuned", "Anna sold a lamp.", api_name="/saliency")
+        assert len(ask(method="input_gradient")["values"]) > 5
+        assert {given.get("token") for given in scheduler.asked("/schedule")} == {"signed.e30.caller"}
+        assert len(scheduler.asked("/schedule")) == 2  # what is recorded, and what is said of it
+        scheduler.answers = ["quota"]
+        with pytest.raises(AppError, match=r"No GPU computes this \(ZeroGPU quota exceeded: You have exceeded your"):
+            ask(method="lrp")
+
+
 def test_every_analysis_that_runs_a_model_can_be_lent_a_gpu():
     made = {
         one.name
         for module in (attribution, expected, heads, saliency, statistics)
-        if isinstance(module, ModuleType)
         for one in vars(module).values()
         if isinstance(one, Analysis) and one is not attribution.AGREEMENT
     } | {table.over_texts.name for table in statistics.HEAD_TABLES.values()}

@@ -1,7 +1,7 @@
 """A ZeroGPU Space in a process of its own: the real package `spaces`, of which only what needs a GPU is replaced.
 
 `python -m tests.zero_gpu_space` prepares it and then does one thing a line: a function of this module by its name and a
-list of its arguments, as JSON; the answer is a line that begins with `ANSWER`.
+list of its arguments, as JSON, and so is the answer; what the package prints goes elsewhere.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-ANSWER = "ANSWER "
 MASKED = ("Anna lent [MASK] [MASK] book.", None)
 TEXTS = ("Anna lent Paul a book.", "Paul borrowed a book from Anna.")
+
+
+PAGE: list[Any] = []
+"""What is served."""
 
 
 def prepare() -> None:
@@ -42,7 +45,7 @@ def prepare() -> None:
     zero_gpu._on_gpu = without_gpu
     from attnflow.web import launch
 
-    launch.ready()
+    PAGE.append(launch.ready())
 
 
 # ---- what runs where the GPU is
@@ -222,6 +225,16 @@ def stepped(ref: str, probes: int) -> Any:
     return {"probes": found, "kept": known is not None and known.probes}
 
 
+def serve() -> Any:
+    """The address of the page, which has a GPU compute whatever runs a model."""
+    from attnflow import limits
+    from attnflow.web import launch
+
+    limits.GPU_OPERATIONS = 1
+    served = PAGE[0].launch(**launch.options(), server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    return served[1]
+
+
 def small(ref: str) -> Any:
     """What is no work for a GPU is done here."""
     from attnflow.service.analyses.saliency import SALIENCY
@@ -230,15 +243,17 @@ def small(ref: str) -> Any:
 
 
 def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # for all that is forked, too
     prepare()
-    print(ANSWER + json.dumps("ready"), flush=True)
+    print(json.dumps("ready"), file=answers, flush=True)
     for line in sys.stdin:
         name, arguments = json.loads(line)
         try:
             answer = globals()[name](*arguments)
         except Exception as error:
             answer = {"error": type(error).__name__, "says": str(error)}
-        print(ANSWER + json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -216,7 +216,11 @@ def _dispatch(ours: socket.socket, orders: socket.socket) -> None:
     os._exit(0)  # threads may still wait for a GPU
 
 
-def _on_gpu() -> Callable[[bytes, int], Generator[bytes]]:
+_OnGpu = Callable[[bytes, int], Generator[tuple[bytes, bool]]]
+"""Yields messages, and whether each is the last."""
+
+
+def _on_gpu() -> _OnGpu:
     """The function that runs in processes with a GPU."""
     import spaces  # pyright: ignore[reportMissingTypeStubs]  # it has none
     from spaces.zero import client  # pyright: ignore[reportMissingTypeStubs]
@@ -233,7 +237,7 @@ def _duration(order: bytes, seconds: int) -> int:
     return seconds
 
 
-def _answer(gpu: Callable[[bytes, int], Generator[bytes]], connection: Connection) -> None:
+def _answer(gpu: _OnGpu, connection: Connection) -> None:
     """Have one order done, and pass on what is told of it."""
     from spaces.utils import gradio_request_var  # pyright: ignore[reportMissingTypeStubs]
 
@@ -242,11 +246,16 @@ def _answer(gpu: Callable[[bytes, int], Generator[bytes]], connection: Connectio
             order, seconds, token = pickle.loads(connection.recv_bytes())
             known = {"x-gradio-user": "app"} | ({} if token is None else {"x-ip-token": token})
             gradio_request_var().set(_Request(_Headers(known)))  # pyright: ignore[reportArgumentType]  # all it reads
+            last = False
             with contextlib.closing(gpu(order, seconds)) as messages:
-                for message in messages:
+                for message, last in messages:
                     connection.send_bytes(message)
-                    if connection.poll():  # nothing more is sent from there, so it was closed
+                    # Nothing more is sent from there, so it was closed. What has ended is not stopped, too: `spaces`
+                    # might by then have given its process something else to do.
+                    if not last and connection.poll():
                         return
+            if not last:
+                connection.send_bytes(_packed("refused", "the GPU was taken away before it was done"))
         except BaseException as error:  # of `spaces`: what the function raises is a message
             with contextlib.suppress(OSError):
                 connection.send_bytes(_packed("refused", _reason(error)))
@@ -285,23 +294,24 @@ class _Outbox:
             raise GoneError("Nobody waits for this any more.")
 
 
-def _work(order: bytes, seconds: int) -> Generator[bytes]:
-    """Do what was ordered; yields messages, and at least a sign of life a few times a second."""
+def _work(order: bytes, seconds: int) -> Generator[tuple[bytes, bool]]:
+    """Do what was ordered; yields messages, and whether each is the last, and a sign of life a few times a second."""
     outbox = _Outbox()
     # A context of its own: that of this process is what it was when it was forked for its first order.
     thread = threading.Thread(target=Context().run, args=(_compute, order, outbox), daemon=True)
     thread.start()
-    kind = ""
+    last = False
     try:
-        while kind not in ("done", "raised"):
+        while not last:
             try:
                 kind, value = outbox.found.get(timeout=_LOOK)
             except queue.Empty:
                 kind, value = "going on", None
             for name in ("told", "offered"):
                 if name in outbox.newest:
-                    yield _packed(name, outbox.newest.pop(name))
-            yield _packed(kind, value)
+                    yield _packed(name, outbox.newest.pop(name)), False
+            last = kind in ("done", "raised")
+            yield _packed(kind, value), last
     finally:
         outbox.unwanted.set()
         thread.join()
