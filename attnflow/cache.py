@@ -35,7 +35,7 @@ class BoundedCache(Generic[T]):
     Threads that ask for the same missing key share one computation, its failure and progress included; a failure is not
     remembered for those who ask later. Whoever wants it no more leaves (`GoneError`), and it goes on while anybody is
     left; who still wants one that was ended computes it himself. A value that alone exceeds the bound is returned and
-    not kept.
+    not kept. One that grows is counted as large as it is when it is used.
 
     Args:
         max_bytes: The bound.
@@ -56,8 +56,7 @@ class BoundedCache(Generic[T]):
             watcher = progress.Watcher()
             with self._lock:
                 if key in self._values:
-                    self._values.move_to_end(key)
-                    return self._values[key]
+                    return self._used(key)
                 shared = self._under_way.get(key)
                 mine = shared is None
                 if shared is None:
@@ -104,18 +103,26 @@ class BoundedCache(Generic[T]):
             del self._under_way[key]
             if size <= self.max_bytes:
                 self._values[key], self._sizes[key] = value, size
-                while self.nbytes > self.max_bytes:
-                    oldest, _ = self._values.popitem(last=False)
-                    del self._sizes[oldest]
+                self._shrink()
         shared.future.set_result(value)
 
     def find(self, key: Hashable) -> T | None:
         """Return the value of a key if it is there."""
         with self._lock:
-            if key not in self._values:
-                return None
-            self._values.move_to_end(key)
-            return self._values[key]
+            return self._used(key) if key in self._values else None
+
+    def _used(self, key: Hashable) -> T:
+        """A value that is there, which is measured again, and goes itself if it has grown beyond the bound."""
+        value = self._values[key]
+        self._values.move_to_end(key)
+        self._sizes[key] = self._size_of(value)
+        self._shrink()
+        return value
+
+    def _shrink(self) -> None:
+        while self.nbytes > self.max_bytes:
+            oldest, _ = self._values.popitem(last=False)
+            del self._sizes[oldest]
 
     def forget(self, which: Callable[[Hashable], bool]) -> None:
         """Drop the values of all keys that a function names; what is under way is kept when it is there."""

@@ -1,4 +1,4 @@
-"""The command `attnflow probe`: what it understands; what it runs is imported when it is asked for."""
+"""The commands about treebanks, `attnflow probe` and `attnflow compare-heads`; what they run is imported when asked."""
 
 from __future__ import annotations
 
@@ -24,8 +24,47 @@ examples:
   attnflow probe google-bert/bert-base-uncased treebank.conllu --words --vectors glove.6B.100d.txt"""
 
 
+_COMPARE = """\
+Compare the heads of two models that find the governor of most words, relation by relation, on the same words of a
+treebank. Prints the best head of each on held-out sentences, and whether the two differ beyond chance."""
+_COMPARE_MORE = """\
+MODEL_A and MODEL_B are those of `attnflow survey`, TREEBANK is that of `attnflow probe`. A row tells for a relation how
+many words both models read, the best head of each with the share that it finds, how many words only one of them finds,
+and the p-value of McNemar's exact test, corrected by Holm for the number of relations; * marks those below 5 %.
+
+examples:
+  attnflow compare-heads demo/pretrained demo/finetuned demo/sentences --rows 200
+  attnflow compare-heads ./my-model@checkpoint-500 ./my-model treebank.conllu --no-subtypes"""
+
+
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add it to the others."""
+    """Add them to the others."""
+    _add_probe(commands)
+    compare = cli_options.add_command(
+        commands,
+        "compare-heads",
+        help="which of two models has heads that follow a treebank better",
+        usage="attnflow compare-heads MODEL_A MODEL_B TREEBANK [options]",
+        description=_COMPARE,
+        epilog=_COMPARE_MORE,
+    )
+    compare.add_argument("model_a", metavar="MODEL_A", help="the first checkpoint")
+    compare.add_argument("model_b", metavar="MODEL_B", help="the second")
+    compare.add_argument("texts", metavar="TREEBANK", help="sentences with their trees")
+    compare.add_argument(
+        "--pooling",
+        default="mean",
+        choices=("mean", "first"),
+        help="what a word of several tokens attends to (default: the mean of them)",
+    )
+    compare.add_argument("--no-subtypes", action="store_true", help="count nsubj:pass and the like as nsubj")
+    cli_options.add_drawing(compare, "sentences", "what draws them")
+    cli_options.add_running(compare, "cut longer sentences")
+    compare.add_argument("--leave-out", action="store_true", help="leave longer sentences out instead of cutting them")
+    compare.set_defaults(run=_compare)
+
+
+def _add_probe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     probe = cli_options.add_command(
         commands,
         "probe",
@@ -46,6 +85,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     cli_options.add_drawing(probe, "sentences", "what draws and splits them, and trains")
     cli_options.add_running(probe, "cut longer sentences")
     probe.set_defaults(run=_probe)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from attnflow.corpus import compared_heads_command
+
+    compared_heads_command.run(
+        options.model_a,
+        options.model_b,
+        options.texts,
+        pooling=options.pooling,
+        subtypes=not options.no_subtypes,
+        name=options.name,
+        split=options.split,
+        rows=options.rows,
+        seed=options.seed,
+        too_long="leave_out" if options.leave_out else "cut",
+        max_tokens=options.max_tokens,
+        device=options.device,
+        dtype=options.dtype,
+    )
 
 
 def _probe(options: argparse.Namespace) -> None:

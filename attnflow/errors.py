@@ -54,6 +54,10 @@ class NoRoomError(AttnflowError):
     """The memory of a GPU does not hold what a request asks for."""
 
 
+class NoGpuError(AttnflowError):
+    """A Space that is lent GPUs gets none for what a request asks for, or not for long enough."""
+
+
 class NumberError(AttnflowError):
     """A checkpoint computed something that is no number, so there is nothing to tell."""
 

@@ -62,6 +62,10 @@ WAITING_OF_ONE = 8
 """Analyses of one visitor's pages that wait at the same time."""
 LONG_OPERATIONS = 0.3e12
 """Work that takes more is long, some ten seconds on two cores: it does not take the last place from short work."""
+GPU_OPERATIONS = _whole_number("ATTNFLOW_GPU_GIGA_OPERATIONS", 300) * 10**9
+"""On ZeroGPU, work that a GPU is asked for; less is done before one would be there."""
+GPU_SECONDS = _whole_number("ATTNFLOW_GPU_SECONDS", 120)
+"""The longest time that it is asked for."""
 MAX_LAYERS = _whole_number("ATTNFLOW_MAX_LAYERS", 200)
 """Layers of one checkpoint."""
 MAX_HEADS = _whole_number("ATTNFLOW_MAX_HEADS", 256)

@@ -18,7 +18,9 @@ from attnflow import (
     capture,
     encode,
     hidden_token_attribution,
+    load_checkpoint,
 )
+from attnflow.cache import BoundedCache
 from attnflow.methods.hta.attribution import _Task
 from attnflow.methods.hta.closed_form import plain_jacobian_squares
 from attnflow.methods.hta.from_weights import squares_from_weights
@@ -28,6 +30,7 @@ from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import head_gates, model_inputs
 from tests import reference
 from tests.checkpoints import ARCHITECTURES, PAIR, WIDTH
+from tests.conftest import forget_models
 
 SHORT = ("Anna gave a book.", "He read.")
 PRUNED = frozenset({(0, 1), (1, 3)})
@@ -337,3 +340,29 @@ def test_a_model_whose_layers_cannot_be_told_is_refused(checkpoints):
     checkpoint = replace(checkpoints["bert"], steerable=False)
     with pytest.raises(UnsupportedArchitectureError, match="Choose another checkpoint"):
         hidden_token_attribution(checkpoint, encode(checkpoint, "Anna met Paul."))
+
+
+def test_what_is_found_once_for_a_checkpoint_counts_as_its_memory(folders, monkeypatch):
+    forget_models(monkeypatch)
+    checkpoint = load_checkpoint(folders["bert"])
+    before = checkpoint.nbytes
+    paths = token_paths(checkpoint)
+    products = sum(product.nbytes for path in paths for product in path.products.values())
+    rest = sum(one.nbytes for path in paths for one in (*path.offsets, *path.weights, path.value_square, path.rows))
+    assert products > 0 and before + products + rest <= checkpoint.nbytes <= before + 2 * (products + rest)
+    known = checkpoint.nbytes
+    token_paths(checkpoint)
+    assert checkpoint.nbytes == known  # found once
+
+
+def test_models_that_grow_while_they_are_analysed_keep_to_the_bound(folders, monkeypatch):
+    forget_models(monkeypatch)
+    bound = sum(load_checkpoint(folders[name]).nbytes for name in ("bert", "gpt2")) + 1000
+    loaded = BoundedCache(bound, lambda one: one.nbytes)
+    monkeypatch.setattr("attnflow.checkpoints.checkpoint._loaded", loaded)
+    kept, other = (load_checkpoint(folders[name]) for name in ("bert", "gpt2"))
+    assert len(loaded) == 2
+    token_paths(kept)
+    assert load_checkpoint(folders["bert"]) is kept
+    assert len(loaded) == 1 and loaded.nbytes == kept.nbytes <= bound
+    assert load_checkpoint(folders["gpt2"]) is not other

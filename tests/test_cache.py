@@ -32,6 +32,19 @@ def test_a_value_larger_than_the_bound_is_returned_and_not_kept():
     assert cache.find("b") == "bb"
 
 
+def test_a_value_that_grows_is_counted_as_large_as_it_is_when_it_is_used():
+    cache, growing = BoundedCache[list[int]](10, len), [1, 2, 3]
+    cache.get("grows", lambda: growing)
+    cache.get("other", lambda: [1] * 5)
+    assert cache.nbytes == 8
+    growing += [4, 5, 6]
+    assert cache.find("grows") is growing and cache.find("other") is None
+    assert (cache.nbytes, len(cache)) == (6, 1)
+    growing += [0] * 5
+    assert cache.get("grows", lambda: pytest.fail("it is there")) is growing
+    assert (cache.nbytes, len(cache)) == (0, 0)
+
+
 def test_a_failure_is_not_remembered():
     cache = BoundedCache[str](10, len)
     with pytest.raises(ZeroDivisionError):

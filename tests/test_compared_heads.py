@@ -27,6 +27,7 @@ from attnflow import (
     word_attention,
 )
 from attnflow.bundled import ASSETS
+from attnflow.records.head_names import head_name
 from attnflow.stats.compared_dependencies import PairedHits, packed_hits, shared_cases
 from attnflow.stats.dependencies import DIRECTIONS
 from attnflow.stats.halves import half_of
@@ -261,3 +262,42 @@ def test_the_command_tells_what_random_weights_give(tmp_path, capsys):
 def test_sentences_of_one_half_alone_are_too_few():
     with pytest.raises(SelectionError, match=r"Sentences are too few \(1\): heads are chosen on one half"):
         compare_dependency_heads("demo/pretrained", "demo/finetuned", open_texts("demo/sentences", rows=40).rows[:1])
+
+
+# ---- the command
+
+
+def test_the_command_prints_what_the_library_says(capsys):
+    words = ["demo/pretrained", "demo/finetuned", "demo/sentences"]
+    assert cli.main(["compare-heads", *words, "--rows", "60", "--no-subtypes", "--pooling", "first"]) == 0
+    printed = capsys.readouterr().out
+    texts = open_texts("demo/sentences", rows=60)
+    found = compare_dependency_heads(*words[:2], texts, subtypes=False, pooling="first")
+    assert "A: demo/pretrained, B: demo/finetuned; 60 sentences read by both." in printed
+    rows = [line.split() for line in printed.splitlines() if line.startswith("  ")][1:]
+    assert [row[0] for row in rows] == [one.relation for one in found.relations]
+    for row, one in zip(rows, found.relations, strict=True):
+        assert int(row[1].replace(",", "")) == one.n
+        assert [" ".join(row[2:4]), " ".join(row[5:7])] == [head_name((of.layer, of.head)) for of in (one.a, one.b)]
+        assert [row[4], row[7]] == [f"{of.held_out.share:.1%}" for of in (one.a, one.b)]
+        assert [float(row[8]), int(row[9]), int(row[10])] == [
+            pytest.approx(100 * one.difference, abs=0.06),
+            one.only_a,
+            one.only_b,
+        ]
+        assert float(row[11]) == pytest.approx(one.p_corrected, rel=0.1) and (row[-1] == "*") == one.differs
+    differing = ", ".join(one.relation for one in found.relations if one.differs) or "none"
+    assert printed.rstrip().endswith(f"Different at 5 % over all relations together: {differing}.")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["demo/pretrained", "demo/finetuned", "demo/pairs"], "No text has a dependency tree"),
+        (["demo/pretrained", "./nothing", "demo/sentences"], "nothing is not a folder"),
+        (["demo/pretrained", "demo/finetuned", "demo/sentences", "--max-tokens", "0"], "max_tokens is 0; give a whole"),
+    ],
+)
+def test_the_command_says_what_is_wrong(words, says, capsys):
+    assert cli.main(["compare-heads", *words]) == 1
+    assert says in capsys.readouterr().err

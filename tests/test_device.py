@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import weakref
 from functools import cache
 
@@ -9,18 +10,27 @@ import numpy as np
 import pytest
 import torch
 
+import attnflow
 from attnflow import (
+    attention_probe,
     capture,
+    cli,
+    corpus_statistics,
     encode,
     head_importance,
     hidden_token_attribution,
     load_checkpoint,
+    open_texts,
     saliency,
+    survey,
 )
 from attnflow.checkpoints.loading import Loading
-from attnflow.errors import CheckpointError, NoRoomError
+from attnflow.corpus import compared_heads, observed, probe_reading, survey_part
+from attnflow.errors import AttnflowError, CheckpointError, NoRoomError
+from attnflow.runtime import load
 from attnflow.runtime.memory import within_memory
-from attnflow.service import bounds
+from attnflow.service import bounds, corpora, head_examples, text_heads
+from attnflow.service.collections import Opened
 from attnflow.service.registry import Analysis
 from attnflow.service.workspace import workspace
 from tests.checkpoints import PAIR
@@ -90,15 +100,110 @@ def test_a_gpu_without_room_is_one_sentence_and_what_others_use_stays(monkeypatc
     assert load_checkpoint("demo/pretrained") is kept and case.checkpoint is load_checkpoint("demo/finetuned")
     assert workspace.case("demo/finetuned", "Nobody has seen this text.").n_tokens > 2
 
-    def load(*_args, **_values):
+    def read(*_args, **_values):
         try:
             full()
         except torch.OutOfMemoryError as error:
             raise CheckpointError("demo/finetuned cannot be loaded (OutOfMemoryError: CUDA out of memory.)") from error
 
-    monkeypatch.setattr(bounds, "load_checkpoint", load)
-    with refused_for_memory():
+    monkeypatch.setattr(load, "open_checkpoint", read)
+    with pytest.raises(NoRoomError, match=r"^The GPU has no memory left for demo/finetuned, .*; use a smaller"):
         bounds.load_bounded("demo/finetuned", None, None)
+
+
+SOME, TREES = open_texts("demo/pairs", rows=6), open_texts("demo/sentences", rows=60)
+
+
+def fits(most, real):
+    """A function that runs texts, on a GPU with memory for so many."""
+
+    def run(checkpoint, encodings, **values):
+        return full() if len(encodings) > most else real(checkpoint, encodings, **values)
+
+    return run
+
+
+OVER_TEXTS = {
+    "survey": (survey_part, "capture_layers", lambda: survey("demo/finetuned", SOME)),
+    "corpus": (observed, "capture_batch", lambda: corpus_statistics("demo/finetuned", SOME, ["entropy"])),
+    "probe": (probe_reading, "capture_layers", lambda: attention_probe("demo/finetuned", TREES, most_epochs=1)),
+    "compared": (
+        compared_heads,
+        "capture_batch",
+        lambda: attnflow.compare_dependency_heads("demo/pretrained", "demo/finetuned", TREES),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OVER_TEXTS)
+def test_many_texts_on_a_gpu_without_room_are_one_sentence(monkeypatch, name):
+    module, function, ask = OVER_TEXTS[name]
+    kept = load_checkpoint("demo/finetuned")
+    monkeypatch.setattr(module, function, fits(0, getattr(module, function)))
+    with pytest.raises(AttnflowError, match="The GPU has no memory left for demo/") as refused:
+        ask()
+    assert "CUDA" not in str(refused.value) and load_checkpoint("demo/finetuned") is kept
+
+
+@pytest.mark.parametrize("name", ["survey", "corpus", "probe"])
+def test_what_has_no_room_together_is_read_one_by_one(monkeypatch, name):
+    module, function, ask = OVER_TEXTS[name]
+    expected = ask()
+    monkeypatch.setattr(module, function, fits(1, getattr(module, function)))
+    found = ask()
+    if name == "survey":
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+        assert not found.reasons
+    elif name == "corpus":
+        np.testing.assert_allclose(found["entropy"].whole, expected["entropy"].whole, atol=1e-6)
+    else:
+        assert found.n == expected.n and not found.failed
+
+
+def test_what_a_survey_finds_no_room_for_later_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(survey_part.HeadImportance, "update", full)
+    with pytest.raises(NoRoomError, match=r"for demo/finetuned on these texts, .*; bound the tokens of a text"):
+        survey("demo/finetuned", SOME, heads=True)
+
+
+def test_a_pass_after_an_epoch_and_loading_are_one_sentence(monkeypatch):
+    lower = pytest.raises(NoRoomError, match=r"for Bert after the epoch, .*; lower per_device_eval_batch_size")
+    with lower, within_memory("Bert", "training"):
+        full()
+    monkeypatch.setattr(load, "open_checkpoint", full)
+    with pytest.raises(NoRoomError, match=r"for demo/finetuned, beside .*; use a smaller checkpoint, or one in half"):
+        load_checkpoint("demo/finetuned")
+
+
+ON_THE_PAGE = {
+    "examples": (head_examples, "batches", lambda: head_examples._breadth("demo/finetuned", SOME)),
+    "importance": (
+        text_heads.HeadImportance,
+        "update",
+        lambda: text_heads.importance_over(SOME, "demo/finetuned", "gate"),
+    ),
+    "random weights": (
+        corpora,
+        "with_random_weights",
+        lambda: corpora.corpora.statistics(
+            Opened(SOME, None), "demo/finetuned", types.SimpleNamespace(name="p"), ["entropy"], random_weights=True
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ON_THE_PAGE)
+def test_what_the_page_reads_beside_is_one_sentence_too(monkeypatch, name):
+    place, function, ask = ON_THE_PAGE[name]
+    monkeypatch.setattr(place, function, full)
+    with pytest.raises(NoRoomError, match="The GPU has no memory left for demo/finetuned on these texts"):
+        ask()
+
+
+def test_a_command_on_a_gpu_without_room_says_so(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(survey_part, "capture_layers", full)
+    assert cli.main(["survey", "demo/finetuned", "demo/pairs", "--rows", "4", "--out", str(tmp_path / "a")]) == 1
+    assert "attnflow: " in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_what_ran_is_freed_and_other_errors_stay_what_they_are():

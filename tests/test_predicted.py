@@ -15,7 +15,9 @@ from attnflow import capture, encode, expected_tokens, load_checkpoint, saliency
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.errors import SelectionError
 from attnflow.records.trace import SPECIAL
+from attnflow.service.case import tokens_meant
 from attnflow.service.workspace import workspace
+from attnflow.stats.alignment import pair_traces, pieces_of
 from attnflow.views.predicted import predicted
 from attnflow.web import events
 from attnflow.web.endpoints.answers import predicted as predicted_of
@@ -160,6 +162,50 @@ def test_a_token_without_a_prediction_is_refused_in_a_sentence(model, texts, pos
             client.predict(model, *texts, api_name="/attention_flow")
     with pytest.raises(AppError, match="There is no target 'middle'; the classes are 'start', 'end'"):
         client.predict("lab/question-answering", *TEXT, target="middle", api_name="/saliency")
+
+
+def compared(client, model_a, model_b, **values):
+    return client.predict(model_a, model_b, *TEXT, method="input_gradient", **values, api_name="/compare_saliency")
+
+
+@pytest.mark.parametrize("task", ["token-classification", "causal-lm"])
+def test_two_models_are_compared_at_the_token_that_is_meant(served, client, task):
+    model = served[task]
+    answer = compared(client, model, model, position=4)
+    case = workspace.case(model, *TEXT)
+    expected = saliency(case.checkpoint, case.encoding.at(4), method="input_gradient")
+    assert answer["unit"] == "piece" and answer["a"]["target"] == expected.target
+    for side in "ab":
+        np.testing.assert_allclose(answer[side]["values"], expected.values, rtol=2e-3, atol=1e-6)
+    usual = saliency(case.checkpoint, case.encoding, method="input_gradient")
+    assert np.abs(usual.values - expected.values).max() > 1e-3
+
+
+def test_two_tokenizers_are_compared_at_a_word_of_both(served, client):
+    bert, gpt2 = served["token-classification"], served["causal-lm"]
+    unit = next(u for u, one in enumerate(compared_units(bert, gpt2)) if len(one[1]) > 1)
+    a, b = (workspace.case(model, *TEXT) for model in (bert, gpt2))
+    (first, *_), (*_, last) = compared_units(bert, gpt2)[unit]
+    assert tokens_meant((a, b), unit, "piece", "position") == (first, last)
+    with pytest.raises(AppError, match="position is 99; give the position of a token, from 0 to"):
+        compared(client, bert, gpt2, position=99)
+    with pytest.raises(AppError, match="position is 0, a unit that lab/causal-lm does not have; give one of both"):
+        compared(client, bert, gpt2, position=0)  # [CLS]
+    with pytest.raises(AppError, match="classifies the whole text, so leave it out"):
+        compared(client, "demo/finetuned", "demo/finetuned", position=2)
+
+
+def compared_units(model_a, model_b):
+    """For each unit of both models its pieces in each."""
+    traces = [workspace.case(model, *TEXT).trace for model in (model_a, model_b)]
+    pairing = pair_traces(*traces)
+    return [
+        tuple(
+            pieces_of(int(place[unit]), paired.tokens, trace.tokens) if place[unit] >= 0 else []
+            for paired, place, trace in zip((pairing.a, pairing.b), (pairing.in_a, pairing.in_b), traces, strict=True)
+        )
+        for unit in range(len(pairing.text))
+    ]
 
 
 def test_a_root_of_the_page_is_the_token_that_is_meant_in_the_models_that_have_one(served):

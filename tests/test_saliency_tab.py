@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from attnflow import encode, load_checkpoint
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.report import report
+from attnflow.methods.target import choose_target
 from attnflow.views.explanations import ExplainedModel, faithfulness_chart, rank_correlation_matrix, strips
 from attnflow.web.examples import load_examples
 
@@ -42,6 +43,39 @@ def test_strips_carry_every_value_on_a_symmetric_scale(sides):
     assert b["notes"] == {"lrp": "a note"} and b["verdict"] == sides[1].report.verdict
     words = strips(sides[1:], "word", [{}])["models"][0]
     assert sum(words["values"]["lrp"]) == pytest.approx(sum(b["values"]["lrp"]), rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("task", "texts", "position", "target", "heading"),
+    [
+        ("causal-lm", ("Anna gave the book.", None), 2, None, "after"),
+        ("masked-lm", ("Anna gave [MASK] book.", None), None, None, "in place of"),
+        ("token-classification", ("Anna gave the book.", None), 2, None, "for"),
+        ("question-answering", ("Who gave it?", "Anna gave the book."), None, "end", "at"),
+        ("question-answering", ("Who gave it?", "Anna gave the book."), 6, "start", "at"),
+    ],
+)
+@pytest.mark.parametrize("unit", ["piece", "word"])
+def test_the_heading_names_the_token_whose_prediction_is_explained(tasks, task, texts, position, target, heading, unit):
+    checkpoint = tasks[task]
+    encoding = encode(checkpoint, *texts).at(position)
+    found = report(checkpoint, encoding, target=target, methods=["input_gradient"])
+    meant = choose_target(checkpoint, encoding, target)
+    assert found.position == meant.position is not None
+    model = strips([ExplainedModel("a", "x", found, kind=checkpoint.head.kind)], unit, [{}])["models"][0]
+    of_word = np.flatnonzero(encoding.tokens.word == encoding.tokens.word[meant.position])
+    start, end = encoding.tokens.span[of_word[0], 0], encoding.tokens.span[of_word[-1], 1]
+    written = (encoding.text_a, encoding.text_b)[encoding.tokens.sentence[meant.position]][start:end]
+    token = encoding.tokens.text[meant.position] if unit == "piece" else written
+    place = meant.position if unit == "piece" else encoding.tokens.word[meant.position]
+    named = model["names"][place]  # repeated words are told apart
+    assert token.removeprefix("·") in named
+    assert model["about"] == f"score of {meant.name} {heading} {named}"
+
+
+def test_a_score_of_the_whole_text_names_no_token(sides):
+    assert sides[1].report.position is None
+    assert strips(sides, "word", [{}, {}])["models"][1]["about"] == f"score of {sides[1].report.target}"
 
 
 def test_the_method_to_be_believed_first_is_the_one_that_stands_up_best(sides):

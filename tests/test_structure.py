@@ -56,6 +56,7 @@ HEAVY = {
     "pyarrow": {"corpus"},
     "sklearn": {"corpus"},
     "ray": {"corpus"},
+    "spaces": {"service"},
     "gradio": {"web"},
     "plotly": {"web"},
 }

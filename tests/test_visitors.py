@@ -106,6 +106,16 @@ def test_a_token_is_kept_nowhere(private, asked_by):
     assert visitors.own_token() is None
 
 
+def test_by_whose_time_a_gpu_works_comes_with_the_request_and_is_not_told(asked_by):
+    asked_by("hf_owner", headers=[(b"x-ip-token", b"signed.by.zero-gpu")])
+    visitor = signin.current_visitor()
+    assert visitor.gpu_token == "signed.by.zero-gpu" and "zero-gpu" not in repr(visitor)
+    with visitors.serving(visitor):
+        assert visitors.gpu_token() == "signed.by.zero-gpu"
+    asked_by(None)
+    assert signin.current_visitor().gpu_token is None and visitors.gpu_token() is None
+
+
 def test_outside_a_request_there_is_no_visitor_and_no_limit():
     assert signin.current_visitor() is None
     visitors.admit()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -92,6 +91,8 @@ class Checkpoint:
     """What has been found out about this very model by trying."""
     origin: Callable[[], Checkpoint] | None = field(default=None, init=False, repr=False)
     """Loads the same again, in whatever process; None of a checkpoint that was put together or changed by hand."""
+    folder: Path | None = field(default=None, init=False, repr=False)
+    """Likewise, where its files lie."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was loaded from, which is a few bytes and holds no access token."""
@@ -140,8 +141,9 @@ class Checkpoint:
 
     @property
     def nbytes(self) -> int:
-        """Memory of its weights and its tokenizer."""
-        return sum(parameter.nbytes for parameter in self.model.parameters()) + self.tokenizer.nbytes
+        """Memory of its weights, its tokenizer, and what was found out about it, which grows as it is analysed."""
+        weights = sum(parameter.nbytes for parameter in self.model.parameters())
+        return weights + self.tokenizer.nbytes + self.learnt.nbytes
 
     @property
     def n_entries(self) -> int:
@@ -222,10 +224,11 @@ def reopen_checkpoint(ref: str | Path, sha: str, how: Loading, name: str) -> Che
     return found
 
 
-def _with_origin(checkpoint: Checkpoint, ref: str | Path, how: Loading) -> Checkpoint:
+def _with_origin(checkpoint: Checkpoint, ref: str | Path, how: Loading, folder: Path) -> Checkpoint:
     how = replace(how, max_parameters=None, max_download_bytes=None)
     again = partial(reopen_checkpoint, ref, checkpoint.sha, how, checkpoint.name)
-    object.__setattr__(checkpoint, "origin", again)  # not a field to be given, so that no changed copy has it
+    for field_name, value in (("origin", again), ("folder", folder)):
+        object.__setattr__(checkpoint, field_name, value)  # not to be given, so that no changed copy has it
     return checkpoint
 
 
@@ -252,7 +255,7 @@ def _load_location(location: hub.Location, note: str, how: Loading) -> Checkpoin
         reading = partial(read_apart, folder, location.name)
         found = _noted(_read(folder, location.name, location.sha, reading, how), note)
         found = replace(found, license=location.license)
-        return _with_origin(found, location.name, how)
+        return _with_origin(found, location.name, how, folder)
 
 
 def _load_folder(folder: Path, name: str, how: Loading, ref: str | None = None) -> Checkpoint:
@@ -268,23 +271,18 @@ def _load_folder(folder: Path, name: str, how: Loading, ref: str | None = None) 
         repository_files.check_links(folder, name)
     config = hub.parse_config(folder / "config.json", name)
     check_supported(config, name)
-    sha = _content_hash(folder)
+    sha = repository_files.content_hash(folder)
     key = (str(folder), name, sha, how.place(), how.precision())
-    reading = partial(read_here, name=name)
-    return _loaded.get(key, lambda: _with_origin(_noted(_read(folder, name, sha, reading, how), note), origin, how))
+
+    def load() -> Checkpoint:
+        found = _read(folder, name, sha, partial(read_here, name=name), how)
+        return _with_origin(_noted(found, note), origin, how, folder)
+
+    return _loaded.get(key, load)
 
 
 def _noted(checkpoint: Checkpoint, note: str) -> Checkpoint:
     return replace(checkpoint, notes=(*checkpoint.notes, note)) if note else checkpoint
-
-
-def _content_hash(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in [path for kind in ("json", "jinja", "safetensors", "bin") for path in sorted(folder.glob(f"*.{kind}"))]:
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:40]
 
 
 def check_supported(config: Mapping[str, Any], name: str) -> None:

@@ -38,7 +38,7 @@ class Loading:
             CheckpointError: If there is none of this name.
         """
         if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            return torch.device("cuda" if _has_cuda() else "cpu")
         try:
             device = torch.device(self.device)
             torch.empty(0, device=device)
@@ -59,3 +59,8 @@ class Loading:
         if name not in PRECISIONS:
             raise CheckpointError(f"dtype is {name[:60]!r}; give one of {', '.join(PRECISIONS)}, or none for float32.")
         return getattr(torch, name)
+
+
+def _has_cuda() -> bool:
+    """Whether this process has a GPU; not where the package `spaces` stands in for one that only its own have."""
+    return torch.cuda.is_available.__module__ == torch.cuda.__name__ and torch.cuda.is_available()

@@ -8,6 +8,7 @@ templates, code) is not there.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 import zipfile
@@ -69,6 +70,16 @@ def check_sizes(sizes: Mapping[str, int], name: str) -> None:
                 f"The {file} of {name} has {sizes[file] / 1e6:,.1f} MB; this machine reads at most {most / 1e6:,.1f} "
                 "MB of a tokenizer. Choose a checkpoint with a smaller one."
             )
+
+
+def content_hash(folder: Path) -> str:
+    """40 hexadecimal digits that tell what a folder holds of a checkpoint, in the place of a commit."""
+    digest = hashlib.sha256()
+    for path in [path for kind in ("json", "jinja", "safetensors", "bin") for path in sorted(folder.glob(f"*.{kind}"))]:
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:40]
 
 
 def check_links(folder: Path, name: str) -> None:

@@ -27,6 +27,7 @@ from attnflow.records.texts import Text, Texts, fingerprint
 from attnflow.records.trace import is_whole
 from attnflow.records.trees import Sentence
 from attnflow.runtime.load import load_checkpoint
+from attnflow.runtime.memory import within_memory
 from attnflow.stats.dependencies import OFFSETS
 from attnflow.stats.proportion import Proportion
 
@@ -110,7 +111,8 @@ def attention_probe(
         max_tokens=max_tokens,
         most_epochs=most_epochs,
     )
-    with nullcontext() if progress is None else progress_module.reporting(progress):
+    told_to = nullcontext() if progress is None else progress_module.reporting(progress)
+    with within_memory(checkpoint.name, "texts"), told_to:
         return _Work(checkpoint, sentences, settings, source, most_bytes).result()
 
 

@@ -20,6 +20,7 @@ from attnflow.records.trace import Encoding
 from attnflow.records.trees import Sentence
 from attnflow.runtime.batch import batches, capture_batch
 from attnflow.runtime.load import load_checkpoint
+from attnflow.runtime.memory import within_memory
 from attnflow.stats.compared_dependencies import DependencyComparison, PairedHits, packed_hits, shared_cases
 from attnflow.stats.text_maps import text_maps
 from attnflow.stats.word_attention import Pooling
@@ -79,7 +80,8 @@ def compare_dependency_heads(
     ]
     (heads_a, heads_b) = [(one.n_layers, one.n_heads) for one in models]
     paired, failed = PairedHits(heads_a, heads_b), dict[str, str]()
-    with nullcontext() if progress is None else progress_module.reporting(progress):
+    told = nullcontext() if progress is None else progress_module.reporting(progress)
+    with within_memory(" and ".join(one.name for one in models), "texts"), told:
         for first in range(0, len(trees), _AT_ONCE):
             what = f"Reading {len(trees):,} sentences with {models[0].name} and {models[1].name}"
             progress_module.tell(what, first / len(trees))

@@ -19,6 +19,7 @@ from attnflow.errors import SelectionError
 from attnflow.records.corpus import CorpusStatistics
 from attnflow.records.head_names import head_name
 from attnflow.runtime.load import load_checkpoint
+from attnflow.runtime.memory import within_memory
 from attnflow.stats.antecedents import RULES
 from attnflow.stats.coreference import ALL as ALL_KINDS
 from attnflow.stats.coreference import Candidates, CoreferenceResult
@@ -94,7 +95,9 @@ def run(
     found = computed(checkpoint, statistics, out)
     control: Mapping[str, Any] = {}
     if random_weights:
-        control = computed(with_random_weights(checkpoint), controlled, f"{out.rstrip('/')}/random_weights").results
+        with within_memory(checkpoint.name, "loading"):
+            drawn = with_random_weights(checkpoint)
+        control = computed(drawn, controlled, f"{out.rstrip('/')}/random_weights").results
     print(file=sys.stderr)
     print(f"{found.settings.model}: {found.n:,} texts read, {found.cut:,} of them cut.")
     say_reasons(found.failed)

@@ -17,13 +17,14 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus.encoded_text import encoded
 from attnflow.corpus.measures import MEASURES, Measure
 from attnflow.corpus.observed import Observed
-from attnflow.errors import CheckpointError, SelectionError, TextError, UnsupportedArchitectureError, brief
+from attnflow.errors import CheckpointError, NoRoomError, SelectionError, TextError, UnsupportedArchitectureError, brief
 from attnflow.methods.objective import Label
 from attnflow.records.corpus import CorpusSettings
 from attnflow.records.survey import class_of
 from attnflow.records.texts import Text
 from attnflow.records.trace import Encoding
 from attnflow.runtime.batch import batches
+from attnflow.runtime.memory import within_memory
 from attnflow.stats.statistic import Statistic
 
 Accumulators = dict[tuple[str, str, str], Statistic]
@@ -176,10 +177,11 @@ class _Reader:
         They are added to accumulators of their own first, so that no statistic has a text that another has not.
         """
         try:
-            fed = self._fed(group, rows)
+            with within_memory(self.checkpoint.name):
+                fed = self._fed(group, rows)
         except UnsupportedArchitectureError:
             raise
-        except (CheckpointError, TextError, SelectionError, RuntimeError) as error:  # the last of torch: no memory
+        except (CheckpointError, NoRoomError, TextError, SelectionError, RuntimeError) as error:  # the last of torch
             if len(rows) == 1:
                 self.failed[rows[0]] = brief(error) if isinstance(error, RuntimeError) else str(error)
             else:

@@ -26,6 +26,7 @@ from attnflow.records.corpus import CorpusSettings, CorpusStatistics
 from attnflow.records.texts import Text, Texts, fingerprint
 from attnflow.records.trace import is_whole
 from attnflow.runtime.load import load_checkpoint
+from attnflow.runtime.memory import within_memory
 from attnflow.stats.coreference import Candidates
 from attnflow.stats.word_attention import Pooling
 
@@ -140,7 +141,8 @@ def corpus_statistics(
             return open_corpus(folder)
     run = Run(checkpoint, tuple(texts), groups, settings, folder)
     pace = Pace(f"Reading {settings.n:,} texts with {settings.model}", settings.n)
-    with nullcontext() if progress is None else progress_module.reporting(progress):
+    told = nullcontext() if progress is None else progress_module.reporting(progress)
+    with within_memory(checkpoint.name, "texts"), told:
         if engine == "ray":
             found = _merged(ray_engine.compute(run, pace, address, workers), settings)
         else:

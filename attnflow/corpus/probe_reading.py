@@ -13,13 +13,14 @@ from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus.encoded_text import encoded
 from attnflow.corpus.word_vectors import WordVectors
-from attnflow.errors import CheckpointError, SelectionError, UnsupportedArchitectureError
+from attnflow.errors import CheckpointError, NoRoomError, SelectionError, UnsupportedArchitectureError
 from attnflow.methods.probing.attention_file import MARKS, AttentionFile
 from attnflow.methods.probing.examples import GONE, Example, Examples, has_marks
 from attnflow.records.texts import Text
 from attnflow.records.trace import SPECIAL, Encoding, Tokens
 from attnflow.records.trees import NO_WORD, ROOT, Sentence
 from attnflow.runtime.batch import batches, capture_layers
+from attnflow.runtime.memory import within_memory
 from attnflow.stats.word_attention import word_attention
 
 LEAST_WORDS = 2
@@ -135,6 +136,7 @@ def read_attention(
 
     Raises:
         CheckpointError: If the model cannot be run.
+        NoRoomError: If a GPU has no memory left for a sentence.
         SelectionError: If there is no room on the disk.
     """
     finished = 0
@@ -147,17 +149,18 @@ def read_attention(
 def _read(checkpoint: Checkpoint, sentences: Sequence[Readable], rows: list[int], file: AttentionFile) -> None:
     progress.go_on()
     try:
-        batch = capture_layers(checkpoint, [sentences[row].encoding for row in rows])
+        with within_memory(checkpoint.name):
+            batch = capture_layers(checkpoint, [sentences[row].encoding for row in rows])
+            with torch.inference_mode():
+                attention = torch.stack(batch.attention, dim=1).float().cpu().numpy()  # [N, L, H, T, T]
     except UnsupportedArchitectureError:
         raise
-    except CheckpointError:  # such as rows of padding that overflow; what is truly wrong shows with each alone
+    except (CheckpointError, NoRoomError):  # such as padding that overflows; what is wrong shows with each alone
         if len(rows) == 1:
             raise
         for row in rows:
             _read(checkpoint, sentences, [row], file)
         return
-    with torch.inference_mode():
-        attention = torch.stack(batch.attention, dim=1).float().cpu().numpy()  # [N, L, H, T, T]
     for number, row in enumerate(rows):
         one, size = sentences[row], int(batch.lengths[number])
         file.write(row, between_words(attention[number, ..., :size, :size], one.groups, len(one)))

@@ -26,6 +26,7 @@ from attnflow.records.trace import Head, check_heads, is_whole
 from attnflow.runtime.capture import capture
 from attnflow.runtime.encode import encode
 from attnflow.runtime.load import load_checkpoint
+from attnflow.runtime.memory import within_memory
 from attnflow.stats.attention_graph import Threshold, check_tau
 from attnflow.stats.attention_kinds import KINDS, special_kinds
 
@@ -108,7 +109,8 @@ def survey(
         heads=heads,
         part_size=part_size,
     )
-    with nullcontext() if progress is None else progress_module.reporting(progress):
+    told = nullcontext() if progress is None else progress_module.reporting(progress)
+    with within_memory(checkpoint.name, "texts"), told:
         if out is None:
             return _check_any(join_parts(_computed(checkpoint, texts, settings, label_map), settings, label_map))
         place = files.begin(out, settings)

@@ -13,13 +13,14 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus.encoded_text import encoded
 from attnflow.corpus.rings import attended_words
 from attnflow.corpus.survey_join import head_states
-from attnflow.errors import CheckpointError, UnsupportedArchitectureError
+from attnflow.errors import CheckpointError, NoRoomError, UnsupportedArchitectureError
 from attnflow.methods.heads.importance import HeadImportance
 from attnflow.records.root import tokens_of
 from attnflow.records.survey import Survey, SurveyedWords, SurveySettings, class_of
 from attnflow.records.texts import Text
 from attnflow.records.trace import SPECIAL, Encoding, Tokens
 from attnflow.runtime.batch import LayeredBatch, batches, capture_layers
+from attnflow.runtime.memory import within_memory
 from attnflow.runtime.token_scores import roots_of
 from attnflow.stats.attention_kinds import KINDS, attention_sums, shares_of_sums, special_kinds
 from attnflow.stats.mean_attention import MeanAttention
@@ -94,18 +95,19 @@ class _Reader:
         """Run the model on texts of similar length, or, if something is wrong with one, on each alone."""
         encodings = [self.encodings[row] for row in rows]
         try:
-            batch = capture_layers(self.checkpoint, encodings, pruned=self.settings.pruned)
+            with within_memory(self.checkpoint.name):
+                batch = capture_layers(self.checkpoint, encodings, pruned=self.settings.pruned)
+                with torch.inference_mode():
+                    self._keep(rows, batch)
         except UnsupportedArchitectureError:
             raise
-        except CheckpointError as error:
+        except (CheckpointError, NoRoomError) as error:
             if len(rows) == 1:
                 self.reasons[rows[0]] = str(error)
             else:
                 for row in rows:
                     self.read([row])
             return
-        with torch.inference_mode():
-            self._keep(rows, batch)
         if self.settings.heads:
             self._keep_heads(rows, batch)
 

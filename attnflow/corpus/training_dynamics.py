@@ -23,6 +23,7 @@ from attnflow.errors import SelectionError
 from attnflow.records.dynamics import Guid, listed, texts_in_words
 from attnflow.records.texts import Text
 from attnflow.records.trace import is_whole
+from attnflow.runtime.memory import within_memory
 
 Mode = Literal["step", "epoch"]
 
@@ -255,7 +256,7 @@ class TrainingDynamics(TrainerCallback):
         self._watch = Watch(model, self._see)
         try:
             model.eval()
-            with torch.no_grad():
+            with torch.no_grad(), within_memory(type(model).__name__, "training"):
                 for batch in batches:
                     model(**{name: v.to(args.device) if isinstance(v, Tensor) else v for name, v in batch.items()})
         finally:

@@ -9,6 +9,7 @@ import torch
 from attnflow.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from attnflow.checkpoints.loading import Loading
 from attnflow.runtime.instrument import instrument
+from attnflow.runtime.memory import within_memory
 
 
 def load_checkpoint(
@@ -45,10 +46,12 @@ def load_checkpoint(
         CheckpointError: If it cannot be found, reached, or read safely, is larger than allowed, or if there is no such
             device or precision.
         UnsupportedArchitectureError: If it is found but cannot be analysed; before its weights are downloaded.
+        NoRoomError: If the device has no memory left for it.
 
     Example:
         >>> load_checkpoint("demo/finetuned").head.labels
         ('unsupported', 'supported')
     """
     how = Loading(instrument, device, dtype, max_parameters, max_download_bytes)
-    return open_checkpoint(ref, how, revision=revision, token=token, name=name)
+    with within_memory(str(name or ref), "loading"):
+        return open_checkpoint(ref, how, revision=revision, token=token, name=name)

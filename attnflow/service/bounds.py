@@ -18,7 +18,7 @@ from attnflow.runtime.capture import trace_bytes
 from attnflow.runtime.encode import encode
 from attnflow.runtime.instrument import instrument
 from attnflow.runtime.load import load_checkpoint
-from attnflow.runtime.memory import within_memory
+from attnflow.service import zero_gpu
 
 _asked: ContextVar[tuple[bool, bool]] = ContextVar("attnflow_reading", default=(False, False))
 
@@ -51,16 +51,15 @@ def load_bounded(ref: str | Path, revision: str | None, token: str | None, name:
         CheckpointError: If it is larger, or cannot be found, reached, or read by this visitor.
         NoRoomError: If the device that checkpoints are held on has no memory left for it.
     """
-    with within_memory(str(name or ref)):
-        return load_checkpoint(
-            ref,
-            revision=revision,
-            token=token,
-            **_running(),
-            name=name,
-            max_parameters=limits.MAX_PARAMETERS,
-            max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
-        )
+    return load_checkpoint(
+        ref,
+        revision=revision,
+        token=token,
+        **_running(),
+        name=name,
+        max_parameters=limits.MAX_PARAMETERS,
+        max_download_bytes=limits.MAX_DOWNLOAD_BYTES,
+    )
 
 
 def check_running() -> None:
@@ -75,9 +74,9 @@ def check_running() -> None:
 
 
 def _running() -> dict[str, Any]:
-    """The device and the precision that the operator asks for."""
+    """The device and the precision that the operator asks for; on ZeroGPU this process has no GPU of its own."""
     return {
-        "device": os.environ.get("ATTNFLOW_DEVICE") or "auto",
+        "device": os.environ.get("ATTNFLOW_DEVICE") or ("cpu" if zero_gpu.ready() else "auto"),
         "dtype": os.environ.get("ATTNFLOW_DTYPE") or None,
     }
 

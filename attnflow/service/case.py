@@ -16,6 +16,8 @@ from attnflow.records.trace import Encoding, Head, Trace
 from attnflow.runtime.root import at_position
 from attnflow.service import own_models, visitors
 from attnflow.service.bounds import load_bounded
+from attnflow.stats.alignment import pair_traces, pieces_of
+from attnflow.stats.attention_graph import check_token
 
 if TYPE_CHECKING:
     from attnflow.service.registry import Analysis
@@ -174,6 +176,29 @@ class Case:
         """What an analysis says of this case, computed once and kept; see `Workspace.get`."""
         assert self.workspace is not None, "only a case of a workspace can be asked"
         return self.workspace.get(analysis, self, **values)
+
+
+def tokens_meant(cases: tuple[Case, Case], number: int, unit: str, name: str) -> tuple[int | None, int | None]:
+    """The token of each case whose prediction is meant by a unit of both; None where a model has no such unit.
+
+    A word of several pieces stands for its first or, in models that predict what follows, for its last.
+
+    Args:
+        cases: What two checkpoints did with one text.
+        number: Which unit.
+        unit: As `pair_traces` takes it.
+        name: What the number is called, for errors.
+
+    Raises:
+        SelectionError: If there is no such unit.
+    """
+    pairing = pair_traces(cases[0].trace, cases[1].trace, unit)
+    check_token(name, number, len(pairing.text))
+    found: list[int | None] = []
+    for case, paired, place in zip(cases, (pairing.a, pairing.b), (pairing.in_a, pairing.in_b), strict=True):
+        pieces = pieces_of(int(place[number]), paired.tokens, case.trace.tokens) if place[number] >= 0 else [None]
+        found.append(pieces[-1 if case.card.head.predicts_next else 0])
+    return found[0], found[1]
 
 
 def open_checkpoint(ref: str) -> Checkpoint:

@@ -97,7 +97,7 @@ class Corpora:
         settings, _ = corpus_settings(checkpoint, opened.texts, names, **options)
 
         def compute() -> CorpusStatistics:
-            with self._reading(opened, page) as listen:
+            with self._reading(opened, page, checkpoint.name) as listen:
                 own = with_random_weights(checkpoint) if random_weights else checkpoint
                 return corpus_statistics(own, opened.texts, names, progress=listen, **options)
 
@@ -132,7 +132,7 @@ class Corpora:
         options: dict[str, Any] = {"pooling": pooling, "subtypes": subtypes, "too_long": too_long}
 
         def compute() -> DependencyComparison:
-            with self._reading(opened, page) as listen:
+            with self._reading(opened, page, model_a.name, model_b.name) as listen:
                 return compare_dependency_heads(
                     model_a, model_b, opened.texts, progress=listen, max_tokens=limits.MAX_TOKENS, **options
                 )
@@ -140,12 +140,12 @@ class Corpora:
         key = (opened.owner, opened.texts.fingerprint, model_a.key, model_b.key, *options.values())
         return self._comparisons.get(key, compute)
 
-    def _reading(self, opened: Opened, page: Page) -> AbstractContextManager[progress.Listener]:
+    def _reading(self, opened: Opened, page: Page, *models: str) -> AbstractContextManager[progress.Listener]:
         """Room and time for one reading of texts, and what is told how far it has come."""
         if opened.owner is not None:
             weakref.finalize(page, self.forget, page.name)
         advice = "ask for fewer rows, or for fewer statistics"
-        return long_work(self._places, self._most_seconds, "one reading", advice)
+        return long_work(self._places, self._most_seconds, "one reading", advice, *models)
 
 
 corpora = Corpora(

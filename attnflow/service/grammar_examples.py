@@ -102,7 +102,8 @@ class GrammarExamples:
         def compute() -> Choices:
             if opened.owner is not None:
                 weakref.finalize(page, self.forget, page.name)
-            with long_work(self._places, self._most_seconds, "looking for examples", "choose another relation"):
+            what, advice = "looking for examples", "choose another relation"
+            with long_work(self._places, self._most_seconds, what, advice, checkpoint.name):
                 return _read(opened, checkpoint, relation, some, too_long, len(having))
 
         return self._kept.get((opened.owner, opened.texts.fingerprint, checkpoint.key, relation, too_long), compute)

@@ -92,7 +92,8 @@ def _breadth(ref: str, texts: Sequence[Text]) -> tuple[NDArray[np.int64], NDArra
             continue
         read.append(number)
     found = np.full((len(encodings), checkpoint.n_layers, checkpoint.n_heads), np.nan)
-    with long_work(workspace.places, limits.MAX_SURVEY_SECONDS, "looking for examples", "ask for fewer texts"):
+    what, advice = "looking for examples", "ask for fewer texts"
+    with long_work(workspace.places, limits.MAX_SURVEY_SECONDS, what, advice, checkpoint.name):
         for numbers in batches(checkpoint, encodings):
             progress.go_on()
             give_way()

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from attnflow import progress
+from attnflow.runtime.memory import within_memory
 from attnflow.service import visitors
 from attnflow.service.deadline import within
 from attnflow.service.places import Places, give_way
@@ -24,7 +25,7 @@ def giving_way() -> progress.Listener:
 
 
 @contextmanager
-def long_work(places: Places, seconds: float, what: str, advice: str) -> Generator[progress.Listener]:
+def long_work(places: Places, seconds: float, what: str, advice: str, *models: str) -> Generator[progress.Listener]:
     """Do long work inside, once it is its turn.
 
     Args:
@@ -32,6 +33,7 @@ def long_work(places: Places, seconds: float, what: str, advice: str) -> Generat
         seconds: How long it may take, its waiting included.
         what: What that is given for, such as `one reading`.
         advice: What to do about it.
+        *models: Names of the checkpoints that run.
 
     Returns:
         What is told how far it has come (`giving_way`).
@@ -39,7 +41,9 @@ def long_work(places: Places, seconds: float, what: str, advice: str) -> Generat
     Raises:
         TooManyRequestsError: If this visitor, or too many others, ask for so much.
         TooLongError: From inside, once it has taken longer.
+        NoRoomError: From inside, if a GPU has no memory left.
     """
     visitors.admit()
-    with within(seconds, what, advice), places.one(visitors.name(), long=True):
+    memory = within_memory(" and ".join(models), "texts")
+    with within(seconds, what, advice), places.one(visitors.name(), long=True), memory:
         yield giving_way()

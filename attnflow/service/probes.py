@@ -15,6 +15,7 @@ from attnflow.errors import SelectionError
 from attnflow.methods.probing.classifiers import Kind
 from attnflow.records.parses import Parse
 from attnflow.records.trees import Sentence
+from attnflow.runtime.memory import within_memory
 from attnflow.service import visitors
 from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import open_checkpoint
@@ -76,7 +77,7 @@ class Probes:
             if opened.owner is not None:
                 weakref.finalize(page, self.forget, page.name)
             advice = "ask for fewer rows, or for a smaller model"
-            with long_work(self._places, self._most_seconds, "one training", advice) as listen:
+            with long_work(self._places, self._most_seconds, "one training", advice, checkpoint.name) as listen:
                 found = attention_probe(
                     checkpoint,
                     opened.texts,
@@ -110,7 +111,8 @@ class Probes:
             encoding = encode_bounded(checkpoint, sentence.text if known else sentence, None)
             check_trace(checkpoint, len(encoding.tokens))
             # A tree over so many words takes seconds.
-            with self._places.one(visitors.name(), long=len(encoding.tokens) > _LONG_SENTENCE):
+            long = len(encoding.tokens) > _LONG_SENTENCE
+            with self._places.one(visitors.name(), long=long), within_memory(checkpoint.name):
                 return replace(probe, checkpoint=checkpoint).parse(sentence if known else encoding)
 
 

@@ -70,6 +70,10 @@ class Analysis(Generic[T]):
             raise TypeError(f"{self.name} has no parameter {min(values.keys() - known.keys())}")
         return known | dict(values)
 
+    def about(self, case: Case) -> Case:
+        """What it is computed of: where it does not matter which token's prediction is meant, the usual one."""
+        return case if self.of_prediction else case.at(None)
+
     def parameter(self, name: str) -> Parameter:
         """The parameter of this name."""
         return next(parameter for parameter in self.parameters if parameter.name == name)

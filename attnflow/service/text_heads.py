@@ -55,7 +55,8 @@ def importance_over(
     chosen = {label: name for label, name in (labels or {}).items() if name is None or name in own}
     classes = match_labels(texts, own, chosen).classes
     found, read = HeadImportance(method=method), 0
-    with long_work(workspace.places, limits.MAX_SURVEY_SECONDS, "measuring heads", "ask for fewer texts"):
+    what, advice = "measuring heads", "ask for fewer texts"
+    with long_work(workspace.places, limits.MAX_SURVEY_SECONDS, what, advice, checkpoint.name):
         for start in range(0, len(texts), _AT_ONCE):
             progress.go_on()
             give_way()

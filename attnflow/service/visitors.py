@@ -30,6 +30,8 @@ class Visitor:
     """Whether he went away and no longer waits for the answer."""
     address: str | None = field(default=None, compare=False)
     """Where he asks from, under which the files are kept that he sent."""
+    gpu_token: str | None = field(default=None, repr=False, compare=False)
+    """What a Space with ZeroGPU knows by whose time a GPU works."""
 
 
 @dataclass
@@ -96,6 +98,12 @@ def own_token() -> str | None:
     """Hub access token of the visitor who is served, if he signed in."""
     served = _served.get()
     return served.visitor.token if served and served.visitor else None
+
+
+def gpu_token() -> str | None:
+    """What tells ZeroGPU by whose time a GPU works, if the visitor who is served has it."""
+    served = _served.get()
+    return served.visitor.gpu_token if served and served.visitor else None
 
 
 class AtOnce:

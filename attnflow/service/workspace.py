@@ -31,7 +31,8 @@ from attnflow.errors import (
 from attnflow.records.trace import Encoding, Head, check_heads
 from attnflow.runtime.capture import capture
 from attnflow.runtime.memory import within_memory
-from attnflow.service import own_models, visitors
+from attnflow.service import on_gpu, own_models, visitors
+from attnflow.service.analyses.work import pass_through
 from attnflow.service.bounds import check_trace, encode_bounded
 from attnflow.service.case import Case, ModelCard, key_of, open_checkpoint, parted
 from attnflow.service.deadline import within
@@ -40,6 +41,8 @@ from attnflow.service.registry import Analysis
 
 T = TypeVar("T")
 
+_LENT = 2
+"""GPUs of ZeroGPU that work for this machine at the same time."""
 _OVERHEAD = 1000
 """Bytes that the smallest result takes."""
 
@@ -61,6 +64,7 @@ class Workspace:
         self._cases: BoundedCache[Case] = BoundedCache(case_bytes, lambda case: case.trace.nbytes)
         self._results: BoundedCache[Any] = BoundedCache(result_bytes, lambda result: _size(result) + _OVERHEAD)
         self.places = places
+        self.lent = Places(_LENT, _LENT, limits.QUEUE, limits.WAITING_OF_ONE)
         self.most_operations = most_operations
         self.most_seconds = most_seconds
 
@@ -128,7 +132,7 @@ class Workspace:
             SelectionError: If a value is out of range, or it is more work than one request may be.
             AttnflowError: With one sentence for whatever else is in the way.
         """
-        values, case = analysis.complete(values), _about(analysis, case)
+        values, case = analysis.complete(values), analysis.about(case)
         if not analysis.kept:
             return analysis.compute(case, **values)
         key = _key(analysis, case, values)
@@ -140,15 +144,16 @@ class Workspace:
             visitors.admit()
 
         def compute() -> T:
-            with self._working(case, work):
-                return analysis.compute(case, **values)
+            lent = self._lent(analysis, case, work)
+            with self._working(case, work, lent):
+                return on_gpu.answer(analysis, case, work, values) if lent else analysis.compute(case, **values)
 
         with self._time():
             return self._results.get(key, compute)
 
     def known(self, analysis: Analysis[T], case: Case, **values: Any) -> T | None:
         """The same if it was computed already and is still in memory; None if not."""
-        return self._results.find(_key(analysis, _about(analysis, case), analysis.complete(values)))
+        return self._results.find(_key(analysis, analysis.about(case), analysis.complete(values)))
 
     def steps(self, analysis: Analysis[T], case: Case, **values: Any) -> Iterator[T]:
         """The same, coarse at first and finer at each step; others may come between two steps.
@@ -158,18 +163,19 @@ class Workspace:
             is in memory.
         """
         assert analysis.steps is not None, f"{analysis.name} has no steps"
-        values, case = analysis.complete(values), _about(analysis, case)
+        values, case = analysis.complete(values), analysis.about(case)
         known = self._results.find(_key(analysis, case, values))
         if known is not None:
             yield known
             return
         visitors.admit()
         work = self.affordable(analysis, case, **values)
-        steps = analysis.steps(case, **values)
+        lent = self._lent(analysis, case, work)
+        steps = on_gpu.answers(analysis, case, work, values) if lent else analysis.steps(case, **values)
         end = time.monotonic() + self.most_seconds
         while True:
             # Each step by itself: a generator's own context would be that of whoever asks for its next value.
-            with self._time(end), self._working(case, work):
+            with self._time(end), self._working(case, work, lent):
                 step = next(steps, None)
             if step is None:
                 return
@@ -201,18 +207,28 @@ class Workspace:
 
         def compute() -> Case:
             check_trace(checkpoint, len(encoding.tokens))
-            with self.places.one(visitors.name()), within_memory(checkpoint.name):
-                trace = capture(checkpoint, encoding, pruned=heads)
             card = ModelCard.of(checkpoint)
+            work = pass_through(card, len(encoding.tokens))
+            lent = on_gpu.worth(work) and on_gpu.reaches(checkpoint)
+            with (self.lent if lent else self.places).one(visitors.name()), within_memory(checkpoint.name):
+                if lent:
+                    trace = on_gpu.trace_of(checkpoint, encoding, heads, work)
+                else:
+                    trace = capture(checkpoint, encoding, pruned=heads)
             return Case(card, encoding, trace, loaded=weakref.ref(checkpoint), workspace=self)
 
         return self._cases.get(key_of(checkpoint.name, checkpoint.sha, encoding, heads), compute)
 
+    def _lent(self, analysis: Analysis[Any], case: Case, work: float) -> bool:
+        """Whether a GPU is asked for."""
+        return analysis.name in on_gpu.ANALYSES and on_gpu.worth(work) and on_gpu.reaches(case.checkpoint)
+
     @contextmanager
-    def _working(self, case: Case, work: float) -> Generator[None]:
+    def _working(self, case: Case, work: float, lent: bool) -> Generator[None]:
         """Hold a place, and tell of an analysis that does not follow an architecture in one sentence."""
-        place = self.places.one(visitors.name(), long=work > limits.LONG_OPERATIONS) if work else nullcontext()
-        with place:
+        long = work > limits.LONG_OPERATIONS
+        places = self.lent.one(visitors.name()) if lent else self.places.one(visitors.name(), long=long)
+        with places if work else nullcontext():
             try:
                 with within_memory(case.card.ref):
                     yield
@@ -229,11 +245,6 @@ class Workspace:
         """End what takes too long, or what nobody waits for any more."""
         advice = "shorten the text, ask for less, or use a smaller checkpoint"
         return within(self.most_seconds, "one request", advice, end=end)
-
-
-def _about(analysis: Analysis[Any], case: Case) -> Case:
-    """What an analysis is computed of: where it does not matter which token's prediction is meant, the usual one."""
-    return case if analysis.of_prediction else case.at(None)
 
 
 def _key(analysis: Analysis[Any], case: Case, values: Mapping[str, Any]) -> Hashable:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from attnflow.checkpoints.task_head import HeadKind
 from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
@@ -29,6 +30,18 @@ class ExplainedModel:
     report: Report | None
     problem: str = ""
     """Why there is no report."""
+    kind: HeadKind = "sequence-classification"
+    """What it was trained for."""
+
+
+_PLACES: dict[HeadKind, str] = {
+    "token-classification": "for",
+    "question-answering": "at",
+    "masked-lm": "in place of",
+    "causal-lm": "after",
+    "seq2seq-lm": "after",
+}
+"""How a prediction is related to the token that it is made at."""
 
 
 def strips(sides: Sequence[ExplainedModel], unit: str, notes: Sequence[dict[str, str]]) -> Saliency:
@@ -86,17 +99,17 @@ def _strip(one: ExplainedModel, unit: str, notes: dict[str, str]) -> SaliencyMod
         }
     report = one.report
     common = on_common_units(report.answers, report.answers, unit)
-    about = f"score of {report.target}" if report.target else "no score: only where the model looks"
+    spoken = told_apart(common.text, common.sentence.tolist())
     faithful = report.faithfulness
     names = [answer.method.name for answer in report.answers]
     return {
         "side": one.side,
         "name": one.name,
-        "about": about + (f", against {report.against}" if report.against else ""),
+        "about": _about(one, report, spoken, unit),
         "problem": report.missing,
         "verdict": report.verdict,
         "text": list(common.text),
-        "names": told_apart(common.text, common.sentence.tolist()),
+        "names": spoken,
         "sentence": common.sentence.tolist(),
         "values": _values(names, common.a),
         "scaled": _scaled(names, common.a),
@@ -104,6 +117,17 @@ def _strip(one: ExplainedModel, unit: str, notes: dict[str, str]) -> SaliencyMod
         "beats": dict(zip(faithful.names, faithful.beats_random.tolist(), strict=True)) if faithful else {},
         "absent": {name: report.absent(method) for name, method in METHODS.items() if name not in names},
     }
+
+
+def _about(one: ExplainedModel, report: Report, spoken: Sequence[str], unit: str) -> str:
+    """What is explained, and of which token, where the model predicts something of each."""
+    if not report.target:
+        return "no score: only where the model looks"
+    at, against = "", f", against {report.against}" if report.against else ""
+    if report.position is not None and one.kind in _PLACES:
+        place = report.position if unit == "piece" else int(report.answers[0].tokens.word[report.position])
+        at = f" {_PLACES[one.kind]} {spoken[place]}"
+    return f"score of {report.target}{at}{against}"
 
 
 def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:

@@ -20,10 +20,9 @@ from attnflow.records.trace import Head
 from attnflow.records.words import Unit
 from attnflow.service import own_models
 from attnflow.service.bounds import reading
-from attnflow.service.case import Case, ModelCard
+from attnflow.service.case import Case, ModelCard, tokens_meant
 from attnflow.service.workspace import workspace
 from attnflow.stats.alignment import pair_traces, pieces_of, same_pieces
-from attnflow.stats.attention_graph import check_token
 from attnflow.views.payloads import Lit, LitTokens, OtherPair, Prediction, Pruned
 from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
@@ -102,25 +101,15 @@ def start_from(before: Shown | None, root: int, at: SelectedHead, settings: Sett
 
 
 def _meant(a: Case, b: Case, settings: Settings) -> tuple[Case, Case]:
-    """Both cases, of which the prediction at the token is meant that the settings start from, if they have such.
-
-    A word of several pieces stands for its first or, in models that predict what follows, for its last.
-    """
+    """Both cases, of which the prediction at the token is meant that the settings start from, if they have such."""
     if settings.root == DECISION:
         return a.at(None), b.at(None)
-    pairing, cases = pair_traces(a.trace, b.trace, settings.unit), list[Case]()
-    check_token("root", settings.root, len(pairing.text))
-    for case, units, place in zip(
-        (a, b), (pairing.a.tokens, pairing.b.tokens), (pairing.in_a, pairing.in_b), strict=True
-    ):
-        head, unit = case.card.head, int(place[settings.root])
-        if unit < 0:
-            cases.append(case.at(None))
-            continue
-        pieces = pieces_of(unit, units, case.trace.tokens)
-        piece = pieces[-1 if head.predicts_next else 0]
-        cases.append(case.at(piece if case.predicts_at(piece) else None))
-    return cases[0], cases[1]
+    tokens = tokens_meant((a, b), settings.root, settings.unit, "root")
+    found = [
+        case.at(token if token is not None and case.predicts_at(token) else None)
+        for case, token in zip((a, b), tokens, strict=True)
+    ]
+    return found[0], found[1]
 
 
 def select(shown: Shown | None, selection: Selection) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from gradio.routes import App
 from attnflow import limits
 from attnflow.checkpoints import terminal, tokenizer_process
 from attnflow.errors import AttnflowError
+from attnflow.service import zero_gpu
 from attnflow.service.bounds import check_running
 from attnflow.service.uploads import uploads
 from attnflow.web import gradio_compat as compat
@@ -63,6 +64,7 @@ async def guarded(app: App) -> AsyncIterator[None]:
 def ready() -> gr.Blocks:
     """The page as it is served, in a process whose terminal is not written to by transformers."""
     terminal.silence()
+    zero_gpu.prepare()  # before the page is built, which starts threads
     return queued(build())
 
 

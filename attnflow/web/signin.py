@@ -41,10 +41,11 @@ def current_visitor(token: gr.OAuthToken | None = None) -> Visitor | None:
     if signed_in is not None:
         # Not the token itself: this name is kept for a minute, the token only while the request is answered.
         name = "token " + hashlib.sha256(signed_in.token.encode()).hexdigest()[:16]
-        return Visitor(name, signed_in.token, _left(request), _address(request))
+        return Visitor(name, signed_in.token, _left(request), _address(request), request.headers.get("x-ip-token"))
     # A token that was only sent may be made up, so it gives nobody a name, and with it more requests.
     address = _address(request)
-    return Visitor(address, token.token if token is not None else None, _left(request), address)
+    sent = token.token if token is not None else None
+    return Visitor(address, sent, _left(request), address, request.headers.get("x-ip-token"))
 
 
 def _left(request: gr.Request) -> Callable[[], bool]:

@@ -73,6 +73,7 @@ def report(
             left_out=tuple(method.title for method in METHODS.values() if method.name not in asked),
             refused=dict(refused),
             complete=complete,
+            position=question.target.position if question.target else None,
         )
 
     work = [method.passes(len(units)) for method in usable]

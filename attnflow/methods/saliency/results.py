@@ -125,6 +125,8 @@ class Report:
     """Why, by the titles of the methods that cannot be had of this architecture: a sentence each."""
     complete: bool = True
     """Whether all of it is known; more is still computed of one that is not."""
+    position: int | None = None
+    """The token whose prediction is explained; None where the score is one of the whole text, or there is none."""
 
     @property
     def verdict(self) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from attnflow.service.case import Case
+from attnflow.service.case import Case, ModelCard
 
 
 def forward(case: Case) -> float:
-    """One forward pass: two operations for each parameter and token, and the products of the attention."""
-    card, size = case.card, case.n_tokens
+    """One forward pass."""
+    return pass_through(case.card, case.n_tokens)
+
+
+def pass_through(card: ModelCard, size: int) -> float:
+    """A forward pass of so many tokens: two operations for each parameter and token, and the products of attention."""
     return 2.0 * (card.n_parameters - card.n_embedded) * size + 4.0 * card.n_layers * size**2 * card.width
 
 

@@ -11,7 +11,7 @@ from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.erasure import WAYS
 from attnflow.methods.saliency.results import Report, Saliency
 from attnflow.service.analyses.saliency import REPORT, SALIENCY
-from attnflow.service.case import Case
+from attnflow.service.case import Case, tokens_meant
 from attnflow.service.workspace import workspace
 from attnflow.views.rounding import rounded
 from attnflow.web.endpoints.answers import (
@@ -156,6 +156,7 @@ def compare_saliency(
     method: str,
     target: str = "",
     against: str,
+    position: int | None = None,
 ) -> CompareSaliencyAnswer:
     """Return what each unit of a text has to do with the same class in two models, on units that both share.
 
@@ -163,8 +164,14 @@ def compare_saliency(
         model_a: Hub id such as "google-bert/bert-base-uncased", with "@revision" if needed, or "demo/finetuned".
         model_b: The same for the second model.
         target: Class or token that both models have; what the second model predicts if empty.
+        position: Number of the unit of the answer whose prediction is meant, from 0, of checkpoints that predict
+            something of each; with the same tokenizer the number of the token. Left out, what each usually predicts.
     """
-    cases = [workspace.case(model, sentence_a, sentence_b) for model in (model_a, model_b)]
+    case_a, case_b = (workspace.case(model, sentence_a, sentence_b) for model in (model_a, model_b))
+    cases = [case_a, case_b]
+    if position is not None:
+        tokens = tokens_meant((case_a, case_b), position, "piece", "position")
+        cases = [_at(case, token, position) for case, token in zip(cases, tokens, strict=True)]
     b = cases[1].ask(SALIENCY, method=method, target=target, against=against)
     a = cases[0].ask(SALIENCY, method=method, target=target or (b.target or ""), against=against)
     common = on_common_units([a], [b])
@@ -189,6 +196,12 @@ def compare_saliency(
         "note": "A share is a value over the sum of the magnitudes of all values of its model, so shares compare "
         "although the scores of two models have no common unit.",
     }
+
+
+def _at(case: Case, token: int | None, position: int) -> Case:
+    if token is None:
+        raise SelectionError(f"position is {position}, a unit that {case.card.ref} does not have; give one of both.")
+    return case.at(token)
 
 
 def reported(case: Case, target: str = "", against: str = "", unit: str = "word") -> Report:

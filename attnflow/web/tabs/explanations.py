@@ -109,7 +109,10 @@ def draw(shown: Shown | None, explained: Explained, unit: str) -> Any:
     absent = " and ".join(map(came, unknown))
     told = f"No model here has a class {absent}, so it is left aside; choose one from the list." if unknown else ""
     show = shower()
-    sides = [ExplainedModel(side, case.card.ref, None, WAITING) for side, case in zip(SIDES, cases, strict=True)]
+    sides = [
+        ExplainedModel(side, case.card.ref, None, WAITING, case.card.head.kind)
+        for side, case in zip(SIDES, cases, strict=True)
+    ]
     steps = parts(cases, REPORT, target=target, against=against)
     for number, (case, part) in enumerate(zip(cases, steps, strict=True)):
 

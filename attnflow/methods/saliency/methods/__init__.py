@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import importlib
 import pkgutil
 
@@ -13,3 +14,11 @@ METHODS: dict[str, Method] = {
     for method in importlib.import_module(f"{__name__}.{module.name}").METHODS
 }
 """All methods by name, in the order of their modules."""
+
+
+def _named(name: str) -> Method:
+    return METHODS[name]
+
+
+# Pickled as its name, so that results can be sent to another process: not all its functions are found by a name.
+copyreg.pickle(Method, lambda method: (_named, (method.name,)))
