@@ -45,6 +45,8 @@ pytestmark = pytest.mark.usefixtures("empty_caches")
         ("mpt", "attn_config", {"alibi_bias_max": 4}),
         ("mpt", "attn_config", {"prefix_lm": True}),
         ("deepseek_v2", "norm_topk_prob", True),
+        ("gemma", "use_bidirectional_attention", True),
+        ("gemma2", "use_bidirectional_attention", True),
     ],
 )
 def test_a_setting_that_would_be_ignored_is_refused_by_name(model_type, setting, value):
@@ -59,7 +61,7 @@ def test_a_setting_that_would_be_ignored_is_refused_by_name(model_type, setting,
     [
         ("bert", {"position_embedding_type": "absolute", "gradient_checkpointing": False, "use_cache": True}),
         ("esm", {"position_embedding_type": "rotary"}),
-        ("falcon", {"alibi": True}),
+        ("gemma", {"use_bidirectional_attention": False}),
         ("mpt", {"attn_config": {"alibi": True, "alibi_bias_max": 8, "qk_ln": False}, "logit_scale": None}),
         ("nomic_bert", {"prenorm": False, "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False}),
     ],

@@ -307,7 +307,7 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             f"{kind} is an encoder-decoder; of these, {', '.join(encoder_decoders('both'))} can be analysed, and the "
             f"encoders of {', '.join(encoder_decoders('encoder'))}"
         )
-    elif "quantization_config" in config:
+    elif config.get("quantization_config") is not None:
         reason = "its weights are quantised; the analyses need them in full"
     elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"

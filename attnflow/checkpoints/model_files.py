@@ -255,8 +255,8 @@ def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
         return TaskHead(kind, trained=False)
     if kind == "causal-lm" and sees_what_follows(model):
         reason = (
-            f"{type(model).__name__} is made to predict the next word, but as config.json sets it up (is_decoder) its "
-            "tokens also see the words that follow, so it is asked for no word."
+            f"{type(model).__name__} is made to predict the next word, but as config.json sets it up its tokens "
+            "also see the words that follow, so it is asked for no word."
         )
         return TaskHead("none", trained=False, reason=reason)
     if not kind.endswith("classification"):
