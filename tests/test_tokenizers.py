@@ -271,8 +271,7 @@ def test_a_text_is_cut_as_sentencepiece_cuts_it_or_refused(model_type, tmp_path)
         expected = [original.id_to_piece(piece) for piece in original.encode(text) if not original.is_unknown(piece)]
         try:
             found = reader.ids(text)
-        except CheckpointError as error:
-            assert "does not cut this text as that model does" in str(error)
+        except CheckpointError:
             refused.append(text)
             continue
         named = zip(found, reader.pieces(found), strict=True)
@@ -281,5 +280,5 @@ def test_a_text_is_cut_as_sentencepiece_cuts_it_or_refused(model_type, tmp_path)
     spaces = [text for text in UNUSUAL if "  " in text]
     assert set(refused) <= (set(spaces) if model_type in ("pegasus", "llama") else set())
     for text in refused:
-        with pytest.raises(CheckpointError, match=f"made of its {name} alone"):
+        with pytest.raises(CheckpointError, match=f"made of its {name} alone, does not cut this text"):
             reader.pair("Anna", text, None)
