@@ -71,6 +71,13 @@ class SelectionError(AttnflowError):
 
 
 def brief(error: BaseException) -> str:
-    """Kind and first line of an error that is not ours, with the folders of this machine left out."""
-    line = (str(error).strip().splitlines() or [""])[0]
+    """Kind and first line of an error that is not ours, with the folders of this machine left out.
+
+    If that line only announces what follows it (it ends with a colon), or begins the picture of an object that is drawn
+    over many lines, it is told with the line after it, or the last one.
+    """
+    lines = str(error).strip().splitlines() or [""]
+    line = lines[0]
+    if lines[1:] and line.endswith((":", "(")):
+        line = f"{line} {lines[1].strip()}" if line.endswith(":") else f"{line}...{lines[-1].strip()}"
     return f"{type(error).__name__}: {_FOLDERS.sub('', line)[:200]}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import CONFIG_MAPPING, AutoModel
 
 from attnflow import (
     SelectionError,
@@ -29,7 +31,15 @@ from attnflow.runtime.batch import capture_batch
 from attnflow.runtime.capture import model_inputs
 from attnflow.stats.attention_kinds import attention_shares
 from tests import reference
-from tests.checkpoints import N_HEADS, N_LAYERS, PAIR
+from tests.checkpoints import (
+    ARCHITECTURES,
+    MORE_ARCHITECTURES,
+    N_HEADS,
+    N_LAYERS,
+    PAIR,
+    Architecture,
+    make_checkpoint,
+)
 from tests.pipelines import ALL, BEGIN, END, PAGE, PIPELINES, PRUNED, line_of, make_case, refused, row
 
 
@@ -211,3 +221,78 @@ def test_the_encoder_of_an_encoder_decoder_says_what_it_is(case):
         assert case(name).checkpoint.head.kind == "none"
     assert not case("bert").checkpoint.encoder_alone
     assert case("xlnet").encoding.tokens.piece[-1] == "<s>"  # its <cls>, which is the root
+
+
+# ---- what is recorded, and what transformers computes by default
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {}) for name in ALL if not CONFIG_MAPPING[name]().is_encoder_decoder},
+    "bert as a decoder": ("bert", {"is_decoder": True}),
+    "llama that looks ahead": ("llama", {"is_causal": False}),
+    "mistral without a window": ("mistral", {"sliding_window": None}),
+    "falcon of 40 billion": ("falcon", {"new_decoder_architecture": True, "num_kv_heads": 2, "multi_query": False}),
+    "falcon without parallel layers": ("falcon", {"parallel_attn": False, "multi_query": False, "bias": True}),
+    "OPT with norms after": ("opt", {"do_layer_norm_before": False}),
+    "GPT-2 scaled by layers": ("gpt2", {"scale_attn_by_inverse_layer_idx": True, "reorder_and_upcast_attn": True}),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_is_recorded_is_what_transformers_computes_by_default(variant, tmp_path):
+    """Attention is recorded from eager code, of which transformers' fast attention must be a faster form only."""
+    name, settings = VARIANTS[variant]
+    folder = make_checkpoint(tmp_path / "it", name, task="none", **settings)
+    checkpoint = load_checkpoint(folder)
+    encoding = encode(checkpoint, *PAIR)
+    default = AutoModel.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        expected = default(**model_inputs(encoding)).last_hidden_state[0]
+    np.testing.assert_allclose(capture(checkpoint, encoding).hidden[-1], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "reason"),
+    [
+        ("falcon", {"alibi": True}, r"position biases \(alibi\) twice"),
+        ("gemma2", {"use_bidirectional_attention": True}, "gives use_bidirectional_attention as True"),
+    ],
+)
+def test_what_would_be_recorded_otherwise_is_refused_as_long_as_it_is(name, settings, reason, tmp_path):
+    folder = make_checkpoint(tmp_path / "it", name, task="none", **settings)
+    with pytest.raises(UnsupportedArchitectureError, match=reason):
+        load_checkpoint(folder)
+    if name == "falcon":  # Gemma 2 has no fast attention in the library; see `ignored_settings`
+        eager, default = (AutoModel.from_pretrained(folder, attn_implementation=how).eval() for how in ("eager", None))
+        ids = torch.arange(5, 25)[None]
+        with torch.inference_mode():
+            assert not torch.allclose(eager(ids).last_hidden_state, default(ids).last_hidden_state, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "reason"),
+    [
+        ("opt", {"word_embed_proj_dim": 16}, r"not as wide as its layers \(word_embed_proj_dim 16, hidden_size 32\)"),
+        ("albert", {"inner_group_num": 2}, r"each of its layers is several \(inner_group_num\)"),
+    ],
+)
+def test_layers_that_cannot_be_recorded_one_by_one_are_refused(name, settings, reason, tmp_path, monkeypatch):
+    folder = make_checkpoint(tmp_path / "it", name, **settings)
+    with pytest.raises(UnsupportedArchitectureError, match=reason):
+        load_checkpoint(folder)
+    monkeypatch.setattr("attnflow.checkpoints.checkpoint.refusal", lambda config: None)  # as of one that nobody knows
+    checkpoint = load_checkpoint(folder)
+    with pytest.raises(UnsupportedArchitectureError, match=r"has the widths|used the attention interface"):
+        capture(checkpoint, encode(checkpoint, *PAIR))
+
+
+@pytest.mark.parametrize("window", [2, 5])
+def test_a_model_that_looks_ahead_a_little_is_asked_for_no_next_word(window, tmp_path, monkeypatch):
+    gemma3 = Architecture("gemma3_text", "causal", "", {**ARCHITECTURES["gemma2"].options, "sliding_window": window})
+    monkeypatch.setitem(MORE_ARCHITECTURES, "gemma3_text", gemma3)
+    ahead = load_checkpoint(
+        make_checkpoint(tmp_path / "it", "gemma3_text", task="causal-lm", use_bidirectional_attention=True)
+    )
+    assert (ahead.head.kind, ahead.head.trained) == ("none", False)
+    assert "also see the words that follow" in ahead.head.reason
+    back = load_checkpoint(make_checkpoint(tmp_path / "other", "gemma3_text", task="causal-lm"))
+    assert (back.head.kind, back.head.trained) == ("causal-lm", True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import zipfile
 
@@ -243,6 +244,43 @@ def test_an_adapter_is_refused(hub, tmp_path):
     hub.add("lab/adapter", tmp_path / "adapter")
     with pytest.raises(UnsupportedArchitectureError, match="adapter"):
         load_checkpoint("lab/adapter")
+
+
+@pytest.mark.parametrize("where", ["folder", "hub"])
+@pytest.mark.parametrize(
+    ("renamed", "reason"),
+    [
+        ({}, r"an adapter \(adapter_config\.json\) lies beside its weights"),
+        ({"model.safetensors": "adapter_model.safetensors"}, "an adapter .* without the model it adapts"),
+        (
+            {"model.safetensors": "adapter_model.safetensors", "config.json": "other.json"},
+            "an adapter .* without the model it adapts",
+        ),
+    ],
+    ids=["beside", "without weights", "alone"],
+)
+def test_an_adapter_is_never_left_aside(renamed, reason, where, hub, folders, tmp_path):
+    folder = shutil.copytree(folders["bert"], tmp_path / "adapted")
+    (folder / "adapter_config.json").write_text("{}")
+    for old, new in renamed.items():
+        (folder / old).rename(folder / new)
+    name = f"lab/adapted-{len(renamed)}"
+    hub.add(name, folder)
+    with pytest.raises(UnsupportedArchitectureError, match=reason):
+        load_checkpoint(folder if where == "folder" else name)
+    assert not any("safetensors" in request.path for request in hub.requests if name in request.path)
+
+
+@pytest.mark.parametrize("where", ["folder", "hub"])
+@pytest.mark.parametrize("other", ["model.fp16.safetensors", "tf_model.h5", "model-00001-of-00002.safetensors"])
+def test_weights_under_another_name_are_named(other, where, hub, folders, tmp_path):
+    folder = shutil.copytree(folders["bert"], tmp_path / "other")
+    (folder / "model.safetensors").rename(folder / other)
+    (folder / "training_args.bin").write_text("x")
+    name = f"lab/{other.replace('.', '-').replace('_', '-')}"
+    hub.add(name, folder)
+    with pytest.raises(CheckpointError, match=rf"under a name that is read .*, only {re.escape(other)}; choose"):
+        load_checkpoint(folder if where == "folder" else name)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '"x"', ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from attnflow.checkpoints.checkpoint import check_supported
 from attnflow.checkpoints.ignored_settings import FOLLOWED
 from attnflow.checkpoints.task_head import class_names
 from attnflow.checkpoints.tokenizer_reader import LocalReader
+from attnflow.errors import brief
 from attnflow.methods.target import choose_target
 from attnflow.service.case import Case, ModelCard
 from attnflow.web.endpoints.answers import case_note, prediction_note
@@ -45,6 +47,8 @@ pytestmark = pytest.mark.usefixtures("empty_caches")
         ("mpt", "attn_config", {"alibi_bias_max": 4}),
         ("mpt", "attn_config", {"prefix_lm": True}),
         ("deepseek_v2", "norm_topk_prob", True),
+        ("gemma", "use_bidirectional_attention", True),
+        ("gemma2", "use_bidirectional_attention", True),
     ],
 )
 def test_a_setting_that_would_be_ignored_is_refused_by_name(model_type, setting, value):
@@ -59,7 +63,7 @@ def test_a_setting_that_would_be_ignored_is_refused_by_name(model_type, setting,
     [
         ("bert", {"position_embedding_type": "absolute", "gradient_checkpointing": False, "use_cache": True}),
         ("esm", {"position_embedding_type": "rotary"}),
-        ("falcon", {"alibi": True}),
+        ("gemma", {"use_bidirectional_attention": False}),
         ("mpt", {"attn_config": {"alibi": True, "alibi_bias_max": 8, "qk_ln": False}, "logit_scale": None}),
         ("nomic_bert", {"prenorm": False, "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False}),
     ],
@@ -162,6 +166,40 @@ def test_a_fault_of_the_configuration_is_told_as_one(settings, folders, tmp_path
     assert "tokenizer" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"rope_scaling": {"type": "foo", "factor": 4.0}},
+            r"\(rope_scaling\) by the type 'foo'; transformers knows dynamic",
+        ),
+        ({"rope_scaling": {"rope_type": "su", "factor": 4.0}}, "by the type 'su'"),
+        ({"rope_scaling": "linear"}, "config.json .*rope"),
+        ({"layer_types": ["full_attention"]}, r"layer_types.*layers|layers.*layer_types"),
+    ],
+)
+def test_a_fault_of_positions_or_layers_is_told_by_name(settings, told, folders, tmp_path):
+    with pytest.raises(CheckpointError, match=told):
+        load_checkpoint(edited_config(folders["llama"], tmp_path / "it", **settings))
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("one\ntwo", "one"),
+        (
+            "Validation error for field 'x':\n    TypeError: no number",
+            "Validation error for field 'x': TypeError: no number",
+        ),
+        ("Layer(\n  (a): b\n) is no decoder", "Layer(...) is no decoder"),
+        ("", ""),
+        ("alone:", "alone:"),
+    ],
+)
+def test_the_reason_of_an_error_is_told_whole_and_short(message, expected):
+    assert brief(ValueError(message)) == f"ValueError: {expected}"
+
+
 # ---- what a head is asked for
 
 
@@ -229,6 +267,50 @@ def test_an_ambiguous_name_of_a_class_is_refused_with_the_numbers(folders, tmp_p
     with pytest.raises(SelectionError, match=r"may mean several classes; give one of .*1 \(class 0\)"):
         choose_target(loaded, encoding, "1")
     assert [choose_target(loaded, encoding, one).index for one in (1, "3", "1 (class 0)")] == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels", "note"),
+    [
+        ({"id2label": {"1": "a", "2": "b", "3": "c"}}, ("0", "1", "2"), r"names the classes 1, 2, 3 .* has 0 to 2"),
+        ({"id2label": {"0": "a", "1": "b", "5": "c"}}, ("0", "1", "2"), r"names the classes 0, 1, 5"),
+        ({"id2label": {"-1": "a", "0": "b", "1": "c"}}, ("0", "1", "2"), r"names the classes -1, 0, 1"),
+        ({"id2label": {"0": "", "1": None, "2": "  "}}, ("0", "1", "2"), ""),
+        ({"id2label": {"0": "a", "1": "", "2": "1"}}, ("a", "1 (class 1)", "1 (class 2)"), ""),
+        ({"id2label": None, "label2id": {"x": 0, "z": 2, "y": 1}}, ("x", "y", "z"), ""),
+        ({"id2label": None, "label2id": ["x", "y", "z"]}, ("x", "y", "z"), ""),
+        ({"id2label": None, "num_labels": 3, "label2id": {"x": 1, "y": 2, "z": 3}}, ("LABEL_0",), ""),
+        (
+            {"label2id": {"no": 2, "perhaps": 1, "yes": 0}},
+            ("no", "perhaps", "yes"),
+            "label2id otherwise than in id2label",
+        ),
+        ({"label2id": {"LABEL_0": 0, "LABEL_1": 1}}, ("no", "perhaps", "yes"), ""),
+        ({"label2id": {"no": 0, "perhaps": 1, "yes": 2}}, ("no", "perhaps", "yes"), ""),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("task", ["sequence-classification", "token-classification"])
+def test_names_that_are_not_those_of_the_classes_are_not_taken_for_them(task, settings, labels, note, tmp_path):
+    whole = make_checkpoint(tmp_path / "whole", "bert", task=task)
+    loaded = load_checkpoint(edited_config(whole, tmp_path / "named", **settings))
+    assert loaded.head.labels[: len(labels)] == labels
+    assert len(loaded.head.labels) == 3
+    assert re.search(note, " ".join(loaded.notes)) if note else loaded.notes == ()
+
+
+def test_a_class_of_models_that_is_no_list_is_one(folders, tmp_path):
+    loaded = load_checkpoint(
+        edited_config(folders["bert"], tmp_path / "it", architectures="BertForSequenceClassification")
+    )
+    assert (loaded.head.kind, loaded.head.trained) == ("sequence-classification", True)
+
+
+def test_a_quantisation_of_nothing_is_none(folders, tmp_path):
+    folder = edited_config(folders["bert"], tmp_path / "it")
+    config = json.loads((folder / "config.json").read_text()) | {"quantization_config": None}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load_checkpoint(folder).head.trained
 
 
 # ---- kinds of sentences

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from tokenizers import Tokenizer
 
 from attnflow import CheckpointError, TextError, encode, load_checkpoint, merge_words, pair_traces
@@ -17,7 +18,7 @@ from attnflow.checkpoints import tokenizer_files
 from attnflow.checkpoints.tokenizer_reader import LocalReader, read_here
 from attnflow.records.trace import SPECIAL
 from attnflow.records.words import join_words, word_spans
-from tests.checkpoints import make_tokenizer
+from tests.checkpoints import TEXT, make_tokenizer
 from tests.random_traces import random_trace
 
 KINDS = ("wordpiece", "roberta", "causal", "unigram", "fallback")
@@ -222,3 +223,62 @@ def test_a_tokenizer_that_cannot_be_made_to_cut_as_its_file_is_refused(tmp_path,
     monkeypatch.setattr(tokenizer_files, "_cuts", lambda *_: False)
     with pytest.raises(CheckpointError, match=r"cuts texts otherwise than its tokenizer\.json"):
         read_here(folder, "x")
+
+
+# ---- a SentencePiece model without tokenizer.json
+
+SPECIAL_PIECES = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+BERT_PIECES = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "bos_piece": "[CLS]", "eos_piece": "[SEP]"}
+LLAMA = {
+    "model_type": "bpe",
+    "byte_fallback": True,
+    "vocab_size": 400,
+    "remove_extra_whitespaces": False,
+    "normalization_rule_name": "identity",
+}
+MODELS: dict[str, tuple[str, dict, dict]] = {
+    "t5": ("spiece.model", SPECIAL_PIECES, {}),
+    "xlm-roberta": ("sentencepiece.bpe.model", {}, {}),
+    "camembert": ("sentencepiece.bpe.model", {}, {}),
+    "mbart": ("sentencepiece.bpe.model", {}, {}),
+    "deberta-v2": ("spm.model", BERT_PIECES | {"pad_piece": "[PAD]", "unk_piece": "[UNK]"}, {"do_lower_case": False}),
+    "pegasus": ("spiece.model", SPECIAL_PIECES, {}),
+    "llama": ("tokenizer.model", LLAMA, {"tokenizer_class": "LlamaTokenizer"}),
+}
+UNUSUAL = (
+    *tokenizer_files._SAMPLES,
+    "Łódź ﬁne Ａ１ ½ …",
+    "no\u00a0break\u200bzero",
+    "  two  spaces",
+    "a tab\tand\nlines",
+    "Anna  gave ",
+)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_a_text_is_cut_as_sentencepiece_cuts_it_or_refused(model_type, tmp_path):
+    name, options, settings = MODELS[model_type]
+    sizes = {"vocab_size": 90, "model_type": "unigram", "character_coverage": 1.0, "hard_vocab_limit": False}
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT * 40), model_prefix=str(tmp_path / "made"), minloglevel=5, **(sizes | options)
+    )
+    shutil.move(tmp_path / "made.model", tmp_path / name)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    reader, original = read_here(tmp_path, "x"), SentencePieceProcessor(model_file=str(tmp_path / name))
+    refused = []
+    for text in UNUSUAL:
+        expected = [original.id_to_piece(piece) for piece in original.encode(text) if not original.is_unknown(piece)]
+        try:
+            found = reader.ids(text)
+        except CheckpointError:
+            refused.append(text)
+            continue
+        named = zip(found, reader.pieces(found), strict=True)
+        assert [piece for index, piece in named if index != reader.facts.unknown] == expected
+        assert reader.pair(text, "Anna", None).count > len(found)
+    spaces = [text for text in UNUSUAL if "  " in text]
+    assert set(refused) <= (set(spaces) if model_type in ("pegasus", "llama") else set())
+    for text in refused:
+        with pytest.raises(CheckpointError, match=f"made of its {name} alone, does not cut this text"):
+            reader.pair("Anna", text, None)

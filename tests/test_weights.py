@@ -152,6 +152,40 @@ def test_names_of_an_older_library_behind_a_prefix_are_found(folders, tmp_path):
     )
 
 
+@pytest.mark.parametrize("part", ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"])
+@pytest.mark.parametrize("before", [{"layer.1."}, {"layer.0.", "layer.1.", "layer.2."}, {"bert.", "classifier."}])
+def test_what_training_programs_put_into_names_is_taken_away_and_told(part, before, folders, tmp_path):
+    def wrapped(found):
+        names = {key: key for key in found}
+        for place in before:
+            names = {key: name.replace(place, f"{part}.{place}{part}.") for key, name in names.items()}
+        return {names[key]: found[key] for key in found}
+
+    loaded = load_checkpoint(with_weights(folders["bert"], tmp_path / "it", wrapped))
+    assert equal(load_checkpoint(folders["bert"]), loaded)
+    assert loaded.head.trained
+    assert loaded.notes == (f"In names of its weights stood {part} of a training program, which was taken away.",)
+
+
+def test_a_layer_that_is_there_with_such_a_name_and_without_is_refused(folders, tmp_path):
+    key = "bert.encoder.layer.1.output.dense.weight"
+    twice = with_weights(
+        folders["bert"], tmp_path / "it", lambda found: found | {f"_orig_mod.{key}": torch.ones(WIDTH, 48)}
+    )
+    with pytest.raises(CheckpointError, match=rf"hold {re.escape(key)} twice, with _orig_mod in its name and without"):
+        load_checkpoint(twice)
+
+
+def test_an_adapter_that_is_not_merged_is_told_as_one(folders, tmp_path):
+    def adapted(found):
+        names = {key: key.replace("self.query.", "self.query.base_layer.") for key in found}
+        more = {"bert.encoder.layer.0.attention.self.query.lora_A.default.weight": torch.ones(2, WIDTH)}
+        return {f"base_model.model.{names[key]}": found[key] for key in found} | more
+
+    with pytest.raises(CheckpointError, match=r"an adapter that is not merged .*query\.base_layer"):
+        load_checkpoint(with_weights(folders["bert"], tmp_path / "it", adapted))
+
+
 def test_two_models_in_one_file_are_refused(tmp_path):
     folder = make_checkpoint(tmp_path / "whole", "bert", task="none")
     copy = with_weights(

@@ -44,6 +44,7 @@ class Architecture:
 _BERT = "output.dense.weight"
 _TALKING = {"talking_head": "it mixes the attention of its heads after the softmax"}
 _SLICED = {"slow_but_exact": "its slow_but_exact output projection is computed in slices; set it to false"}
+_TWICE = {"alibi": "transformers adds its position biases (alibi) twice wherever attention is recorded"}
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.model_type: row
@@ -68,7 +69,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("rembert", watched={"RemBertAttention": _BERT}, reads="first"),
         Architecture("megatron-bert", watched={"MegatronBertAttention": _BERT}, reads="first"),
         Architecture("bloom", watched={"BloomAttention": "dense.weight"}, reads="last", refused=_SLICED),
-        Architecture("falcon", watched={"FalconAttention": "dense.weight"}, reads="last"),
+        Architecture("falcon", watched={"FalconAttention": "dense.weight"}, reads="last", refused=_TWICE),
         Architecture("mpt", watched={"MptAttention": "out_proj.weight"}, reads="last"),
         Architecture("gpt_neo", watched={"GPTNeoSelfAttention": "out_proj.weight"}, reads="last"),
         Architecture("gptj", watched={"GPTJAttention": "out_proj.weight"}, reads="last"),
@@ -97,6 +98,11 @@ def refusal(config: Mapping[str, Any]) -> str | None:
             return "its encoder and its decoder have not the same number of heads"
         if config.get("share_encoder_decoder_embeddings") is False:
             return "its encoder and its decoder have vocabularies of their own"
+    width, own = config.get("word_embed_proj_dim"), config.get("hidden_size", 768)
+    if known.model_type == "opt" and width is not None and width != own:
+        return f"its last embeddings are not as wide as its layers (word_embed_proj_dim {width}, hidden_size {own})"
+    if known.model_type == "albert" and config.get("inner_group_num") not in (None, 1):
+        return "each of its layers is several (inner_group_num)"
     return next((reason for setting, reason in known.refused.items() if config.get(setting)), None)
 
 

@@ -32,6 +32,7 @@ from attnflow.checkpoints.input_bounds import longest_input, token_types
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.model_files import check_parameters, read_config, read_model
+from attnflow.checkpoints.present_files import check_described, check_weights
 from attnflow.checkpoints.reading import Reading, Tokens, find_reading
 from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
@@ -233,17 +234,12 @@ def _with_origin(checkpoint: Checkpoint, ref: str | Path, how: Loading, folder: 
 
 
 def _load_location(location: hub.Location, note: str, how: Loading) -> Checkpoint:
-    if location.files and "config.json" not in location.files:
-        lack = "no config.json, so it is no Transformer checkpoint; choose another repository"
-        if "adapter_config.json" in location.files:
-            lack = "an adapter (LoRA) without the model it adapts; choose a repository with merged weights"
-        raise UnsupportedArchitectureError(f"{location.name} has {lack}.")
+    if location.files:
+        check_described(location.files, location.name)
     config = hub.read_config(location)
     check_supported(config, location.name)
-    if location.files and not location.weight_files:
-        raise CheckpointError(
-            f"{location.name} has no weights as safetensors or PyTorch .bin; choose a repository that has."
-        )
+    if location.files:
+        check_weights(location.files, location.name)
     if how.max_download_bytes is not None and location.wanted_bytes > how.max_download_bytes:
         raise CheckpointError(
             f"{location.name} takes {location.wanted_bytes / 1e6:,.0f} MB to download; this machine takes at most "
@@ -269,8 +265,11 @@ def _load_folder(folder: Path, name: str, how: Loading, ref: str | None = None) 
         if not folder.is_dir():
             raise CheckpointError(f"{name} lacks the folder {parts.folder} in which its modules.json places the model.")
         repository_files.check_links(folder, name)
+    files = {path.name for path in folder.iterdir()}
+    check_described(files, name)
     config = hub.parse_config(folder / "config.json", name)
     check_supported(config, name)
+    check_weights(files, name)
     sha = repository_files.content_hash(folder)
     key = (str(folder), name, sha, how.place(), how.precision())
 
@@ -305,7 +304,7 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             f"{kind} is an encoder-decoder; of these, {', '.join(encoder_decoders('both'))} can be analysed, and the "
             f"encoders of {', '.join(encoder_decoders('encoder'))}"
         )
-    elif "quantization_config" in config:
+    elif config.get("quantization_config") is not None:
         reason = "its weights are quantised; the analyses need them in full"
     elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"

@@ -142,6 +142,11 @@ def _allowed(
         elif key == "id2label" and isinstance(value, list):  # names in the order of their numbers
             _check_value(told, key, value)
             kept[key] = {str(number): label for number, label in enumerate(value)}
+        elif key == "architectures" and isinstance(value, str):
+            kept[key] = [value]
+        elif key == "label2id" and not config.get("id2label"):  # which transformers does not read alone
+            _check_value(told, key, value)
+            kept |= {"id2label": named} if (named := _turned(value)) else {}
         elif key == "label2id" and isinstance(value, list):  # says what id2label says, and is not read here
             left_out.append(told)
         else:
@@ -150,6 +155,15 @@ def _allowed(
             kept[key] = value
     _check_together(kept)
     return kept
+
+
+def _turned(numbers: Any) -> dict[str, str]:
+    """The names of classes by their numbers, from their numbers by name, or from names in order; empty if unclear."""
+    if isinstance(numbers, list):
+        numbers = {name: number for number, name in enumerate(numbers)}
+    names = {number: name for name, number in numbers.items()} if isinstance(numbers, dict) else {}
+    whole = all(type(number) is int for number in names) and sorted(names) == [*range(len(numbers or ()))]
+    return {str(number): str(name) for number, name in sorted(names.items())} if whole else {}
 
 
 def _tells_the_tokenizer(key: str, value: Any) -> bool:

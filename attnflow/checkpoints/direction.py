@@ -10,7 +10,9 @@ from attnflow.errors import AttnflowError
 
 
 def sees_what_follows(model: PreTrainedModel) -> bool:
-    """Whether the first token's last embedding changes with a later token.
+    """Whether the first token's last embedding changes with later tokens.
+
+    All of them change, as attention may be limited to those nearby.
 
     A model that predicts the next word must not: `BertLMHeadModel`, for one, only does so if its configuration has
     `is_decoder`.
@@ -23,7 +25,7 @@ def sees_what_follows(model: PreTrainedModel) -> bool:
     """
     entries = n_entries(model)
     pair = torch.arange(8, device=model.device).expand(2, -1).clone() % entries
-    pair[1, -1] = (pair[1, -1] + 1) % entries
+    pair[1, 1:] = (pair[1, 1:] + 1) % entries
     try:
         with torch.inference_mode():
             first = model.base_model(input_ids=pair, attention_mask=torch.ones_like(pair)).last_hidden_state[:, 0]

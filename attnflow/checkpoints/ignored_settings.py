@@ -40,6 +40,9 @@ FOLLOWED: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "deepseek_v2": {"norm_topk_prob": (False, None)},
     "gpt_oss": {"hidden_act": ("silu", None)},
+    # Their masks look back whatever it says; only attention without a mask, which nobody can record, looks ahead.
+    "gemma": {"use_bidirectional_attention": (False, None)},
+    "gemma2": {"use_bidirectional_attention": (False, None)},
 }
 """For a model type, by the name of a setting, the values that transformers computes; any other would be ignored."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from transformers.configuration_utils import PreTrainedConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import (
@@ -38,7 +39,7 @@ from attnflow.checkpoints.encoder_decoders import read_stacks
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.plain_json import shown
 from attnflow.checkpoints.pruned_heads import refilled, removed_heads
-from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, class_names, head_kind
+from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, head_kind, named_classes
 from attnflow.checkpoints.weights import of_base, read_weights, renamed, summarised
 from attnflow.errors import CheckpointError, brief
 from attnflow.records.token_scores import ENDS
@@ -110,9 +111,22 @@ def read_config(folder: Path, name: str) -> PreTrainedConfig:
             f"The config.json of {name} gives problem_type as {shown(config.problem_type)}; known are "
             f"{', '.join(filter(None, _PROBLEMS))}. Choose another checkpoint."
         )
+    _check_rotation(config, name)
     if hasattr(config, "use_cache"):
         config.use_cache = False  # a cache of keys and values serves generation only
     return config
+
+
+def _check_rotation(config: PreTrainedConfig, name: str) -> None:
+    """Refuse rotary positions of a kind that transformers does not compute."""
+    told = getattr(config.get_text_config(), "rope_parameters", None)
+    several = [told, *(part for part in told.values() if isinstance(part, dict))] if isinstance(told, dict) else []
+    for kind in (part.get("rope_type", "default") for part in several):
+        if kind not in ROPE_INIT_FUNCTIONS and kind != "default":
+            raise CheckpointError(
+                f"The config.json of {name} scales positions (rope_scaling) by the type {shown(kind)}; transformers "
+                f"knows {', '.join(sorted(ROPE_INIT_FUNCTIONS))}. Choose another checkpoint."
+            )
 
 
 def read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading) -> ReadModel:
@@ -169,14 +183,21 @@ def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading)
     headless = _check_fit(model, report, plan, name)
     # transformers declares its `to` as a function of the module.
     model.to(device).eval().requires_grad_(False)  # pyright: ignore[reportArgumentType]
-    head = _head(model, plan, headless)
+    head, of_classes = _head(model, plan, headless), ""
+    if head.trained and head.kind.endswith("classification"):
+        names, of_classes = named_classes(config.id2label or {}, config.label2id)
+        head = replace(head, labels=names)
     left = summarised([*report["unexpected_keys"], *found.besides])
     notes = [
         f"Of its weights, {_listed(left)} {'are' if len(left) > 1 else 'is'} not part of this model and not read."
         if left
         else "",
         f"All names of its weights begin with {found.prefix}, which was taken away." if found.prefix else "",
+        f"In names of its weights stood {', '.join(found.wrapped)} of a training program, which was taken away."
+        if found.wrapped
+        else "",
         f"It was saved without {len(pruned)} of its heads (pruned_heads), which stay switched off." if pruned else "",
+        of_classes,
     ]
     if plan.stacks == "encoder" and not _has_encoder_class(config):
         model = model.get_encoder()
@@ -222,6 +243,11 @@ def _check_fit(model: PreTrainedModel, report: Mapping[str, Any], plan: _Plan, n
     body = (prefix,) if model.base_model is not model else ("shared.", "encoder.", "decoder.")
     of_head = {key for key in missing if "pooler" in key or (plan.has_head and not key.startswith(body))}
     extra = sorted(key for key in report["unexpected_keys"] if of_base(key, model))
+    if missing - of_head and (unmerged := next((key for key in extra if ".base_layer." in key), None)):
+        raise CheckpointError(
+            f"The weights of {name} hold an adapter that is not merged into them ({unmerged} is what it adapts); "
+            "choose a checkpoint with merged weights."
+        )
     if missing - of_head:
         instead = f"; its file has {extra[0]}, for which there is no place" if extra else ""
         raise CheckpointError(
@@ -255,18 +281,16 @@ def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
         return TaskHead(kind, trained=False)
     if kind == "causal-lm" and sees_what_follows(model):
         reason = (
-            f"{type(model).__name__} is made to predict the next word, but as config.json sets it up (is_decoder) its "
-            "tokens also see the words that follow, so it is asked for no word."
+            f"{type(model).__name__} is made to predict the next word, but as config.json sets it up its tokens "
+            "also see the words that follow, so it is asked for no word."
         )
         return TaskHead("none", trained=False, reason=reason)
     if not kind.endswith("classification"):
         return TaskHead(kind, trained=True)
-    names = cast("dict[int, str]", config.id2label)  # which every configuration fills in
-    labels = class_names([str(names.get(index, index)) for index in range(len(names))])
-    problem = _PROBLEMS[config.problem_type] or ("single_label" if len(labels) > 1 else "regression")
+    problem = _PROBLEMS[config.problem_type] or ("single_label" if config.num_labels > 1 else "regression")
     if kind == "token-classification":  # whatever config.json says: transformers trains it with one class a token
         problem = "single_label"
-    return TaskHead(kind, trained=True, labels=labels, problem=problem)
+    return TaskHead(kind, trained=True, problem=problem)  # its classes are named by whoever asked for it
 
 
 def _answering_head(model: PreTrainedModel, headless: bool) -> TaskHead:

@@ -13,8 +13,13 @@ _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?")
 _REVISION = re.compile(r"[\w][\w./-]{0,127}")
 _FOLDERS = re.compile(r"(?:/\w[\w.-]{0,95}){0,8}")
 _ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?P<rest>/.*)?", re.IGNORECASE)
-_OTHER_PAGES = ("datasets", "spaces", "papers", "collections", "docs", "blog")
-_OF_A_FOLDER, _OF_A_FILE = ("tree",), ("blob", "resolve", "raw", "blame", "edit", "commits")
+_OTHER_PAGES = (
+    *("datasets", "spaces", "papers", "collections", "docs", "blog"),
+    *("models", "api", "organizations", "posts", "settings", "login", "learn"),
+)
+_QUOTES = "<>()\"'`"
+"""What stands around a name or an address that was copied from a program or a text."""
+_OF_A_FOLDER, _OF_A_FILE = ("tree", "commit"), ("blob", "resolve", "raw", "blame", "edit", "commits")
 
 
 @dataclass(frozen=True)
@@ -86,17 +91,20 @@ def parse_reference(text: Any, revision: str | None = None, kind: Kind = CHECKPO
         Reference(repo_id='google-bert/bert-base-uncased', revision='main', subfolder='')
     """
     check_revision(revision, kind)
-    name, _, inside = text.strip().partition("@") if isinstance(text, str) else ("", "", "")
-    address = _ADDRESS.fullmatch(name)
+    typed = text.strip().strip(_QUOTES) if isinstance(text, str) else ""
+    name, _, inside = typed.partition("@")
+    address, inside = _ADDRESS.fullmatch(name), inside.rstrip("/")
     if address:
-        name, found = _from_address(text.strip(), (address["rest"] or "").split("?")[0].split("#")[0], kind)
+        name, found = _from_address(typed, (address["rest"] or "").split("?")[0].split("#")[0], kind)
+    elif name.split("/")[2:3] and name.split("/")[2] in _OF_A_FOLDER + _OF_A_FILE:  # the end of an address
+        name, found = _from_address(typed, f"datasets/{name}" if kind is DATA_SET else name, kind)
     else:
         name, found = name.rstrip("/") if len(name) > 1 else name, None
     # The top of a repository has at most two parts; what follows them is a folder in it.
     parts = name.split("/")
     folder = "/".join(parts[2:])
-    if not _FOLDERS.fullmatch(f"/{folder}" if folder else "") or ".." in folder:
-        check_repo_id(name, kind)  # tells that it is none
+    if not _FOLDERS.fullmatch(f"/{folder}" if folder else "") or ".." in folder or "://" in name:
+        check_repo_id(typed, kind)  # tells that it is none
     repo_id = check_repo_id("/".join(parts[:2]), kind)
     wanted = list(dict.fromkeys(one for one in (found, inside or None, revision) if one))
     if len(wanted) > 1:
@@ -119,6 +127,8 @@ def _from_address(text: str, path: str, kind: Kind) -> tuple[str, str | None]:
         )
     size = 1 if parts[1:2] and parts[1] in _OF_A_FOLDER + _OF_A_FILE else 2  # a few names have no owner
     name, page, rest = parts[:size], "".join(parts[size : size + 1]), parts[size + 1 :]
+    if page == "discussions" and rest[0:1] and rest[0].isdecimal() and rest[1:] == ["files"]:
+        return "/".join(name), f"refs/pr/{rest[0]}"  # what a pull request would change
     if page not in _OF_A_FOLDER + _OF_A_FILE or not rest:
         return "/".join(name), None  # the model's page, or a tab of it such as its discussions
     folders = rest[1:-1] if page in _OF_A_FILE else rest[1:]

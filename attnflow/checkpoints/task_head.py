@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,6 +84,32 @@ def class_names(names: Sequence[str]) -> tuple[str, ...]:
         with_number(name, number) if folded.count(key) > 1 or (mixed and key.isdecimal()) else name
         for number, (name, key) in enumerate(zip(names, folded, strict=True))
     )
+
+
+def named_classes(id2label: Mapping[int, object], label2id: Mapping[str, object] | None) -> tuple[tuple[str, ...], str]:
+    """Names of all classes of a head, and what a reader must know of them, as a sentence, if anything.
+
+    A class without a name, or with an empty one, is called by its number. If names have numbers that are none of a
+    class's, as where they count from 1, nobody can tell whose they are, and all go by their numbers.
+
+    Args:
+        id2label: As a configuration has it: as many entries as there are classes.
+        label2id: What it says the other way round, if it does.
+    """
+    numbers, given = range(len(id2label)), label2id or {}
+    if set(id2label) != set(numbers):
+        told = ", ".join(str(number) for number in list(id2label)[:6])
+        return tuple(map(str, numbers)), (
+            f"config.json names the classes {told} (id2label), and the head has 0 to {len(numbers) - 1}, so they are "
+            "told by their numbers."
+        )
+    names = ["" if id2label[number] is None else str(id2label[number]) for number in numbers]
+    odd = [name for name, number in given.items() if number in numbers and name in names and id2label[number] != name]
+    note = (
+        "config.json numbers the classes in label2id otherwise than in id2label, which is followed; which of them the "
+        "head was trained with cannot be told."
+    )
+    return class_names([name if name.strip() else str(number) for number, name in enumerate(names)]), note * bool(odd)
 
 
 def with_number(name: str, number: int) -> str:

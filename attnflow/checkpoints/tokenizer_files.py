@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
+from attnflow.checkpoints.sentencepiece_model import Original, originals
 from attnflow.errors import CheckpointError, brief
 
 FEWEST_ENTRIES = 2
@@ -55,8 +55,8 @@ def read_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     if sum(index not in special for index in tokenizer.get_vocab().values()) <= FEWEST_ENTRIES:
         raise CheckpointError(f"The tokenizer of {name} cannot be loaded (no vocabulary); {_ADVICE}")
     if not file.exists():
-        for file in sorted(folder.glob("*.model")):
-            _check_conversion(tokenizer, file, name)
+        for original in originals(folder):
+            _check_conversion(tokenizer, original, name)
         return tokenizer
     expected = _as_the_file_cuts(file)
     if _cuts(tokenizer, expected):
@@ -119,18 +119,15 @@ def _cuts(tokenizer: PreTrainedTokenizerBase, expected: list[_Cut]) -> bool:
     return True
 
 
-def _check_conversion(tokenizer: PreTrainedTokenizerBase, file: Path, name: str) -> None:
+def _check_conversion(tokenizer: PreTrainedTokenizerBase, original: Original, name: str) -> None:
     """Compare what transformers made of a SentencePiece model with SentencePiece itself.
 
     It does not always know how spaces and unknown characters were treated, and then the model would read other pieces
     than those it was trained with, and nobody would notice.
     """
-    original = SentencePieceProcessor(model_file=str(file))
-    expected = [original.id_to_piece(index) for index in original.encode(_SAMPLE) if not original.is_unknown(index)]
-    given = tokenizer.encode(_SAMPLE, add_special_tokens=False)
-    found = [tokenizer.convert_ids_to_tokens(index) for index in given if index != tokenizer.unk_token_id]
-    if found != expected:
+    original.fit(tokenizer, _SAMPLES)
+    if not original.agrees(tokenizer, _SAMPLE):
         raise CheckpointError(
-            f"The tokenizer of {name} cannot be loaded (its {file.name} alone does not tell how it cuts a text); "
-            + _ADVICE
+            f"The tokenizer of {name} cannot be loaded (its {original.file.name} alone does not tell how it cuts a "
+            f"text); {_ADVICE}"
         )

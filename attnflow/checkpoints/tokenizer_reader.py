@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 from transformers.tokenization_utils_base import BatchEncoding, PreTrainedTokenizerBase
 
 from attnflow.checkpoints.chat_template import Conversation, converse
+from attnflow.checkpoints.sentencepiece_model import Original, originals
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
 from attnflow.errors import CheckpointError, brief
 
@@ -102,6 +103,8 @@ class LocalReader:
     tokenizer: PreTrainedTokenizerBase
     name: str
     """Of the checkpoint, for errors."""
+    originals: tuple[Original, ...] = ()
+    """The SentencePiece models that it was made of, with which the cut of each text is compared."""
     facts: TokenizerFacts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,15 +117,18 @@ class LocalReader:
 
     def pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
         """A sentence pair with its special tokens; counted only, if it has more than `most` pieces."""
+        self._compare(text_a, text_b or "")
         return self._guarded(lambda: self._pair(text_a, text_b, most))
 
     def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
         """A conversation in the chat template; counted only, if it has more than `most` pieces."""
         written = converse(self.tokenizer, self.name, text_a, text_b, goes_on=goes_on)
+        self._compare(written.text)
         return self._guarded(lambda: self._chat(written, most))
 
     def ids(self, text: str) -> list[int]:
         """The pieces of a text without special tokens."""
+        self._compare(text)
         return self._guarded(lambda: list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]))
 
     def pieces(self, ids: Iterable[int]) -> list[str | None]:
@@ -134,6 +140,17 @@ class LocalReader:
     def id_of(self, piece: str) -> int | None:
         """The number of a piece, if it is one."""
         return self._guarded(lambda: self.tokenizer.get_vocab().get(piece))
+
+    def _compare(self, *texts: str) -> None:
+        """Refuse a text that SentencePiece would cut otherwise: where both differ is not known before it is tried."""
+        for original in self.originals:
+            for text in texts:
+                if not self._guarded(lambda original=original, text=text: original.agrees(self.tokenizer, text)):
+                    raise CheckpointError(
+                        f"The tokenizer of {self.name}, made of its {original.file.name} alone, does not cut this text "
+                        "as that model does; leave out what is unusual in it, such as several spaces in a row, or "
+                        "choose a checkpoint with a tokenizer.json."
+                    )
 
     def _guarded(self, call: Callable[[], T], what: str = "fails on this text") -> T:
         try:
@@ -228,4 +245,4 @@ def read_here(folder: Path, name: str, *, chats: bool = True) -> LocalReader:
     tokenizer = read_tokenizer(folder, name)
     if not chats:
         tokenizer.chat_template = None
-    return LocalReader(tokenizer, name)
+    return LocalReader(tokenizer, name, tuple(originals(folder)))

@@ -20,6 +20,8 @@ from attnflow.errors import CheckpointError
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 """Under these names training programs save a model beside their own state."""
 _LEGACY = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+_OF_TRAINING = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+"""Parts that `torch.compile`, FSDP and activation checkpointing put into names, before each layer that they wrap."""
 _LONGEST_PREFIX = 80
 _COMPUTED = {"position_ids", "token_type_ids", "inv_freq", "masked_bias", "_float_tensor", "_extra_state"}
 """Last parts of names under which older versions of transformers saved what is computed anew."""
@@ -32,6 +34,8 @@ class FoundWeights:
     tensors: dict[str, torch.Tensor]
     prefix: str = ""
     """What stood before the names in the file and was taken away."""
+    wrapped: tuple[str, ...] = ()
+    """What training programs had put into the names and was taken away."""
     besides: tuple[str, ...] = ()
     """Entries of the file that are no tensors of a model, such as the state of an optimizer."""
 
@@ -83,8 +87,9 @@ def renamed(found: FoundWeights, model: PreTrainedModel, name: str) -> FoundWeig
         name: What the checkpoint is called, for errors.
 
     Raises:
-        CheckpointError: If two models are in the file.
+        CheckpointError: If two models are in the file, or one weight twice.
     """
+    found = _unwrapped(found, name)
     base = model.base_model_prefix + "."
     own = set(model.state_dict())
     known = own | {key.removeprefix(base) for key in own} | {base + key for key in own}
@@ -105,7 +110,22 @@ def renamed(found: FoundWeights, model: PreTrainedModel, name: str) -> FoundWeig
             f"The weights of {name} are those of two models, {one}* and {other}*; choose a checkpoint of one."
         )
     tensors = {key.removeprefix(first): value for key, value in found.tensors.items()}
-    return FoundWeights(tensors, first, found.besides)
+    return FoundWeights(tensors, first, found.wrapped, found.besides)
+
+
+def _unwrapped(found: FoundWeights, name: str) -> FoundWeights:
+    parts = {part for key in found.tensors for part in key.split(".")}
+    wrapped = tuple(part for part in _OF_TRAINING if part in parts)
+    if not wrapped:
+        return found
+    names = {key: ".".join(part for part in key.split(".") if part not in wrapped) for key in found.tensors}
+    twice = [key for key, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        raise CheckpointError(
+            f"The weights of {name} hold {min(twice)} twice, with {wrapped[0]} in its name and without; which is meant "
+            "cannot be told. Choose another checkpoint."
+        )
+    return FoundWeights({names[key]: found.tensors[key] for key in names}, "", wrapped, found.besides)
 
 
 def _modern(key: str) -> str:

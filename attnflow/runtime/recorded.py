@@ -63,6 +63,7 @@ def recorded_run(
     except Exception as error:  # an architecture that no test has run, or weights that do not fit together
         raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
     _check_recording(checkpoint, recording)
+    _check_widths(checkpoint, output.hidden_states)
     check_finite(checkpoint, *output.hidden_states)  # what is not finite in a layer is so in what leaves it
     logits = logits_of(output) if of_text or of_tokens else None
     if logits is not None:
@@ -95,6 +96,15 @@ def head_gates(checkpoint: Checkpoint, pruned: frozenset[Head]) -> torch.Tensor 
     gates = torch.ones(checkpoint.n_layers, checkpoint.n_heads, device=checkpoint.device)
     gates[tuple(zip(*pruned, strict=True))] = 0
     return gates
+
+
+def _check_widths(checkpoint: Checkpoint, hidden: tuple[torch.Tensor, ...]) -> None:
+    widths = [layer.shape[-1] for layer in hidden]
+    if len(hidden) != checkpoint.n_layers + 1 or len(set(widths)) != 1:
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} cannot be analysed: what enters and leaves its {checkpoint.n_layers} layers has the "
+            f"widths {', '.join(map(str, widths))}, where one of all is due. Choose another checkpoint."
+        )
 
 
 def _check_recording(checkpoint: Checkpoint, recording: attention_hook.Recording) -> None:

@@ -100,6 +100,8 @@ def _find(checkpoint: Checkpoint) -> WrittenLengths:
     factors = [torch.zeros(checkpoint.n_heads, size, size, device="cpu") for _ in range(checkpoint.n_layers)]
     with torch.inference_mode():
         for number, one in enumerate(made):
+            if one.layer >= checkpoint.n_layers:
+                return WrittenLengths(missing="it has more attentions than layers")
             if one.value is None or not _gives(one.probabilities, one.value, one.output):
                 return WrittenLengths(missing="what its heads give is not their attention times values it shows")
             flat = one.output.flatten(2)
