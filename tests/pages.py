@@ -74,6 +74,15 @@ PUT_BACK = f"""(before) => {{
 }}"""
 
 
+# A page that nobody uses draws nothing: Gradio counts in every frame how long the page has been loading, for ever.
+SLEEPS = """{
+  const frame = window.requestAnimationFrame.bind(window), waiting = [];
+  let asleep = false;
+  window.requestAnimationFrame = (told) => (asleep ? waiting.push(told) : frame(told));
+  window.sleep = (now) => { asleep = now; if (!now) waiting.splice(0).forEach((told) => frame(told)); };
+}"""
+
+
 @dataclass
 class Kept:
     """A page that nobody uses, and what it was when it was opened."""
@@ -109,6 +118,7 @@ class Pages:
         self.kept: dict[Asked, Kept] = {}
         self.opened = 0
         self.context: BrowserContext = self.browser.new_context()
+        self.context.add_init_script(SLEEPS)
         self.context.on("request", self.look)
         self.context.on("page", self.listen)
 
@@ -124,6 +134,7 @@ class Pages:
         asked = width, height, dark, query, self.first_drawn
         kept = self.kept.pop(asked, None)
         if kept is not None:
+            kept.page.evaluate("sleep(false)")
             self.used[kept.page] = asked, kept.as_it_was
             return kept.page
         self.opened += 1
@@ -142,6 +153,7 @@ class Pages:
             self.drop()
         for page, (asked, as_it_was) in self.used.items():
             if not failed and self.restored(page, as_it_was):
+                page.evaluate("sleep(true)")
                 self.kept.pop(asked, None)
                 self.kept[asked] = Kept(page, as_it_was, self.opened)
         self.used = {}

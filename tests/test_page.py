@@ -1008,3 +1008,21 @@ def test_many_redraws_leave_nothing_behind(page):
         redraw("0.2")
         redraw("0.1")
     assert nodes() <= start + 20
+
+
+STATUSES = """async () => {
+  const address = performance.getEntriesByType('resource').map(({ name }) => name).find((name) =>
+    /\\/statustracker-[^/]*\\.js$/.test(name));
+  const Statuses = Object.values(await import(address)).find((one) => one?.prototype?.resolve_args);
+  const told = new Statuses();
+  told.register(1, [2], [3, 4], 'full');
+  for (const status of ['pending', 'complete'])
+    told.update({ fn_index: 1, status, stream_state: status === 'complete' ? 'closed' : null });
+  return told.current;
+}"""
+
+
+def test_what_an_event_reads_is_not_told_of_its_steps(page):
+    """Gradio tells it, and copies all that it shows; this fails if Gradio no longer keeps such a list."""
+    told = page.evaluate(STATUSES)
+    assert {number: one["status"] for number, one in told.items()} == {"2": "complete"}
