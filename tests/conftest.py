@@ -9,9 +9,10 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 gc.disable()  # until all is imported and collected: none of it is garbage
 # Read when the libraries are imported, so they are set before any of them is.
@@ -42,12 +43,12 @@ import pytest  # noqa: E402
 import transformers  # noqa: E402
 from gradio_client import Client  # noqa: E402
 from huggingface_hub import constants  # noqa: E402
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright  # noqa: E402
-from playwright.sync_api import Error as PlaywrightError  # noqa: E402
+from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
 from attnflow import Checkpoint, Trace, capture, encode, load_checkpoint  # noqa: E402
 from attnflow.cache import BoundedCache  # noqa: E402
 from tests.checkpoints import ARCHITECTURES, PAIR, make_checkpoint  # noqa: E402
+from tests.pages import Pages  # noqa: E402
 
 expect.set_options(timeout=20_000)  # milliseconds: machines that run tests are slow at times
 transformers.logging.set_verbosity_error()
@@ -77,6 +78,17 @@ def pytest_runtest_logfinish() -> None:
     if next(_finished) % 200 == 0:
         gc.collect()
         gc.freeze()
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note of a test that it failed: no page is kept that it used."""
+    report = yield
+    item.stash[FAILED] = report.failed
+    return report
 
 
 def pytest_sessionfinish() -> None:
@@ -179,6 +191,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BRO
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--process-per-site",  # which compiles each script once for all pages
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # no page reaches another machine
 )
 
@@ -192,90 +205,27 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-AS_IT_WAS = """() => JSON.stringify([
-  location.search, innerWidth, innerHeight, document.title,
-  [...document.querySelectorAll('input, textarea, select')].map((box) => [box.id, box.value, box.checked]),
-  [...document.querySelectorAll('[aria-pressed=true], [aria-selected=true], [aria-expanded=true], details[open]')]
-    .map((node) => [node.id, node.className, node.dataset.at, node.textContent]),
-  document.querySelectorAll('.toast-body, dialog[open], .sidebar.open').length,
-  ...['sentence', 'predictions', 'hint', 'story', 'switched-off']
-    .map((id) => document.getElementById(id)?.textContent),
-])"""
-
-
-class Pages:
-    """Pages of the app in one browser; one that a test leaves as it was opened is opened for the next test, too.
-
-    To open the page is most of what a test in a browser costs. What can be set on it stands in its address or in its
-    boxes, so by these it is told whether anything was.
-    """
-
-    def __init__(self, browser: Browser, url: str) -> None:
-        self.browser, self.url = browser, url
-        self.used: dict[Page, tuple[tuple, str]] = {}
-        self.kept: dict[tuple, tuple[Page, str]] = {}
-        self.first_drawn = "#flow .af-radial[data-drawn]:not(.af-empty)"
-        """What is to be drawn, and with something, before a page counts as open."""
-        self.outside: list[str] = []
-        self.errors: list[str] = []
-
-    def look(self, request: Request) -> None:
-        if not request.url.startswith((self.url, "data:", "blob:", "file:")):
-            self.outside.append(request.url)
-
-    def open(self, width: int = 1280, height: int = 1000, *, dark: bool = False, query: str = "") -> Page:
-        asked = width, height, dark, query
-        page, as_it_was = self.kept.pop(asked, (None, ""))
-        if page is None:
-            context = self.browser.new_context(viewport={"width": width, "height": height})
-            context.on("request", self.look)
-            page = context.new_page()
-            page.on("pageerror", lambda error: self.errors.append(str(error)))
-            page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
-            page.goto(f"{self.url}?{'__theme=dark&' * dark}{query}")
-            page.wait_for_selector(self.first_drawn)
-            page.wait_for_timeout(300)  # Gradio may tell a panel of its first value twice
-            as_it_was = page.evaluate(AS_IT_WAS)
-        self.used[page] = asked, as_it_was
-        return page
-
-    def leave(self) -> None:
-        """Keep one page that is as it was, and close all others."""
-        for page, (asked, as_it_was) in self.used.items():
-            if self.restore(page, as_it_was):
-                for other, _ in self.kept.values():
-                    other.context.close()
-                self.kept = {asked: (page, as_it_was)}
-            else:
-                page.context.close()
-        self.used = {}
-
-    def restore(self, page: Page, as_it_was: str) -> bool:
-        """Let go of what is held and lit; whether the page is then what it was."""
-        if len(page.context.pages) > 1 or page.is_closed():
-            return False
-        try:
-            page.mouse.move(5, 5)
-            page.locator("#flow .af-chart").focus(timeout=500)
-            page.keyboard.press("Escape")
-            page.evaluate("scrollTo(0, 0)")
-            page.wait_for_function(f"(before) => ({AS_IT_WAS})() === before", arg=as_it_was, timeout=600)
-        except PlaywrightError:
-            return False
-        return True
+def at_work(demo: Any) -> bool:
+    """Whether the server still works for a page."""
+    queue = demo._queue
+    return any(queue.active_jobs) or any(
+        len(waiting.queue) for waiting in queue.event_queue_per_concurrency_id.values()
+    )
 
 
 @pytest.fixture(scope="session")
 def pages(browser: Browser, url: str) -> Pages:
-    return Pages(browser, url)
+    from app import demo
+
+    return Pages(browser, url, busy=lambda: at_work(demo))
 
 
 @pytest.fixture
-def open_page(pages: Pages) -> Iterator[Callable[..., Page]]:
+def open_page(pages: Pages, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     """Opens the app; afterwards the test fails if a page logged an error or asked anything of another machine."""
     pages.outside.clear()
     pages.errors.clear()
     yield pages.open
-    pages.leave()
+    pages.leave(failed=request.node.stash.get(FAILED, False))
     assert not pages.outside, f"requests left the machine: {pages.outside}"
     assert not pages.errors, pages.errors

@@ -210,16 +210,3 @@ def test_exact_values_replace_the_estimate(page):
     page.locator("#attribution-method").get_by_text("Exact", exact=True).click()
     expect(page.locator("#attribution-note")).to_contain_text("Exact (", timeout=120_000)
     expect(page.locator("#attribution-input-a .af-title")).to_have_text("A · L1 H1 · input")
-
-
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
-def test_nothing_sticks_out_of_the_window(open_page, width, dark):
-    page = open_page(width, dark=dark)
-    tab_button = page.get_by_role("tab", name="Attribution")
-    if not tab_button.count():  # on a phone, further tabs are in a menu
-        page.get_by_label("More tabs").click()
-        tab_button = page.locator(".overflow-dropdown button", has_text="Attribution")
-    tab_button.click()
-    expect(page.locator("#attribution-note")).to_contain_text("16 random probes", timeout=60_000)
-    page.wait_for_selector("#centres .af-figure[data-drawn]")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width

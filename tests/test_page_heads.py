@@ -37,17 +37,17 @@ def classifier():
 
 @pytest.fixture
 def page(open_page) -> Page:
-    return opened(open_page)
+    page = open_page()
+    open_heads(page)
+    return page
 
 
-def opened(open_page, **options) -> Page:
-    page = open_page(**options)
+def open_heads(page: Page) -> None:
     page.get_by_role("tab", name="Heads").click()
     for panel in (MATRIX, EFFECT, "#map-b .af-heatmap"):
         page.wait_for_selector(f"{panel}[data-drawn]")
     page.wait_for_selector(cell("b", 3, 3))
     page.wait_for_timeout(200)
-    return page
 
 
 def drawn(page: Page, panel: str) -> int:
@@ -190,14 +190,3 @@ def test_heads_are_switched_off_with_the_mouse_and_come_back_by_undo_and_reset(p
         page.locator(cell("b", 3, head, ".af-off")).click()
     expect(page.locator("#switched-off")).to_contain_text("B: L1 H2, L4 H1, L4 H2, L4 H3, L4 H4.", timeout=20_000)
     page.wait_for_function("document.querySelectorAll('#head-matrix .af-model-b .af-gone').length === 5")
-
-
-@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
-def test_nothing_sticks_out_of_the_window(width, dark, open_page):
-    page = opened(open_page, width=width, dark=dark)
-    for name in ("Attention pattern", "Importance"):
-        choose(page, "show", name)
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    page.wait_for_timeout(500)
-    target = page.locator(cell("b", 0, 0, ".af-off")).bounding_box()
-    assert min(target["width"], target["height"]) >= 16

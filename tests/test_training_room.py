@@ -31,6 +31,7 @@ from attnflow.web.rooms.learnt import TITLES, learnt
 from attnflow.web.rooms.reading import may_begin, read
 from attnflow.web.rooms.training import Learnt
 from attnflow.web.settings import Pair
+from tests.pages import darken
 from tests.payload_types import mismatch
 from tests.test_reading import AXE, faults
 
@@ -372,14 +373,16 @@ def test_what_is_asked_for_and_cannot_be_shown_is_told_where_the_eye_is(open_pag
     expect(page.get_by_text("a data map needs 2 or more").first).to_be_visible(timeout=30_000)
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_data_map_is_accessible_and_fits_a_phone(shown_map, dark):
-    page = shown_map(dark=dark)
+def test_the_data_map_is_accessible_and_fits_a_phone(shown_map):
+    page = shown_map()
     page.locator(".af-tx-table [data-row]").nth(1).click()
     expect(page.locator(".af-tx-course").nth(2)).to_contain_text("probability of its label")
     page.add_script_tag(path=AXE)
     rules = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-    assert faults(page, ".af-texts", rules) == [] and faults(page, "#texts-training", rules) == []
+    for dark in (True, False):
+        darken(page, dark)
+        wrong = faults(page, ".af-texts", rules) + faults(page, "#texts-training", rules)
+        assert wrong == [], f"dark: {dark}"
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.locator(".af-tx-course").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -6,6 +6,7 @@ import { replaced } from "../../assets/page/shared/words.js";
 import * as link from "../../assets/page/shared/link.js";
 import { number, plural, precise, shorten } from "../../assets/page/shared/numbers.js";
 import { escape } from "../../assets/page/shared/markup.js";
+import { outputsAlone } from "../../assets/page/shared/statuses.js";
 import { plain } from "../../assets/page/shared/words.js";
 
 test("a head is written for people, as one text, and read back", () => {
@@ -69,4 +70,14 @@ test("a word is replaced, or left out with its space", () => {
   assert.equal(replaced("The cook left.", [9, 13], ""), "The cook .");
   assert.equal(replaced("The cook left.", [13, 14], ""), "The cook left");
   assert.equal(replaced("cook", [0, 4], ""), "");
+});
+
+test("what an event reads is not told of its steps", () => {
+  class Statuses {
+    resolve_args(/** @type {any} */ { stream }) { return [{ id: 1, type: "output" }, { id: 2, type: stream ? "input" : "output" }]; }
+  }
+  outputsAlone({ nothing: null, other: () => 0 });
+  outputsAlone({ other: 1, n: Statuses });
+  const told = (/** @type {boolean} */ stream) => new Statuses().resolve_args({ stream }).map(({ id }) => id);
+  assert.deepEqual([told(true), told(false)], [[1], [1, 2]]);
 });
