@@ -27,7 +27,7 @@ from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, moments, repository_files, sentence_transformer
 from attnflow.checkpoints.architectures import architecture, encoder_decoders, refusal
 from attnflow.checkpoints.compat import n_entries, supports_attention_interface
-from attnflow.checkpoints.encoder_decoders import check_one_stack, find_stacks, read_stacks
+from attnflow.checkpoints.encoder_decoders import check_one_stack, find_stacks, languages_note, read_stacks
 from attnflow.checkpoints.hub_find import find
 from attnflow.checkpoints.input_bounds import longest_input, token_types
 from attnflow.checkpoints.learnt import Learnt
@@ -45,6 +45,7 @@ from attnflow.records.trace import Head
 BUNDLED = ("demo/pretrained", "demo/finetuned")
 """References of the two small checkpoints that come with attnflow."""
 
+_HASHED = ("json", "jinja", "model", "spm", "safetensors", "bin")
 _TEXT_TASKS = (MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
 
 
@@ -280,7 +281,7 @@ def _noted(checkpoint: Checkpoint, note: str) -> Checkpoint:
 
 def _content_hash(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in [path for kind in ("json", "jinja", "safetensors", "bin") for path in sorted(folder.glob(f"*.{kind}"))]:
+    for path in [path for kind in _HASHED for path in sorted(folder.glob(f"*.{kind}"))]:
         digest.update(path.name.encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -383,7 +384,7 @@ def _read_files(
         starts_with=starts_with,
         n_token_types=token_types(model),
         pruned=read.pruned,
-        notes=read.notes,
+        notes=(*read.notes, *languages_note(facts.languages)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from transformers.configuration_utils import PreTrainedConfig
@@ -46,6 +47,18 @@ def find_stacks(model: PreTrainedModel, n_encoder: int, n_heads: int, name: str)
         lack = "with which token a target begins" if isinstance(n_decoder, int) else "how many layers its decoder has"
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell {lack}.")
     return Stacks(n_encoder, n_decoder, n_heads), start
+
+
+def languages_note(codes: Sequence[str]) -> tuple[str, ...]:
+    """What must be known to write a source for a model that translates into several languages.
+
+    Args:
+        codes: What a source may begin with.
+    """
+    if len(codes) < 2:
+        return ()
+    told = f"It translates into {len(codes)} languages; begin the source with one of them, as in {codes[0]} Anna reads."
+    return (told,)
 
 
 def check_one_stack(stacks: Stacks | None, name: str, what: str) -> None:

@@ -26,6 +26,7 @@ CONFIG = "config.json"
 VOCABULARIES = (
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spm.model", "spiece.model"),
     *("sentencepiece.bpe.model", "sentencepiece.model"),
+    *("source.spm", "target.spm", "target_vocab.json"),
 )
 """Files that hold the entries of a vocabulary; they are read as they are, after a look at what is in them."""
 SETTINGS: dict[str, Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str]]]] = {
@@ -62,7 +63,7 @@ def check_sizes(sizes: Mapping[str, int], name: str) -> None:
     """
     for file in VOCABULARIES:
         most = limits.MAX_TOKENIZER_BYTES
-        if file.endswith(".model"):
+        if file.endswith((".model", ".spm")):
             most = min(most, _BYTES_OF_A_PIECE * limits.MAX_VOCABULARY)
         if sizes.get(file, 0) > most:
             raise CheckpointError(

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 from attnflow import limits
 from attnflow.checkpoints import repository_files, tokenizer_answers, tokenizer_messages
-from attnflow.checkpoints.tokenizer_reader import ENTRY_BYTES, PairPieces, TokenizerFacts, TokenizerReader, read_here
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
+from attnflow.checkpoints.tokenizer_reader import ENTRY_BYTES, TokenizerFacts, TokenizerReader, read_here
 from attnflow.errors import CheckpointError
 
 T = TypeVar("T")
@@ -227,6 +228,11 @@ class ChildReader:
         return self._ask(
             lambda found: tokenizer_answers.pair(found, text_a, text_b or "", told), "pair", text_a, text_b, told
         )
+
+    def target(self, text: str, most: int | None) -> PairPieces:
+        """A text as an encoder-decoder writes it; counted only, as a pair is."""
+        told = _told(most)
+        return self._ask(lambda found: tokenizer_answers.pair(found, text, "", told), "target", text, told)
 
     def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
         """A conversation in the chat template, which is run in the process that runs texts."""

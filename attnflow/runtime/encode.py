@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
-from attnflow.checkpoints.tokenizer_reader import PairPieces
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.records.trace import SPECIAL, Encoding, Tokens, is_whole
 from attnflow.records.words import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans

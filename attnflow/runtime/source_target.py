@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
-from attnflow.checkpoints.tokenizer_reader import PairPieces
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.errors import TextError
 
 
@@ -30,7 +30,7 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
     assert checkpoint.starts_with is not None, "its decoder begins a target with some token"
     tokenizer, bound = checkpoint.tokenizer, checkpoint.max_tokens
     read = tokenizer.pair(source, None, most)
-    written = tokenizer.pair(target, None, most) if target else None
+    written = tokenizer.target(target, most) if target else None
     if written is not None and written.count and 0 not in (written.sentence or [0]):
         written = None  # the tokenizer finds nothing in it
     for name, pieces in (("source", read), ("target", written)):
@@ -39,7 +39,7 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
                 f"The {name} is {pieces.count} tokens long for {checkpoint.name}; the limit is {bound}. "
                 f"Shorten it by about {pieces.count - bound} tokens."
             )
-    opened = _before_text(read) if written is None else written
+    opened = _before_text(tokenizer.target(source, most)) if written is None else written
     if not read.pieces or (written is not None and not written.pieces):  # one of them is too long to be told
         return PairPieces(read.count + opened.count + 1)
     words = [at for at, part in enumerate(opened.sentence) if part is not None]
