@@ -118,6 +118,11 @@ class Checkpoint:
         return self.reading.tokens
 
     @property
+    def reads_again(self) -> bool:
+        """Whether it is an encoder-decoder whose decoder reads the text that its encoder reads, to classify it."""
+        return self.stacks is not None and self.head.kind == "sequence-classification"
+
+    @property
     def heads(self) -> list[Head]:
         """All heads that there are; in the encoder's layers of an encoder-decoder there is no cross-attention."""
         every = ((layer, head) for layer in range(self.n_layers) for head in range(self.n_heads))
@@ -362,7 +367,7 @@ def _read_files(
     if stacks is not None and not steerable:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: the layers of its stacks cannot be told apart.")
     found = Reading("last" if stacks else _usual(model, tokenizer))
-    if read.head.classifies_texts:
+    if read.head.classifies_texts and stacks is None:
         apart = {facts.mask, facts.unknown, facts.pad, config.pad_token_id} - {None}
         found = find_reading(model, found.tokens, sorted(facts.special), apart)
     return Checkpoint(

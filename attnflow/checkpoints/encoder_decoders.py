@@ -7,6 +7,7 @@ from typing import Literal
 
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
 from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.compat import n_entries
@@ -22,6 +23,7 @@ def read_stacks(config: PreTrainedConfig) -> Literal["both", "encoder"] | None:
         return known and "encoder"
     named = [str(one) for one in config.architectures or []]
     whole = kind == "seq2seq-lm" or (kind == "none" and not any("For" in one or "Encoder" in one for one in named))
+    whole = whole or (kind == "sequence-classification" and type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING)
     return "both" if whole else "encoder"
 
 

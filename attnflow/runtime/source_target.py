@@ -5,7 +5,8 @@ from __future__ import annotations
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
-from attnflow.errors import TextError
+from attnflow.errors import TextError, UnsupportedArchitectureError
+from attnflow.records.trace import AGAIN
 
 
 def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, most: int | None) -> PairPieces:
@@ -59,6 +60,41 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
         pieces=[*read.pieces, tokenizer.pieces([start])[0] or str(start), *opened.pieces[:end]],
         sentence=[*read.sentence, None, *(None if part is None else 1 for part in opened.sentence[:end])],
         offsets=[*read.offsets, (0, 0), *opened.offsets[:end]],
+    )
+
+
+def read_again(checkpoint: Checkpoint, made: PairPieces) -> PairPieces:
+    """A text as the encoder of a classifier reads it, and after it the same as its decoder does.
+
+    transformers shifts the text by one token to the right, as if the decoder were to write it; the score is read where
+    the `</s>` that ends the text would be written, which is the last token of the decoder.
+
+    Args:
+        checkpoint: An encoder-decoder that classifies.
+        made: Its text.
+
+    Raises:
+        UnsupportedArchitectureError: If its tokenizer does not end a text as its score wants it.
+    """
+    assert checkpoint.starts_with is not None, "its decoder begins with some token"
+    start, ids = checkpoint.starts_with, made.inputs["input_ids"]
+    if ids[-1] != checkpoint.model.config.eos_token_id:
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} reads its score at the token that ends a text, and its tokenizer writes none there; "
+            "choose another checkpoint."
+        )
+    size = len(ids)
+    return PairPieces(
+        count=2 * size,
+        inputs={
+            "input_ids": [*ids, start, *ids[:-1]],
+            "attention_mask": [1] * 2 * size,
+            "target": [0] * size + [1] * size,
+        },
+        pieces=[*made.pieces, checkpoint.tokenizer.pieces([start])[0] or str(start), *made.pieces[:-1]],
+        sentence=[*made.sentence, None, *(None if part is None else part + AGAIN for part in made.sentence[:-1])],
+        offsets=[*made.offsets, (0, 0), *made.offsets[:-1]],
+        separator=made.separator,
     )
 
 
