@@ -612,6 +612,8 @@ export interface Prediction {
   about: string;
   /** What it predicts at each token, if it does; event `at` means another one. */
   tokens: TokenPrediction[];
+  /** Whether it can write on: events `write_a` and `write_b` let model A or B do so. */
+  writes: boolean;
   note: string;
 }
 

@@ -33,7 +33,7 @@ from attnflow.checkpoints.input_bounds import longest_input, token_types
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.model_files import check_parameters, read_config, read_model
-from attnflow.checkpoints.reading import Reading, Tokens, find_reading
+from attnflow.checkpoints.reading import Reading, Tokens, find_reading, usual_tokens
 from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.checkpoints.tokenizer_process import read_apart
@@ -366,7 +366,7 @@ def _read_files(
     steerable, facts = how.prepare(model, stacks or sizes[0]), tokenizer.facts
     if stacks is not None and not steerable:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: the layers of its stacks cannot be told apart.")
-    found = Reading("last" if stacks else _usual(model, tokenizer))
+    found = Reading("last" if stacks else usual_tokens(model, marks_start=facts.marks_start))
     if read.head.classifies_texts and stacks is None:
         apart = {facts.mask, facts.unknown, facts.pad, config.pad_token_id} - {None}
         found = find_reading(model, found.tokens, sorted(facts.special), apart)
@@ -391,12 +391,3 @@ def _read_files(
         pruned=read.pruned,
         notes=(*read.notes, *languages_note(facts.languages)),
     )
-
-
-def _usual(model: PreTrainedModel, tokenizer: TokenizerReader) -> Tokens:
-    """Where a task usually reads: in T5's encoder, which has no token for it, the one that ends the text stands in."""
-    known = architecture(model.config.model_type)
-    if known.stacks:
-        return "first" if tokenizer.facts.marks_start else "last"
-    causal = any(getattr(module, "is_causal", False) for module in model.modules())
-    return known.reads or ("last" if causal else "first")

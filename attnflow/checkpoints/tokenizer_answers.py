@@ -33,6 +33,12 @@ def names(found: Any, count: int) -> list[str | None]:
     return found
 
 
+def text(found: Any, count: int) -> str:
+    """What so many pieces say."""
+    _expect(isinstance(found, str) and len(found) <= _LONGEST_PIECE * count)
+    return found
+
+
 def facts(found: Any) -> TokenizerFacts:
     """What a tokenizer tells of itself."""
     _expect(set(found) == {field.name for field in fields(TokenizerFacts)})

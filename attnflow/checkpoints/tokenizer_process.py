@@ -256,6 +256,11 @@ class ChildReader:
         """The number of a piece, if it is one."""
         return self._ask(lambda found: None if found is None else tokenizer_answers.numbers([found])[0], "id_of", piece)
 
+    def text(self, ids: Iterable[int]) -> str:
+        """What pieces say, special tokens left out."""
+        asked = [int(index) for index in ids]
+        return self._ask(lambda found: tokenizer_answers.text(found, len(asked)), "text", asked)
+
     def _ask(self, checked: Callable[[Any], T], method: str, *arguments: Any, when: str = _TEXT) -> T:
         with self._turn:
             number, connection = self._answerer()

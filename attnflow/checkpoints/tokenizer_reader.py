@@ -87,6 +87,10 @@ class TokenizerReader(Protocol):
         """The number of a piece, if it is one."""
         ...
 
+    def text(self, ids: Iterable[int]) -> str:
+        """What pieces say, special tokens left out; of an encoder-decoder those of a target."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class LocalReader:
@@ -133,6 +137,12 @@ class LocalReader:
     def id_of(self, piece: str) -> int | None:
         """The number of a piece, if it is one."""
         return self._guarded(lambda: self.tokenizer.get_vocab().get(piece))
+
+    def text(self, ids: Iterable[int]) -> str:
+        """What pieces say, special tokens left out."""
+        how = {"use_source_tokenizer": False} if isinstance(self.tokenizer, TwoModels) else {}
+        how |= {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        return self._guarded(lambda: str(self.tokenizer.decode(list(ids), **how)), "cannot write what pieces say")
 
     def _guarded(self, call: Callable[[], T], what: str = "fails on this text") -> T:
         try:

@@ -152,10 +152,7 @@ class _Whole(nn.Module):
             # As transformers' own classes do, which look for the last `</s>` of the source: there the target ends.
             found = self.body(target=target, **kwargs)
             head: Any = self.get_submodule("classification_head")
-            return SequenceClassifierOutput(
-                logits=head(found[0][:, -1]),  # pyright: ignore[reportArgumentType]  # declared as of one class
-                hidden_states=found.hidden_states,
-            )
+            return SequenceClassifierOutput(logits=head(found[0][:, -1]), hidden_states=found.hidden_states)
         with self._running(target=target, **kwargs) as (run, encoded, to_decoder):
             given = {"attention_mask": to_decoder.pop("encoder_attention_mask")}
             given |= {f"decoder_{name}": value for name, value in to_decoder.items()}

@@ -71,6 +71,8 @@ class Prediction(TypedDict):
     """What these are scores of, where it is not the text as a whole."""
     tokens: list[TokenPrediction]
     """What it predicts at each token, if it does; event `at` means another one."""
+    writes: bool
+    """Whether it can write on: events `write_a` and `write_b` let model A or B do so."""
     note: str
 
 

@@ -60,7 +60,9 @@ def on_common_units(a: Sequence[Saliency], b: Sequence[Saliency], unit: str = "p
     for trace, place in ((pairing.a, pairing.in_a), (pairing.b, pairing.in_b)):
         own = trace.attention[0, :, 0].astype(np.float64)  # [M, units of this model]
         values.append(np.where(place >= 0, own[:, np.maximum(place, 0)], np.nan))
-    return Common(pairing.text, pairing.sentence, pairing.unit, pairing.in_a, pairing.in_b, *values, pairing.lines)
+    return Common(
+        pairing.text, pairing.sentence, pairing.unit, pairing.in_a, pairing.in_b, *values, lines=pairing.lines
+    )
 
 
 def _as_trace(found: Sequence[Saliency]) -> Trace:
