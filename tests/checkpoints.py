@@ -185,6 +185,7 @@ MORE_ARCHITECTURES = {
         Architecture("stablelm", "causal", "layers.{}.self_attn.o_proj", _GROUPED, classifies=False),
         Architecture("umt5", "unigram", "encoder.block.{}.layer.0.SelfAttention.o", _ENCODER, classifies=False),
         Architecture("plbart", "roberta", "layers.{}.self_attn.out_proj", _BART, classifies=False),
+        Architecture("m2m_100", "roberta", "layers.{}.self_attn.out_proj", _BART, classifies=False),
         Architecture("pegasus", "unigram", "layers.{}.self_attn.out_proj", _BART, classifies=False),
         Architecture(
             "marian", "unigram", "layers.{}.self_attn.out_proj", {**_BART, "decoder_vocab_size": None}, classifies=False

@@ -27,7 +27,7 @@ from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, moments, repository_files, sentence_transformer
 from attnflow.checkpoints.architectures import architecture, encoder_decoders, refusal
 from attnflow.checkpoints.compat import n_entries, supports_attention_interface
-from attnflow.checkpoints.encoder_decoders import check_one_stack, find_stacks, languages_note, read_stacks
+from attnflow.checkpoints.encoder_decoders import check_one_stack, find_stacks, languages_note
 from attnflow.checkpoints.hub_find import find
 from attnflow.checkpoints.input_bounds import longest_input, token_types
 from attnflow.checkpoints.learnt import Learnt
@@ -78,7 +78,7 @@ class Checkpoint:
     stacks: Stacks | None = None
     """Of an encoder-decoder that is read whole, how its two stacks are one model."""
     starts_with: int | None = None
-    """The token that its decoder begins each target with."""
+    """The token that its decoder begins each target with; None where that is the token that ends a target."""
     n_token_types: int | None = None
     """How many kinds of sentences it has embeddings for; None if it does not tell sentences apart by them."""
     pruned: frozenset[Head] = frozenset()
@@ -309,13 +309,10 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             else f"transformers does not know its architecture {kind!r}"
         )
     elif config.get("is_encoder_decoder") and not known.stacks:
-        reason = (
-            f"{kind} is an encoder-decoder; of these, {', '.join(encoder_decoders('both'))} can be analysed, and the "
-            f"encoders of {', '.join(encoder_decoders('encoder'))}"
-        )
+        reason = f"{kind} is an encoder-decoder; of these, {', '.join(encoder_decoders())} can be analysed"
     elif "quantization_config" in config:
         reason = "its weights are quantised; the analyses need them in full"
-    elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
+    elif not known.stacks and not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"
     elif refusal(config):
         reason = refusal(config)
@@ -354,15 +351,16 @@ def _read_files(
 ) -> Checkpoint:
     described = read_config(folder, name)  # first, as the tokenizer's code reads it, too, and would be blamed for it
     tokenizer = reading(folder)
-    read = read_model(folder, described, name, how)
+    read = read_model(folder, described, name, how, translates=tokenizer.facts.translates is not None)
     model = read.model
-    config, encoder_alone = model.config.get_text_config(), read_stacks(model.config) == "encoder"
+    config = model.config.get_text_config()
     sizes: list[Any] = [
         getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")
     ]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
-    stacks, starts_with = find_stacks(model, sizes[0], sizes[1], name)
+    whole = read.stacks == "both"
+    stacks, starts_with = find_stacks(model, sizes[0], sizes[1], name) if whole else (None, None)
     steerable, facts = how.prepare(model, stacks or sizes[0]), tokenizer.facts
     if stacks is not None and not steerable:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: the layers of its stacks cannot be told apart.")
@@ -384,10 +382,10 @@ def _read_files(
         reading=found,
         max_tokens=longest_input(model, tokenizer),
         steerable=steerable,
-        encoder_alone=encoder_alone,
+        encoder_alone=read.stacks == "encoder",
         stacks=stacks,
         starts_with=starts_with,
         n_token_types=token_types(model),
         pruned=read.pruned,
-        notes=(*read.notes, *languages_note(facts.languages)),
+        notes=(*read.notes, *languages_note(facts, config.model_type, writes=whole)),
     )

@@ -48,7 +48,14 @@ def facts(found: Any) -> TokenizerFacts:
     _expect(type(found["has_chat_template"]) is bool)
     _expect(found["truncation_side"] in ("left", "right"))
     names([found["mask_token"], *found["languages"]], 1 + len(found["languages"]))
-    apart = {"special": frozenset(numbers(found["special"])), "languages": tuple(found["languages"])}
+    if found["translates"] is not None:
+        _expect(None not in names(found["translates"], 2))
+    both = None if found["translates"] is None else tuple(found["translates"])
+    apart = {
+        "special": frozenset(numbers(found["special"])),
+        "languages": tuple(found["languages"]),
+        "translates": both,
+    }
     return TokenizerFacts(**(found | apart))
 
 

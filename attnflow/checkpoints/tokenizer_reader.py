@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 
 from transformers.tokenization_utils_base import BatchEncoding, PreTrainedTokenizerBase
 
+from attnflow.checkpoints import tokenizer_languages
 from attnflow.checkpoints.chat_template import Conversation, converse
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
 from attnflow.checkpoints.tokenizer_marian import TwoModels, cut, has_two_models, read_two_models
@@ -44,7 +45,10 @@ class TokenizerFacts:
     has_chat_template: bool
     """Whether its files say how a conversation is written."""
     languages: tuple[str, ...] = ()
-    """Pieces such as `>>deu<<`: one of them begins a source where a model translates into several languages."""
+    """Pieces such as `>>deu<<`, with one of which a source begins where a model translates into several languages; or
+    such as `ron_Latn`, with which a source or a target may begin that is in another language than `translates`."""
+    translates: tuple[str, str] | None = None
+    """The pieces that it writes beside a source and a target for their languages, such as `en_XX` and `ro_RO`."""
 
 
 class TokenizerReader(Protocol):
@@ -101,7 +105,7 @@ class LocalReader:
     """Of the checkpoint, for errors."""
     facts: TokenizerFacts = field(init=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
-    """Some tokenizers of two languages change from one to the other and back while they read a target."""
+    """Marian's changes from one language to the other and back while it reads a target."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "facts", self._guarded(self._facts, "cannot be loaded"))
@@ -155,7 +159,11 @@ class LocalReader:
 
     def _facts(self) -> TokenizerFacts:
         made: Any = self.tokenizer  # its special tokens are attributes of no certain type
-        start = made("a")["input_ids"]
+        start, languages, translates = made("a")["input_ids"], (), None
+        if isinstance(self.tokenizer, TwoModels):
+            languages = tuple(made.supported_language_codes)
+        elif (translates := tokenizer_languages.translates(made, self._fast("a", None))) is not None:
+            languages = tokenizer_languages.beginnings(made, self._fast("a", None), translates[0])
         return TokenizerFacts(
             size=max(made.get_vocab().values(), default=-1) + 1,
             longest=int(made.model_max_length),
@@ -167,11 +175,14 @@ class LocalReader:
             marks_start=bool(start) and start[0] in {*made.all_special_ids} - {made.unk_token_id},
             truncation_side="left" if made.truncation_side == "left" else "right",
             has_chat_template=bool(made.chat_template),
-            languages=tuple(made.supported_language_codes) if isinstance(made, TwoModels) else (),
+            languages=languages,
+            translates=translates,
         )
 
     def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text_target=text, add_special_tokens=False, verbose=False)["input_ids"])
+        if isinstance(self.tokenizer, TwoModels):
+            return list(self.tokenizer(text_target=text, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def _pair(self, text_a: str, text_b: str | None, most: int | None, *, target: bool = False) -> PairPieces:
         made = self._cut(text_a, text_b, target=target)
@@ -192,18 +203,20 @@ class LocalReader:
         """What the tokenizer itself makes of a pair."""
         if isinstance(self.tokenizer, TwoModels):
             return cut(self.tokenizer, text_a, text_b, target=target)
-        names = ("text_target", "text_pair_target") if target else ("text", "text_pair")
+        if self.facts.translates is None:
+            return self._fast(text_a, text_b)
+        written, rest = tokenizer_languages.begun(text_a, self.facts.languages)
+        source, code = self.facts.translates[0], written or self.facts.translates[target]
+        number = cast("Callable[[str], int]", self.tokenizer.convert_tokens_to_ids)  # as of one piece
+        made, before = self._fast(rest, text_b), len(text_a) - len(rest)
+        return tokenizer_languages.in_language(made, source, code, number(code), before, is_written=bool(written))
+
+    def _fast(self, text_a: str, text_b: str | None) -> PairPieces:
         made = self.tokenizer(
-            **dict(zip(names, (text_a, text_b), strict=True)),
-            return_offsets_mapping=True,
-            return_attention_mask=True,
-            truncation=False,
-            verbose=False,
+            text_a, text_b, return_offsets_mapping=True, return_attention_mask=True, truncation=False, verbose=False
         )
-        inputs, sentence = _inputs(made), list(made.sequence_ids())
-        return PairPieces(
-            len(sentence), inputs, self._called(inputs["input_ids"]), sentence, list(made["offset_mapping"])
-        )
+        ids, sentence = list(made["input_ids"]), list(made.sequence_ids())
+        return PairPieces(len(sentence), _inputs(made), self._called(ids), sentence, list(made["offset_mapping"]))
 
     def _chat(self, written: Conversation, most: int | None) -> PairPieces:
         made = self.tokenizer(

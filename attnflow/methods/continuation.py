@@ -65,7 +65,8 @@ def continuation(
     if checkpoint.stacks is None and not encoding.chat and second is None:
         first += written
     else:
-        second = second + written if second else written.lstrip()
+        apart = " " * bool(second and not start.strip() and not second.endswith(" "))  # after a language
+        second = second + apart + written if second else written.lstrip()
     pieces = (name or str(index) for name, index in zip(checkpoint.tokenizer.pieces(ids), ids, strict=True))
     return Continuation(first, second, written, tuple(pieces), np.array(chances), ended)
 

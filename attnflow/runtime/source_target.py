@@ -13,8 +13,8 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
     """Pieces of both on one axis; `inputs["target"]` is 1 where the decoder reads.
 
     The decoder reads what transformers shifts the labels to in training: its start token, what the tokenizer writes
-    before a text (BART's `<s>`), and the target without what ends it. So its last token predicts what is written next:
-    without a target, the first piece of one.
+    before a target (BART's `<s>`, a language), and the target without what ends it. So its last token predicts what is
+    written next: without a target, the first piece of one.
 
     Args:
         checkpoint: An encoder-decoder that is read whole.
@@ -28,24 +28,24 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
     Raises:
         TextError: If source or target has more tokens than the model has positions for.
     """
-    assert checkpoint.starts_with is not None, "its decoder begins a target with some token"
     tokenizer, bound = checkpoint.tokenizer, checkpoint.max_tokens
     read = tokenizer.pair(source, None, most)
     written = tokenizer.target(target, most) if target else None
     if written is not None and written.count and 0 not in (written.sentence or [0]):
         written = None  # the tokenizer finds nothing in it
+    ended = tokenizer.target(source, most) if written is None else written
     for name, pieces in (("source", read), ("target", written)):
         if bound is not None and pieces is not None and pieces.count > bound:
             raise TextError(
                 f"The {name} is {pieces.count} tokens long for {checkpoint.name}; the limit is {bound}. "
                 f"Shorten it by about {pieces.count - bound} tokens."
             )
-    opened = _before_text(tokenizer.target(source, most)) if written is None else written
-    if not read.pieces or (written is not None and not written.pieces):  # one of them is too long to be told
+    opened = _before_text(ended) if written is None else written
+    if not read.pieces or not ended.pieces:  # one of them is too long to be told
         return PairPieces(read.count + opened.count + 1)
+    start = ended.inputs["input_ids"][-1] if checkpoint.starts_with is None else checkpoint.starts_with
     words = [at for at, part in enumerate(opened.sentence) if part is not None]
     end = words[-1] + 1 if words else len(opened.pieces)
-    start = checkpoint.starts_with
     ids = [start, *opened.inputs["input_ids"][:end]]
     size = len(read.pieces) + len(ids)
     if size > (MOST_PIECES if most is None else min(most, MOST_PIECES)):
@@ -99,7 +99,7 @@ def read_again(checkpoint: Checkpoint, made: PairPieces) -> PairPieces:
 
 
 def _before_text(read: PairPieces) -> PairPieces:
-    """What a tokenizer writes before a text, as a target that has no text yet; empty if it writes nothing there."""
+    """What a tokenizer writes before a target, as one that has no text yet; empty if it writes nothing there."""
     first = next((at for at, part in enumerate(read.sentence) if part is not None), 0)
     ids = {"input_ids": read.inputs.get("input_ids", [])[:first]}
     return PairPieces(first, ids, read.pieces[:first], [None] * first, [(0, 0)] * first)
