@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TextsError,
         UnsupportedArchitectureError,
     )
+    from attnflow.methods.continuation import continuation
     from attnflow.methods.expected import expected_tokens
     from attnflow.methods.heads.attention_gradient import attention_gradient
     from attnflow.methods.heads.importance import HeadImportance, head_importance
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from attnflow.methods.saliency.erasure import Faithfulness, faithfulness
     from attnflow.methods.saliency.explain import Saliency, saliency
     from attnflow.notebook import show
+    from attnflow.records.continuation import Continuation
     from attnflow.records.coreference import Document, Mention
     from attnflow.records.corpus import CorpusStatistics
     from attnflow.records.dynamics import DataMap
@@ -87,6 +89,7 @@ __version__ = "0.1.0"
 _HOME = {
     "stats.agreement": ("Agreement",),
     "methods.hta.attribution": ("attribution_estimates", "hidden_token_attribution"),
+    "methods.continuation": ("continuation",),
     "methods.expected": ("expected_tokens",),
     "methods.saliency.erasure": ("Faithfulness", "faithfulness"),
     "methods.saliency.explain": ("Saliency", "saliency"),
@@ -112,6 +115,7 @@ _HOME = {
     "stats.word_attention": ("word_attention",),
     "corpus.conllu_rows": ("read_conllu",),
     "corpus.coreference_files": ("read_coreference",),
+    "records.continuation": ("Continuation",),
     "records.coreference": ("Document", "Mention"),
     "corpus.attention_probe": ("attention_probe",),
     "corpus.probe_result": ("AttentionProbe",),
@@ -163,6 +167,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Columns",
+    "Continuation",
     "CoreferenceHeads",
     "CorpusStatistics",
     "DataMap",
@@ -209,6 +214,7 @@ __all__ = [
     "capture",
     "compare_dependency_heads",
     "confusion",
+    "continuation",
     "corpus_statistics",
     "data_map",
     "encode",

@@ -185,6 +185,7 @@ MORE_ARCHITECTURES = {
         Architecture("stablelm", "causal", "layers.{}.self_attn.o_proj", _GROUPED, classifies=False),
         Architecture("umt5", "unigram", "encoder.block.{}.layer.0.SelfAttention.o", _ENCODER, classifies=False),
         Architecture("plbart", "roberta", "layers.{}.self_attn.out_proj", _BART, classifies=False),
+        Architecture("m2m_100", "roberta", "layers.{}.self_attn.out_proj", _BART, classifies=False),
         Architecture("pegasus", "unigram", "layers.{}.self_attn.out_proj", _BART, classifies=False),
         Architecture(
             "marian", "unigram", "layers.{}.self_attn.out_proj", {**_BART, "decoder_vocab_size": None}, classifies=False
@@ -246,11 +247,9 @@ def make_checkpoint(
         ids["decoder_start_token_id"] = tokenizer.pad_token_id
     labels = {"id2label": {0: "no", 1: "perhaps", 2: "yes"}} if task.endswith("classification") else {}
     config = CONFIG_MAPPING[model_type](
-        vocab_size=len(tokenizer),
         initializer_range=0.3,
         **({} if model_type == "xlnet" else {"max_position_embeddings": 160}),  # XLNet's positions have no bound
-        **{**labels, **architecture.options, **options},
-        **ids,
+        **{"vocab_size": len(tokenizer), **labels, **architecture.options, **ids, **options},
     )
     torch.manual_seed(seed)
     model = _CLASSES[task].from_config(config)

@@ -307,6 +307,8 @@ READING = [
             ("special_tokens_map.json", "{vocabulary}"),
             ("vocab.txt", "{words}"),
             ("spm.model", "{words}"),
+            ("source.spm", "{words}"),
+            ("target_vocab.json", "{vocabulary}"),
             ("model.safetensors", "{folder}/model.safetensors"),
             ("pytorch_model.bin", "{words}"),
             ("tokenizer.model", "/dev/zero"),

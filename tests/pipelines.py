@@ -108,7 +108,8 @@ class Case:
         else:
             loader = AutoModelForTextEncoding if self.name in ("t5", "mt5", "umt5") else AutoModel
         model = loader.from_pretrained(self.folder, attn_implementation="eager").eval()
-        return model.get_encoder() if self.name in ("bart", "mbart", "plbart", "pegasus", "marian") else model
+        whole = ("bart", "mbart", "plbart", "pegasus", "marian", "m2m_100")
+        return model.get_encoder() if self.name in whole else model
 
     @cached_property
     def exact(self) -> Checkpoint:

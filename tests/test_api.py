@@ -34,6 +34,7 @@ from tests.checkpoints import CHATML, PAIR, make_checkpoint
 
 PARAMETERS = {
     "/predict": ["model", "sentence_a", "sentence_b", "pruned", "position", "truncate", "chat"],
+    "/continuation": ["model", "sentence_a", "sentence_b", "most", "pruned", "truncate", "chat"],
     "/attention_flow": [
         "model",
         "sentence_a",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnflow import capture, encode, merge_words, pair_traces
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.records.trace import SPECIAL
 from attnflow.runtime.encode import _place
 from tests import reference
@@ -84,9 +85,11 @@ def test_any_text_is_compared_on_words_that_cover_it(text_a, text_b):
     for kind in ("wordpiece", "roberta", "causal"):
         tokenizer = make_tokenizer(kind)
         encoded = tokenizer(text_a, text_b, return_offsets_mapping=True)
-        sentence = [SPECIAL if s is None else s for s in encoded.sequence_ids()]
         pieces = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
-        tokens = _place(pieces, sentence, encoded["offset_mapping"], (text_a, text_b))
+        made = PairPieces(
+            len(pieces), {}, pieces, sentence=encoded.sequence_ids(), offsets=list(encoded["offset_mapping"])
+        )
+        tokens = _place(made, (text_a, text_b))
         base = random_trace(0, 1, 2, len(tokens))
         traces.append(replace(base, tokens=tokens))
     for b in traces[1:]:

@@ -69,11 +69,15 @@ class Made:
     """A small random checkpoint, and what it does with a pair."""
 
     def __init__(self, folder, name):
-        self.name, self.folder = name, make_checkpoint(folder / name, name, task="seq2seq-lm")
+        self.name = name
+        self.folder = self.make(folder / name)
         self.checkpoint = load_checkpoint(self.folder)
         self.encoding = encode(self.checkpoint, *PAIR)
         self.trace = capture(self.checkpoint, self.encoding)
         self.n_source = self.encoding.tokens.n_source
+
+    def make(self, folder):
+        return make_checkpoint(folder, self.name, task="seq2seq-lm")
 
     def eager(self):
         return AutoModelForSeq2SeqLM.from_pretrained(self.folder, attn_implementation="eager").eval()
@@ -103,7 +107,11 @@ def ones():
 
 @pytest.mark.parametrize("name", ALL)
 def test_both_stacks_are_those_of_transformers(name, made):
-    case = made(name)
+    check_stacks(made(name))
+
+
+def check_stacks(case):
+    """Compare attention, vectors and scores of both stacks with transformers' own eager attention."""
     trace, tokens, checkpoint = case.trace, case.encoding.tokens, case.checkpoint
     assert checkpoint.stacks == Stacks(N_LAYERS, N_DECODER, N_HEADS) and not checkpoint.encoder_alone
     assert (checkpoint.head.kind, checkpoint.head.trained) == ("seq2seq-lm", True)
@@ -388,9 +396,9 @@ def test_what_is_not_offered_is_refused_with_the_reason(made, tmp_path):
     unlike = {"model_type": "bart", "encoder_attention_heads": 2, "decoder_attention_heads": 4}
     with pytest.raises(UnsupportedArchitectureError, match="have not the same number of heads"):
         check_supported(unlike, "it")
-    named = {"architectures": ["BartForSequenceClassification"]}
-    classifier = load_checkpoint(edited_config(made("bart").folder, tmp_path / "classifier", **named))
-    assert classifier.encoder_alone and classifier.stacks is None
+    named = {"architectures": ["BartForQuestionAnswering"]}
+    answering = load_checkpoint(edited_config(made("bart").folder, tmp_path / "answering", **named))
+    assert answering.encoder_alone and answering.stacks is None
 
 
 def test_a_model_without_a_head_predicts_nothing_and_is_read_whole(tmp_path):

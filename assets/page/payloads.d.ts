@@ -612,6 +612,8 @@ export interface Prediction {
   about: string;
   /** What it predicts at each token, if it does; event `at` means another one. */
   tokens: TokenPrediction[];
+  /** Whether it can write on: events `write_a` and `write_b` let model A or B do so. */
+  writes: boolean;
   note: string;
 }
 
@@ -627,8 +629,10 @@ export interface SentenceFigure {
   text: string[];
   /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
   names: string[];
-  /** `[T]`: 0 or 1, -1 for special tokens. */
+  /** `[T]`: 0 or 1, -1 for special tokens; 2 and 3 where a decoder reads both again. */
   sentence: number[];
+  /** The units with which a line begins, besides the first: of the second sentence, and of what a decoder reads. */
+  lines: number[];
   threshold: string;
   /** Both sentences; the second may be empty. */
   texts: string[];
@@ -741,8 +745,10 @@ export interface Radial {
   names: string[];
   /** `[T]`: the entry of the vocabulary. */
   piece: string[];
-  /** `[T]`: 0 or 1, -1 for special tokens. */
+  /** `[T]`: 0 or 1, -1 for special tokens; 2 and 3 where a decoder reads both again. */
   sentence: number[];
+  /** The units with which a line begins, besides the first: of the second sentence, and of what a decoder reads. */
+  lines: number[];
   /** What attention must exceed to make an edge, in words. */
   threshold: string;
   models: RadialModel[];
@@ -882,6 +888,8 @@ export interface SaliencyModel {
   /** `[T]`: how a sentence names them: in quotes, repeated words told apart. */
   names: string[];
   sentence: number[];
+  /** As of `Radial`. */
+  lines: number[];
   verdict?: string;
   /** In the method's own unit; null where the model has no such unit. */
   values?: Record<string, (number | null)[]>;

@@ -27,9 +27,13 @@ class Architecture:
     the parameter that maps the heads' outputs to the model's width. Such modules are watched from outside."""
     reads: Literal["first", "last"] | None = None
     """The token whose last embedding its tasks read; None: of causal models the last, of others the first."""
-    stacks: Literal["both", "encoder"] | None = None
-    """Of an encoder-decoder, whether both stacks are analysed or the encoder by itself; of those of `both` the encoder,
-    too, where a file has no decoder, or a head that is not read."""
+    stacks: bool = False
+    """Whether it is an encoder-decoder; its encoder is analysed by itself where a file has no decoder, or a head that
+    is not read."""
+    translates: bool = False
+    """Whether its targets hold their language, which its tokenizer's settings must tell; else its encoder is read."""
+    wraps: bool = False
+    """Whether its decoder begins with the token that ends a target (mBART), and not with one that config.json tells."""
     ends_with_root: bool = False
     """Whether the root is the last token whatever it is; else a causal classifier's text ends where padding begins."""
     tokens_first: bool = False
@@ -49,9 +53,9 @@ _TWICE = {"alibi": "transformers adds its position biases (alibi) twice wherever
 ARCHITECTURES: dict[str, Architecture] = {
     row.model_type: row
     for row in (
-        *(Architecture(name, stacks="both") for name in ("t5", "mt5", "umt5", "bart", "pegasus", "marian")),
-        # Their targets begin with a language, which no text tells.
-        *(Architecture(name, stacks="encoder") for name in ("mbart", "plbart")),
+        *(Architecture(name, stacks=True) for name in ("t5", "mt5", "umt5", "bart", "pegasus", "marian")),
+        *(Architecture(name, stacks=True, translates=True, wraps=True) for name in ("mbart", "plbart")),
+        Architecture("m2m_100", stacks=True, translates=True),
         Architecture("biogpt", interface=True),
         Architecture("stablelm", interface=True),
         Architecture("deberta", watched={"DebertaAttention": _BERT}, reads="first", refused=_TALKING),
@@ -85,15 +89,15 @@ def architecture(model_type: object) -> Architecture:
     return ARCHITECTURES.get(str(model_type)) or Architecture(str(model_type))
 
 
-def encoder_decoders(stacks: Literal["both", "encoder"]) -> list[str]:
-    """Those whose two stacks, or whose encoder by itself, are analysed, in the order of the table."""
-    return [name for name, row in ARCHITECTURES.items() if row.stacks == stacks]
+def encoder_decoders() -> list[str]:
+    """The encoder-decoders that are analysed, in the order of the table."""
+    return [name for name, row in ARCHITECTURES.items() if row.stacks]
 
 
 def refusal(config: Mapping[str, Any]) -> str | None:
     """Why a configuration of an architecture that is analysed cannot be analysed after all, or None."""
     known = architecture(config.get("model_type"))
-    if known.stacks == "both":
+    if known.stacks:
         if config.get("encoder_attention_heads") != config.get("decoder_attention_heads"):
             return "its encoder and its decoder have not the same number of heads"
         if config.get("share_encoder_decoder_embeddings") is False:

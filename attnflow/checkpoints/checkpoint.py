@@ -26,14 +26,14 @@ from attnflow.cache import BoundedCache
 from attnflow.checkpoints import config_rules, hub, moments, repository_files, sentence_transformer
 from attnflow.checkpoints.architectures import architecture, encoder_decoders, refusal
 from attnflow.checkpoints.compat import n_entries, supports_attention_interface
-from attnflow.checkpoints.encoder_decoders import check_one_stack, find_stacks, read_stacks
+from attnflow.checkpoints.encoder_decoders import check_one_stack, find_stacks, languages_note
 from attnflow.checkpoints.hub_find import find
 from attnflow.checkpoints.input_bounds import longest_input, token_types
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.model_files import check_parameters, read_config, read_model
 from attnflow.checkpoints.present_files import check_described, check_weights
-from attnflow.checkpoints.reading import Reading, Tokens, find_reading
+from attnflow.checkpoints.reading import Reading, Tokens, find_reading, usual_tokens
 from attnflow.checkpoints.references import parse_reference
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.checkpoints.tokenizer_process import read_apart
@@ -77,7 +77,7 @@ class Checkpoint:
     stacks: Stacks | None = None
     """Of an encoder-decoder that is read whole, how its two stacks are one model."""
     starts_with: int | None = None
-    """The token that its decoder begins each target with."""
+    """The token that its decoder begins each target with; None where that is the token that ends a target."""
     n_token_types: int | None = None
     """How many kinds of sentences it has embeddings for; None if it does not tell sentences apart by them."""
     pruned: frozenset[Head] = frozenset()
@@ -117,6 +117,11 @@ class Checkpoint:
     def root(self) -> Tokens:
         """The tokens whose last embeddings the task reads."""
         return self.reading.tokens
+
+    @property
+    def reads_again(self) -> bool:
+        """Whether it is an encoder-decoder whose decoder reads the text that its encoder reads, to classify it."""
+        return self.stacks is not None and self.head.kind == "sequence-classification"
 
     @property
     def heads(self) -> list[Head]:
@@ -300,13 +305,10 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
             else f"transformers does not know its architecture {kind!r}"
         )
     elif config.get("is_encoder_decoder") and not known.stacks:
-        reason = (
-            f"{kind} is an encoder-decoder; of these, {', '.join(encoder_decoders('both'))} can be analysed, and the "
-            f"encoders of {', '.join(encoder_decoders('encoder'))}"
-        )
+        reason = f"{kind} is an encoder-decoder; of these, {', '.join(encoder_decoders())} can be analysed"
     elif config.get("quantization_config") is not None:
         reason = "its weights are quantised; the analyses need them in full"
-    elif not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
+    elif not known.stacks and not any(CONFIG_MAPPING[kind] in tasks for tasks in _TEXT_TASKS):
         reason = f"{kind} does not read text"
     elif refusal(config):
         reason = refusal(config)
@@ -345,20 +347,21 @@ def _read_files(
 ) -> Checkpoint:
     described = read_config(folder, name)  # first, as the tokenizer's code reads it, too, and would be blamed for it
     tokenizer = reading(folder)
-    read = read_model(folder, described, name, how)
+    read = read_model(folder, described, name, how, translates=tokenizer.facts.translates is not None)
     model = read.model
-    config, encoder_alone = model.config.get_text_config(), read_stacks(model.config) == "encoder"
+    config = model.config.get_text_config()
     sizes: list[Any] = [
         getattr(config, field, None) for field in ("num_hidden_layers", "num_attention_heads", "hidden_size")
     ]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell its sizes.")
-    stacks, starts_with = find_stacks(model, sizes[0], sizes[1], name)
+    whole = read.stacks == "both"
+    stacks, starts_with = find_stacks(model, sizes[0], sizes[1], name) if whole else (None, None)
     steerable, facts = how.prepare(model, stacks or sizes[0]), tokenizer.facts
     if stacks is not None and not steerable:
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: the layers of its stacks cannot be told apart.")
-    found = Reading("last" if stacks else _usual(model, tokenizer))
-    if read.head.classifies_texts:
+    found = Reading("last" if stacks else usual_tokens(model, marks_start=facts.marks_start))
+    if read.head.classifies_texts and stacks is None:
         apart = {facts.mask, facts.unknown, facts.pad, config.pad_token_id} - {None}
         found = find_reading(model, found.tokens, sorted(facts.special), apart)
     return Checkpoint(
@@ -375,19 +378,10 @@ def _read_files(
         reading=found,
         max_tokens=longest_input(model, tokenizer),
         steerable=steerable,
-        encoder_alone=encoder_alone,
+        encoder_alone=read.stacks == "encoder",
         stacks=stacks,
         starts_with=starts_with,
         n_token_types=token_types(model),
         pruned=read.pruned,
-        notes=read.notes,
+        notes=(*read.notes, *languages_note(facts, config.model_type, writes=whole)),
     )
-
-
-def _usual(model: PreTrainedModel, tokenizer: TokenizerReader) -> Tokens:
-    """Where a task usually reads: in T5's encoder, which has no token for it, the one that ends the text stands in."""
-    known = architecture(model.config.model_type)
-    if known.stacks:
-        return "first" if tokenizer.facts.marks_start else "last"
-    causal = any(getattr(module, "is_causal", False) for module in model.modules())
-    return known.reads or ("last" if causal else "first")

@@ -6,46 +6,86 @@ from typing import Literal
 
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
 from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.compat import n_entries
 from attnflow.checkpoints.task_head import head_kind
+from attnflow.checkpoints.tokenizer_reader import TokenizerFacts
 from attnflow.errors import UnsupportedArchitectureError
 from attnflow.records.stacks import Stacks
 
 
-def read_stacks(config: PreTrainedConfig) -> Literal["both", "encoder"] | None:
-    """Which stacks of an encoder-decoder are read: the encoder alone where a file has no decoder or another head."""
-    known, kind = architecture(config.model_type).stacks, head_kind(config.architectures or [])
-    if known != "both" or not config.is_encoder_decoder:
-        return known and "encoder"
-    named = [str(one) for one in config.architectures or []]
-    whole = kind == "seq2seq-lm" or (kind == "none" and not any("For" in one or "Encoder" in one for one in named))
-    return "both" if whole else "encoder"
+def read_stacks(config: PreTrainedConfig, *, translates: bool) -> Literal["both", "encoder"] | None:
+    """Which stacks of an encoder-decoder are read; None of a model that is none.
+
+    The encoder alone where a file has no decoder or another head, or where nothing tells in which language a target
+    begins.
+
+    Args:
+        config: Of the model.
+        translates: Whether its tokenizer's settings tell that language.
+    """
+    known, kind = architecture(config.model_type), head_kind(config.architectures or [])
+    if not known.stacks:
+        return None
+    if not config.is_encoder_decoder or (known.translates and not translates):
+        return "encoder"
+    if kind == "sequence-classification":
+        # Where a language ends a text, it is not at its last token that the score is read.
+        return "both" if type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING and not known.wraps else "encoder"
+    plain = kind == "none" and not any("For" in str(one) or "Encoder" in str(one) for one in config.architectures or [])
+    return "both" if kind == "seq2seq-lm" or plain else "encoder"
 
 
-def find_stacks(model: PreTrainedModel, n_encoder: int, n_heads: int, name: str) -> tuple[Stacks | None, int | None]:
+def find_stacks(model: PreTrainedModel, n_encoder: int, n_heads: int, name: str) -> tuple[Stacks, int | None]:
     """How the stacks of an encoder-decoder that is read whole are one model, and the token that begins its targets.
 
     Args:
         model: As it was read.
-        n_encoder: Layers of its encoder, or of a model of one stack, for which both are None.
+        n_encoder: Layers of its encoder.
         n_heads: Heads of each layer.
         name: What the checkpoint is called, for errors.
+
+    Returns:
+        No token where a target begins with the one that ends it.
 
     Raises:
         UnsupportedArchitectureError: If its configuration does not tell.
     """
-    if read_stacks(model.config) != "both":
-        return None, None
     config = model.config
     n_decoder = getattr(config, "decoder_layers", None) or getattr(config, "num_decoder_layers", None)
     start = getattr(config, "decoder_start_token_id", None)
     start = config.pad_token_id if start is None and config.model_type == "t5" else start
-    if not isinstance(n_decoder, int) or not isinstance(start, int) or not 0 <= start < n_entries(model):
+    wraps = architecture(config.model_type).wraps
+    known = wraps or (isinstance(start, int) and 0 <= start < n_entries(model))
+    if not isinstance(n_decoder, int) or not known:
         lack = "with which token a target begins" if isinstance(n_decoder, int) else "how many layers its decoder has"
         raise UnsupportedArchitectureError(f"{name} cannot be analysed: its config.json does not tell {lack}.")
-    return Stacks(n_encoder, n_decoder, n_heads), start
+    return Stacks(n_encoder, n_decoder, n_heads), None if wraps else start
+
+
+def languages_note(facts: TokenizerFacts, model_type: str, *, writes: bool) -> tuple[str, ...]:
+    """What must be known of the languages that a model reads and writes.
+
+    Args:
+        facts: Of its tokenizer.
+        model_type: Of the model.
+        writes: Whether its decoder is read.
+    """
+    codes, translates = facts.languages, architecture(model_type).translates
+    if writes and not translates and len(codes) > 1:
+        example = f"begin the source with one of them, as in {codes[0]} Anna reads."
+        return (f"It translates into {len(codes)} languages; {example}",)
+    if writes and translates and facts.translates is not None:
+        source, target = facts.translates
+        told = f"By the settings of its tokenizer it reads {source} and writes {target} (src_lang, tgt_lang)"
+        if codes:
+            told += f"; begin a text with another of its {len(codes)} languages where it is in that ({codes[0]} …)"
+        return (f"{told}.",)
+    if translates and facts.translates is None:
+        return ("The settings of its tokenizer do not tell in which language it writes, so its encoder is read alone.",)
+    return ()
 
 
 def check_one_stack(stacks: Stacks | None, name: str, what: str) -> None:

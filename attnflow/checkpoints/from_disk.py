@@ -34,6 +34,10 @@ class LaterReader:
         """A sentence pair with its special tokens."""
         return self._reader.pair(text_a, text_b, most)
 
+    def target(self, text: str, most: int | None) -> PairPieces:
+        """A text as an encoder-decoder writes it."""
+        return self._reader.target(text, most)
+
     def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
         """A conversation in the chat template."""
         return self._reader.chat(text_a, text_b, most, goes_on)
@@ -41,6 +45,10 @@ class LaterReader:
     def ids(self, text: str) -> list[int]:
         """The pieces of a text without special tokens."""
         return self._reader.ids(text)
+
+    def text(self, ids: Iterable[int]) -> str:
+        """What pieces say."""
+        return self._reader.text(ids)
 
     def pieces(self, ids: Iterable[int]) -> list[str | None]:
         """What pieces are called; None for a number that is none."""
@@ -93,7 +101,8 @@ class OnDisk:
             raise CheckpointError(f"The files of {name} have changed since it was loaded; load it anew.")
         try:
             with repository_files.staged(self.folder, name) as files:
-                model = read_model(files.folder, read_config(files.folder, name), name, how).model
+                config, translates = read_config(files.folder, name), self.tokenizer.facts.translates is not None
+                model = read_model(files.folder, config, name, how, translates=translates).model
         except OSError as error:
             gone = f"The files of {name} cannot be read any more ({brief(error)}); try again."
             raise CheckpointError(gone) from error

@@ -76,6 +76,8 @@ class ReadModel:
     """Heads that are not in the file: their weights are zero."""
     notes: tuple[str, ...] = ()
     """What of its files is left aside or was brought into another form, in sentences."""
+    stacks: Literal["both", "encoder"] | None = None
+    """Which of an encoder-decoder were read."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _check_rotation(config: PreTrainedConfig, name: str) -> None:
             )
 
 
-def read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading) -> ReadModel:
+def read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading, *, translates: bool) -> ReadModel:
     """Return the model of a checkpoint and its head.
 
     Args:
@@ -137,18 +139,19 @@ def read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading) 
         config: Its configuration.
         name: What the checkpoint is called, for errors.
         how: Device, precision and bounds.
+        translates: Whether its tokenizer's settings tell in which language it writes.
 
     Raises:
         CheckpointError: If the files do not hold what its architecture needs, hold more of the model than it has a
             place for, or if it is larger than allowed.
     """
     with _ONE_AT_A_TIME:
-        return _read_model(folder, config, name, how)
+        return _read_model(folder, config, name, how, translates=translates)
 
 
-def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading) -> ReadModel:
+def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading, *, translates: bool) -> ReadModel:
     try:
-        plan = _plan(config)
+        plan = _plan(config, read_stacks(config, translates=translates))
         pruned = removed_heads(config.get_text_config(), name)
     except CheckpointError:
         raise
@@ -201,16 +204,16 @@ def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading)
     ]
     if plan.stacks == "encoder" and not _has_encoder_class(config):
         model = model.get_encoder()
-    return ReadModel(model, head, pruned, tuple(filter(None, notes)))
+    return ReadModel(model, head, pruned, tuple(filter(None, notes)), plan.stacks)
 
 
 def _no_model(name: str, error: Exception) -> CheckpointError:
     return CheckpointError(f"The config.json of {name} describes no model ({brief(error)}); choose another checkpoint.")
 
 
-def _plan(config: PreTrainedConfig) -> _Plan:
+def _plan(config: PreTrainedConfig, stacks: Literal["both", "encoder"] | None) -> _Plan:
     known, named = architecture(config.model_type), config.architectures or []
-    kind, stacks = head_kind(named), read_stacks(config)
+    kind = head_kind(named)
     classes, loader = _LOADERS.get(kind, ({}, AutoModel))
     if type(config) not in classes:
         loader = AutoModel

@@ -15,6 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers.modeling_utils import PreTrainedModel
 
+from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.compat import n_entries
 from attnflow.errors import AttnflowError
 from attnflow.records.root import Pooling, Root, as_root
@@ -37,6 +38,20 @@ class Reading:
     """How they are put together, if they are several."""
     note: str = ""
     """What a reader must know where it could not be found."""
+
+
+def usual_tokens(model: PreTrainedModel, *, marks_start: bool) -> Tokens:
+    """Where a task usually reads: in T5's encoder, which has no token for it, the one that ends the text stands in.
+
+    Args:
+        model: Of one stack.
+        marks_start: Whether its tokenizer writes a special token before a text.
+    """
+    known = architecture(model.config.model_type)
+    if known.stacks:
+        return "first" if marks_start else "last"
+    causal = any(getattr(module, "is_causal", False) for module in model.modules())
+    return known.reads or ("last" if causal else "first")
 
 
 def find_reading(model: PreTrainedModel, usual: Tokens, special: list[int], avoided: set[int]) -> Reading:

@@ -27,6 +27,7 @@ CONFIG = "config.json"
 VOCABULARIES = (
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spm.model", "spiece.model"),
     *("sentencepiece.bpe.model", "sentencepiece.model"),
+    *("source.spm", "target.spm", "target_vocab.json"),
 )
 """Files that hold the entries of a vocabulary; they are read as they are, after a look at what is in them."""
 SETTINGS: dict[str, Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str]]]] = {
@@ -63,7 +64,7 @@ def check_sizes(sizes: Mapping[str, int], name: str) -> None:
     """
     for file in VOCABULARIES:
         most = limits.MAX_TOKENIZER_BYTES
-        if file.endswith(".model"):
+        if file.endswith((".model", ".spm")):
             most = min(most, _BYTES_OF_A_PIECE * limits.MAX_VOCABULARY)
         if sizes.get(file, 0) > most:
             raise CheckpointError(
@@ -72,10 +73,14 @@ def check_sizes(sizes: Mapping[str, int], name: str) -> None:
             )
 
 
+_HASHED = ("json", "jinja", "model", "spm", "safetensors", "bin")
+"""Kinds of files that make up a checkpoint."""
+
+
 def content_hash(folder: Path) -> str:
     """40 hexadecimal digits that tell what a folder holds of a checkpoint, in the place of a commit."""
     digest = hashlib.sha256()
-    for path in [path for kind in ("json", "jinja", "safetensors", "bin") for path in sorted(folder.glob(f"*.{kind}"))]:
+    for path in [path for kind in _HASHED for path in sorted(folder.glob(f"*.{kind}"))]:
         digest.update(path.name.encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from attnflow.checkpoints.tokenizer_reader import PairPieces, TokenizerFacts
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
+from attnflow.checkpoints.tokenizer_reader import TokenizerFacts
 
 _LONGEST_PIECE = 1_000
 """Characters of what a piece is called."""
@@ -32,6 +33,12 @@ def names(found: Any, count: int) -> list[str | None]:
     return found
 
 
+def text(found: Any, count: int) -> str:
+    """What so many pieces say."""
+    _expect(isinstance(found, str) and len(found) <= _LONGEST_PIECE * count)
+    return found
+
+
 def facts(found: Any) -> TokenizerFacts:
     """What a tokenizer tells of itself."""
     _expect(set(found) == {field.name for field in fields(TokenizerFacts)})
@@ -40,8 +47,16 @@ def facts(found: Any) -> TokenizerFacts:
     _expect(type(found["longest"]) is int and type(found["marks_start"]) is bool)
     _expect(type(found["has_chat_template"]) is bool)
     _expect(found["truncation_side"] in ("left", "right"))
-    names([found["mask_token"]], 1)
-    return TokenizerFacts(**(found | {"special": frozenset(numbers(found["special"]))}))
+    names([found["mask_token"], *found["languages"]], 1 + len(found["languages"]))
+    if found["translates"] is not None:
+        _expect(None not in names(found["translates"], 2))
+    both = None if found["translates"] is None else tuple(found["translates"])
+    apart = {
+        "special": frozenset(numbers(found["special"])),
+        "languages": tuple(found["languages"]),
+        "translates": both,
+    }
+    return TokenizerFacts(**(found | apart))
 
 
 def pair(found: Any, text_a: str, text_b: str, most: int) -> PairPieces:

@@ -125,7 +125,7 @@ def _keep(connection: socket.socket) -> None:
 
 def _answer(connection: socket.socket, reader: Any) -> None:
     """Answer one call after the other; those that are named here are all there is."""
-    calls = {name: getattr(reader, name) for name in ("pair", "chat", "ids", "pieces", "id_of")}
+    calls = {name: getattr(reader, name) for name in ("pair", "target", "chat", "ids", "pieces", "id_of", "text")}
     while True:
         method, arguments, seconds = receive(connection)
         _allow(seconds)

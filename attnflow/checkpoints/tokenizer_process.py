@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 from attnflow import limits
 from attnflow.checkpoints import repository_files, tokenizer_answers, tokenizer_messages
-from attnflow.checkpoints.tokenizer_reader import ENTRY_BYTES, PairPieces, TokenizerFacts, TokenizerReader, read_here
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
+from attnflow.checkpoints.tokenizer_reader import ENTRY_BYTES, TokenizerFacts, TokenizerReader, read_here
 from attnflow.errors import CheckpointError
 
 T = TypeVar("T")
@@ -228,6 +229,11 @@ class ChildReader:
             lambda found: tokenizer_answers.pair(found, text_a, text_b or "", told), "pair", text_a, text_b, told
         )
 
+    def target(self, text: str, most: int | None) -> PairPieces:
+        """A text as an encoder-decoder writes it; counted only, as a pair is."""
+        told = _told(most)
+        return self._ask(lambda found: tokenizer_answers.pair(found, text, "", told), "target", text, told)
+
     def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
         """A conversation in the chat template, which is run in the process that runs texts."""
         told = _told(most)
@@ -249,6 +255,11 @@ class ChildReader:
     def id_of(self, piece: str) -> int | None:
         """The number of a piece, if it is one."""
         return self._ask(lambda found: None if found is None else tokenizer_answers.numbers([found])[0], "id_of", piece)
+
+    def text(self, ids: Iterable[int]) -> str:
+        """What pieces say, special tokens left out."""
+        asked = [int(index) for index in ids]
+        return self._ask(lambda found: tokenizer_answers.text(found, len(asked)), "text", asked)
 
     def _ask(self, checked: Callable[[Any], T], method: str, *arguments: Any, when: str = _TEXT) -> T:
         with self._turn:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 from transformers.tokenization_utils_base import BatchEncoding, PreTrainedTokenizerBase
 
+from attnflow.checkpoints import tokenizer_languages
 from attnflow.checkpoints.chat_template import Conversation, converse
 from attnflow.checkpoints.sentencepiece_model import Original, originals
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
+from attnflow.checkpoints.tokenizer_marian import TwoModels, cut, has_two_models, read_two_models
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.errors import CheckpointError, brief
 
 ENTRY_BYTES = 500
@@ -40,23 +45,11 @@ class TokenizerFacts:
     """Where it takes pieces away from a text that is too long."""
     has_chat_template: bool
     """Whether its files say how a conversation is written."""
-
-
-@dataclass(frozen=True)
-class PairPieces:
-    """A sentence pair as a tokenizer writes it; lists along the pieces, all empty if there are too many of them."""
-
-    count: int
-    """How many pieces there are."""
-    inputs: dict[str, list[int]] = field(default_factory=dict)
-    """`input_ids`, `attention_mask` and, where the tokenizer makes them, `token_type_ids`."""
-    pieces: list[str] = field(default_factory=list)
-    sentence: list[int | None] = field(default_factory=list)
-    """0, 1, or None for what belongs to no sentence."""
-    offsets: list[tuple[int, int]] = field(default_factory=list)
-    """Characters of its sentence."""
-    separator: str | None = None
-    """What was put between two sentences that would have run together; empty if there is nothing to put there."""
+    languages: tuple[str, ...] = ()
+    """Pieces such as `>>deu<<`, with one of which a source begins where a model translates into several languages; or
+    such as `ron_Latn`, with which a source or a target may begin that is in another language than `translates`."""
+    translates: tuple[str, str] | None = None
+    """The pieces that it writes beside a source and a target for their languages, such as `en_XX` and `ro_RO`."""
 
 
 class TokenizerReader(Protocol):
@@ -79,12 +72,16 @@ class TokenizerReader(Protocol):
         """
         ...
 
+    def target(self, text: str, most: int | None) -> PairPieces:
+        """A text as an encoder-decoder writes it, with its special tokens; counted only, as a pair is."""
+        ...
+
     def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
-        """The same as a conversation in the chat template, which must be there; see `chat_template.converse`."""
+        """A pair as a conversation in the chat template, which must be there; see `chat_template.converse`."""
         ...
 
     def ids(self, text: str) -> list[int]:
-        """The pieces of a text without special tokens."""
+        """The pieces of a text without special tokens; of an encoder-decoder those of a target."""
         ...
 
     def pieces(self, ids: Iterable[int]) -> list[str | None]:
@@ -93,6 +90,10 @@ class TokenizerReader(Protocol):
 
     def id_of(self, piece: str) -> int | None:
         """The number of a piece, if it is one."""
+        ...
+
+    def text(self, ids: Iterable[int]) -> str:
+        """What pieces say, special tokens left out; of an encoder-decoder those of a target."""
         ...
 
 
@@ -106,6 +107,8 @@ class LocalReader:
     originals: tuple[Original, ...] = ()
     """The SentencePiece models that it was made of, with which the cut of each text is compared."""
     facts: TokenizerFacts = field(init=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    """Marian's changes from one language to the other and back while it reads a target."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "facts", self._guarded(self._facts, "cannot be loaded"))
@@ -120,6 +123,11 @@ class LocalReader:
         self._compare(text_a, text_b or "")
         return self._guarded(lambda: self._pair(text_a, text_b, most))
 
+    def target(self, text: str, most: int | None) -> PairPieces:
+        """A text as an encoder-decoder writes it; counted only, if it has more than `most` pieces."""
+        self._compare(text)
+        return self._guarded(lambda: self._pair(text, None, most, target=True))
+
     def chat(self, text_a: str, text_b: str | None, most: int | None, goes_on: bool) -> PairPieces:
         """A conversation in the chat template; counted only, if it has more than `most` pieces."""
         written = converse(self.tokenizer, self.name, text_a, text_b, goes_on=goes_on)
@@ -127,9 +135,9 @@ class LocalReader:
         return self._guarded(lambda: self._chat(written, most))
 
     def ids(self, text: str) -> list[int]:
-        """The pieces of a text without special tokens."""
+        """The pieces of a text without special tokens; of an encoder-decoder those of a target."""
         self._compare(text)
-        return self._guarded(lambda: list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]))
+        return self._guarded(lambda: self._ids(text))
 
     def pieces(self, ids: Iterable[int]) -> list[str | None]:
         """What pieces are called; None for a number that is none."""
@@ -152,9 +160,16 @@ class LocalReader:
                         "choose a checkpoint with a tokenizer.json."
                     )
 
+    def text(self, ids: Iterable[int]) -> str:
+        """What pieces say, special tokens left out."""
+        how = {"use_source_tokenizer": False} if isinstance(self.tokenizer, TwoModels) else {}
+        how |= {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        return self._guarded(lambda: str(self.tokenizer.decode(list(ids), **how)), "cannot write what pieces say")
+
     def _guarded(self, call: Callable[[], T], what: str = "fails on this text") -> T:
         try:
-            return call()
+            with self._turn:
+                return call()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic of the tokenizers library is no Exception
@@ -162,7 +177,11 @@ class LocalReader:
 
     def _facts(self) -> TokenizerFacts:
         made: Any = self.tokenizer  # its special tokens are attributes of no certain type
-        start = made("a")["input_ids"]
+        start, languages, translates = made("a")["input_ids"], (), None
+        if isinstance(self.tokenizer, TwoModels):
+            languages = tuple(made.supported_language_codes)
+        elif (translates := tokenizer_languages.translates(made, self._fast("a", None))) is not None:
+            languages = tokenizer_languages.beginnings(made, self._fast("a", None), translates[0])
         return TokenizerFacts(
             size=max(made.get_vocab().values(), default=-1) + 1,
             longest=int(made.model_max_length),
@@ -171,29 +190,51 @@ class LocalReader:
             mask_token=made.mask_token,
             pad=made.pad_token_id,
             unknown=made.unk_token_id,
-            marks_start=bool(start) and start[0] in made.all_special_ids,
+            marks_start=bool(start) and start[0] in {*made.all_special_ids} - {made.unk_token_id},
             truncation_side="left" if made.truncation_side == "left" else "right",
             has_chat_template=bool(made.chat_template),
+            languages=languages,
+            translates=translates,
         )
 
-    def _pair(self, text_a: str, text_b: str | None, most: int | None) -> PairPieces:
+    def _ids(self, text: str) -> list[int]:
+        if isinstance(self.tokenizer, TwoModels):
+            return list(self.tokenizer(text_target=text, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def _pair(self, text_a: str, text_b: str | None, most: int | None, *, target: bool = False) -> PairPieces:
+        made = self._cut(text_a, text_b, target=target)
+        place = next((at for at, two in enumerate(pairwise(made.sentence), start=1) if two == (0, 1)), None)
+        separator, ids = (None, []) if place is None else self._separator()
+        count = made.count + len(ids)
+        if most is not None and count > most:
+            return PairPieces(count)
+        if place is not None:
+            made.sentence[place:place] = [None] * len(ids)
+            made.offsets[place:place] = [(0, 0)] * len(ids)
+            made.pieces[place:place] = self._called(ids)
+            for name, values in made.inputs.items():
+                values[place:place] = ids if name == "input_ids" else [values[place - 1]] * len(ids)
+        return replace(made, count=count, separator=separator)
+
+    def _cut(self, text_a: str, text_b: str | None, *, target: bool) -> PairPieces:
+        """What the tokenizer itself makes of a pair."""
+        if isinstance(self.tokenizer, TwoModels):
+            return cut(self.tokenizer, text_a, text_b, target=target)
+        if self.facts.translates is None:
+            return self._fast(text_a, text_b)
+        written, rest = tokenizer_languages.begun(text_a, self.facts.languages)
+        source, code = self.facts.translates[0], written or self.facts.translates[target]
+        number = cast("Callable[[str], int]", self.tokenizer.convert_tokens_to_ids)  # as of one piece
+        made, before = self._fast(rest, text_b), len(text_a) - len(rest)
+        return tokenizer_languages.in_language(made, source, code, number(code), before, is_written=bool(written))
+
+    def _fast(self, text_a: str, text_b: str | None) -> PairPieces:
         made = self.tokenizer(
             text_a, text_b, return_offsets_mapping=True, return_attention_mask=True, truncation=False, verbose=False
         )
-        sentence = list(made.sequence_ids())
-        run_together = (0, 1) in zip(sentence, sentence[1:], strict=False)
-        separator, ids = self._separator() if run_together else (None, [])
-        if most is not None and len(sentence) + len(ids) > most:
-            return PairPieces(len(sentence) + len(ids))
-        inputs = _inputs(made)
-        offsets = list(made["offset_mapping"])
-        if run_together:
-            place = sentence.index(1)
-            sentence[place:place] = [None] * len(ids)
-            offsets[place:place] = [(0, 0)] * len(ids)
-            for name, values in inputs.items():
-                values[place:place] = ids if name == "input_ids" else [values[place - 1]] * len(ids)
-        return PairPieces(len(sentence), inputs, self._called(inputs), sentence, offsets, separator)
+        ids, sentence = list(made["input_ids"]), list(made.sequence_ids())
+        return PairPieces(len(sentence), _inputs(made), self._called(ids), sentence, list(made["offset_mapping"]))
 
     def _chat(self, written: Conversation, most: int | None) -> PairPieces:
         made = self.tokenizer(
@@ -209,11 +250,10 @@ class LocalReader:
             return PairPieces(len(found))
         inputs = _inputs(made)
         sentence, offsets = [part for part, _ in found], [span for _, span in found]
-        return PairPieces(len(found), inputs, self._called(inputs), sentence, offsets)
+        return PairPieces(len(found), inputs, self._called(inputs["input_ids"]), sentence, offsets)
 
-    def _called(self, inputs: dict[str, list[int]]) -> list[str]:
+    def _called(self, ids: list[int]) -> list[str]:
         """The entries of the vocabulary, or the number of what has no entry."""
-        ids = inputs["input_ids"]
         names = self.tokenizer.convert_ids_to_tokens(ids)
         return [str(index) if name is None else name for index, name in zip(ids, names, strict=True)]
 
@@ -242,7 +282,7 @@ def read_here(folder: Path, name: str, *, chats: bool = True) -> LocalReader:
     Raises:
         CheckpointError: If there is none, or one that cannot be trusted.
     """
-    tokenizer = read_tokenizer(folder, name)
+    tokenizer = read_two_models(folder, name) if has_two_models(folder) else read_tokenizer(folder, name)
     if not chats:
         tokenizer.chat_template = None
     return LocalReader(tokenizer, name, tuple(originals(folder)))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
+from transformers.models.marian.tokenization_marian import MarianTokenizer
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from attnflow import limits
@@ -23,7 +24,7 @@ _SWITCHES = frozenset(
     "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output do_basic_tokenize do_lower_case "
     "keep_accents legacy legacy_behaviour only_label_first_subword predict_timestamps remove_space split_by_punct "
     "split_special_tokens strip_accents tokenize_chinese_chars trim_offsets use_default_system_prompt "
-    "fix_mistral_regex token_type_ids_include_special_tokens".split()
+    "separate_vocabs fix_mistral_regex token_type_ids_include_special_tokens".split()
 )
 _NUMBERS = {
     **dict.fromkeys(("extra_ids", "offset"), 10_000),  # so many tokens are made
@@ -39,6 +40,7 @@ _TEXTS = {
     "errors": r"replace|strict|ignore|backslashreplace",
     "src_lang": r"\w{1,20}",
     "tgt_lang": r"\w{1,20}",
+    **dict.fromkeys(("source_lang", "target_lang"), r"[\w+-]{1,60}"),
     "language": r"\w{1,20}",
     "task": r"\w{1,40}",
     "token_type_ids_pattern": r"\w{1,40}",
@@ -161,7 +163,7 @@ def check_class(name: Any) -> None:
         # All that it exports, without loading it; its own `dir` takes longer than all else of loading a small model.
         if known in library.__all__ or hasattr(type(library), known) or known in vars(library):
             found = tokenizer_class_from_name(known) if known.endswith(("Tokenizer", "Fast", "Backend")) else None
-            if not isinstance(found, type) or not issubclass(found, TokenizersBackend):
+            if not isinstance(found, type) or not issubclass(found, (TokenizersBackend, MarianTokenizer)):
                 raise ValueError(f"names {name} as tokenizer_class, which is no fast tokenizer of transformers")
             return
 

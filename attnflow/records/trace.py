@@ -23,6 +23,9 @@ from attnflow.records.token_scores import TokenScores
 SPECIAL = -1
 """Value of `Tokens.sentence` for a token that stands for no text: `[CLS]`, `[SEP]`, `<s>`."""
 
+AGAIN = 2
+"""What is added to `Tokens.sentence` where the decoder of a classifier reads a text that its encoder has read."""
+
 Head = tuple[int, int]
 """A head as `(layer, head)`, both from 0."""
 Weights = Literal["attention", "norm", "previous_layer"]
@@ -40,7 +43,8 @@ class Tokens:
     piece: tuple[str, ...]
     """The entries of the vocabulary; for a word, its pieces joined by a space."""
     sentence: NDArray[np.int8]
-    """`[T]`: 0 or 1 for the first or second sentence, `SPECIAL` for special tokens."""
+    """`[T]`: 0 or 1 for the first or second sentence, `SPECIAL` for special tokens; `AGAIN` more where a decoder reads
+    them again."""
     word: NDArray[np.int32]
     """`[T]`: the word a token belongs to, counted over the whole pair; each special token is a word of its own."""
     span: NDArray[np.int32]
@@ -57,6 +61,12 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.text)
+
+    @property
+    def in_target(self) -> NDArray[np.bool_]:
+        """`[T]`: the tokens that a decoder reads beside its encoder."""
+        size = len(self)
+        return np.arange(size) >= (size if self.n_source is None else self.n_source)
 
 
 @dataclass(frozen=True)

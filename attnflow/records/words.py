@@ -198,23 +198,25 @@ def told_apart(text: Sequence[str], sentence: Sequence[int]) -> list[str]:
 
     Args:
         text: `[T]`: what a reader sees of each unit.
-        sentence: `[T]`: 0 or 1, -1 for special tokens.
+        sentence: `[T]`: 0 or 1, -1 for special tokens; 2 and 3 where a decoder reads both again.
 
     Example:
         >>> told_apart(["the", "cook", "the", "cook", "the"], [0, 0, 0, 1, 1])
         ['“the” (1st)', '“cook” (1st sentence)', '“the” (2nd)', '“cook” (2nd sentence)', '“the” (3rd)']
+        >>> told_apart(["cook", "cook"], [0, 2])
+        ['“cook”', '“cook” (in the decoder)']
     """
     plain = [one.removeprefix(CONTINUES) or one for one in text]
-    places: dict[str, list[int]] = {}
+    places: dict[tuple[str, bool], list[int]] = {}
     for index, word in enumerate(plain):
-        places.setdefault(word, []).append(index)
+        places.setdefault((word, sentence[index] > 1), []).append(index)
     names = [f"“{word}”" for word in plain]
-    for alike in places.values():
-        if len(alike) == 1:
-            continue
-        one_each = [int(sentence[index]) for index in alike] == [0, 1]
+    for (_, again), alike in places.items():
+        one_each = [int(sentence[index]) for index in alike] in ([0, 1], [2, 3])
         for number, index in enumerate(alike, start=1):
-            names[index] += f" ({_ordinal(number)}{' sentence' if one_each else ''})"
+            told = f"{_ordinal(number)}{' sentence' if one_each else ''}" if len(alike) > 1 else ""
+            told = ", ".join(filter(None, (told, "in the decoder" if again else "")))
+            names[index] += f" ({told})" if told else ""
     return names
 
 

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
-from attnflow.checkpoints.tokenizer_reader import PairPieces
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.records.trace import SPECIAL, Encoding, Tokens, is_whole
 from attnflow.records.words import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
-from attnflow.runtime.source_target import source_and_target
+from attnflow.runtime.source_target import read_again, source_and_target
 
 
 def encode(
@@ -39,7 +39,8 @@ def encode(
     the border of a sentence belongs to that, with the characters that lie in it.
 
     An encoder-decoder that is read whole takes the first sentence as the source and the second as the target so far,
-    with the token that begins a target before it (`source_and_target`); `Tokens.n_source` tells where that begins.
+    with the token that begins a target before it (`source_and_target`); `Tokens.n_source` tells where that begins. One
+    that classifies takes the pair as its source, and its decoder reads the same again, one token behind (`read_again`).
 
     Args:
         checkpoint: Whose tokenizer reads it.
@@ -48,7 +49,8 @@ def encode(
         chat: Whether the chat template is applied.
         truncate: Cut what is too long, token by token from the end of the longer sentence, as tokenizers do
             (`longest_first`); `Encoding.cut` tells how many went.
-        max_tokens: Most tokens, special ones included, where that is less than `checkpoint.max_tokens`.
+        max_tokens: Most tokens, special ones included, where that is less than `checkpoint.max_tokens`; what is read
+            again counts again.
 
     Raises:
         TextError: If the first sentence is empty, or the pair is longer than allowed and is not to be cut, or if
@@ -62,7 +64,8 @@ def encode(
         >>> encode(load_checkpoint("demo/finetuned"), "Anna met Paul.").tokens.text
         ('[CLS]', 'Anna', 'met', 'Paul', '.', '[SEP]')
     """
-    text_a, text_b = _checked_texts(text_a, text_b, "" if checkpoint.stacks is None else checkpoint.name)
+    writes = checkpoint.stacks is not None and not checkpoint.reads_again
+    text_a, text_b = _checked_texts(text_a, text_b, checkpoint.name if writes else "")
     bound = _bound(checkpoint, max_tokens)
     made = _read(checkpoint, text_a, text_b, chat, None if truncate else bound)
     cut = 0 if bound is None else max(0, made.count - bound)
@@ -76,19 +79,18 @@ def encode(
             f"This text is {made.count} tokens long for {checkpoint.name}; its tokenizer tells at most {MOST_PIECES} "
             "at once. Shorten it."
         )
-    sentence, offsets = [SPECIAL if part is None else part for part in made.sentence], list(made.offsets)
-    if 0 not in sentence:
+    if 0 not in made.sentence:
         raise TextError(f"The tokenizer of {checkpoint.name} finds nothing in the first sentence; write a word in it.")
-    if checkpoint.head.trained and checkpoint.head.kind == "question-answering" and 1 not in sentence:
+    if checkpoint.head.trained and checkpoint.head.kind == "question-answering" and 1 not in made.sentence:
         raise TextError(
             f"{checkpoint.name} finds the answer to a question in a text; write the question as the first sentence and "
             "the text that it asks about as the second."
         )
-    kept = _kept(sentence, made.count - cut, checkpoint) if cut else list(range(made.count))
-    pieces, sentence, offsets = [made.pieces[i] for i in kept], [sentence[i] for i in kept], [offsets[i] for i in kept]
-    inputs = {name: np.asarray([values[i] for i in kept], np.int64) for name, values in made.inputs.items()}
+    made = _cut(made, made.count - cut, checkpoint) if cut else made
+    made = read_again(checkpoint, made) if checkpoint.reads_again else made
+    inputs = {name: np.asarray(values, np.int64) for name, values in made.inputs.items()}
     n_source = int((inputs["target"] == 0).sum()) if "target" in inputs else None
-    tokens = _place(pieces, sentence, offsets, (text_a, text_b or ""), n_source)
+    tokens = _place(made, (text_a, text_b or ""), n_source)
     _check_vocabulary(checkpoint, inputs["input_ids"])
     one_kind = checkpoint.n_token_types is not None and bool(
         inputs.get("token_type_ids", np.zeros(1)).max() >= checkpoint.n_token_types
@@ -100,9 +102,9 @@ def encode(
 
 def _read(checkpoint: Checkpoint, text_a: str, text_b: str | None, chat: bool, most: int | None) -> PairPieces:
     """What the tokenizer makes of a pair."""
-    if checkpoint.stacks is not None:
-        if chat:
-            raise TextError(f"{checkpoint.name} is an encoder-decoder, which reads no conversations; do without.")
+    if checkpoint.stacks is not None and chat:
+        raise TextError(f"{checkpoint.name} is an encoder-decoder, which reads no conversations; do without.")
+    if checkpoint.stacks is not None and not checkpoint.reads_again:
         return source_and_target(checkpoint, text_a, text_b, most)
     if not chat:
         return checkpoint.tokenizer.pair(text_a, text_b, most)
@@ -118,8 +120,25 @@ def _bound(checkpoint: Checkpoint, max_tokens: int | None) -> int | None:
     """Most tokens: the smaller of two bounds, of which either may be none."""
     if max_tokens is not None and (not is_whole(max_tokens) or max_tokens < 1):
         raise SelectionError(f"max_tokens is {max_tokens!r}; give a whole number from 1, or none for the model's own.")
-    own = None if checkpoint.stacks else checkpoint.max_tokens  # else it bounds source and target each
+    own = checkpoint.max_tokens
+    if checkpoint.reads_again:
+        max_tokens = None if max_tokens is None else max_tokens // 2
+    elif checkpoint.stacks is not None:
+        own = None  # for it bounds source and target each
     return min((bound for bound in (own, max_tokens) if bound is not None), default=None)
+
+
+def _cut(made: PairPieces, bound: int, checkpoint: Checkpoint) -> PairPieces:
+    """A text that is too long without what there is no room for."""
+    kept = _kept([SPECIAL if part is None else part for part in made.sentence], bound, checkpoint)
+    return PairPieces(
+        len(kept),
+        {name: [values[i] for i in kept] for name, values in made.inputs.items()},
+        [made.pieces[i] for i in kept],
+        [made.sentence[i] for i in kept],
+        [made.offsets[i] for i in kept],
+        made.separator,
+    )
 
 
 def _kept(sentence: list[int], bound: int, checkpoint: Checkpoint) -> list[int]:
@@ -171,17 +190,13 @@ def _check_vocabulary(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> None:
         )
 
 
-def _place(
-    pieces: list[str],
-    sentence: list[int],
-    offsets: list[tuple[int, int]],
-    texts: tuple[str, str],
-    n_source: int | None = None,
-) -> Tokens:
+def _place(made: PairPieces, texts: tuple[str, ...], n_source: int | None = None) -> Tokens:
     """Find the characters and the word of every piece."""
+    texts, pieces = texts * 2, made.pieces  # the second time as a decoder reads them again
+    sentence = [SPECIAL if part is None else part for part in made.sentence]
     spans = [
         (0, 0) if part == SPECIAL else piece_span(texts[part], piece, span)
-        for piece, part, span in zip(pieces, sentence, offsets, strict=True)
+        for piece, part, span in zip(pieces, sentence, made.offsets, strict=True)
     ]
     words = [
         join_words(word_spans(text), [span for part, span in zip(sentence, spans, strict=True) if part == index])

@@ -36,7 +36,7 @@ def root_of(checkpoint: Checkpoint, encoding: Encoding, scored: TokenScores | No
         case "first":
             return 0
         case "last":
-            return _end(checkpoint, encoding)
+            return size - 1 if checkpoint.stacks else _end(checkpoint, encoding)
         case "all":
             return as_root(range(size))
         case "words":

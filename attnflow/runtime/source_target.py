@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
-from attnflow.checkpoints.tokenizer_reader import PairPieces
-from attnflow.errors import TextError
+from attnflow.checkpoints.tokenizer_pieces import PairPieces
+from attnflow.errors import TextError, UnsupportedArchitectureError
+from attnflow.records.trace import AGAIN
 
 
 def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, most: int | None) -> PairPieces:
     """Pieces of both on one axis; `inputs["target"]` is 1 where the decoder reads.
 
     The decoder reads what transformers shifts the labels to in training: its start token, what the tokenizer writes
-    before a text (BART's `<s>`), and the target without what ends it. So its last token predicts what is written next:
-    without a target, the first piece of one.
+    before a target (BART's `<s>`, a language), and the target without what ends it. So its last token predicts what is
+    written next: without a target, the first piece of one.
 
     Args:
         checkpoint: An encoder-decoder that is read whole.
@@ -27,24 +28,24 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
     Raises:
         TextError: If source or target has more tokens than the model has positions for.
     """
-    assert checkpoint.starts_with is not None, "its decoder begins a target with some token"
     tokenizer, bound = checkpoint.tokenizer, checkpoint.max_tokens
     read = tokenizer.pair(source, None, most)
-    written = tokenizer.pair(target, None, most) if target else None
+    written = tokenizer.target(target, most) if target else None
     if written is not None and written.count and 0 not in (written.sentence or [0]):
         written = None  # the tokenizer finds nothing in it
+    ended = tokenizer.target(source, most) if written is None else written
     for name, pieces in (("source", read), ("target", written)):
         if bound is not None and pieces is not None and pieces.count > bound:
             raise TextError(
                 f"The {name} is {pieces.count} tokens long for {checkpoint.name}; the limit is {bound}. "
                 f"Shorten it by about {pieces.count - bound} tokens."
             )
-    opened = _before_text(read) if written is None else written
-    if not read.pieces or (written is not None and not written.pieces):  # one of them is too long to be told
+    opened = _before_text(ended) if written is None else written
+    if not read.pieces or not ended.pieces:  # one of them is too long to be told
         return PairPieces(read.count + opened.count + 1)
+    start = ended.inputs["input_ids"][-1] if checkpoint.starts_with is None else checkpoint.starts_with
     words = [at for at, part in enumerate(opened.sentence) if part is not None]
     end = words[-1] + 1 if words else len(opened.pieces)
-    start = checkpoint.starts_with
     ids = [start, *opened.inputs["input_ids"][:end]]
     size = len(read.pieces) + len(ids)
     if size > (MOST_PIECES if most is None else min(most, MOST_PIECES)):
@@ -62,8 +63,43 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
     )
 
 
+def read_again(checkpoint: Checkpoint, made: PairPieces) -> PairPieces:
+    """A text as the encoder of a classifier reads it, and after it the same as its decoder does.
+
+    transformers shifts the text by one token to the right, as if the decoder were to write it; the score is read where
+    the `</s>` that ends the text would be written, which is the last token of the decoder.
+
+    Args:
+        checkpoint: An encoder-decoder that classifies.
+        made: Its text.
+
+    Raises:
+        UnsupportedArchitectureError: If its tokenizer does not end a text as its score wants it.
+    """
+    assert checkpoint.starts_with is not None, "its decoder begins with some token"
+    start, ids = checkpoint.starts_with, made.inputs["input_ids"]
+    if ids[-1] != checkpoint.model.config.eos_token_id:
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} reads its score at the token that ends a text, and its tokenizer writes none there; "
+            "choose another checkpoint."
+        )
+    size = len(ids)
+    return PairPieces(
+        count=2 * size,
+        inputs={
+            "input_ids": [*ids, start, *ids[:-1]],
+            "attention_mask": [1] * 2 * size,
+            "target": [0] * size + [1] * size,
+        },
+        pieces=[*made.pieces, checkpoint.tokenizer.pieces([start])[0] or str(start), *made.pieces[:-1]],
+        sentence=[*made.sentence, None, *(None if part is None else part + AGAIN for part in made.sentence[:-1])],
+        offsets=[*made.offsets, (0, 0), *made.offsets[:-1]],
+        separator=made.separator,
+    )
+
+
 def _before_text(read: PairPieces) -> PairPieces:
-    """What a tokenizer writes before a text, as a target that has no text yet; empty if it writes nothing there."""
+    """What a tokenizer writes before a target, as one that has no text yet; empty if it writes nothing there."""
     first = next((at for at, part in enumerate(read.sentence) if part is not None), 0)
     ids = {"input_ids": read.inputs.get("input_ids", [])[:first]}
     return PairPieces(first, ids, read.pieces[:first], [None] * first, [(0, 0)] * first)

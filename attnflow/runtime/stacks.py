@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput, SequenceClassifierOutput
 from transformers.modeling_utils import PreTrainedModel
 
 from attnflow.records.stacks import Stacks
@@ -132,6 +132,8 @@ class _Whole(nn.Module):
     stacks: Stacks
     stack_names: tuple[str, str]
     """Of encoder and decoder among the model's parts."""
+    classifies: bool
+    """Whether it has a head for whole texts, which reads the last token of the decoder."""
 
     @property
     def base_model(self) -> Any:
@@ -146,6 +148,11 @@ class _Whole(nn.Module):
     def forward(self, *args: Any, target: torch.Tensor | None = None, **kwargs: Any) -> Any:
         if target is None:
             return super().forward(*args, **kwargs)
+        if self.classifies:
+            # As transformers' own classes do, which look for the last `</s>` of the source: there the target ends.
+            found = self.body(target=target, **kwargs)
+            head: Any = self.get_submodule("classification_head")
+            return SequenceClassifierOutput(logits=head(found[0][:, -1]), hidden_states=found.hidden_states)
         with self._running(target=target, **kwargs) as (run, encoded, to_decoder):
             given = {"attention_mask": to_decoder.pop("encoder_attention_mask")}
             given |= {f"decoder_{name}": value for name, value in to_decoder.items()}
@@ -221,5 +228,6 @@ def install(model: PreTrainedModel, stacks: Stacks) -> bool:
         specialise(stack.get_input_embeddings(), _Embeddings)
     whole: Any = model
     whole.stacks, whole.stack_names = stacks, (names[encoder], names[decoder])
+    whole.classifies = "classification_head" in names.values()
     specialise(model, _Whole)
     return True

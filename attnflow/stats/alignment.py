@@ -21,13 +21,27 @@ class Pairing:
     text: tuple[str, ...]
     """`[U]`: what a reader sees."""
     sentence: NDArray[np.int8]
-    """`[U]`: 0, 1 or `SPECIAL`."""
+    """`[U]`: 0, 1 or `SPECIAL`; `AGAIN` more where a decoder reads it again."""
     in_a: NDArray[np.int32]
     """`[U]`: the token of `a.tokens` that stands for a unit, or -1 where A has none (GPT-2 has no `[SEP]`)."""
     in_b: NDArray[np.int32]
     """`[U]`: the same for B."""
     unit: str
     """`piece` or `word`."""
+    lines: tuple[int, ...] = ()
+    """The units with which a line begins where they are written out, besides the first (`line_starts`)."""
+
+
+def line_starts(sentence: NDArray[np.int8], target: NDArray[np.bool_]) -> tuple[int, ...]:
+    """The units with which the second sentence begins, and what a decoder reads, with the token that begins it.
+
+    Args:
+        sentence: `[U]` as `Tokens.sentence`.
+        target: `[U]`: whether a decoder reads a unit, beside its encoder.
+    """
+    starts = np.flatnonzero(target & ~np.concatenate(([False], target[:-1]))).tolist()
+    second = np.flatnonzero((sentence == 1) & ~target)[:1].tolist()
+    return tuple(sorted({*starts, *second} - {0}))
 
 
 def merge_words(trace: Trace, word: NDArray[np.int32] | None = None) -> Trace:
@@ -108,7 +122,8 @@ def pair_traces(a: Trace, b: Trace, unit: str = "piece") -> Pairing:
         if unit == "word":
             a, b = merge_words(a), merge_words(b)
         same = np.arange(len(a.tokens), dtype=np.int32)
-        return Pairing(a, b, a.tokens.text, a.tokens.sentence, same, same, unit)
+        lines = line_starts(a.tokens.sentence, a.tokens.in_target)
+        return Pairing(a, b, a.tokens.text, a.tokens.sentence, same, same, unit, lines)
     places_a, places_b = _common_places(a.tokens, b.tokens)
     order = sorted({*places_a, *places_b})
     a, in_a = _merge_places(a, places_a, order)
@@ -118,7 +133,10 @@ def pair_traces(a: Trace, b: Trace, unit: str = "piece") -> Pairing:
         for i, j in zip(map(int, in_a), map(int, in_b), strict=True)
     ]
     sentence = np.asarray([SPECIAL if part % 2 == 0 else part // 2 for part, _ in order], np.int8)
-    return Pairing(a, b, tuple(texts), sentence, in_a, in_b, "word")
+    target = np.zeros(len(order), bool)
+    for tokens, places in ((a.tokens, in_a), (b.tokens, in_b)):
+        target |= (places >= 0) & tokens.in_target[places]
+    return Pairing(a, b, tuple(texts), sentence, in_a, in_b, "word", line_starts(sentence, target))
 
 
 def pieces_of(unit: int, units: Tokens, pieces: Tokens) -> list[int]:
@@ -144,20 +162,18 @@ def pieces_of(unit: int, units: Tokens, pieces: Tokens) -> list[int]:
 
 def _stands(special: int, tokens: Tokens) -> Place:
     """Where a special token stands."""
-    words = tokens.sentence != SPECIAL
-    begins_target = int(tokens.n_source is not None and special >= tokens.n_source)
-    if not words[:special].any():
-        return 0, begins_target
-    return (2 if words[special:].any() else 4), begins_target
+    before = tokens.sentence[:special][tokens.sentence[:special] != SPECIAL]
+    return (2 * int(before[-1]) + 2 if len(before) else 0), int(tokens.in_target[special])
 
 
 Place = tuple[int, int]
-"""Where a unit stands: part 0, 2, 4 are the special tokens before, between and after, 1 and 3 the sentences; then the
-number of the word in its sentence, or 1 for the special tokens of what a decoder reads beside its encoder."""
+"""Where a unit stands: part 1 and 3 are the sentences, 5 and 7 the same where a decoder reads them again, 0 the special
+tokens before them and 2, 4, 6, 8 those after each; then the number of the word in its sentence, or 1 for the special
+tokens of what a decoder reads beside its encoder."""
 
 
 def _common_places(a: Tokens, b: Tokens) -> tuple[list[Place], list[Place]]:
-    common = [join_words(_word_ranges(a, part), _word_ranges(b, part)) for part in (0, 1)]
+    common = [join_words(_word_ranges(a, part), _word_ranges(b, part)) for part in (0, 1)] * 2
     return _places(a, common), _places(b, common)
 
 

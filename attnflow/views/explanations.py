@@ -96,6 +96,7 @@ def _strip(one: ExplainedModel, unit: str, notes: dict[str, str]) -> SaliencyMod
             "text": [],
             "names": [],
             "sentence": [],
+            "lines": [],
         }
     report = one.report
     common = on_common_units(report.answers, report.answers, unit)
@@ -111,6 +112,7 @@ def _strip(one: ExplainedModel, unit: str, notes: dict[str, str]) -> SaliencyMod
         "text": list(common.text),
         "names": spoken,
         "sentence": common.sentence.tolist(),
+        "lines": list(common.lines),
         "values": _values(names, common.a),
         "scaled": _scaled(names, common.a),
         "notes": notes,
@@ -147,6 +149,7 @@ def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:
         "text": list(common.text),
         "names": told_apart(common.text, common.sentence.tolist()),
         "sentence": common.sentence.tolist(),
+        "lines": list(common.lines),
         "values": _values(both, more),
         "scaled": _scaled(both, more),
         "notes": {},

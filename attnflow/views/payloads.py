@@ -152,7 +152,9 @@ class Radial(TypedDict):
     piece: list[str]
     """`[T]`: the entry of the vocabulary."""
     sentence: list[int]
-    """`[T]`: 0 or 1, -1 for special tokens."""
+    """`[T]`: 0 or 1, -1 for special tokens; 2 and 3 where a decoder reads both again."""
+    lines: list[int]
+    """The units with which a line begins, besides the first: of the second sentence, and of what a decoder reads."""
     threshold: str
     """What attention must exceed to make an edge, in words."""
     models: list[RadialModel]
@@ -317,6 +319,8 @@ class SaliencyModel(TypedDict):
     names: list[str]
     """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
+    lines: list[int]
+    """As of `Radial`."""
     verdict: NotRequired[str]
     values: NotRequired[dict[str, list[float | None]]]
     """In the method's own unit; null where the model has no such unit."""

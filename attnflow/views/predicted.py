@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.records.root import tokens_of
 from attnflow.records.token_scores import ENDS, AnswerEnds, ExpectedTokens, Span, TokenClasses
-from attnflow.records.trace import SPECIAL, Encoding, Tokens, Trace
+from attnflow.records.trace import AGAIN, SPECIAL, Encoding, Tokens, Trace
 from attnflow.records.words import Unit, told_apart
 from attnflow.views.class_scores import class_scores
 from attnflow.views.payloads import ClassScore, TokenPrediction
@@ -235,7 +235,7 @@ def _word_text(tokens: Tokens, encoding: Encoding, token: int) -> str:
 
 def _written(encoding: Encoding, part: int, spans: NDArray[np.int32]) -> str:
     """What a sentence has from the first to the last character of some tokens, `[N, 2]`."""
-    return (encoding.text_a, encoding.text_b or "")[part][int(spans[:, 0].min()) : int(spans[:, 1].max())]
+    return (encoding.text_a, encoding.text_b or "")[part % AGAIN][int(spans[:, 0].min()) : int(spans[:, 1].max())]
 
 
 def _score(label: str, score: Any, probability: Any) -> ClassScore:

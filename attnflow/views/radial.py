@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from attnflow.records.root import pooled_name, tokens_of
 from attnflow.records.words import told_apart
+from attnflow.stats.alignment import line_starts
 from attnflow.stats.attention_graph import AttentionGraph
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.packed import packed
@@ -31,10 +32,12 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
         tokens = flows.trace.tokens
         places = [np.arange(len(tokens))]
         sides, text, sentence, unit = [flows], tokens.text, tokens.sentence, tokens.unit
+        lines = line_starts(sentence, tokens.in_target)
     else:
         pairing = flows.pairing
         places = [pairing.in_a, pairing.in_b]
         sides, text, sentence, unit = [flows.a, flows.b], pairing.text, pairing.sentence, pairing.unit
+        lines = pairing.lines
     pieces = [""] * len(text)
     for side, place in zip(reversed(sides), reversed(places), strict=True):
         for index, token in enumerate(place):
@@ -45,6 +48,7 @@ def radial(flows: Flow | FlowPair, names: tuple[str, ...]) -> Radial:
         "names": told_apart(text, sentence.tolist()),
         "piece": pieces,
         "sentence": sentence.tolist(),
+        "lines": list(lines),
         "threshold": told(*(side.graph for side in sides)),
         "models": [
             _model(name, side, _inverse(place, len(side.trace.tokens)))

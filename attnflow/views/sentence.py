@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.root import tokens_of
-from attnflow.records.trace import SPECIAL
+from attnflow.records.trace import AGAIN, SPECIAL
 from attnflow.records.words import told_apart
+from attnflow.stats.alignment import line_starts
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.class_scores import class_scores
 from attnflow.views.payloads import SentenceFigure
@@ -31,14 +32,15 @@ def sentence(
     if isinstance(flows, Flow):
         tokens = flows.trace.tokens
         sides, places = [flows], [np.arange(len(tokens))]
-        text, part = tokens.text, tokens.sentence
+        text, part, lines = tokens.text, tokens.sentence, line_starts(tokens.sentence, tokens.in_target)
     else:
         sides, places = [flows.a, flows.b], [flows.pairing.in_a, flows.pairing.in_b]
-        text, part = flows.pairing.text, flows.pairing.sentence
+        text, part, lines = flows.pairing.text, flows.pairing.sentence, flows.pairing.lines
     return {
         "text": list(text),
         "names": told_apart(text, part.tolist()),
         "sentence": part.tolist(),
+        "lines": list(lines),
         "threshold": told(*(side.graph for side in sides)),
         "texts": list(texts),
         "spans": [_span(texts, sides, places, unit) for unit in range(len(text))],
@@ -68,7 +70,7 @@ def _span(
     if tokens.sentence[token] == SPECIAL:
         return None
     own = tokens.span[(tokens.word == tokens.word[token]) & (tokens.sentence == tokens.sentence[token])]
-    text = texts[int(tokens.sentence[token])]
+    text = texts[int(tokens.sentence[token]) % AGAIN]
     start, end = (_utf16(text[:at]) for at in (int(own[:, 0].min()), int(own[:, 1].max())))
     return (start, end) if start < end else None
 

@@ -71,6 +71,8 @@ class Prediction(TypedDict):
     """What these are scores of, where it is not the text as a whole."""
     tokens: list[TokenPrediction]
     """What it predicts at each token, if it does; event `at` means another one."""
+    writes: bool
+    """Whether it can write on: events `write_a` and `write_b` let model A or B do so."""
     note: str
 
 
@@ -96,7 +98,9 @@ class SentenceFigure(TypedDict):
     names: list[str]
     """`[T]`: how a sentence names them: in quotes, repeated words told apart."""
     sentence: list[int]
-    """`[T]`: 0 or 1, -1 for special tokens."""
+    """`[T]`: 0 or 1, -1 for special tokens; 2 and 3 where a decoder reads both again."""
+    lines: list[int]
+    """The units with which a line begins, besides the first: of the second sentence, and of what a decoder reads."""
     threshold: str
     texts: list[str]
     """Both sentences; the second may be empty."""

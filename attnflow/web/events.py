@@ -19,6 +19,7 @@ from attnflow.records.head_names import head_key, head_name, head_names
 from attnflow.records.trace import Head
 from attnflow.records.words import Unit
 from attnflow.service import own_models
+from attnflow.service.analyses.continuation import CONTINUATION
 from attnflow.service.bounds import reading
 from attnflow.service.case import Case, ModelCard, tokens_meant
 from attnflow.service.workspace import workspace
@@ -157,6 +158,19 @@ def change_pair(shown: Shown | None, wanted: OtherPair, pair: Pair) -> tuple[str
     return astuple(replace(pair, **wanted))
 
 
+def writing(side: int) -> Callable[[Shown | None, Pair], tuple[Any, ...]]:
+    """An event that lets model A (0) or B (1) write on: what the boxes of the pair then hold, before it is analysed."""
+
+    def write(shown: Shown | None, pair: Pair) -> tuple[Any, ...]:
+        case = cases_of(shown)[side].at(None)
+        found = case.ask(CONTINUATION)
+        if not found.written.strip():
+            raise SelectionError(f"{case.card.ref} ends the text here: nothing that can be read comes next.")
+        return *astuple(replace(pair, text_a=found.text_a, text_b=found.text_b or "")), gr.skip()
+
+    return write
+
+
 def what_was(shown: Shown | None) -> tuple[Any, ...]:
     """What the boxes of the sentences held before a change that could not be read, which the sentence view is told."""
     texts = (gr.skip(), gr.skip()) if shown is None else (shown.text_a, shown.text_b)
@@ -248,6 +262,7 @@ def _prediction(case: Case, unit: Unit) -> Prediction:
         "classes": list(found.classes),
         "about": found.about,
         "tokens": list(found.tokens),
+        "writes": card.head.predicts_next,
         "note": note,
     }
 

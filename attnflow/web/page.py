@@ -214,6 +214,11 @@ def _page(
         before = [pair["text_a"], pair["text_b"], strip.words]
         return on(done.failure, events.what_was, [shown], before, **CLICK)
 
+    for side, asked in enumerate((strip.predictions.write_a, strip.predictions.write_b)):
+        sources, outputs = [shown, pair], [*pair.controls, strip.predictions]
+        done = on_card(asked, events.writing(side), sources, outputs, strip.predictions, raises=True)
+        analyse(done.success).success(**remembered)
+
     page = Page(
         shown=shown,
         open_tab=open_tab,

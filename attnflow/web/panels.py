@@ -102,9 +102,13 @@ class DetailsPanel(Panel):
 
 
 class Predictions(Panel):
-    """Both models' predictions. Events: `at` (`payloads.AtToken`), of a token with a prediction of its own."""
+    """Both models' predictions.
 
-    EVENTS = ["cancel", "at"]  # noqa: RUF012
+    Events: `at` (`payloads.AtToken`), of a token with a prediction of its own; `write_a` and `write_b`: model A or B is
+    to write on.
+    """
+
+    EVENTS = ["cancel", "at", "write_a", "write_b"]  # noqa: RUF012
     module = "predictions/predictions.js"
     template = '<h3 class="af-title">Predictions</h3><div class="af-predictions"></div>'
 

@@ -13,7 +13,7 @@ const MODEL = packed({
   edges: [[0, 1, 2, [[0, 51]]], [0, 1, 3, [[1, 255]]], [0, 2, 3, [[0, 128]]], [1, 0, 1, [[0, 204], [1, 102]]], [1, 0, 2, [[1, 26]]]],
 });
 const NAMES = ["“[CLS]”", "“Ann”", "“a”", "“[SEP]”"];
-const DATA = { unit: "piece", text: TEXT, names: NAMES, piece: TEXT, sentence: [-1, 0, 0, -1], tau: 0.1, models: [MODEL] };
+const DATA = { unit: "piece", text: TEXT, names: NAMES, piece: TEXT, sentence: [-1, 0, 0, -1], lines: [], tau: 0.1, models: [MODEL] };
 const graph = new Graph(MODEL, TEXT), scene = new Scene(DATA, [graph], "a", 600, 600);
 
 test("a link of any age is read, and written as it was", () => {

@@ -56,6 +56,19 @@ export function mount(element, gradio) {
   }
 
   /**
+   * Lets the model write on, into the boxes of the sentences.
+   * @param {string} name
+   * @param {Side} side
+   * @param {Element} card
+   */
+  function writer(name, side, card) {
+    const write = make("button", "af-write", "Write on", card);
+    write.type = "button";
+    write.title = `Let ${name} go on with the text, each time with its likeliest token; the boxes of the sentences then hold what it wrote.`;
+    write.addEventListener("click", () => gradio.trigger(`write_${side}`, {}));
+  }
+
+  /**
    * The decision, the likeliest classes, and behind one line all that is told of the model.
    * @param {Prediction[]} models
    * @param {HTMLElement} box
@@ -67,15 +80,16 @@ export function mount(element, gradio) {
       const ranked = [...model.classes].sort((p, q) => q.score - p.score);
       if (model.decided) make("strong", "af-decided", model.decided, head).title = `The decision: ${model.decided}`;
       else if (!model.tokens.length) make("span", "af-decided af-undecided", "predicts no class", head);
-      if (model.about) make("p", "af-facts af-of", model.about, card);
+      const about = model.about ? make("p", "af-facts af-of", model.about, card) : card;
+      if (model.writes) writer(model.name, side, about);
       for (const one of ranked.slice(0, FEW)) line(one, card);
       if (model.tokens.length) each(model.tokens, side, card);
-      const about = make("details", "af-about-model", undefined, card);
-      make("summary", "", model.note || model.facts, about);
-      make("p", "af-facts", model.facts, about);
-      if (model.note) make("p", "af-note", model.note, about);
-      for (const one of ranked.slice(FEW)) line(one, about);
-      if (ranked.length > FEW) make("p", "af-facts", `${ranked.length} classes in all.`, about);
+      const more = make("details", "af-about-model", undefined, card);
+      make("summary", "", model.note || model.facts, more);
+      make("p", "af-facts", model.facts, more);
+      if (model.note) make("p", "af-note", model.note, more);
+      for (const one of ranked.slice(FEW)) line(one, more);
+      if (ranked.length > FEW) make("p", "af-facts", `${ranked.length} classes in all.`, more);
     });
   }
   panel(gradio, part(element, ".af-predictions"), { draw });

@@ -35,7 +35,7 @@ export class Scene {
   constructor(data, graphs, view, width, height, lighting = SHOWN) {
     const shown = view === "a" ? [0] : view === "b" ? [1] : graphs.map((_, i) => i);
     const active = shown.filter((i) => graphs[i]); // numbers of the models that are shown
-    const start = data.sentence.indexOf(1);
+    const start = data.lines.at(-1) ?? -1;
     this.data = data;
     this.graphs = graphs;
     this.active = active;

@@ -48,7 +48,7 @@ export function changes(element, tell) {
    * @param {string} put
    */
   function change(unit, put) {
-    const span = data.spans[unit], sentence = data.sentence[unit];
+    const span = data.spans[unit], sentence = data.sentence[unit] % 2;
     if (!span) return;
     const texts = data.texts.map((text, i) => (i === sentence ? replaced(text, span, put) : text));
     const told = put ? `${data.names[unit]} became “${put}”` : `${data.names[unit]} is left out`;
@@ -66,7 +66,7 @@ export function changes(element, tell) {
     menu.replaceChildren();
     menu.setAttribute("aria-label", `Change ${data.names[unit]}`);
     make("strong", "", data.names[unit], menu);
-    const text = data.texts[data.sentence[unit]], alone = !replaced(text, span, "").trim();
+    const sentence = data.sentence[unit] % 2, text = data.texts[sentence], alone = !replaced(text, span, "").trim();
     /**
      * @param {string} label
      * @param {() => void} act
@@ -74,7 +74,7 @@ export function changes(element, tell) {
     const entry = (label, act) => { const button = make("button", "", label, menu); button.type = "button"; button.addEventListener("click", act); };
     entry("Light it in the rings", () => { menu.hidePopover(); tell("select", { word: unit }); });
     if (mask) entry(`Mask it (${mask})`, () => change(unit, mask));
-    if (!alone || data.sentence[unit] === 1) entry("Leave it out", () => change(unit, ""));
+    if (!alone || sentence === 1) entry("Leave it out", () => change(unit, ""));
     const form = make("form", "", undefined, menu), label = make("label", "", "Put in its place ", form), box = make("input", "", undefined, label);
     box.value = text.slice(...span);
     box.maxLength = 200;

@@ -20,17 +20,17 @@ export function replaced(text, [start, end], put) {
 }
 
 /**
- * Put the pieces of a pair into a box: those of one word stay together, and the second sentence begins a line.
- * @param {{ text: string[], sentence: number[] }} pair
+ * Put the pieces of a pair into a box: those of one word stay together, and the second sentence begins a line, as does
+ * what a decoder reads.
+ * @param {{ text: string[], sentence: number[], lines: number[] }} pair
  * @param {Element} box
  * @param {(text: string, index: number, word: HTMLElement) => void} unit adds the piece to its word
  */
-export function spread({ text, sentence }, box, unit) {
+export function spread({ text, sentence, lines }, box, unit) {
   /** @type {HTMLElement | null} */
   let word = null;
-  let second = false;
   text.forEach((piece, index) => {
-    if (sentence[index] === 1 && !second) { second = true; make("span", "af-break", undefined, box); }
+    if (lines.includes(index)) make("span", "af-break", undefined, box);
     const continues = sentence[index] >= 0 && plain(piece) !== piece;
     if (!continues || !word) word = make("bdi", "af-word", undefined, box);
     unit(continues ? plain(piece) : piece, index, word);

@@ -21,7 +21,7 @@ class Common:
     text: tuple[str, ...]
     """`[U]`"""
     sentence: NDArray[np.int8]
-    """`[U]`: 0, 1 or `SPECIAL`."""
+    """`[U]`: 0, 1 or `SPECIAL`; `AGAIN` more where a decoder reads it again."""
     unit: str
     """`piece` or `word`."""
     in_a: NDArray[np.int32]
@@ -32,6 +32,8 @@ class Common:
     """`[M, U]`: values of A's methods, summed over the pieces of a word; NaN where A has no such unit."""
     b: NDArray[np.float64]
     """`[N, U]`: the same for B."""
+    lines: tuple[int, ...] = ()
+    """As of `Pairing`."""
 
     @property
     def difference(self) -> NDArray[np.float64]:
@@ -58,7 +60,9 @@ def on_common_units(a: Sequence[Saliency], b: Sequence[Saliency], unit: str = "p
     for trace, place in ((pairing.a, pairing.in_a), (pairing.b, pairing.in_b)):
         own = trace.attention[0, :, 0].astype(np.float64)  # [M, units of this model]
         values.append(np.where(place >= 0, own[:, np.maximum(place, 0)], np.nan))
-    return Common(pairing.text, pairing.sentence, pairing.unit, pairing.in_a, pairing.in_b, *values)
+    return Common(
+        pairing.text, pairing.sentence, pairing.unit, pairing.in_a, pairing.in_b, *values, lines=pairing.lines
+    )
 
 
 def _as_trace(found: Sequence[Saliency]) -> Trace:

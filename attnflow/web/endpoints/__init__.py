@@ -11,6 +11,7 @@ from typing import Any
 
 from attnflow.web.endpoints.attribution import attention_vs_attribution, hidden_token_attribution
 from attnflow.web.endpoints.compared_heads import compare_dependency_heads
+from attnflow.web.endpoints.continuation import continuation
 from attnflow.web.endpoints.coreference import coreference_heads
 from attnflow.web.endpoints.corpus import corpus_statistics
 from attnflow.web.endpoints.explanations import compare_saliency, faithfulness, saliency
@@ -30,6 +31,7 @@ from attnflow.web.endpoints.training import data_map
 
 ENDPOINTS: tuple[Callable[..., Any], ...] = (
     predict,
+    continuation,
     moments,
     attention_flow,
     compare_attention_flow,

@@ -137,9 +137,18 @@ def _stacks_note(card: ModelCard) -> str:
     if card.stacks is None:
         return ""
     own, encoder, last = card.stacks.n_heads, card.stacks.n_encoder, card.n_layers
+    if card.head.kind == "sequence-classification":
+        read = (
+            "Its encoder reads the text (the source), and its decoder the same again, one token behind (the target); "
+            "the score is read at the last token of the decoder, which is the root."
+        )
+    else:
+        read = (
+            "The first sentence is the source, the second the target as far as it is written; the root is where its "
+            "next token is predicted."
+        )
     return (
-        "The first sentence is the source, the second the target as far as it is written; the root is where its next "
-        f"token is predicted. Layers L1 to L{encoder} are the encoder's, L{encoder + 1} to L{last} the decoder's: "
+        f"{read} Layers L1 to L{encoder} are the encoder's, L{encoder + 1} to L{last} the decoder's: "
         f"heads H1 to H{own} attend to the target there, H{own + 1} to H{2 * own} to the source, which passes as it is."
     )
 
