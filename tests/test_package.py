@@ -72,7 +72,7 @@ def test_everything_imported_is_declared():
             imported |= {name.split(".")[0] for name in names}
     known = {requirement.name for requirement in declared()}
     assert set(COME_WITH.values()) <= known
-    own = {"attnflow", "_typeshed"}  # the latter is for type checkers alone
+    own = {"attnflow", "_typeshed", "spaces"}  # the second is for type checkers alone, the third comes with a Space
     assert imported - set(sys.stdlib_module_names) - own <= known | set(COME_WITH)
 
 
