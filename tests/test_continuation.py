@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -88,6 +89,15 @@ def test_a_model_that_ends_says_so(made, tmp_path):
     other = load_checkpoint(edited_config(folder, tmp_path / "it", eos_token_id=ends))
     found = continuation(other, encode(other, *PAIR), most=MOST)
     assert found.ended and len(found.piece) == tokens.index(ends)
+
+
+def test_padding_is_never_written(made):
+    checkpoint = copy.deepcopy(made("marian")[1])
+    checkpoint.model.final_logits_bias[0, checkpoint.padding] = 50
+    encoding = encode(checkpoint, *PAIR)
+    found, plain = (continuation(one, encoding, most=3) for one in (checkpoint, made("marian")[1]))
+    assert found.piece == plain.piece and "<pad>" not in found.piece
+    assert (found.probability < 1e-6).all(), "a probability is of the whole vocabulary"
 
 
 def test_switched_off_heads_are_off_while_it_writes(made):
