@@ -102,7 +102,11 @@ class Case:
         return hidden_token_attribution(self.checkpoint, self.encoding, wrt="previous_layer")
 
     def eager(self) -> torch.nn.Module:
-        """The same checkpoint as transformers itself runs it."""
+        """The same checkpoint as transformers itself runs it, to be changed at will."""
+        return copy.deepcopy(self._eager)
+
+    @cached_property
+    def _eager(self) -> torch.nn.Module:
         if ALL[self.name].classifies:
             loader: Any = AutoModelForSequenceClassification
         else:

@@ -103,15 +103,19 @@ def imports(path: Path, *, for_types: bool = True) -> list[str]:
     return names
 
 
+@cache
+def names() -> set[str]:
+    return {name_of(module) for module in modules()}
+
+
 def imported_modules(path: Path, *, for_types: bool = True) -> set[str]:
     """Modules of the package that a file imports."""
-    known = {name_of(module) for module in modules()}
     found = set()
     for name in imports(path, for_types=for_types):
         parts = name.split(".")
         if parts[0] == "attnflow":
-            names = [".".join(parts[1:end]) for end in range(len(parts), 1, -1)]
-            found.add(next((inner for inner in names if inner in known), ""))
+            inner = [".".join(parts[1:end]) for end in range(len(parts), 1, -1)]
+            found.add(next((name for name in inner if name in names()), ""))
     return found - {"", name_of(path)}
 
 

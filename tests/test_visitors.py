@@ -131,7 +131,7 @@ def user(url):
 
     def of(token):
         if token not in clients:
-            clients[token] = Client(url, verbose=False, oauth_token=token)
+            clients[token] = Client(url, verbose=False, ssl_verify=False, oauth_token=token)
         return clients[token]
 
     yield of
@@ -195,7 +195,9 @@ def test_a_sign_in_reaches_an_endpoint_through_the_queue(private):
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, app_kwargs={"middleware": middleware}
     )
     try:
-        owner, other = (Client(address, verbose=False, headers=h) for h in ({"x-signed-in": "hf_owner"}, {}))
+        owner, other = (
+            Client(address, verbose=False, ssl_verify=False, headers=h) for h in ({"x-signed-in": "hf_owner"}, {})
+        )
         assert owner.predict(private, *PAIR, api_name="/predict")["model"]["ref"] == private
         with pytest.raises(AppError, match="no public checkpoint"):
             other.predict(private, *PAIR, api_name="/predict")
@@ -269,7 +271,7 @@ def test_what_is_refused_counts_once(monkeypatch):
 
 def test_wrong_arguments_use_up_the_requests_of_a_visitor(monkeypatch, url):
     monkeypatch.setattr(visitors, "_rate", RateLimit(2))
-    with closing(Client(url, verbose=False)) as greedy:
+    with closing(Client(url, verbose=False, ssl_verify=False)) as greedy:
         for heads in ("all", [[0, 0]] * 5000):
             with pytest.raises(AppError, match=r"argument pruned is ('all'|a list of 5,000 entries)"):
                 greedy.predict("demo/finetuned", *PAIR, heads, api_name="/predict")
@@ -289,7 +291,7 @@ def test_who_asks_too_often_is_told_and_others_are_served(monkeypatch, url):
     monkeypatch.setattr(visitors, "_rate", RateLimit(2))
     monkeypatch.setenv("SPACE_ID", "lab/space")
     greedy, made_up, other = (
-        Client(url, verbose=False, headers={"x-forwarded-for": address}, oauth_token=token)
+        Client(url, verbose=False, ssl_verify=False, headers={"x-forwarded-for": address}, oauth_token=token)
         for address, token in (("1.1.1.1", None), ("1.1.1.1", "hf_made_up"), ("2.2.2.2", None))
     )
     for _ in range(2):
