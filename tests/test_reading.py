@@ -155,15 +155,16 @@ def faults(page: Page, within: str, rules: dict) -> list[str]:
     ]
 
 
-def test_every_text_of_every_tab_can_be_read_and_every_control_has_a_name(open_pair):
+def test_every_text_of_every_tab_can_be_read_and_every_control_has_a_name(open_pair, pages):
     page = open_pair()
     page.add_script_tag(path=AXE)
     for tab in TABS:
         page.get_by_role("tab", name=tab).click()
         page.wait_for_selector(f"{LAST_OF_TAB[tab]}[data-drawn]:not(.af-empty)", timeout=60_000)
+        pages.settle(page, 60)  # what Gradio fades while it works is not to be read yet
         for dark in (False, True):
             darken(page, dark)
-            for _ in range(30):  # what Gradio fades while it works is not to be read yet
+            for _ in range(30):  # nor what it still brings back
                 wrong = faults(page, "body" if tab == TABS[0] else "#desk", CONTRAST if dark else LEVELS)
                 if not wrong:
                     break
