@@ -211,9 +211,9 @@ class Pages:
             page.locator("#analyse").click(timeout=500)
         self.settle(page)
 
-    def settle(self, page: Page) -> None:
-        """Wait until the server has answered all that was asked, at most three seconds, and that is drawn."""
-        end = time.monotonic() + 3
+    def settle(self, page: Page, most: float = 3.0) -> None:
+        """Wait until the server has answered all that was asked, at most some seconds, and that is drawn."""
+        end = time.monotonic() + most
         page.wait_for_timeout(50)
         while self.busy() and time.monotonic() < end:
             page.wait_for_timeout(50)
