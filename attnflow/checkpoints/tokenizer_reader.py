@@ -113,6 +113,12 @@ class LocalReader:
     def __post_init__(self) -> None:
         object.__setattr__(self, "facts", self._guarded(self._facts, "cannot be loaded"))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_turn"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _turn=threading.Lock())  # another process has its own
+
     @property
     def nbytes(self) -> int:
         """Memory that it takes, by the size of its vocabulary."""
