@@ -74,23 +74,12 @@ PUT_BACK = f"""(before) => {{
 }}"""
 
 
-# A page that nobody uses draws nothing: Gradio counts in every frame how long the page has been loading, for ever.
-SLEEPS = """{
-  const frame = window.requestAnimationFrame.bind(window), waiting = [];
-  let asleep = false;
-  window.requestAnimationFrame = (told) => (asleep ? waiting.push(told) : frame(told));
-  window.sleep = (now) => { asleep = now; if (!now) waiting.splice(0).forEach((told) => frame(told)); };
-}"""
-
-
 @dataclass
 class Kept:
     """A page that nobody uses, and what it was when it was opened."""
 
     page: Page
     as_it_was: dict[str, Any]
-    opened: int
-    """How many pages had been opened when it was used last: the server forgets who was idle for too many."""
 
 
 @dataclass
@@ -110,15 +99,11 @@ class Pages:
     """What is to be drawn, and with something, before a page counts as open."""
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    most_kept: int = 3
-    oldest_kept: int = 8
 
     def __post_init__(self) -> None:
         self.used: dict[Page, tuple[Asked, dict[str, Any]]] = {}
         self.kept: dict[Asked, Kept] = {}
-        self.opened = 0
         self.context: BrowserContext = self.browser.new_context()
-        self.context.add_init_script(SLEEPS)
         self.context.on("request", self.look)
         self.context.on("page", self.listen)
 
@@ -134,10 +119,8 @@ class Pages:
         asked = width, height, dark, query, self.first_drawn
         kept = self.kept.pop(asked, None)
         if kept is not None:
-            kept.page.evaluate("sleep(false)")
             self.used[kept.page] = asked, kept.as_it_was
             return kept.page
-        self.opened += 1
         page = self.context.new_page()
         page.set_viewport_size({"width": width, "height": height})
         page.goto(f"{self.url}?{'__theme=dark&' * dark}{query}")
@@ -148,19 +131,12 @@ class Pages:
         return page
 
     def leave(self, *, failed: bool = False) -> None:
-        """Keep pages that are as they were, if the test that used them passed, and close all others."""
-        if failed:
-            self.drop()
+        """Keep for the next test what this one used and left as it was, if it passed, and close all others."""
+        self.drop()
         for page, (asked, as_it_was) in self.used.items():
             if not failed and self.restored(page, as_it_was):
-                page.evaluate("sleep(true)")
-                self.kept.pop(asked, None)
-                self.kept[asked] = Kept(page, as_it_was, self.opened)
+                self.kept[asked] = Kept(page, as_it_was)
         self.used = {}
-        while len(self.kept) > self.most_kept or (
-            self.kept and self.opened - next(iter(self.kept.values())).opened > self.oldest_kept
-        ):
-            del self.kept[next(iter(self.kept))]
         stay = [kept.page for kept in self.kept.values()]
         for page in self.context.pages:
             if page not in stay:
