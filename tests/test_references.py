@@ -165,3 +165,20 @@ def test_parts_that_cannot_be_followed_are_refused(text, reason, hub, folders, t
     for ref in (folder, "lab/odd-parts"):
         with pytest.raises((CheckpointError, UnsupportedArchitectureError), match=reason):
             load_checkpoint(ref)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "told"),
+    [
+        ("sentence_transformers.base.modules.transformer.Transformer", "./0_Transformer/", "(Pooling)"),
+        ("sentence_transformers.sparse_encoder.models.MLMTransformer", "0_Transformer", "(Pooling)"),
+        ("custom_st.Transformer", "0_Transformer/", "a part by code of its own ('custom_st.Transformer')"),
+    ],
+)
+def test_newer_and_own_parts_of_a_sentence_transformers_model_are_opened_and_told(kind, place, told, folders, tmp_path):
+    folder = sentence_model(folders["bert"], tmp_path / "made")
+    parts = [{"path": place, "type": kind}, {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+    (folder / "modules.json").write_text(json.dumps(parts))
+    loaded = load_checkpoint(folder)
+    assert told in loaded.notes[-1]
+    assert loaded.head.trained

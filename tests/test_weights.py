@@ -247,6 +247,22 @@ def test_a_size_that_does_not_fit_is_told_with_both_shapes(key, size, told, fold
         load_checkpoint(copy)
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.bool])
+@pytest.mark.parametrize("task", ["sequence-classification", "none"])
+def test_whole_numbers_in_place_of_weights_are_refused(kind, task, tmp_path):
+    folder = make_checkpoint(tmp_path / "whole", "bert", task=task)
+    whole = with_weights(
+        folder,
+        tmp_path / "it",
+        lambda found: {
+            key: (100 * value).to(kind) if "layer.1.attention.self.query.weight" in key else value
+            for key, value in found.items()
+        },
+    )
+    with pytest.raises(CheckpointError, match=rf"query\.weight as {str(kind).removeprefix('torch.')}, whole numbers"):
+        load_checkpoint(whole)
+
+
 # ---- heads that are not in the file
 
 GONE = {0: [1], 2: [0, 3]}

@@ -11,6 +11,8 @@ from attnflow.errors import CheckpointError, UnsupportedArchitectureError
 
 FILE = "modules.json"
 _LARGEST = 100_000
+_TRANSFORMERS = ("Transformer", "MLMTransformer")
+"""What a model may begin with; the second is SPLADE's, with its head for masked words."""
 _FOLDER = re.compile(r"\w[\w.-]{0,95}")
 
 
@@ -38,20 +40,28 @@ def read_parts(path: Path, name: str) -> Parts:
     try:
         listed = read_json(path, most_bytes=_LARGEST)
         kinds = [str(part["type"]).rpartition(".")[2] for part in listed]
-        folder = listed[0]["path"]
+        folder, own = listed[0]["path"], not str(listed[0]["type"]).startswith("sentence_transformers.")
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise CheckpointError(
             f"The {FILE} of {name} is no list of parts of a sentence-transformers model; choose another checkpoint."
         ) from error
-    if kinds[0] != "Transformer":
+    if kinds[0] not in _TRANSFORMERS:
         raise UnsupportedArchitectureError(
             f"{name} cannot be analysed: by its {FILE} it begins with {shown(kinds[0])}, which is no Transformer. "
             "Choose another checkpoint."
         )
+    folder = folder.removeprefix("./").rstrip("/") if isinstance(folder, str) else folder
     if not isinstance(folder, str) or (folder and (not _FOLDER.fullmatch(folder) or ".." in folder)):
         raise CheckpointError(f"The {FILE} of {name} gives {shown(folder)} as the place of its Transformer, no folder.")
     follows = ", ".join(kind if kind.isalnum() else "a part of its own" for kind in kinds[1:5])
     note = (
         f"This is the Transformer of a sentence-transformers model; what follows it there ({follows}) is not run here."
     )
-    return Parts(folder, note if follows else "")
+    notes = [
+        f"By its {FILE} it begins with a part by code of its own ({shown(listed[0]['type'])}), which is never run "
+        "here; its Transformer is read without."
+        if own
+        else "",
+        note if follows else "",
+    ]
+    return Parts(folder, " ".join(filter(None, notes)))

@@ -113,6 +113,27 @@ def renamed(found: FoundWeights, model: PreTrainedModel, name: str) -> FoundWeig
     return FoundWeights(tensors, first, found.wrapped, found.besides)
 
 
+def check_kinds(found: FoundWeights, model: PreTrainedModel, name: str) -> None:
+    """Refuse whole numbers where the model computes with others: what is left of quantised weights without scales.
+
+    Args:
+        found: As `renamed` names them.
+        model: Of which they are the weights.
+        name: What the checkpoint is called, for errors.
+
+    Raises:
+        CheckpointError: That names one.
+    """
+    base = model.base_model_prefix + "."
+    own = {key for key, value in model.named_parameters() if value.is_floating_point()}
+    for key, value in found.tensors.items():
+        if not value.dtype.is_floating_point and own & {key, base + key, key.removeprefix(base)}:
+            raise CheckpointError(
+                f"The weights of {name} hold {key} as {str(value.dtype).removeprefix('torch.')}, whole numbers where "
+                "fractions are due: quantised, and the analyses need them in full. Choose another checkpoint."
+            )
+
+
 def _unwrapped(found: FoundWeights, name: str) -> FoundWeights:
     parts = {part for key in found.tensors for part in key.split(".")}
     wrapped = tuple(part for part in _OF_TRAINING if part in parts)
