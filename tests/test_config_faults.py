@@ -22,7 +22,15 @@ from attnflow.errors import brief
 from attnflow.methods.target import choose_target
 from attnflow.service.case import Case, ModelCard
 from attnflow.web.endpoints.answers import case_note, prediction_note
-from tests.checkpoints import PAIR, edited_config, make_checkpoint, make_tokenizer
+from tests.checkpoints import (
+    ARCHITECTURES,
+    MORE_ARCHITECTURES,
+    PAIR,
+    Architecture,
+    edited_config,
+    make_checkpoint,
+    make_tokenizer,
+)
 
 pytestmark = pytest.mark.usefixtures("empty_caches")
 
@@ -116,6 +124,14 @@ def test_every_declared_setting_is_read_by_the_code_or_was_looked_at():
             and not aliases & words
         }
     assert unread == {}
+
+
+def test_sizes_are_read_under_every_name_that_transformers_writes_them_by(tmp_path, monkeypatch):
+    sizes = {**ARCHITECTURES["qwen3"].options, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+    monkeypatch.setitem(MORE_ARCHITECTURES, "qwen3_moe", Architecture("qwen3_moe", "causal", "", sizes))
+    folder = make_checkpoint(tmp_path / "it", "qwen3_moe")
+    assert "num_local_experts" in json.loads((folder / "config.json").read_text())
+    assert load_checkpoint(folder).model.config.num_experts == 4
 
 
 # ---- what is ours to decide

@@ -13,6 +13,7 @@ import torch
 
 import attnflow.methods.saliency.methods
 from attnflow import SelectionError, TextError, attention_graph, capture, encode, influence, saliency
+from attnflow.errors import NumberError
 from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.explain import answer, on_scale
 from attnflow.methods.saliency.method import Answer, Method
@@ -421,3 +422,11 @@ def test_every_module_of_the_folder_is_a_method_and_says_what_a_reader_must_know
     encoding = encode(checkpoints["bert"], *PAIR)
     found = saliency(checkpoints["bert"], encoding, target="yes", method="length")
     assert found.values[0] == len(encoding.tokens.text[0]) and found.residual is None
+
+
+def test_values_that_are_no_numbers_are_refused(checkpoints):
+    checkpoint = checkpoints["bert"]
+    encoding = encode(checkpoint, *PAIR)
+    broken = replace(METHODS["lrp"], compute=lambda question: Answer(np.full(len(encoding.tokens), np.nan)))
+    with pytest.raises(NumberError, match="not finite"):
+        answer(ask(checkpoint, encoding), broken)

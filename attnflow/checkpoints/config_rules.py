@@ -192,7 +192,10 @@ def _nested_class(declared: Any, value: dict[str, Any], told: str) -> type[PreTr
 def _declared(config_class: type[PreTrainedConfig]) -> dict[str, str]:
     """The keys that an architecture declares, by any of their names, and which kinds of values each may have."""
     kinds = {field.name: _kinds(str(field.type)) for field in fields(config_class)}
-    return kinds | {alias: kinds[field] for alias, field in config_class.attribute_map.items() if field in kinds}
+    names = config_class.attribute_map.items()
+    # A declared name may stand for one that is not, by which transformers then writes it (the experts of Qwen3-MoE).
+    kinds |= {stored: kinds[name] for name, stored in names if name in kinds and stored not in kinds}
+    return kinds | {alias: kinds[field] for alias, field in names if field in kinds}
 
 
 def _kinds(annotation: str) -> str:

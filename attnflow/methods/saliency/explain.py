@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.errors import SelectionError
+from attnflow.errors import NumberError, SelectionError
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.results import Saliency, on_scale
@@ -82,6 +84,10 @@ def saliency(
 def answer(question: Question, method: Method) -> Saliency:
     """Let a method answer a question; several methods share what they record of the model."""
     found = method.compute(question)
+    if not np.isfinite(found.values).all():
+        raise NumberError(
+            f"{method.name} gives numbers that are not finite for {question.checkpoint.name}; choose another method."
+        )
     return Saliency(
         method=method,
         tokens=question.encoding.tokens,
