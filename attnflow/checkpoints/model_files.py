@@ -189,7 +189,9 @@ def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading,
     model.to(device).eval().requires_grad_(False)  # pyright: ignore[reportArgumentType]
     head, of_classes = _head(model, plan, headless), ""
     if head.trained and head.kind.endswith("classification"):
-        names, of_classes = named_classes(config.id2label or {}, config.label2id)
+        names, of_classes = named_classes(
+            cast("dict[int, object]", config.id2label), cast("dict[str, int]", config.label2id)
+        )
         head = replace(head, labels=names)
     left = summarised([*report["unexpected_keys"], *found.besides])
     notes = [
@@ -291,7 +293,7 @@ def _head(model: PreTrainedModel, plan: _Plan, headless: bool) -> TaskHead:
         return TaskHead("none", trained=False, reason=reason)
     if not kind.endswith("classification"):
         return TaskHead(kind, trained=True)
-    problem = _PROBLEMS[config.problem_type] or ("single_label" if config.num_labels > 1 else "regression")
+    problem = _PROBLEMS[config.problem_type] or ("single_label" if (config.num_labels or 0) > 1 else "regression")
     if kind == "token-classification":  # whatever config.json says: transformers trains it with one class a token
         problem = "single_label"
     return TaskHead(kind, trained=True, problem=problem)  # its classes are named by whoever asked for it

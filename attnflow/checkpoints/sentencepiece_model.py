@@ -53,9 +53,10 @@ class Original:
 
     def _table(self) -> bytes:
         """What it replaces before it cuts; empty if nothing."""
-        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # takes a while, and few checkpoints need it
+        from sentencepiece import sentencepiece_model_pb2  # takes a while, and few checkpoints need it
 
-        made: Any = ModelProto()
+        messages: Any = sentencepiece_model_pb2  # which makes its classes as it is read
+        made = messages.ModelProto()
         made.ParseFromString(self.file.read_bytes())
         return made.normalizer_spec.precompiled_charsmap
 

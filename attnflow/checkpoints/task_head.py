@@ -86,7 +86,7 @@ def class_names(names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def named_classes(id2label: Mapping[int, object], label2id: Mapping[str, object] | None) -> tuple[tuple[str, ...], str]:
+def named_classes(id2label: Mapping[int, object], label2id: Mapping[str, int] | None) -> tuple[tuple[str, ...], str]:
     """Names of all classes of a head, and what a reader must know of them, as a sentence, if anything.
 
     A class without a name, or with an empty one, is called by its number. If names have numbers that are none of a
