@@ -271,7 +271,7 @@ READING = [
         "own-code-generate",
         _files(custom_generate_in_generate__py=_CODE, custom_generate_in_requirements__txt="{words}"),
     ),
-    Hostile("adapter", _files(adapter_config__json=_PEFT)),
+    Hostile("adapter", _files(adapter_config__json=_PEFT), "lies beside its weights, which is not applied here"),
     Hostile(
         "adapter-link", _many(_files(adapter_config__json=_PEFT), _link("adapter_model.bin", "{words}")), ELSEWHERE
     ),
@@ -439,7 +439,7 @@ def _configs() -> Iterator[Hostile]:
         (
             "groups-of-layers",
             _config("albert", num_hidden_groups=200, inner_group_num=200),
-            "40,000 layers in all groups",
+            "each of its layers is several",
         ),
         ("experts", (_mixture, "llama"), "100,000 experts in all layers"),
         ("inner-groups", _config("albert", inner_group_num=huge), "layers"),

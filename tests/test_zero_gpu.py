@@ -183,7 +183,7 @@ def test_who_cancels_does_not_wait_and_gives_the_gpu_back(space, scheduler):
 def test_an_analysis_says_the_same_there(space, scheduler, name, values):
     found = space.do("analysed", "demo/finetuned", name, values, [(1, 0)])
     assert found.get("arrays"), found
-    assert found["off"] < 1e-5
+    assert found.get("off", 1) < 1e-5, found
     assert scheduler.asked("/schedule") and scheduler.settled()
     given = len(scheduler.asked("/schedule"))
     space.do("analysed", "demo/finetuned", name, values, [(1, 0)])
@@ -192,9 +192,9 @@ def test_an_analysis_says_the_same_there(space, scheduler, name, values):
 
 def test_a_token_s_prediction_is_the_one_that_is_meant(space):
     found = space.do("analysed", "masked", "saliency", {"method": "lrp"}, [], 4)
-    assert found["off"] < 1e-5
+    assert found.get("off", 1) < 1e-5, found
     found = space.do("analysed", "masked", "expected_tokens", {})
-    assert found["off"] < 1e-5
+    assert found.get("off", 1) < 1e-5, found
 
 
 def test_steps_come_one_by_one_and_are_kept(space, scheduler):
@@ -208,10 +208,11 @@ def test_little_work_is_done_without_a_gpu(space, scheduler):
 
 
 def test_a_private_model_stays_with_whom_its_token_opened(space, scheduler, hub, tmp_path):
+    hub.clear_faults()
     hub.add("lent/private", make_checkpoint(tmp_path / "bert", "bert"), private_to="hf_owner")
     asked = len(hub.requests)
     found = space.do("analysed", "lent/private", "saliency", {"method": "lrp"}, (), None, "hf_owner")
-    assert found["off"] < 1e-5
+    assert found.get("off", 1) < 1e-5, found
     assert {request.authorization for request in hub.requests[asked:]} <= {"Bearer hf_owner", None}
     for token in ("hf_other", None):
         found = space.do("analysed", "lent/private", "saliency", {"method": "lrp"}, (), None, token)

@@ -18,7 +18,7 @@ QUANTITY: dict[Weights, str] = {
 """What the number at an edge is."""
 WHY_ATTENTION = (
     "What joins the words of two rings. Attention at first: which words influence by it names is as faithful to the "
-    "predictions as with the others, measured on 200 bundled pairs and 117 of MRPC, and it takes no more work."
+    "predictions as with the others, measured on 200 bundled pairs and 200 of MRPC, and it takes no more work."
 )
 """Why the page starts with the kind that it starts with."""
 _SAYS: dict[Weights, str] = {
