@@ -396,5 +396,5 @@ def words_of(checkpoint: Checkpoint, encoding: Encoding) -> NDArray[np.bool_]:
     """`[T]`: the tokens that stand for text; special tokens do not, even if someone wrote them in the text."""
     facts = checkpoint.tokenizer.facts
     special = facts.special - {facts.mask, facts.unknown}
-    written = np.isin(encoding.inputs["input_ids"], list(special))
+    written = np.array([index in special for index in encoding.inputs["input_ids"].tolist()])
     return (encoding.tokens.sentence != SPECIAL) & ~written

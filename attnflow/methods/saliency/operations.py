@@ -240,6 +240,13 @@ def _scaled(result: Tensor, *operands: Any) -> Tensor:
     return result
 
 
+def _dropout(
+    state: Propagation, func: Operation, input: Tensor, p: float = 0.5, training: bool = True, *args: Any, **kwargs: Any
+) -> Tensor:
+    """Of a model in evaluation nothing is dropped, and most of them ask for it in every layer."""
+    return _same(state, func, input, p, training, *args, **kwargs) if training else input
+
+
 def _same(state: Propagation, func: Operation, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """The same numbers, or their negatives, in another place or precision."""
     return _scaled(func(input, *args, **kwargs), input)
@@ -316,6 +323,7 @@ RULES: dict[Operation, Callable[..., Any]] = {
     **dict.fromkeys((torch.addbmm, Tensor.addbmm), _fused),
     F.layer_norm: _layer_norm,
     F.rms_norm: _rms_norm,
+    F.dropout: _dropout,
     **dict.fromkeys((torch.rsqrt, Tensor.rsqrt), _inverse_root),
     **dict.fromkeys((torch.pow, Tensor.pow, Tensor.__pow__), _power),
     **dict.fromkeys((F.softmax, torch.softmax, Tensor.softmax), _softmax),
@@ -335,7 +343,7 @@ RULES: dict[Operation, Callable[..., Any]] = {
     **dict.fromkeys((torch.clamp, Tensor.clamp), activation),
     **dict.fromkeys((torch.neg, Tensor.neg, Tensor.__neg__, Tensor.to, Tensor.type), _same),
     **dict.fromkeys((Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16), _same),
-    **dict.fromkeys((Tensor.type_as, Tensor.contiguous, torch.clone, Tensor.clone, F.dropout), _same),
+    **dict.fromkeys((Tensor.type_as, Tensor.contiguous, torch.clone, Tensor.clone), _same),
     **dict.fromkeys((Tensor.add_, Tensor.__iadd__, Tensor.sub_, Tensor.__isub__), _sum_in_place),
     **dict.fromkeys((Tensor.mul_, Tensor.__imul__), _beside(_product, torch.mul)),
     **dict.fromkeys((Tensor.div_, Tensor.__itruediv__), _beside(_quotient, torch.div)),
