@@ -255,19 +255,26 @@ UNUSUAL = (
 )
 
 
-@pytest.mark.parametrize("model_type", MODELS)
-def test_a_text_is_cut_as_sentencepiece_cuts_it_or_refused(model_type, tmp_path):
+WITH_SYMBOLS = ("Anna gave <url> to Adam.", "Anna<url>gave", "<url>", "  a <url>  ☃ b", "Anna ☃. <url><url>")
+
+
+def trained(folder, model_type, **more):
+    """A SentencePiece model alone, as an architecture has it: what reads it here, and SentencePiece itself."""
     name, options, settings = MODELS[model_type]
     sizes = {"vocab_size": 90, "model_type": "unigram", "character_coverage": 1.0, "hard_vocab_limit": False}
     SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT * 40), model_prefix=str(tmp_path / "made"), minloglevel=5, **(sizes | options)
+        sentence_iterator=iter(TEXT * 40), model_prefix=str(folder / "made"), minloglevel=5, **(sizes | options | more)
     )
-    shutil.move(tmp_path / "made.model", tmp_path / name)
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
-    reader, original = read_here(tmp_path, "x"), SentencePieceProcessor(model_file=str(tmp_path / name))
+    shutil.move(folder / "made.model", folder / name)
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return read_here(folder, "x"), SentencePieceProcessor(model_file=str(folder / name))
+
+
+def refused_of(reader, original, texts):
+    """Those of some texts that are refused; every other is cut as SentencePiece cuts it."""
     refused = []
-    for text in UNUSUAL:
+    for text in texts:
         expected = [original.id_to_piece(piece) for piece in original.encode(text) if not original.is_unknown(piece)]
         try:
             found = reader.ids(text)
@@ -277,8 +284,25 @@ def test_a_text_is_cut_as_sentencepiece_cuts_it_or_refused(model_type, tmp_path)
         named = zip(found, reader.pieces(found), strict=True)
         assert [piece for index, piece in named if index != reader.facts.unknown] == expected
         assert reader.pair(text, "Anna", None).count > len(found)
+    return refused
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_a_text_is_cut_as_sentencepiece_cuts_it_or_refused(model_type, tmp_path):
+    reader, original = trained(tmp_path, model_type)
+    refused = refused_of(reader, original, UNUSUAL)
     spaces = [text for text in UNUSUAL if "  " in text]
     assert set(refused) <= (set(spaces) if model_type in ("pegasus", "llama") else set())
     for text in refused:
-        with pytest.raises(CheckpointError, match=f"made of its {name} alone, does not cut this text"):
+        with pytest.raises(CheckpointError, match=f"made of its {MODELS[model_type][0]} alone, does not cut this text"):
             reader.pair("Anna", text, None)
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_symbols_that_the_user_of_sentencepiece_defined_are_cut_as_it_does(model_type, tmp_path):
+    reader, original = trained(tmp_path, model_type, vocab_size=420, user_defined_symbols=["<url>", "☃"])
+    refused = refused_of(reader, original, WITH_SYMBOLS)
+    if model_type == "llama":  # pairs that are made of pairs have no scores by which a symbol could win
+        assert "<url>" in refused and WITH_SYMBOLS[0] not in refused
+    else:
+        assert set(refused) <= ({WITH_SYMBOLS[3]} if model_type == "pegasus" else set())
