@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import torch
+from transformers import CONFIG_MAPPING, AutoModelForMaskedLM
 
-from attnflow import encode
+from attnflow import capture, encode, load_checkpoint, saliency
+from attnflow.methods.score_function import ask
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import model_inputs
-from tests.checkpoints import ARCHITECTURES, N_LAYERS, PAIR
+from tests.checkpoints import ARCHITECTURES, N_LAYERS, PAIR, make_tokenizer
 
 
 def run(checkpoint, encoding, copies=1):
@@ -92,3 +95,28 @@ def test_a_plan_ends_with_its_block_also_after_an_exception_and_is_not_seen_by_o
 
 def test_a_model_without_a_list_of_layers_cannot_be_steered():
     assert not layers.install(torch.nn.Sequential(torch.nn.Linear(2, 2)), n_layers=3)
+
+
+def test_in_a_model_that_reads_pictures_too_the_layers_of_the_text_are_steered(tmp_path):
+    sizes = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
+    tokens = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
+    tokenizer = make_tokenizer("wordpiece")
+    config = CONFIG_MAPPING["modernvbert"](
+        text_config={"model_type": "modernbert", "vocab_size": 400, "num_hidden_layers": 2, **sizes, **tokens},
+        vision_config={"num_hidden_layers": 2, "image_size": 32, "patch_size": 8, **sizes},
+        vocab_size=400,
+        initializer_range=0.3,
+    )
+    AutoModelForMaskedLM.from_config(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    checkpoint = load_checkpoint(tmp_path)
+    encoding = encode(checkpoint, "Anna [MASK] the book.")
+    plain = AutoModelForMaskedLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
+    with torch.inference_mode():
+        expected = plain(**model_inputs(encoding), output_attentions=True, output_hidden_states=True)
+    trace = capture(checkpoint, encoding)
+    np.testing.assert_allclose(trace.attention, torch.cat(expected.attentions), rtol=1e-4, atol=1e-5)
+    question = ask(checkpoint, encoding)
+    np.testing.assert_allclose(question.hidden, expected.hidden_states[0][0], rtol=1e-4, atol=1e-5)
+    for method in ("lrp", "input_gradient", "integrated_gradients", "occlusion", "hidden_token_attribution"):
+        assert np.isfinite(saliency(checkpoint, encoding, method=method).values).all(), method

@@ -40,6 +40,7 @@ from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.plain_json import shown
 from attnflow.checkpoints.pruned_heads import refilled, removed_heads
 from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, head_kind, named_classes
+from attnflow.checkpoints.trial import check_runs
 from attnflow.checkpoints.weights import check_kinds, of_base, read_weights, renamed, summarised
 from attnflow.errors import CheckpointError, brief
 from attnflow.records.token_scores import ENDS
@@ -187,6 +188,7 @@ def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading,
     headless = _check_fit(model, report, plan, name)
     # transformers declares its `to` as a function of the module.
     model.to(device).eval().requires_grad_(False)  # pyright: ignore[reportArgumentType]
+    check_runs(model, name)
     head, of_classes = _head(model, plan, headless), ""
     if head.trained and head.kind.endswith("classification"):
         names, of_classes = named_classes(

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.configuration_utils import PreTrainedConfig
 
 from attnflow.runtime import attention_hook
 from attnflow.runtime.compat import hidden_state_class
@@ -134,14 +135,25 @@ def find_layers(model: nn.Module, n_layers: int) -> list[nn.Module]:
     """The modules that run as the layers of a model, in order; one for all of them where they share weights.
 
     They are those whose outputs transformers itself records as hidden states, else the list that has as many entries
-    as the model has layers. Empty if there is no such list.
+    as the model has layers. Empty if there is no such list. In a model that reads pictures, too, only the part that
+    reads text is searched.
     """
+    model = _reads_text(model)
     for module in model.modules():
         layer_class = hidden_state_class(module)
         if layer_class is not None:
             return [layer for layer in module.modules() if isinstance(layer, layer_class)]
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == n_layers]
     return list(lists[0]) if lists else []
+
+
+def _reads_text(model: nn.Module) -> nn.Module:
+    """The part of a model that has the configuration of its text; the whole of one that reads nothing else."""
+    config = getattr(model, "config", None)
+    kind = type(config.get_text_config()) if isinstance(config, PreTrainedConfig) else None
+    if kind is None or kind is type(config):
+        return model
+    return next((part for part in model.modules() if type(getattr(part, "config", None)) is kind), model)
 
 
 def install(model: nn.Module, n_layers: int) -> bool:
