@@ -28,7 +28,7 @@ from attnflow.checkpoints.architectures import architecture, encoder_decoders, r
 from attnflow.checkpoints.compat import n_entries, supports_attention_interface
 from attnflow.checkpoints.encoder_decoders import check_one_stack, find_stacks, languages_note
 from attnflow.checkpoints.hub_find import find
-from attnflow.checkpoints.input_bounds import longest_input, token_types
+from attnflow.checkpoints.input_bounds import longest_input, special_notes, token_types
 from attnflow.checkpoints.learnt import Learnt
 from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.model_files import check_parameters, read_config, read_model
@@ -205,10 +205,10 @@ def open_checkpoint(
         folder = folder.resolve()
         own = name or folder.name
         return _load_folder(moments.folder_at(folder, revision, own), _at(own, revision), how)
-    location, note = find(parse_reference(ref, revision), token)
+    location, notes = find(parse_reference(ref, revision), token)
     # The private part of the key keeps what one token opened away from every other request.
     key = (location.name, location.sha, location.cache_dir, how.place(), how.precision())
-    return _loaded.get(key, lambda: _load_location(location, note, how))
+    return _loaded.get(key, lambda: _load_location(location, notes, how))
 
 
 def _at(name: str, moment: str | None) -> str:
@@ -238,7 +238,7 @@ def _with_origin(checkpoint: Checkpoint, ref: str | Path, how: Loading, folder: 
     return checkpoint
 
 
-def _load_location(location: hub.Location, note: str, how: Loading) -> Checkpoint:
+def _load_location(location: hub.Location, notes: tuple[str, ...], how: Loading) -> Checkpoint:
     if location.files:
         check_described(location.files, location.name)
     config = hub.read_config(location)
@@ -254,7 +254,7 @@ def _load_location(location: hub.Location, note: str, how: Loading) -> Checkpoin
     repository_files.check_sizes(location.files, location.name)
     with hub.downloaded(location) as folder:
         reading = partial(read_apart, folder, location.name)
-        found = _noted(_read(folder, location.name, location.sha, reading, how), note)
+        found = _noted(_read(folder, location.name, location.sha, reading, how), notes)
         found = replace(found, license=location.license)
         return _with_origin(found, location.name, how, folder)
 
@@ -263,13 +263,16 @@ def _load_folder(folder: Path, name: str, how: Loading, ref: str | None = None) 
     """Load what lies in a folder, which another process finds by its reference, or else by its place."""
     origin = ref or folder
     repository_files.check_links(folder, name)
-    note = ""
+    notes: tuple[str, ...] = ()
     if (folder / sentence_transformer.FILE).exists():
         parts = sentence_transformer.read_parts(folder / sentence_transformer.FILE, name)
-        folder, note = folder / parts.folder, parts.note
+        folder, notes = folder / parts.folder, (parts.note,)
         if not folder.is_dir():
             raise CheckpointError(f"{name} lacks the folder {parts.folder} in which its modules.json places the model.")
         repository_files.check_links(folder, name)
+        before = folder / sentence_transformer.SETTINGS
+        if before.is_file() and sentence_transformer.lowers(before, name):
+            notes = (*notes, sentence_transformer.LOWERS)
     files = {path.name for path in folder.iterdir()}
     check_described(files, name)
     config = hub.parse_config(folder / "config.json", name)
@@ -280,13 +283,16 @@ def _load_folder(folder: Path, name: str, how: Loading, ref: str | None = None) 
 
     def load() -> Checkpoint:
         found = _read(folder, name, sha, partial(read_here, name=name), how)
-        return _with_origin(_noted(found, note), origin, how, folder)
+        return _with_origin(_noted(found, notes), origin, how, folder)
 
     return _loaded.get(key, load)
 
 
-def _noted(checkpoint: Checkpoint, note: str) -> Checkpoint:
-    return replace(checkpoint, notes=(*checkpoint.notes, note)) if note else checkpoint
+def _noted(checkpoint: Checkpoint, notes: tuple[str, ...]) -> Checkpoint:
+    ids = checkpoint.tokenizer.ids
+    if sentence_transformer.LOWERS in notes and ids("Anna's ÉTÉ") == ids("anna's été"):
+        notes = tuple(note for note in notes if note != sentence_transformer.LOWERS)
+    return replace(checkpoint, notes=(*checkpoint.notes, *filter(None, notes)))
 
 
 def check_supported(config: Mapping[str, Any], name: str) -> None:
@@ -383,5 +389,10 @@ def _read_files(
         starts_with=starts_with,
         n_token_types=token_types(model),
         pruned=read.pruned,
-        notes=(*read.notes, *languages_note(facts, config.model_type, writes=whole)),
+        notes=(
+            *read.notes,
+            *languages_note(facts, config.model_type, writes=whole),
+            *facts.notes,
+            *special_notes(n_entries(model), tokenizer, name),
+        ),
     )

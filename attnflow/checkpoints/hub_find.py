@@ -6,15 +6,15 @@ from attnflow.checkpoints import hub, sentence_transformer
 from attnflow.checkpoints.references import Reference
 
 
-def find(reference: Reference, token: str | None = None) -> tuple[hub.Location, str]:
-    """Look up a checkpoint; nothing is downloaded but its `modules.json`, if it has one.
+def find(reference: Reference, token: str | None = None) -> tuple[hub.Location, tuple[str, ...]]:
+    """Look up a checkpoint; nothing is downloaded but its `modules.json` and what belongs to that, if it has one.
 
     Args:
         reference: What was asked for.
         token: Access token of the person who asks.
 
     Returns:
-        Where it is, and a note of what follows it in its repository and is not run here.
+        Where it is, and notes of what goes before or follows it in its repository and is not run here.
 
     Raises:
         CheckpointError: If it cannot be found or reached.
@@ -23,7 +23,13 @@ def find(reference: Reference, token: str | None = None) -> tuple[hub.Location, 
     location = hub.locate(reference.repo_id, reference.revision, token).inside(reference.subfolder)
     cached = location.folder / "snapshots" / location.sha / location.path(sentence_transformer.FILE)
     if sentence_transformer.FILE not in location.files and (location.files or not cached.exists()):
-        return location, ""
+        return location, ()
     with hub.fetched(location, sentence_transformer.FILE) as path:
         parts = sentence_transformer.read_parts(path, location.name)
-    return location.inside(parts.folder), parts.note
+    location, notes = location.inside(parts.folder), (parts.note,)
+    cached = location.folder / "snapshots" / location.sha / location.path(sentence_transformer.SETTINGS)
+    if sentence_transformer.SETTINGS in location.files or (not location.files and cached.exists()):
+        with hub.fetched(location, sentence_transformer.SETTINGS) as path:
+            if sentence_transformer.lowers(path, location.name):
+                notes = (*notes, sentence_transformer.LOWERS)
+    return location, notes

@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnflow.checkpoints.plain_json import read_json, shown
+from attnflow.checkpoints.plain_json import read_json, read_object, shown
 from attnflow.errors import CheckpointError, UnsupportedArchitectureError
 
 FILE = "modules.json"
+SETTINGS = "sentence_bert_config.json"
+"""Beside the Transformer: what the library does with a text before its tokenizer."""
 _LARGEST = 100_000
 _TRANSFORMERS = ("Transformer", "MLMTransformer")
 """What a model may begin with; the second is SPLADE's, with its head for masked words."""
@@ -65,3 +67,26 @@ def read_parts(path: Path, name: str) -> Parts:
         note if follows else "",
     ]
     return Parts(folder, " ".join(filter(None, notes)))
+
+
+def lowers(path: Path, name: str) -> bool:
+    """Whether texts are put into lower case before the tokenizer sees them.
+
+    Args:
+        path: The `sentence_bert_config.json`.
+        name: What the checkpoint is called, for errors.
+
+    Raises:
+        CheckpointError: If it holds no settings.
+    """
+    try:
+        return read_object(path, most_bytes=_LARGEST).get("do_lower_case") is True
+    except ValueError as error:
+        raise CheckpointError(f"The {SETTINGS} of {name} {error}; choose another checkpoint.") from error
+
+
+LOWERS = (
+    f"By its {SETTINGS} (do_lower_case) texts are put into lower case before its tokenizer sees them, which is not "
+    "done here; write them in lower case."
+)
+"""Told where the tokenizer does not do so itself."""

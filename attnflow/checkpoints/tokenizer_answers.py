@@ -13,6 +13,8 @@ from attnflow.checkpoints.tokenizer_reader import TokenizerFacts
 
 _LONGEST_PIECE = 1_000
 """Characters of what a piece is called."""
+_MOST_TOLD = 100_000
+"""Special tokens that no file gives a number, which settings may name, or sentences."""
 
 
 def _expect(true: bool) -> None:
@@ -48,6 +50,8 @@ def facts(found: Any) -> TokenizerFacts:
     _expect(type(found["has_chat_template"]) is bool)
     _expect(found["truncation_side"] in ("left", "right"))
     names([found["mask_token"], *found["languages"]], 1 + len(found["languages"]))
+    for several in (found["unnumbered"], found["notes"]):
+        _expect(isinstance(several, list) and len(several) <= _MOST_TOLD and None not in names(several, len(several)))
     if found["translates"] is not None:
         _expect(None not in names(found["translates"], 2))
     both = None if found["translates"] is None else tuple(found["translates"])
@@ -55,6 +59,8 @@ def facts(found: Any) -> TokenizerFacts:
         "special": frozenset(numbers(found["special"])),
         "languages": tuple(found["languages"]),
         "translates": both,
+        "unnumbered": tuple(found["unnumbered"]),
+        "notes": tuple(found["notes"]),
     }
     return TokenizerFacts(**(found | apart))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 
 from transformers.tokenization_utils_base import BatchEncoding, PreTrainedTokenizerBase
 
-from attnflow.checkpoints import tokenizer_languages
+from attnflow.checkpoints import tokenizer_languages, tokenizer_notes
 from attnflow.checkpoints.chat_template import Conversation, converse
 from attnflow.checkpoints.sentencepiece_model import Original, originals
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
@@ -50,6 +50,10 @@ class TokenizerFacts:
     such as `ron_Latn`, with which a source or a target may begin that is in another language than `translates`."""
     translates: tuple[str, str] | None = None
     """The pieces that it writes beside a source and a target for their languages, such as `en_XX` and `ro_RO`."""
+    unnumbered: tuple[str, ...] = ()
+    """Special tokens to which no file gives a number."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of how its files were read, in sentences."""
 
 
 class TokenizerReader(Protocol):
@@ -106,6 +110,9 @@ class LocalReader:
     """Of the checkpoint, for errors."""
     originals: tuple[Original, ...] = ()
     """The SentencePiece models that it was made of, with which the cut of each text is compared."""
+    unnumbered: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Both as in its facts."""
     facts: TokenizerFacts = field(init=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     """Marian's changes from one language to the other and back while it reads a target."""
@@ -201,6 +208,8 @@ class LocalReader:
             has_chat_template=bool(made.chat_template),
             languages=languages,
             translates=translates,
+            unnumbered=self.unnumbered,
+            notes=self.notes,
         )
 
     def _ids(self, text: str) -> list[int]:
@@ -288,7 +297,12 @@ def read_here(folder: Path, name: str, *, chats: bool = True) -> LocalReader:
     Raises:
         CheckpointError: If there is none, or one that cannot be trusted.
     """
-    tokenizer = read_two_models(folder, name) if has_two_models(folder) else read_tokenizer(folder, name)
+    two = has_two_models(folder)
+    tokenizer = read_two_models(folder, name) if two else read_tokenizer(folder, name)
     if not chats:
         tokenizer.chat_template = None
-    return LocalReader(tokenizer, name, tuple(originals(folder)))
+    if two:
+        return LocalReader(tokenizer, name, tuple(originals(folder)))
+    notes = (tokenizer_notes.without_basic_cut(folder, tokenizer), *tokenizer_notes.marks_note(folder, tokenizer))
+    lacking = tokenizer_notes.unnumbered(folder, tokenizer)
+    return LocalReader(tokenizer, name, tuple(originals(folder)), lacking, tuple(filter(None, notes)))

@@ -382,7 +382,7 @@ def check_baseline(checkpoint: Checkpoint, baseline: str | None) -> Baseline:
         SelectionError: If it has no such token.
     """
     facts = checkpoint.tokenizer.facts
-    lacking = {"mask": facts.mask is None, "pad": facts.pad is None}
+    lacking = {name: i not in range(checkpoint.n_entries) for name, i in (("mask", facts.mask), ("pad", facts.pad))}
     usable: list[Baseline] = [name for name in get_args(Baseline) if not lacking.get(name)]
     for name in usable:
         if baseline is None or baseline == name:
