@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,8 @@ SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "i
 def with_latent_attention(folder, kind, **sizes):
     """A random decoder whose keys and values come from a narrow vector, as DeepSeek's."""
     tokenizer = make_tokenizer("causal")
-    config = CONFIG_MAPPING[kind](
+    made: Any = CONFIG_MAPPING[kind]  # each class with parameters of its own
+    config = made(
         **{
             **SMALL,
             "num_key_value_heads": 4,

@@ -44,14 +44,14 @@ def marks_note(folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[str, .
         return ()
     settings, made = read_settings(folder), list(tokenizer("a", verbose=False)["input_ids"])
     notes: list[str] = []
-    for setting, index, at in (
-        ("add_bos_token", tokenizer.bos_token_id, 0),
-        ("add_eos_token", tokenizer.eos_token_id, -1),
+    special: Any = tokenizer  # its special tokens are attributes of no certain type
+    for setting, token, index, at in (
+        ("add_bos_token", special.bos_token, special.bos_token_id, 0),
+        ("add_eos_token", special.eos_token, special.eos_token_id, -1),
     ):
         asked, written = settings.get(setting), bool(made) and made[at] == index
         if isinstance(asked, bool) and index is not None and asked != written:
             where = "before" if at == 0 else "after"
-            token = tokenizer.convert_ids_to_tokens(index)
             wish = f"{token if asked else f'no {token}'} {where} each text ({setting})"
             notes.append(
                 f"Its tokenizer_config.json asks for {wish}, and its tokenizer.json writes "
