@@ -119,6 +119,44 @@ def test_one_prefix_before_all_names_is_taken_away_and_told(prefix, task, tmp_pa
     assert loaded.notes == (f"All names of its weights begin with {prefix}, which was taken away.",)
 
 
+def with_positions(model_type, prefix, row, zero):
+    """What puts something before names of base weights, and zeros or ones into a row of the table of positions."""
+
+    def change(found):
+        made = {f"{prefix}{name.removeprefix(f'{model_type}.')}": value.clone() for name, value in found.items()}
+        (table,) = (name for name in made if name.endswith("position_embeddings.weight"))
+        made[table][row] = 0.0 if zero else 1.0
+        return made
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("model_type", "prefix", "zero", "fits"),
+    [
+        ("roberta", "bert.", True, True),  # a RoBERTa that a program calls so
+        ("roberta", "bert.", False, False),
+        ("roberta", "module.bert.", False, False),
+        ("roberta", "module.", False, True),
+        ("bert", "roberta.", False, True),
+        ("bert", "roberta.", True, False),
+        ("bert", "module.", True, True),
+    ],
+)
+def test_weights_that_bear_the_name_of_another_architecture_must_count_positions_alike(
+    model_type, prefix, zero, fits, tmp_path
+):
+    folder = make_checkpoint(tmp_path / "whole", model_type, task="none")
+    copy = with_weights(folder, tmp_path / "more", with_positions(model_type, prefix, 1, zero))
+    if fits:
+        assert load_checkpoint(copy).notes == (f"All names of its weights begin with {prefix}, which was taken away.",)
+    else:
+        with pytest.raises(
+            CheckpointError, match=rf"called {prefix[:-1].split('.')[-1]}, and row 1 of their positions"
+        ):
+            load_checkpoint(copy)
+
+
 @pytest.mark.parametrize(("model_type", "prefix"), [("llama", "transformer."), ("gpt2", "model."), ("t5", "bart.")])
 def test_a_head_that_names_its_base_otherwise_is_read(model_type, prefix, tmp_path):
     folder = make_checkpoint(tmp_path / "whole", model_type, task="none")

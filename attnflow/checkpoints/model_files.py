@@ -41,7 +41,7 @@ from attnflow.checkpoints.plain_json import shown
 from attnflow.checkpoints.pruned_heads import refilled, removed_heads
 from attnflow.checkpoints.task_head import HeadKind, Problem, TaskHead, head_kind, named_classes
 from attnflow.checkpoints.trial import check_runs
-from attnflow.checkpoints.weights import check_kinds, of_base, read_weights, renamed, summarised
+from attnflow.checkpoints.weights import check_kinds, check_positions, of_base, read_weights, renamed, summarised
 from attnflow.errors import CheckpointError, brief
 from attnflow.records.token_scores import ENDS
 from attnflow.records.trace import Head
@@ -164,6 +164,7 @@ def _read_model(folder: Path, config: PreTrainedConfig, name: str, how: Loading,
     try:
         found = renamed(read_weights(folder), plan.empty, name)
         check_kinds(found, plan.empty, name)
+        check_positions(found, plan.empty, name)
         tensors = refilled(found.tensors, pruned, plan.empty, name) if pruned else found.tensors
         # With `output_loading_info` it returns a report, too.
         load = cast("Callable[..., tuple[PreTrainedModel, dict[str, Any]]]", plan.model_class.from_pretrained)

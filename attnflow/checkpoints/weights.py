@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from attnflow.checkpoints.repository_files import WEIGHTS
 from attnflow.errors import CheckpointError
@@ -23,6 +24,8 @@ _LEGACY = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.b
 _OF_TRAINING = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 """Parts that `torch.compile`, FSDP and activation checkpointing put into names, before each layer that they wrap."""
 _LONGEST_PREFIX = 80
+_ROBERTA_PADDING = 1
+"""Number of the padding token of RoBERTa and its kin."""
 _COMPUTED = {"position_ids", "token_type_ids", "inv_freq", "masked_bias", "_float_tensor", "_extra_state"}
 """Last parts of names under which older versions of transformers saved what is computed anew."""
 
@@ -132,6 +135,40 @@ def check_kinds(found: FoundWeights, model: PreTrainedModel, name: str) -> None:
                 f"The weights of {name} hold {key} as {str(value.dtype).removeprefix('torch.')}, whole numbers where "
                 "fractions are due: quantised, and the analyses need them in full. Choose another checkpoint."
             )
+
+
+def check_positions(found: FoundWeights, model: PreTrainedModel, name: str) -> None:
+    """Refuse weights that bear the name of another architecture which counts positions otherwise.
+
+    RoBERTa and its kin count from behind the number of their padding token, whose row of the table is never read nor
+    trained and so stays zero; BERT and its kin count from 0. A program may call a RoBERTa `bert`, so that the names
+    alone tell nothing.
+
+    Args:
+        found: As `renamed` gives them.
+        model: Of which they are to be the weights.
+        name: What the checkpoint is called, for errors.
+
+    Raises:
+        CheckpointError: With both names.
+    """
+    called, kind = found.prefix.rstrip(".").rpartition(".")[2], model.config.model_type
+    if called.replace("_", "-") not in CONFIG_MAPPING or called == model.base_model_prefix:
+        return
+    table = next((value for key, value in found.tensors.items() if key.endswith("position_embeddings.weight")), None)
+    part = next((part for key, part in model.named_modules() if key.endswith("position_embeddings")), None)
+    if table is None or len(table) <= _ROBERTA_PADDING or not isinstance(part, torch.nn.Embedding):
+        return
+    row = _ROBERTA_PADDING if part.padding_idx is None else part.padding_idx
+    counts_from_0 = bool(table[row].any())
+    if counts_from_0 != (part.padding_idx is None):
+        counted = (
+            "is trained, as where they count from 0" if counts_from_0 else "is zero, as where they begin behind it"
+        )
+        raise CheckpointError(
+            f"The weights of {name} are called {called}, and row {row} of their positions {counted}; its config.json "
+            f"describes {kind}, which counts otherwise, so another model would be computed. Choose another checkpoint."
+        )
 
 
 def _unwrapped(found: FoundWeights, name: str) -> FoundWeights:
