@@ -94,6 +94,19 @@ def test_a_special_token_that_no_file_numbers_is_told_with_what_comes_of_it(more
             encode(loaded, "Anna [MASK] the book.")
 
 
+def test_a_special_token_that_no_pair_of_vocabulary_and_merges_numbers_is_told(tmp_path):
+    whole = make_checkpoint(tmp_path / "whole", "roberta", vocab_size=600)
+    assert load_checkpoint(whole).notes == ()
+    folder = copy_without(whole, tmp_path / "x", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+    model = json.loads((whole / "tokenizer.json").read_text())["model"]
+    merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n")
+    for entries in (model["vocab"], {piece: index for piece, index in model["vocab"].items() if piece != "<mask>"}):
+        (folder / "vocab.json").write_text(json.dumps(entries))
+        told = [note for note in load_checkpoint(folder).notes if "no file gives that a number" in note]
+        assert [("<mask>" in note) for note in told] == ([] if "<mask>" in entries else [True])
+
+
 def test_a_special_token_without_an_embedding_that_every_text_has_is_refused(tmp_path):
     whole = make_checkpoint(tmp_path / "whole", "bert")
     folder, entries = without(whole, tmp_path / "x", "[CLS]")

@@ -8,6 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from attnflow import limits
 from attnflow.checkpoints.plain_json import read_object
 
 _LARGEST = 5 * 10**6
@@ -65,11 +66,14 @@ def unnumbered(folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[str, .
 
     Nothing is known where there is a SentencePiece model alone: classes number some by right (XLM-R's `<mask>`).
     """
-    whole, lines = folder / "tokenizer.json", folder / "vocab.txt"
+    whole, lines, entries = (folder / file for file in ("tokenizer.json", "vocab.txt", "vocab.json"))
     if whole.exists():
         known = set(Tokenizer.from_file(str(whole)).get_vocab())
     elif lines.exists():
         known = {line.rstrip("\r\n") for line in lines.read_text(encoding="utf-8").split("\n")}
+    elif entries.exists() and not list(folder.glob("*.model")):
+        found = read_object(entries, most_bytes=limits.MAX_TOKENIZER_BYTES, most_values=5 * limits.MAX_VOCABULARY)
+        known = set(found)
     else:
         return ()
     file = folder / "added_tokens.json"
