@@ -862,3 +862,29 @@ def graph_of_two_stacks(
                         rings[layer].add(b)
                         edges.setdefault((layer, a, b), set()).add(h)
     return rings, edges
+
+
+def shares_of_two_stacks(
+    encoder: list[np.ndarray], decoder: list[np.ndarray], cross: list[np.ndarray], source: list[str], target: list[str]
+) -> dict[str, np.ndarray]:
+    """As `attention_shares`, `[L, 2H]`, each attention by itself over the tokens that attend.
+
+    Args:
+        encoder: For each layer `[H, S, S]`.
+        decoder: For each layer `[H, D, D]`.
+        cross: For each layer `[H, D, S]`; nobody attends to itself or a neighbour, for these are in another text.
+        source: Kinds of the source tokens.
+        target: Of the target tokens.
+    """
+    n_heads = encoder[0].shape[0]
+    own = [attention_shares(np.stack(encoder), source), attention_shares(np.stack(decoder), target)]
+    found: dict[str, np.ndarray] = {}
+    for name in own[0]:
+        to_source = np.zeros((len(cross), n_heads))
+        for layer, rows in enumerate(cross):
+            for head, query, key in np.ndindex(rows.shape):
+                kind = {"word": "else"}.get(source[key], source[key])
+                to_source[layer, head] += float(rows[head, query, key]) / len(target) * (kind == name)
+        absent = np.zeros((len(encoder), n_heads))
+        found[name] = np.concatenate([np.hstack([own[0][name], absent]), np.hstack([own[1][name], to_source])])
+    return found

@@ -303,7 +303,7 @@ def test_what_is_not_offered_is_refused_with_the_reason(made, tmp_path):
     with pytest.raises(SelectionError, match="classifies the whole text"):
         saliency(case.checkpoint, case.encoding, position=1)
     with pytest.raises(UnsupportedArchitectureError, match="is an encoder-decoder, in each of whose layers"):
-        survey(case.checkpoint, [Text("0", *PAIR)])
+        survey(case.checkpoint, [Text("0", *PAIR)], heads=True)
     other = load_checkpoint(edited_config(case.folder, tmp_path / "it", eos_token_id=0))
     with pytest.raises(UnsupportedArchitectureError, match="and its tokenizer writes none there"):
         encode(other, *PAIR)

@@ -383,7 +383,7 @@ def test_what_is_not_offered_is_refused_with_the_reason(made, tmp_path):
     for refused in (
         lambda: attention_gradient(checkpoint, encoding),
         lambda: corpus_statistics(checkpoint, texts, ["entropy"]),
-        lambda: survey(checkpoint, texts),
+        lambda: survey(checkpoint, texts, heads=True),
         lambda: attention_probe(checkpoint, "demo/sentences"),
     ):
         with pytest.raises(UnsupportedArchitectureError, match="cannot be had of bart: it is an encoder-decoder"):

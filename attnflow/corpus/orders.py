@@ -94,7 +94,7 @@ def nearest(
         SelectionError: If the trace is of a model of another shape, or there is no such layer or head.
     """
     of = survey.settings
-    if (trace.n_layers, trace.n_heads) != (of.n_layers, of.n_heads):
+    if (trace.n_layers, trace.n_heads, trace.stacks) != (of.n_layers, of.n_heads, survey.stacks):
         raise SelectionError(
             f"The text was read by {trace.n_layers} layers x {trace.n_heads} heads, the survey is of {of.n_layers} x "
             f"{of.n_heads}; give a trace of {of.model}."
@@ -226,6 +226,11 @@ def _decision_change(a: Survey, b: Survey) -> NDArray[np.float64]:
 
 def _behaviour_change(a: Survey, b: Survey) -> NDArray[np.float64]:
     shapes = [(one.settings.n_layers, one.settings.n_heads) for one in (a, b)]
+    if shapes[0] == shapes[1] and a.settings.stacks != b.settings.stacks:
+        raise SelectionError(
+            f"Heads of {a.settings.model} and {b.settings.model} are not of the same kinds (encoder, decoder, cross), "
+            "so they cannot be set side by side; compare by influence or graph."
+        )
     if shapes[0] != shapes[1]:
         raise SelectionError(
             f"{a.settings.model} has {shapes[0][0]} x {shapes[0][1]} heads and {b.settings.model} {shapes[1][0]} x "
@@ -257,7 +262,13 @@ def _place(survey: Survey, by: str, layer: int | None, head: Head | None) -> tup
     if by == "model":
         return ()
     if by == "head" and head is not None:
-        return next(iter(check_heads([head], of.n_layers, of.n_heads)))
+        place, stacks = next(iter(check_heads([head], of.n_layers, of.n_heads))), survey.stacks
+        if stacks is not None and stacks.kind(*place) is None:
+            raise SelectionError(
+                f"Head {head!r} is not there: the encoder of {of.model} has no cross-attention; choose one of the "
+                f"first {stacks.n_heads} in its layers."
+            )
+        return place
     if by == "layer" and is_whole(layer) and 0 <= layer < of.n_layers:
         return (int(layer),)
     if by not in get_args(Likeness):

@@ -18,6 +18,7 @@ def attended_words(
     roots: Sequence[Root],
     allowed: NDArray[np.bool_],
     tau: Sequence[float] | None = None,
+    passing: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Count who attends to each word in the attention graphs over words, layer by layer for all texts.
 
@@ -29,10 +30,11 @@ def attended_words(
         roots: `[N]`: the tokens that the task reads.
         allowed: `[L, H]`: the heads that may carry edges.
         tau: `[L]`: a threshold for each layer; each text's own if None.
+        passing: `[N, L, W]`: words that take no part in a layer, and are in the next ring beside those attended to.
 
     Returns:
         `[N, L, W]`: how many pairs of a head and a word of ring `l + 1` attend to a word of ring `l`, `W` words of the
-        text that has most. Above 0 where ring `l` holds the word.
+        text that has most. Above 0 where ring `l` holds the word, unless it only passed.
     """
     size, n_layers = attention[0].shape[-1], len(attention)
     n_words = max(int(word.max()) + 1 for word in words)
@@ -46,15 +48,18 @@ def attended_words(
     mean = summed / summed.sum(-1, keepdim=True).clamp(min=1)
     counts = np.zeros((len(words), n_layers, n_words), np.int64)
     for below, layer in enumerate(reversed(range(n_layers))):
-        if not allowed[layer].any():
-            break  # nothing can be attended to, and the graph ends
+        passed = ring & (False if passing is None else passing[:, layer])
+        ring = ring & ~passed
+        if not allowed[layer].any() or not ring.any():
+            ring = passed  # nothing is attended to
+            continue
         weights = attention[layer] if allowed[layer].all() else attention[layer][:, np.flatnonzero(allowed[layer])]
         paid = _paid(weights.float(), mean, summed, ring)
         strongest = paid.amax(1).cpu().numpy()
         own = ring_threshold(strongest, ring_size(below)) if tau is None else np.full(len(words), tau[layer])
         threshold = torch.from_numpy(own).to(paid)
         counts[:, layer] = (paid > threshold[:, None, None]).sum(1).cpu().numpy()
-        ring = counts[:, layer] > 0
+        ring = (counts[:, layer] > 0) | passed
     return counts
 
 

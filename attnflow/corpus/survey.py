@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -28,7 +28,7 @@ from attnflow.runtime.encode import encode
 from attnflow.runtime.load import load_checkpoint
 from attnflow.runtime.memory import within_memory
 from attnflow.stats.attention_graph import Threshold, check_tau
-from attnflow.stats.attention_kinds import KINDS, special_kinds
+from attnflow.stats.attention_kinds import KINDS, stack_kinds
 
 PART_SIZE = 256
 """Texts that are sorted and run together: enough to waste little on padding, few enough to be lost with a process."""
@@ -84,7 +84,8 @@ def survey(
             survey or cannot be written, or not one text can be read.
         CheckpointError: If the checkpoint cannot be loaded.
         TextsError: If texts that are named cannot be opened.
-        UnsupportedArchitectureError: If it cannot be recorded.
+        UnsupportedArchitectureError: If it cannot be recorded, or `heads` are asked for and it is an encoder-decoder
+            that is read whole.
 
     Example:
         >>> from attnflow.records.texts import Text
@@ -157,7 +158,8 @@ def survey_settings(
 ) -> SurveySettings:
     """All that a survey depends on; arguments and errors as those of `survey`, `label_map` as in the record."""
     check_asked(texts, too_long, part_size, max_tokens)
-    checkpoint.check_one_stack("Surveys")
+    if heads:
+        checkpoint.check_one_stack("Means of attention over many texts (heads=True)")
     own, head = texts.columns if isinstance(texts, Texts) else None, checkpoint.head
     return SurveySettings(
         model=checkpoint.name,
@@ -177,6 +179,7 @@ def survey_settings(
         problem=head.problem,
         kinds=_kinds_of(checkpoint, any(text.text_b for text in texts)),
         heads=heads,
+        stacks=None if checkpoint.stacks is None else astuple(checkpoint.stacks),
         importance=importance_method(checkpoint) if heads else None,
         importance_labels=tuple(sorted((label_map or {}).items())) if heads else (),
         part_size=part_size,
@@ -210,7 +213,7 @@ def _computed(
 def _kinds_of(checkpoint: Checkpoint, pairs: bool) -> tuple[str, ...]:
     """The kinds of token that the texts of a model have: it may write no special ones, or see nothing that follows."""
     trace = capture(checkpoint, encode(checkpoint, *_PROBE[: 1 + pairs], truncate=True))
-    kinds = special_kinds(trace.tokens)
+    kinds = stack_kinds(trace.tokens)
     there = {"first": kinds[0].any(), "separator": kinds[1].any(), "next": np.triu(trace.attention, 1).any()}
     return tuple(kind for kind in KINDS if there.get(kind, True))
 

@@ -56,7 +56,7 @@ def write_rest(place: Path, survey: Survey) -> None:
     with writing(place / "heads.npz") as file:
         np.savez(file, allow_pickle=False, **dict[str, Any](survey.head_state))
     with writing(place / _WHOLE) as file:
-        told = {"settings": asdict(survey.settings), "label_map": dict(survey.label_map)}
+        told = {"settings": described(survey.settings), "label_map": dict(survey.label_map)}
         file.write(json.dumps(told, indent=1).encode())
 
 
@@ -131,7 +131,7 @@ def begin(folder: str | os.PathLike[str], settings: SurveySettings) -> Path:
         SelectionError: If it holds another one, or cannot be written to.
     """
     made = part_files.LocalFolder(folder)
-    part_files.begin(made, asdict(settings), "survey")
+    part_files.begin(made, described(settings), "survey")
     return made.place
 
 
@@ -148,7 +148,7 @@ def part_path(place: Path, number: int) -> Path:
 def write_part(path: Path, part: Survey) -> None:
     """Keep a part."""
     told = {
-        "settings": asdict(part.settings),
+        "settings": described(part.settings),
         "label_map": dict(part.label_map),
         "guids": part.guids,
         "gold_labels": part.gold_labels,
@@ -166,7 +166,7 @@ def read_part(path: Path, settings: SurveySettings) -> Survey | None:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file}
         told = json.loads(arrays.pop("told").tobytes())
-        if told["settings"] != json.loads(json.dumps(asdict(settings))):
+        if told["settings"] != json.loads(json.dumps(described(settings))):
             return None
         prefix = "head_state/"
         heads = {name.removeprefix(prefix): arrays.pop(name) for name in list(arrays) if name.startswith(prefix)}
@@ -186,10 +186,17 @@ def settings_from(told: Mapping[str, Any]) -> SurveySettings:
     Raises:
         ValueError: If they are not those of this version.
     """
+    told = {"stacks": None, **told}
     names = {one.name for one in fields(SurveySettings)}
     if set(told) != names or told["version"] != SurveySettings.version:
         raise ValueError(f"version {told.get('version')}, not {SurveySettings.version}")
     return SurveySettings(**{name: _tupled(value) for name, value in told.items()})
+
+
+def described(settings: SurveySettings) -> dict[str, Any]:
+    """Settings as they are written down; of a model of one stack without a word about stacks."""
+    found = asdict(settings)
+    return found if settings.stacks else {name: value for name, value in found.items() if name != "stacks"}
 
 
 def _tupled(value: Any) -> Any:

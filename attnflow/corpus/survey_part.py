@@ -18,11 +18,11 @@ from attnflow.methods.heads.importance import HeadImportance
 from attnflow.records.root import tokens_of
 from attnflow.records.survey import Survey, SurveyedWords, SurveySettings, class_of
 from attnflow.records.texts import Text
-from attnflow.records.trace import SPECIAL, Encoding, Tokens
+from attnflow.records.trace import AGAIN, SPECIAL, Encoding, Tokens
 from attnflow.runtime.batch import LayeredBatch, batches, capture_layers
 from attnflow.runtime.memory import within_memory
 from attnflow.runtime.token_scores import roots_of
-from attnflow.stats.attention_kinds import KINDS, attention_sums, shares_of_sums, special_kinds
+from attnflow.stats.attention_kinds import KINDS, layer_sums, shares_of_sums, stack_kinds
 from attnflow.stats.mean_attention import MeanAttention
 from attnflow.stats.statistic import Statistic
 
@@ -77,7 +77,8 @@ class _Reader:
         self.behaviour = np.full((size, of.n_layers * of.n_heads * len(of.kinds)), np.nan, np.float32)
         self.words: list[_Words] = [_no_words(of.n_layers)] * size
         self.kinds = [KINDS.index(kind) for kind in of.kinds]
-        self.allowed = np.ones((of.n_layers, of.n_heads), bool)
+        stacks = checkpoint.stacks
+        self.allowed = np.ones((of.n_layers, of.n_heads), bool) if stacks is None else stacks.present()
         for head in {*of.pruned, *checkpoint.pruned}:
             self.allowed[head] = False
         self.mean_attention = MeanAttention()
@@ -124,12 +125,19 @@ class _Reader:
         size = batch.attention[0].shape[-1]
         kinds = np.zeros((len(rows), 3, size), bool)
         for text, encoding in enumerate(encodings):
-            kinds[text, :, : lengths[text]] = special_kinds(encoding.tokens)
-        sums = zip(*(attention_sums(layer.float()) for layer in batch.attention), strict=True)
-        shares = shares_of_sums([_array(torch.stack(one, dim=1)) for one in sums], kinds, lengths)
-        self.behaviour[rows] = shares[..., self.kinds].reshape(len(rows), -1)
+            kinds[text, :, : lengths[text]] = stack_kinds(encoding.tokens)
+        stacks, n_source = self.checkpoint.stacks, encodings[0].tokens.n_source  # the same of all that run at once
+        layers = (layer_sums(one.float(), at, stacks, n_source) for at, one in enumerate(batch.attention))
+        sums = [_array(torch.stack(one, dim=1)) for one in zip(*layers, strict=True)]
         words = [encoding.tokens.word for encoding in encodings]
-        counts = attended_words(batch.attention, words, roots, self.allowed, self.settings.tau)
+        attending, passing = lengths, None
+        if stacks is not None and n_source is not None:
+            attending = np.stack([stacks.attending(n_source, one) for one in lengths.tolist()])
+            most = max(int(word.max()) + 1 for word in words)
+            passing = np.stack([stacks.carried(int(word[:n_source].max()) + 1, most) for word in words])
+        shares = shares_of_sums(sums, kinds, attending)
+        self.behaviour[rows] = shares[..., self.kinds].reshape(len(rows), -1)
+        counts = attended_words(batch.attention, words, roots, self.allowed, self.settings.tau, passing)
         for text, row in enumerate(rows):
             self.words[row] = _words_of(encodings[text].tokens, counts[text])
 
@@ -171,7 +179,7 @@ def _no_words(n_layers: int) -> _Words:
 
 
 def _words_of(tokens: Tokens, counts: NDArray[np.int64]) -> _Words:
-    """The words of a text, special tokens left out.
+    """The words of a text, special tokens left out; what a decoder reads again is the same word.
 
     Args:
         tokens: The pieces of the text.
@@ -181,7 +189,12 @@ def _words_of(tokens: Tokens, counts: NDArray[np.int64]) -> _Words:
     shown = tokens.sentence[first] != SPECIAL
     start = np.full(len(word), np.iinfo(np.int32).max, np.int32)
     np.minimum.at(start, tokens.word, tokens.span[:, 0])
-    return tokens.sentence[first][shown], start[shown], counts[:, word[shown]].astype(np.int32)
+    sentence, start, own = tokens.sentence[first][shown], start[shown], counts[:, word[shown]].astype(np.int32)
+    if not (sentence >= AGAIN).any():
+        return sentence, start, own
+    places, same = np.unique(np.stack([sentence % AGAIN, start]), axis=1, return_inverse=True)
+    both = own @ np.equal.outer(same, np.arange(places.shape[1]))
+    return places[0].astype(np.int8), places[1].astype(np.int32), both.astype(np.int32)
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:

@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from huggingface_hub import constants
 
 from attnflow.checkpoints.hub_storage import size
+from attnflow.corpus.survey_files import described
 from attnflow.records.survey import SurveySettings
 
 FOLDER = "attnflow-surveys"
@@ -44,7 +44,7 @@ def keeping(settings: SurveySettings, limit: int) -> Iterator[Path | None]:
         The folder, made or found; None if the survey is too large to be kept, or nothing can be written there.
     """
     top = Path(constants.HF_HUB_CACHE) / FOLDER
-    name = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()[:32]
+    name = hashlib.sha256(json.dumps(described(settings), sort_keys=True).encode()).hexdigest()[:32]
     folder, wanted = top / name, survey_bytes(settings)
     if wanted > limit:
         yield None

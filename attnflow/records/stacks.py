@@ -50,6 +50,28 @@ class Stacks:
             return "decoder" if head < self.n_heads else "cross"
         return "encoder" if head < self.n_heads else None
 
+    def parts(self, layer: int, n_source: int, size: int) -> list[tuple[slice, slice, slice]]:
+        """The attentions of a layer in the order in which they run: which heads, the tokens that attend, and to which.
+
+        Args:
+            layer: Of both stacks.
+            n_source: Tokens of the source.
+            size: `T`, with those of the target.
+        """
+        source, target = slice(0, n_source), slice(n_source, size)
+        if layer < self.n_encoder:
+            return [(slice(0, self.n_heads), source, source)]
+        both = slice(0, self.n_heads), slice(self.n_heads, 2 * self.n_heads)
+        return [(both[0], target, target), (both[1], target, source)]
+
+    def attending(self, n_source: int, size: int) -> NDArray[np.int64]:
+        """`[L, H]`: how many tokens attend through each head; 0 of those that are absent. Arguments as of `parts`."""
+        count = np.zeros((self.n_layers, 2 * self.n_heads), np.int64)
+        for layer in range(self.n_layers):
+            for heads, queries, _ in self.parts(layer, n_source, size):
+                count[layer, heads] = queries.stop - queries.start
+        return count
+
     def present(self) -> NDArray[np.bool_]:
         """`[L, H]`: the heads that there are; `H` counts those of self-attention and of cross-attention."""
         there = np.ones((self.n_layers, 2 * self.n_heads), bool)

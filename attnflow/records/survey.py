@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Head
 
 Problem = Literal["single_label", "multi_label", "regression"]
@@ -57,6 +58,8 @@ class SurveySettings:
     """The method by which the importance of every head was measured; None if it was not."""
     importance_labels: tuple[tuple[str, str], ...] = ()
     """The class that each label stood for in it."""
+    stacks: tuple[int, int, int] | None = None
+    """Of an encoder-decoder that was read whole: layers of its encoder, of its decoder, and heads of each attention."""
     part_size: int = 256
     """Texts that were run together; what is padded, and so the last digits, depend on it."""
     version: int = 1
@@ -68,6 +71,7 @@ class SurveyedWords:
     """How many heads attend to each word of each text on the way to the decision, all texts in one row of `M` words.
 
     The words of text `i` are those from `offsets[i]` to `offsets[i + 1]`; special tokens are not among them.
+    What the decoder of a classifier reads again is the same word: heads that attend to either are counted.
     """
 
     offsets: NDArray[np.int64]
@@ -78,7 +82,7 @@ class SurveyedWords:
     """`[M]`: the character of its sentence at which a word begins."""
     attended: NDArray[np.int32]
     """`[L, M]`: `c[l, w]` of Attention Flows, eq. 3, in the attention graph over words. Above 0 where ring `l` holds
-    the word."""
+    the word, unless it only passed through a layer of the other stack of an encoder-decoder."""
 
     def of(self, text: int) -> slice:
         """Where the words of a text are."""
@@ -106,9 +110,12 @@ class Survey:
     """`[N]`: tokens that were left out at the end, as there was no room for them."""
     hidden: NDArray[np.float16]
     """`[L + 1, N, D]`: the root as it enters each layer and, last, as it leaves the model; of a root of several tokens
-    the mean. Numbers beyond what half precision holds are its largest, 65504."""
+    the mean. Of an encoder-decoder that is read whole it is a token of the decoder, which passes the layers of the
+    encoder as it is: up to the first of the decoder, its embedding stands. Numbers beyond what half precision holds are
+    its largest, 65504."""
     behaviour: NDArray[np.float32]
-    """`[N, F]`: the shares of attention of every head, `F` = layer x head x kind, the last fastest."""
+    """`[N, F]`: the shares of attention of every head, `F` = layer x head x kind, the last fastest; the mean over the
+    tokens that attend through it (`attention_shares`)."""
     words: SurveyedWords
     label_map: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The class of the model that each label of the source stands for; those that are not here stand for none."""
@@ -131,6 +138,11 @@ class Survey:
     def labels(self) -> tuple[str, ...]:
         """`[C]`: names of the model's classes."""
         return self.settings.labels
+
+    @property
+    def stacks(self) -> Stacks | None:
+        """Of an encoder-decoder that was read whole, how its two stacks are one model."""
+        return None if self.settings.stacks is None else Stacks(*self.settings.stacks)
 
     @property
     def has_classes(self) -> bool:

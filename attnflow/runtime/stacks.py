@@ -41,6 +41,7 @@ class _Run:
     target: torch.Tensor = field(default_factory=lambda: torch.empty(0, device="cpu"))
     """The same of the target and the encoder."""
     layer: int = 0
+    """How many layers have been entered."""
     in_decoder: bool = False
     only_embeds: bool = False
     """Whether the decoder is run only for what enters its first layer."""
@@ -49,10 +50,8 @@ class _Run:
 
     def parts(self, size: int) -> list[Part]:
         """Where each attention of the layer at hand stands among all heads and tokens."""
-        source, target, n_heads = slice(0, self.n_source), slice(self.n_source, size), self.stacks.n_heads
-        if not self.in_decoder:
-            return [Part(0, source, source)]
-        return [Part(0, target, target), Part(n_heads, target, source)]
+        parts = self.stacks.parts(self.layer - 1, self.n_source, size)
+        return [Part(heads.start, queries, keys) for heads, queries, keys in parts]
 
 
 class _Embedded(Exception):

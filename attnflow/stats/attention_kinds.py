@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.records.stacks import Stacks
 from attnflow.records.trace import SPECIAL, Tokens, Trace
 from attnflow.records.words import CONTINUES
 
@@ -31,8 +32,13 @@ def special_kinds(tokens: Tokens) -> NDArray[np.bool_]:
             "Kinds of attention are defined for models of one stack, and these are the source and the target of an "
             "encoder-decoder; give the attention of an encoder or a decoder."
         )
+    return stack_kinds(tokens)
+
+
+def stack_kinds(tokens: Tokens) -> NDArray[np.bool_]:
+    """The same as `special_kinds`, of encoder-decoders too, whose source and target may each begin with a first one."""
     special = tokens.sentence == SPECIAL
-    first = special & (np.arange(len(tokens)) == 0)
+    first = special & np.isin(np.arange(len(tokens)), (0, tokens.n_source or 0))
     marks = np.array([text.removeprefix(CONTINUES) in _MARKS for text in tokens.text], bool) & ~special
     return np.stack([first, special & ~first, marks])
 
@@ -55,6 +61,28 @@ def attention_sums(attention: Any) -> tuple[Any, Any, Any, Any]:
     return attention.sum(-2), itself, from_after, from_before
 
 
+def layer_sums(attention: Any, layer: int, stacks: Stacks | None, n_source: int | None) -> tuple[Any, ...]:
+    """What `attention_sums` gives of one layer, in an encoder-decoder of the tokens that take part in it alone.
+
+    In cross-attention no token attends to itself or a neighbour: the one that attends stands in another text.
+
+    Args:
+        attention: `[…, H, T, T]`, as in `attention_sums`; of texts with one length of source, if there are two stacks.
+        layer: Which it is.
+        stacks: Of an encoder-decoder; None of other models.
+        n_source: Tokens of its source.
+    """
+    if stacks is None or n_source is None:
+        return attention_sums(attention)
+    found = tuple(attention[..., 0, :] * 0 for _ in range(4))
+    for heads, queries, keys in stacks.parts(layer, n_source, attention.shape[-1]):
+        paid = attention[..., heads, queries, keys]
+        own = attention_sums(paid) if queries == keys else (paid.sum(-2),)
+        for whole, part in zip(found, own, strict=False):
+            whole[..., heads, keys] = part
+    return found
+
+
 def shares_of_sums(
     sums: Sequence[NDArray[np.floating]], kinds: NDArray[np.bool_], lengths: NDArray[np.integer]
 ) -> NDArray[np.float64]:
@@ -63,10 +91,10 @@ def shares_of_sums(
     Args:
         sums: Each `[N, L, H, T]`.
         kinds: `[N, 3, T]`, see `special_kinds`; False beyond a text.
-        lengths: `[N]`: tokens of each text.
+        lengths: `[N]`: tokens of each text; or `[N, L, H]`: those that attend through each head.
 
     Returns:
-        `[N, L, H, 7]`, in the order of `KINDS`.
+        `[N, L, H, 7]`, 0 where no token attends, in the order of `KINDS`.
     """
     received, *near = (np.asarray(one, np.float64) for one in sums)
     other = ~kinds.any(1)
@@ -74,7 +102,8 @@ def shares_of_sums(
     near_sums = [one.sum(-1) for one in near]
     rest = np.einsum("nlht,nt->nlh", received - sum(near), other)  # what is near and of a kind is neither twice
     found = np.stack([*near_sums, *np.moveaxis(to_kinds, -1, 0), rest], axis=-1)
-    return found / np.asarray(lengths, np.float64)[:, None, None, None]
+    attending = np.maximum(np.asarray(lengths, np.float64), 1)
+    return found / (attending if attending.ndim == 3 else attending[:, None, None])[..., None]
 
 
 def attention_shares(trace: Trace, kinds: Sequence[str] = KINDS) -> NDArray[np.float64]:
@@ -82,6 +111,11 @@ def attention_shares(trace: Trace, kinds: Sequence[str] = KINDS) -> NDArray[np.f
 
     Kinds may overlap, as the token before may be the first of all, so that shares may sum to more than 1; `else` is
     what no other kind counts. A token that has none before or after it pays it 0, and still counts in the mean.
+
+    In an encoder-decoder (`Trace.stacks`) the mean is over the tokens that take part in a layer: those of the source in
+    the encoder, of the target in the decoder. A first special token is what begins the source or the target;
+    cross-attention pays nothing to the token itself and its neighbours, for the source is another text. Heads that are
+    absent pay 0 to all.
 
     Args:
         trace: A recorded run.
@@ -93,6 +127,11 @@ def attention_shares(trace: Trace, kinds: Sequence[str] = KINDS) -> NDArray[np.f
     Reference:
         Clark et al., *What Does BERT Look At?*, sections 3.1 and 3.2; the means as in their notebook.
     """
-    sums = attention_sums(trace.attention[None])
-    found = shares_of_sums(sums, special_kinds(trace.tokens)[None], np.array([len(trace.tokens)]))[0]
+    stacks, n_source, size = trace.stacks, trace.tokens.n_source, len(trace.tokens)
+    layers = (layer_sums(one, at, stacks, n_source) for at, one in enumerate(trace.attention[:, None]))
+    sums = [np.stack(one, axis=1) for one in zip(*layers, strict=True)]
+    lengths = np.array([size])
+    if stacks is not None and n_source is not None:
+        lengths = stacks.attending(n_source, size)[None]
+    found = shares_of_sums(sums, stack_kinds(trace.tokens)[None], lengths)[0]
     return found[..., [KINDS.index(kind) for kind in kinds]]

@@ -83,7 +83,7 @@ def head_choices(surveys: list[Survey]) -> list[tuple[str, str]]:
         if one.has_classes
         for layer in range(one.settings.n_layers)
         for head in range(one.settings.n_heads)
-        if (layer, head) not in one.settings.pruned
+        if (layer, head) not in one.settings.pruned and (one.stacks is None or one.stacks.kind(layer, head))
     ]
 
 
