@@ -15,6 +15,7 @@ from attnflow import (
     attention_graph,
     capture,
     encode,
+    head_importance,
     load_checkpoint,
     merge_words,
     most_different,
@@ -27,11 +28,16 @@ from attnflow import (
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus.rings import attended_words
 from attnflow.corpus.survey_files import save
-from attnflow.records.texts import Text
+from attnflow.records.texts import Columns, Text, Texts
 from attnflow.records.trace import AGAIN, SPECIAL
+from attnflow.service import collections as collections_module
+from attnflow.service import text_heads
+from attnflow.service.collections import Opened
 from attnflow.stats.attention_graph import attended_by
 from attnflow.stats.attention_kinds import attention_shares
+from attnflow.web.rooms import heads
 from attnflow.web.rooms.finding import head_choices
+from attnflow.web.rooms.reading import Collected
 from tests import reference
 from tests.checkpoints import N_HEADS, N_LAYERS, TEXT, make_checkpoint
 from tests.test_stacks import N_DECODER
@@ -217,3 +223,23 @@ def test_the_page_offers_the_heads_that_there_are(checkpoint_of):
     found = survey(checkpoint_of("bart", "classification"), TEXTS)
     offered = [tuple(map(int, value.split()[1:])) for _, value in head_choices([found])]
     assert sorted(offered) == checkpoint_of("bart", "classification").heads
+
+
+def test_the_room_measures_heads_but_shows_no_means_of_their_attention(checkpoint_of, monkeypatch):
+    checkpoint, refs = checkpoint_of("bart", "classification"), ("a", "b")
+    for module in (heads, text_heads):
+        monkeypatch.setattr(module, "open_checkpoint", lambda ref: checkpoint)
+    monkeypatch.setattr(collections_module, "open_checkpoint", lambda ref: checkpoint)
+    opened = Opened(Texts(tuple(TEXTS), "made up", Columns("text_a"), ("no", "perhaps", "yes")), None)
+    collected = Collected("key", None, refs, ("a", "", "b", ""), ((), ()), (), "cut", None)
+    found = [[heads._measured(collected, opened, side, (0, 1), heads.Measured("importance"))] for side in (0, 1)]
+    encodings = [encode(checkpoint, *pair) for pair in PAIRS[:2]]
+    expected = head_importance(checkpoint, encodings, ["yes", "no"], method="taylor")
+    np.testing.assert_allclose(found[0][0].values, expected, rtol=1e-3, atol=1e-6)
+    matrix = heads._importance(collected, found, "taylor")
+    assert [side["side"] for side in matrix["sides"]] == ["a", "b", "difference"]
+    assert {side["encoder"] for side in matrix["sides"]} == {N_LAYERS}
+    unlike = [found[0], [replace(found[1][0], stacks=None)]]
+    assert [side["side"] for side in heads._importance(collected, unlike, "taylor")["sides"]] == ["a", "b"]
+    with pytest.raises(UnsupportedArchitectureError, match="Means of attention over many texts"):
+        heads._measured(collected, opened, 0, (0, 1), heads.Measured("pattern"))

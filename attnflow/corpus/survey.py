@@ -159,7 +159,7 @@ def survey_settings(
     """All that a survey depends on; arguments and errors as those of `survey`, `label_map` as in the record."""
     check_asked(texts, too_long, part_size, max_tokens)
     if heads:
-        checkpoint.check_one_stack("Means of attention over many texts (heads=True)")
+        checkpoint.check_one_stack("Means of attention over many texts")
     own, head = texts.columns if isinstance(texts, Texts) else None, checkpoint.head
     return SurveySettings(
         model=checkpoint.name,

@@ -12,6 +12,7 @@ from attnflow import progress
 from attnflow.corpus.survey_join import head_statistics
 from attnflow.errors import SelectionError
 from attnflow.methods.heads.importance import ImportanceMethod
+from attnflow.records.stacks import Stacks
 from attnflow.service.case import open_checkpoint
 from attnflow.service.collections import Opened, collections, decides
 from attnflow.service.text_heads import importance_over
@@ -92,6 +93,8 @@ class Found:
     values: NDArray[np.float64]
     """`[L, H]` importance, or `[L, H, T, T]` mean attention."""
     n: int
+    stacks: Stacks | None = None
+    """Of an encoder-decoder, how its two stacks are one model."""
 
 
 def build() -> Parts:
@@ -155,12 +158,14 @@ def _measured(collected: Collected, opened: Opened, number: int, rows: tuple[int
     """Of one model over some rows, which are read once more, with what each head does."""
     texts = replace(opened.texts, rows=tuple(opened.texts[row] for row in rows))
     ref, pruned, labels = collected.refs[number], collected.pruned[number], dict(collected.labels)
-    if measured.show == "importance" and measured.method != "taylor":
-        checkpoint = open_checkpoint(ref)
+    checkpoint = open_checkpoint(ref)
+    # Mean attention, which a survey adds up in the same pass, is not defined for two stacks; importance is.
+    if measured.show == "importance" and (measured.method != "taylor" or checkpoint.stacks is not None):
         if not decides(checkpoint):
             return Found(checkpoint.name, np.full((checkpoint.n_layers, checkpoint.n_heads), np.nan), 0)
         how = {"pruned": pruned, "labels": labels, "too_long": collected.too_long}
-        return Found(checkpoint.name, *importance_over(texts, ref, measured.method, **how))
+        values, n = importance_over(texts, ref, measured.method, **how)
+        return Found(checkpoint.name, values, n, checkpoint.stacks)
     survey = collections.survey(
         Opened(texts, opened.owner),
         ref,
@@ -190,17 +195,21 @@ def _importance(collected: Collected, found: list[list[Found]], method: Importan
         shown = values[0] if len(parts) == 1 else values[0] - values[1]
         raw = parts[0].values if len(parts) == 1 else parts[0].values - parts[1].values
         scaled.append(values[0])
-        sides.append(MatrixSide(side, name, collected.pruned[number], None, f"{parts[0].n:,} texts.", shown, raw))
+        note, stacks = f"{parts[0].n:,} texts.", parts[0].stacks
+        sides.append(MatrixSide(side, name, collected.pruned[number], None, note, shown, raw, stacks=stacks))
     signed = len(found[0]) > 1
     if not sides:
         raise SelectionError(
             "Neither model has a trained head for whole texts, so no head matters for a loss; show patterns."
         )
-    if not signed and len(scaled) == 2 and scaled[0].shape == scaled[1].shape:
+    alike = len({(parts[0].values.shape, parts[0].stacks) for parts in found}) == 1
+    if not signed and len(scaled) == 2 and alike:
         change = scaled[1] - scaled[0]
         both = set(collected.pruned[0]) & set(collected.pruned[1])
         colours = "Purple: it matters more in B; turquoise: more in A."
-        sides.append(MatrixSide("difference", "B less A", both, None, colours, change, change))
+        sides.append(
+            MatrixSide("difference", "B less A", both, None, colours, change, change, stacks=found[0][0].stacks)
+        )
     missing = (
         "" if len(scaled) == 2 else " A model without a trained head for whole texts has no loss, and is left out."
     )
