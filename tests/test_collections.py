@@ -143,10 +143,10 @@ def test_layouts_start_from_the_layer_below_or_the_other_model(collections):
     opened = collections.open(replace(FEW, rows=30), page)
     a, b = (collections.survey(opened, ref) for ref in (A, B))
     first = collections.layout(opened, a, "hidden", 1, "pca")
-    assert first.begun == "" and first.points.shape == (30, 2)
+    assert first.note == "" and first.points.shape == (30, 2)
     assert collections.layout(opened, a, "hidden", 1, "pca") is first
-    assert "layer 1" in collections.layout(opened, a, "hidden", 3, "pca").begun
-    assert "other model" in collections.layout(opened, b, "hidden", 1, "pca", beside=a).begun
+    assert "layer 1" in collections.layout(opened, a, "hidden", 3, "pca").note
+    assert "other model" in collections.layout(opened, b, "hidden", 1, "pca", beside=a).note
     assert collections.layout(opened, b, "behaviour", 9, "pca") is collections.layout(opened, b, "behaviour", 0, "pca")
     for of, layer, method in (("hidden", 99, "pca"), ("hidden", -1, "pca"), ("x", 0, "pca"), ("hidden", 0, "umapp")):
         with pytest.raises(SelectionError, match="There is no lay"):

@@ -243,3 +243,14 @@ def test_the_room_measures_heads_but_shows_no_means_of_their_attention(checkpoin
     assert [side["side"] for side in heads._importance(collected, unlike, "taylor")["sides"]] == ["a", "b"]
     with pytest.raises(UnsupportedArchitectureError, match="Means of attention over many texts"):
         heads._measured(collected, opened, 0, (0, 1), heads.Measured("pattern"))
+
+
+def test_a_layout_tells_where_the_root_takes_no_part(checkpoint_of):
+    found = survey(
+        checkpoint_of("t5", "classification"), [replace(text, guid=f"{at}") for at, text in enumerate(TEXTS * 3)]
+    )
+    opened = Opened(Texts(tuple(TEXTS * 3), "made up", Columns("text_a")), None)
+    for layer in range(N_LAYERS + N_DECODER + 1):
+        told = collections_module.collections.layout(opened, found, "hidden", layer, "pca").note
+        assert told.endswith("stands the embedding of the decoder's token.") == (layer <= N_LAYERS)
+    assert "embedding" not in collections_module.collections.layout(opened, found, "behaviour", 0, "pca").note

@@ -67,7 +67,7 @@ def test_points_of_consecutive_moments_lie_nearer_than_by_themselves(collections
             if before is not None:
                 alone = module.projection(one.hidden[layer], method=method).points
                 alone *= np.linalg.norm(before) / np.linalg.norm(alone)
-                assert found.begun == "Started from the layout of the moment before."
+                assert found.note == "Started from the layout of the moment before."
                 drawn.append(apart(before, found.points))
                 by_themselves.append(apart(before, alone))
                 turned = module.projection(one.hidden[layer], method=method, start=before).points
@@ -92,18 +92,18 @@ def test_a_layout_of_another_way_is_another_one_and_starts_from_the_last_that_is
     early, middle, late, a = (collections.survey(opened, ref) for ref in (EARLY, MIDDLE, LATE, "demo/pretrained"))
     way = [early.settings, middle.settings]
     first = collections.layout(opened, early, "hidden", 4, "pca")
-    assert collections.layout(opened, late, "hidden", 4, "pca", after=way).begun.endswith("the moment before.")
+    assert collections.layout(opened, late, "hidden", 4, "pca", after=way).note.endswith("the moment before.")
     collections.layout(opened, middle, "hidden", 4, "pca", after=way[:1])
     alone = collections.layout(opened, late, "hidden", 4, "pca")
-    assert alone.begun == ""
+    assert alone.note == ""
     assert collections.layout(opened, late, "hidden", 4, "pca", after=way) is not alone
     assert collections.layout(opened, early, "hidden", 4, "pca") is first
     found = collections.layout(opened, a, "hidden", 4, "pca", beside=late, beside_after=[middle.settings])
-    assert found.begun == "", "the other model was not laid out on this way"
+    assert found.note == "", "the other model was not laid out on this way"
     found = collections.layout(opened, a, "hidden", 3, "pca", beside=early)
-    assert found.begun == ""
+    assert found.note == ""
     found = collections.layout(opened, a, "hidden", 4, "tsne", beside=early)
-    assert found.begun == ""
+    assert found.note == ""
 
 
 # ---- the room

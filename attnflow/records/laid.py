@@ -19,8 +19,8 @@ class Laid:
     trustworthiness: float
     continuity: float
     neighbours: int
-    begun: str
-    """What the layout was started from, for a reader; empty if from nothing."""
+    note: str
+    """What the layout was started from, and what its vectors are where they are not a layer's own; often empty."""
 
     @property
     def nbytes(self) -> int:

@@ -289,7 +289,7 @@ class Collections:
             visitors.admit()
             with self._time(), self._places.one(visitors.name(), long=method != "pca" and len(survey_) > 1_000):
                 found = projection(vectors[rows], method=method, start=None if start is None else start[rows])
-            return _laid(found, rows, begun)
+            return _laid(found, rows, " ".join(filter(None, (begun, _passing(survey_, of, layer)))))
 
         return self._layouts.get(_layout_key(opened, way, of, layer, method), compute)
 
@@ -332,6 +332,13 @@ class Collections:
         return within(self._most_seconds, "one reading", advice)
 
 
+def _passing(survey_: Survey, of: Of, layer: int) -> str:
+    """What the vectors of a layer are where the root takes no part in it."""
+    if of == "behaviour" or survey_.stacks is None or layer > survey_.stacks.n_encoder:
+        return ""
+    return f"Up to layer {survey_.stacks.n_encoder}, the encoder's, stands the embedding of the decoder's token."
+
+
 def _of_folder(asked: Asked) -> Opened:
     """Texts and surveys of a folder that is offered, which `attnflow survey` wrote."""
     place = offered.surveys.folder(asked.source)
@@ -364,11 +371,11 @@ def _layout_key(opened: Opened, way: _Way, of: Of, layer: int, method: Method) -
     return opened.owner, way, of, layer, method
 
 
-def _laid(found: Projection, rows: NDArray[np.bool_], begun: str) -> Laid:
+def _laid(found: Projection, rows: NDArray[np.bool_], note: str) -> Laid:
     points = np.full((len(rows), 2), np.nan, np.float32)
     preserved = np.full(len(rows), np.nan, np.float32)
     points[rows], preserved[rows] = found.points, found.preserved
-    return Laid(points, preserved, found.trustworthiness, found.continuity, found.neighbours, begun)
+    return Laid(points, preserved, found.trustworthiness, found.continuity, found.neighbours, note)
 
 
 collections = Collections(

@@ -336,7 +336,7 @@ def layout_answer(asked: LayoutOf, laid: Laid) -> Layout:
         "trustworthiness": _known(laid.trustworthiness),
         "continuity": _known(laid.continuity),
         "neighbours": laid.neighbours,
-        "note": laid.begun,
+        "note": laid.note,
     }
 
 

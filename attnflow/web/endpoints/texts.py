@@ -223,7 +223,7 @@ def projection(
             "n": len(found),
             "offset": offset,
             "points": cast("list[PointAnswer]", points),
-            "note": laid.begun,
+            "note": laid.note,
         }
 
 
