@@ -70,7 +70,8 @@ def test_the_heading_names_the_token_whose_prediction_is_explained(tasks, task, 
     place = meant.position if unit == "piece" else encoding.tokens.word[meant.position]
     named = model["names"][place]  # repeated words are told apart
     assert token.removeprefix("·") in named
-    assert model["about"] == f"score of {meant.name} {heading} {named}"
+    name = meant.name if task in ("token-classification", "question-answering") else f"“{meant.name}”"
+    assert model["about"] == f"score of {name} {heading} {named}"
 
 
 def test_a_score_of_the_whole_text_names_no_token(sides):

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from attnflow import continuation, encode, load_checkpoint
 from tests.checkpoints import make_checkpoint
 from tests.marian import make_marian
+from tests.test_reading import AXE, LEVELS, faults
 
 TEXT = ("Anna gave a book.", "Das alte")
 
@@ -55,6 +56,31 @@ def test_a_model_writes_into_the_second_box(published, open_page):
     expect(page.locator(".af-model-b .af-of")).to_contain_text(expected.split()[-1], timeout=60_000)
     lines = page.evaluate("[...document.querySelectorAll('#sentence .af-break')].map((b) => b.nextSibling.textContent)")
     assert "<pad>" in lines[0], "the target begins a line, with the token that begins it"
+
+
+def test_writing_on_leaves_the_keyboard_where_it_was_and_the_card_readable(published, open_page):
+    texts = (TEXT[0], "Das alte Buch " * 4)  # more words than the strip of tokens has room for
+    page = opened(open_page, model_a="demo/finetuned", model_b="lab/opus", a=texts[0], b=texts[1])
+    card = page.locator("#predictions .af-model-b")
+    write, tokens = card.locator(".af-write"), card.locator(".af-at")
+    write.focus()
+    page.keyboard.press("Enter")
+    written = continuation(published, encode(published, *texts)).text_b
+    expect(card.locator(".af-of")).to_contain_text(written.split()[-1], timeout=30_000)
+    expect(write).to_be_focused()
+    lengths = card.locator("> .af-class .af-bar").evaluate_all("bars => bars.map((bar) => bar.clientWidth)")
+    assert len(lengths) == 3 and len(set(lengths)) == 1, "bars of one scale"
+    strip, meant = card.locator(".af-each").bounding_box(), tokens.last.bounding_box()
+    assert strip and meant and strip["y"] <= meant["y"]
+    assert meant["y"] + meant["height"] <= strip["y"] + strip["height"], "the token that is continued is in sight"
+    tokens.first.focus()
+    page.keyboard.press("Enter")
+    expect(tokens.first).to_have_attribute("aria-pressed", "true", timeout=30_000)
+    expect(tokens.first).to_be_focused()
+    expect(card).not_to_contain_text("classes in all")
+    page.add_script_tag(path=AXE)
+    wrong = faults(page, "#predictions", LEVELS)
+    assert not wrong, "\n".join(wrong)
 
 
 def test_both_readings_of_a_classifier_are_shown(published, open_page):

@@ -17,8 +17,8 @@ QUANTITY: dict[Weights, str] = {
 }
 """What the number at an edge is."""
 WHY_ATTENTION = (
-    "What joins the words of two rings. Attention at first: which words influence by it names is as faithful to the "
-    "predictions as with the others, measured on 200 bundled pairs and 200 of MRPC, and it takes no more work."
+    "What joins the words of two rings. The page starts with attention, which takes the least work: the words that it "
+    "names matter as much to the predictions as those of the others, measured on 200 bundled pairs and 200 of MRPC."
 )
 """Why the page starts with the kind that it starts with."""
 _SAYS: dict[Weights, str] = {

@@ -42,6 +42,8 @@ _PLACES: dict[HeadKind, str] = {
     "seq2seq-lm": "after",
 }
 """How a prediction is related to the token that it is made at."""
+_WORDS: frozenset[HeadKind] = frozenset(("masked-lm", "causal-lm", "seq2seq-lm"))
+"""Whose predictions are words, which stand in quotes: *score of “is” after “a”*."""
 
 
 def strips(sides: Sequence[ExplainedModel], unit: str, notes: Sequence[dict[str, str]]) -> Saliency:
@@ -125,11 +127,12 @@ def _about(one: ExplainedModel, report: Report, spoken: Sequence[str], unit: str
     """What is explained, and of which token, where the model predicts something of each."""
     if not report.target:
         return "no score: only where the model looks"
-    at, against = "", f", against {report.against}" if report.against else ""
+    quoted = "“{}”" if one.kind in _WORDS else "{}"
+    at, against = "", f", against {quoted.format(report.against)}" if report.against else ""
     if report.position is not None and one.kind in _PLACES:
         place = report.position if unit == "piece" else int(report.answers[0].tokens.word[report.position])
         at = f" {_PLACES[one.kind]} {spoken[place]}"
-    return f"score of {report.target}{at}{against}"
+    return f"score of {quoted.format(report.target)}{at}{against}"
 
 
 def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:

@@ -89,6 +89,11 @@ test("each half of a shared cell has the tokens of its own model", () => {
   assert.ok(!new Scene(DATA, [graph], "a", 600, 600, { most: 3, differing: true }).lighting.differing, "one model has nothing to differ from");
 });
 
+test("a decoder beside an encoder-decoder of as many layers has the same input", () => {
+  const stacks = new Graph({ ...MODEL, encoder: 1 }, TEXT), both = new Scene({ ...DATA, models: [MODEL, MODEL] }, [graph, stacks], "both", 600, 600);
+  assert.deepEqual([both.ringLabel(0), both.ringLabel(1), both.ringLabel(2)], ["A2 B D1", "A1 B E1", "input"]);
+});
+
 test("names of rings have room of their own at 24 layers of two models of different depth", () => {
   const deep = new Graph(packed({ layers: 24, heads: 2, rings: Array(25).fill([0, 1, 2, 3]), edges: [] }), TEXT);
   const shallow = new Graph(packed({ layers: 12, heads: 2, rings: Array(13).fill([0, 1, 2, 3]), edges: [] }), TEXT);

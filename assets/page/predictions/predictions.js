@@ -1,6 +1,6 @@
 // @ts-check
 // Both models' predictions as bars.
-import { make, part, titled } from "../shared/dom.js";
+import { make, part, parts, titled } from "../shared/dom.js";
 import { number } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 /** @import { AtToken, ClassScore, Prediction, Side, TokenPrediction } from "../payloads.js" */
@@ -41,8 +41,8 @@ export function mount(element, gradio) {
     for (const { token, text, label, probability, meant } of tokens) {
       const one = make("button", "af-at", undefined, strip);
       one.type = "button";
+      one.dataset.held = `${side} ${token}`;
       one.title = `${text}: ${label}, ${number(100 * probability, 1)} %. Start from it.`;
-      one.setAttribute("aria-label", one.title);
       one.setAttribute("aria-pressed", String(meant));
       make("span", "af-at-text", text, one);
       make("span", "af-at-label", label, one).style.setProperty("--sure", `${Math.round(100 * probability)}%`);
@@ -64,8 +64,18 @@ export function mount(element, gradio) {
   function writer(name, side, card) {
     const write = make("button", "af-write", "Write on", card);
     write.type = "button";
+    write.dataset.held = side;
     write.title = `Let ${name} go on with the text, each time with its likeliest token; the boxes of the sentences then hold what it wrote.`;
     write.addEventListener("click", () => gradio.trigger(`write_${side}`, {}));
+  }
+
+  /**
+   * Scrolls a strip to one of its tokens, and nothing else.
+   * @param {HTMLElement} one
+   */
+  function inSight(one) {
+    const strip = one.parentElement;
+    if (strip) strip.scrollTop += one.getBoundingClientRect().bottom - strip.getBoundingClientRect().bottom + 2;
   }
 
   /**
@@ -74,6 +84,7 @@ export function mount(element, gradio) {
    * @param {HTMLElement} box
    */
   function draw(models, box) {
+    const active = document.activeElement, held = active instanceof HTMLElement && box.contains(active) ? active.dataset.held : undefined;
     box.replaceChildren();
     models.forEach((model, index) => {
       const side = index ? "b" : "a", card = make("section", `af-card af-model-${side}`, undefined, box), head = titled(side, model.name, card);
@@ -89,8 +100,10 @@ export function mount(element, gradio) {
       make("p", "af-facts", model.facts, more);
       if (model.note) make("p", "af-note", model.note, more);
       for (const one of ranked.slice(FEW)) line(one, more);
-      if (ranked.length > FEW) make("p", "af-facts", `${ranked.length} classes in all.`, more);
+      if (ranked.length > FEW && !model.tokens.length) make("p", "af-facts", `${ranked.length} classes in all.`, more);
     });
+    for (const meant of parts(box, ".af-at[aria-pressed=true]")) inSight(meant);
+    if (held) parts(box, "button").find((button) => button.dataset.held === held)?.focus({ preventScroll: true });
   }
   panel(gradio, part(element, ".af-predictions"), { draw });
 }

@@ -268,7 +268,7 @@ export class Scene {
    * The name of a ring as there is room for in the drawing.
    * @param {number} depth
    */
-  ringLabel(depth) { return this.byLayer(depth, (name, layer) => (layer ? name.replace("encoder ", "E").replace("decoder ", "D") : "input")).replaceAll(" L", "").replace(" input", " in").replace(" · ", " "); }
+  ringLabel(depth) { return this.byLayer(depth, (name, layer) => (layer ? name.replace("encoder ", "E").replace("decoder ", "D") : "input")).replaceAll(" L", "").replace("A input · B input", "input").replace(" input", " in").replace(" · ", " "); }
 
   /** Room that the names of the rings need. */
   ringNameWidth() { return 0.6 * RING_FONT * Math.max(...Array.from({ length: this.last + 1 }, (_, depth) => (depth || this.around ? this.ringLabel(depth).length : 0))) + 6; }

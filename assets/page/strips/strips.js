@@ -103,7 +103,7 @@ export function mount(element, gradio) {
   function legend(method) {
     scale.replaceChildren();
     const signed = method?.signed ?? true;
-    for (const [kind, text] of signed ? [["af-against", "against the class"], ["af-for", "for it"]] : [["af-size", "more"]]) {
+    for (const [kind, text] of signed ? [["af-against", "against"], ["af-for", "for"]] : [["af-size", "more"]]) {
       if (kind === "af-against") make("span", "", text, scale);
       make("span", `af-ramp ${kind}`, undefined, scale).setAttribute("aria-hidden", "true");
       if (kind !== "af-against") make("span", "", text, scale);

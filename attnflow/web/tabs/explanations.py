@@ -26,9 +26,9 @@ from attnflow.web.working import parts, shower
 
 TITLE = "Saliency"
 HOW_TO_READ = (
-    "What does each word have to do with the prediction? Blue words speak for the class, red ones against it; grey "
-    "is for methods that tell only how much. The methods often disagree: the chart below removes the words that each "
-    "of them names, and so measures which to believe for this very text."
+    "What does each word have to do with the prediction? Blue words speak for what is predicted, red ones against it; "
+    "grey is for methods that tell only how much. The methods often disagree: the chart below removes the words that "
+    "each of them names, and so measures which to believe for this very text."
 )
 
 WAITING = "This model's turn comes when the other one is done."

@@ -42,9 +42,10 @@ from attnflow.web.wiring import CLICK, on, on_card
 TITLE = "Flow"
 MORE_TO_READ = (
     "The centre is the token that the decision is read from, or the mean of all those in the ring around it. The first "
-    "sentence runs clockwise from the top, the second one the other way, and a black tick marks where they meet. The "
-    "squares at a word are its heads; the spikes under it show from where it is attended to, left or right of itself, "
-    "and by how many heads (up to three)."
+    "sentence runs clockwise from the top, the second one the other way, and a black tick marks where they meet; of an "
+    "encoder-decoder, what the encoder reads runs clockwise and what the decoder reads the other way (rings E1, D1 and "
+    "so on: layers of encoder and decoder). The squares at a word are its heads; the spikes under it show from where "
+    "it is attended to, left or right of itself, and by how many heads (up to three)."
 )
 
 
