@@ -39,8 +39,8 @@ def clock():
 
 
 @pytest.fixture
-def sessions(page, clock):
-    made = Sessions(4, 2, lambda: clock[0])
+def sessions(page):
+    made = Sessions(4, 2)
     page[0].state_session_capacity = 4
     made.set_blocks(page[0])
     return made
@@ -55,7 +55,7 @@ def test_gradio_keeps_in_a_session_what_it_kept(page):
     assert set(theirs) == set(ours) - {"_keep"}
     used = ("_update_config", "_update_value_in_config", "__setitem__", "__getitem__", "__contains__")
     assert all(name in vars(SessionState) for name in used)
-    assert {"__getitem__", "delete_all_expired_state", "set_blocks"} <= set(vars(StateHolder))
+    assert {"__getitem__", "set_blocks"} <= set(vars(StateHolder))
 
 
 def test_gradio_keeps_messages_where_it_kept_them(page):
@@ -100,6 +100,7 @@ def test_the_page_is_told_of_what_it_draws_and_no_event_copies_what_its_outputs_
     assert "html" in drawn(config["layout"]) and "api" not in drawn(config["layout"])
     of_page = [event for event in config["dependencies"] if event["targets"] and event["backend_fn"]]
     assert of_page and all(event["show_progress_on"] == [] for event in of_page)
+    assert config["connect_heartbeat"] is False, "each open page would hold one of the six connections of its browser"
 
 
 def test_a_call_that_keeps_nothing_takes_no_place(sessions, page):
@@ -144,19 +145,6 @@ def test_who_opens_too_many_pages_loses_his_own(sessions, page):
     sessions.note("g", "five")
     sessions["g"][state._id] = "g"
     assert list(sessions.session_data) == ["e", "f", "b", "g"]
-
-
-def test_a_closed_page_is_forgotten_after_an_hour(sessions, page, clock):
-    _, state, *_ = page
-    for name in ("open", "closed"):
-        sessions[name][state._id] = name
-    sessions.session_data["closed"].is_closed = True
-    clock[0] = 3599
-    sessions.delete_all_expired_state()
-    assert set(sessions.session_data) == {"open", "closed"}
-    clock[0] = 3601
-    sessions.delete_all_expired_state()
-    assert set(sessions.session_data) == {"open"} == set(sessions._visitors)
 
 
 def test_names_of_sessions_are_not_collected_for_ever(sessions, monkeypatch):

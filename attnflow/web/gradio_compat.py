@@ -32,8 +32,6 @@ MOST_UNREAD = 64
 """Pages and programs whose answers may wait at the same time, beside those that have only just come."""
 JUST_COME = 6.0
 """Seconds in which an answer is not forgotten for another: its program is about to ask for it."""
-_CLOSED_FOR = 3600.0
-"""Seconds after which the state of a closed page is gone."""
 
 
 class PageState(SessionState):
@@ -50,7 +48,7 @@ class PageState(SessionState):
         self.state_data: dict[int, Any] = {}
         self._state_ttl: dict[int, Any] = {}
         self.is_closed = False
-        self.STATE_TTL_WHEN_CLOSED = int(_CLOSED_FOR)
+        self.STATE_TTL_WHEN_CLOSED = 0  # which nobody tells, as pages have no heartbeat
         self._keep = keep
 
     def __setitem__(self, key: int, value: Any) -> None:
@@ -71,27 +69,20 @@ class PageState(SessionState):
 class Sessions(StateHolder):
     """The states of open pages; a session takes a place when an event of the page leaves something to keep in it.
 
-    Relies on: Gradio reaching states through `app.state_holder[session]`, `in`, `session_data` and
-    `delete_all_expired_state`; if it goes another way, states are lost and the page says that nothing was analysed.
+    Relies on: Gradio reaching states through `app.state_holder[session]`, `in` and `session_data`;
+    if it goes another way, states are lost and the page says that nothing was analysed.
 
     Args:
         most: Sessions of all visitors.
         most_of_one: Sessions of one visitor.
-        clock: Seconds that never go back.
     """
 
-    def __init__(
-        self,
-        most: int = limits.SESSIONS,
-        most_of_one: int = limits.SESSIONS_PER_VISITOR,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, most: int = limits.SESSIONS, most_of_one: int = limits.SESSIONS_PER_VISITOR) -> None:
         super().__init__()
-        self._most, self._most_of_one, self._clock = most, most_of_one, clock
+        self._most, self._most_of_one = most, most_of_one
         self._running: WeakValueDictionary[str, PageState] = WeakValueDictionary()
         self._visitors: dict[str, str] = {}
         """Who named a session first; of those that keep something, and of the newest others."""
-        self._used: dict[str, float] = {}
 
     def note(self, session_id: str, visitor: str) -> None:
         """Remember who asks in a session, unless it is somebody's already."""
@@ -106,12 +97,8 @@ class Sessions(StateHolder):
             state = PageState(self.blocks, lambda kept: self._keep(session_id, kept))
             self._running[session_id] = state
         elif session_id in self.session_data:
-            self._touch(session_id)
+            self.session_data.move_to_end(session_id)
         return state  # pyright: ignore[reportReturnType]  # all of it that Gradio asks for
-
-    def _touch(self, session_id: str) -> None:
-        self.session_data.move_to_end(session_id)
-        self._used[session_id] = self._clock()
 
     def _keep(self, session_id: str, state: PageState) -> None:
         if session_id not in self.session_data:
@@ -122,22 +109,14 @@ class Sessions(StateHolder):
             elif count.total() >= self._most:
                 self._forget_oldest(count.most_common(1)[0][0])
             self.session_data[session_id] = state
-        self._touch(session_id)
+        self.session_data.move_to_end(session_id)
 
     def _forget_oldest(self, visitor: str) -> None:
         self._forget(next(kept for kept in self.session_data if self._visitors[kept] == visitor))
 
     def _forget(self, session_id: str) -> None:
-        for kept in (self.session_data, self._visitors, self._used, self._running):
+        for kept in (self.session_data, self._visitors, self._running):
             kept.pop(session_id, None)
-
-    def delete_all_expired_state(self) -> None:
-        """Forget pages that were closed an hour ago; Gradio asks for it every second."""
-        super().delete_all_expired_state()
-        before = self._clock() - _CLOSED_FOR
-        for session_id, state in list(self.session_data.items()):
-            if state.is_closed and self._used[session_id] < before:
-                self._forget(session_id)
 
 
 class Mailboxes:
@@ -214,6 +193,10 @@ class LeanBlocks(Blocks):
     Relies on: `gr.api` making an `Api` for each field of an endpoint, which the page would mount, search through and
     copy as if it were drawn; and on the page mounting what the layout names and waiting for what is visible. Clients
     find the fields among the components, as before.
+
+    And a page without a heartbeat, a connection that stays open for as long as the page does, only to tell when it is
+    closed. Over HTTP/1.1 a browser has six to one server, for all its tabs: the fifth or sixth tab drew nothing, and no
+    click was answered in any of them.
     """
 
     def get_config_file(self) -> BlocksConfigDict:
@@ -225,6 +208,7 @@ class LeanBlocks(Blocks):
         numbers = {field["id"] for field in fields}
         for layout in (config["layout"], *(page["layout"] for page in config["page"].values())):
             layout["children"] = [child for child in layout["children"] if child["id"] not in numbers]
+        config["connect_heartbeat"] = False
         return config
 
 
