@@ -21,6 +21,7 @@ from attnflow.web.gradio_compat import FORGOTTEN_AFTER, JUST_COME, MOST_UNREAD, 
 from attnflow.web.page import build
 from attnflow.web.waiting import answers
 from tests.bench.load import Job
+from tests.fresh_process import printed
 
 LONG = ("demo/finetuned", "a " * 60, "", 0.0, 0.5, [], None, None)
 """Arguments of `attention_flow` whose answer has a megabyte or more."""
@@ -79,7 +80,18 @@ def test_gradio_is_told_to_count_nothing(monkeypatch):
     }
 
 
-# ---- sessions
+def test_no_stub_is_written_beside_our_components():
+    code = """
+from gradio import component_meta
+written, write = [], lambda kind, *_: written.append(kind.__module__)
+component_meta.create_or_modify_pyi = write
+import gradio as gr
+import attnflow.web.page
+class Theirs(gr.HTML):
+    pass
+print([module for module in written if module.startswith("attnflow")], written[-1])
+"""
+    assert printed(code) == "[] __main__\n"
 
 
 # ---- what the page is spared

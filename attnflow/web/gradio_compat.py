@@ -17,7 +17,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import gradio as gr
+from gradio import component_meta
 from gradio.blocks import Block, Blocks
+from gradio.component_meta import ComponentMeta
 from gradio.data_classes import BlocksConfigDict
 from gradio.queueing import Queue
 from gradio.routes import App
@@ -185,6 +187,26 @@ def keep_sessions(app: App, sessions: Sessions) -> None:
     """Let an app keep its sessions here."""
     sessions.set_blocks(app.get_blocks())
     app.state_holder = sessions
+
+
+class Unwritten(ComponentMeta):
+    """The kind of our classes of components: Gradio would write a stub beside the module of each at every start.
+
+    That costs a second or more of every process, and leaves files in the folder of the package that no uninstaller
+    knows. There is no setting for it.
+
+    Relies on: `ComponentMeta` writing stubs with `component_meta.create_or_modify_pyi`; if it goes another way, stubs
+    are written again.
+    """
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Unwritten:
+        """Make a class as Gradio does, but for its stub."""
+        write = component_meta.create_or_modify_pyi
+        component_meta.create_or_modify_pyi = lambda *_: None
+        try:
+            return super().__new__(mcs, name, bases, attrs)
+        finally:
+            component_meta.create_or_modify_pyi = write
 
 
 class LeanBlocks(Blocks):
