@@ -19,8 +19,6 @@ test: $(VENV)/test.stamp chromium lint
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-# Gradio writes stubs beside the classes of components that it imports; they would stand in for what is checked.
-	find attnflow -name '*.pyi' -delete
 	$(BIN)/node tests/js/node_modules/pyright/index.js
 
 bench: $(VENV)/test.stamp chromium

@@ -40,8 +40,8 @@ QUEUE = _whole_number("ATTNFLOW_QUEUE", 32)
 """Requests that wait for their turn."""
 SESSIONS = _whole_number("ATTNFLOW_SESSIONS", 400)
 """Open pages whose state is kept; calls of endpoints keep none."""
-SESSIONS_PER_VISITOR = _whole_number("ATTNFLOW_SESSIONS_PER_VISITOR", 16)
-"""Of these, pages of one visitor."""
+SESSIONS_PER_VISITOR = _whole_number("ATTNFLOW_SESSIONS_PER_VISITOR", 64)
+"""Of these, pages of one visitor, closed ones too: a page does not tell that it is closed."""
 REQUESTS_PER_MINUTE = _whole_number("ATTNFLOW_REQUESTS_PER_MINUTE", 120)
 """Model runs that one visitor may ask for in a minute; a call that is refused before it runs one counts as one."""
 CALLS_PER_MINUTE = _whole_number("ATTNFLOW_CALLS_PER_MINUTE", 600)

@@ -219,13 +219,13 @@ OPEN = [
     ("GET", "/theme.css"),
     ("GET", "/static/fonts/ui-sans-serif/ui-sans-serif-Regular.woff2"),
     ("GET", "/assets/index-BX_1.js"),
-    ("GET", "/gradio_api/heartbeat/abc123"),
     ("GET", "/gradio_api/mcp/schema"),
     ("GET", "/gradio_api/queue/data"),
 ]
 CLOSED = [
     ("GET", "/gradio_api/upload"),
     ("GET", "/gradio_api/upload_progress"),
+    ("GET", "/gradio_api/heartbeat/abc123"),
     ("GET", "/monitoring"),
     ("GET", "/monitoring/summary"),
     ("GET", "/gradio_api/dev/reload"),

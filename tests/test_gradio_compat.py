@@ -21,6 +21,7 @@ from attnflow.web.gradio_compat import FORGOTTEN_AFTER, JUST_COME, MOST_UNREAD, 
 from attnflow.web.page import build
 from attnflow.web.waiting import answers
 from tests.bench.load import Job
+from tests.fresh_process import printed
 
 LONG = ("demo/finetuned", "a " * 60, "", 0.0, 0.5, [], None, None)
 """Arguments of `attention_flow` whose answer has a megabyte or more."""
@@ -79,7 +80,18 @@ def test_gradio_is_told_to_count_nothing(monkeypatch):
     }
 
 
-# ---- sessions
+def test_no_stub_is_written_beside_our_components():
+    code = """
+from gradio import component_meta
+written, write = [], lambda kind, *_: written.append(kind.__module__)
+component_meta.create_or_modify_pyi = write
+import gradio as gr
+import attnflow.web.page
+class Theirs(gr.HTML):
+    pass
+print([module for module in written if module.startswith("attnflow")], written[-1])
+"""
+    assert printed(code) == "[] __main__\n"
 
 
 # ---- what the page is spared
@@ -100,6 +112,7 @@ def test_the_page_is_told_of_what_it_draws_and_no_event_copies_what_its_outputs_
     assert "html" in drawn(config["layout"]) and "api" not in drawn(config["layout"])
     of_page = [event for event in config["dependencies"] if event["targets"] and event["backend_fn"]]
     assert of_page and all(event["show_progress_on"] == [] for event in of_page)
+    assert config["connect_heartbeat"] is False, "each open page would hold one of the six connections of its browser"
 
 
 def test_a_call_that_keeps_nothing_takes_no_place(sessions, page):
@@ -146,17 +159,17 @@ def test_who_opens_too_many_pages_loses_his_own(sessions, page):
     assert list(sessions.session_data) == ["e", "f", "b", "g"]
 
 
-def test_a_closed_page_is_forgotten_after_an_hour(sessions, page, clock):
+def test_a_page_that_nobody_used_for_a_day_is_forgotten(sessions, page, clock):
     _, state, *_ = page
-    for name in ("open", "closed"):
+    for name in ("used", "unused"):
         sessions[name][state._id] = name
-    sessions.session_data["closed"].is_closed = True
-    clock[0] = 3599
+    clock[0] += 20 * 3600
     sessions.delete_all_expired_state()
-    assert set(sessions.session_data) == {"open", "closed"}
-    clock[0] = 3601
+    assert set(sessions.session_data) == {"used", "unused"}
+    assert sessions["used"][state._id] == "used"
+    clock[0] += 5 * 3600
     sessions.delete_all_expired_state()
-    assert set(sessions.session_data) == {"open"} == set(sessions._visitors)
+    assert set(sessions.session_data) == {"used"} == set(sessions._visitors)
 
 
 def test_names_of_sessions_are_not_collected_for_ever(sessions, monkeypatch):

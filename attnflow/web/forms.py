@@ -15,6 +15,7 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow.views.payloads import LinkedSetting
+from attnflow.web.gradio_compat import Unwritten
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -99,7 +100,7 @@ def _parted(described: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     return rest, {name: value for name, value in described.items() if name not in own}
 
 
-class Slider(gr.Slider):
+class Slider(gr.Slider, metaclass=Unwritten):
     """A slider that takes what its box shows once it is left: the end for a number beyond it, the minimum for none."""
 
     def preprocess(self, payload: float | None) -> float:

@@ -17,7 +17,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import gradio as gr
+from gradio import component_meta
 from gradio.blocks import Block, Blocks
+from gradio.component_meta import ComponentMeta
 from gradio.data_classes import BlocksConfigDict
 from gradio.queueing import Queue
 from gradio.routes import App
@@ -32,8 +34,10 @@ MOST_UNREAD = 64
 """Pages and programs whose answers may wait at the same time, beside those that have only just come."""
 JUST_COME = 6.0
 """Seconds in which an answer is not forgotten for another: its program is about to ask for it."""
-_CLOSED_FOR = 3600.0
-"""Seconds after which the state of a closed page is gone."""
+
+
+_UNUSED_FOR = 24 * 3600.0
+"""Seconds after which the state of a page that asked for nothing is gone: pages do not tell that they are closed."""
 
 
 class PageState(SessionState):
@@ -50,7 +54,7 @@ class PageState(SessionState):
         self.state_data: dict[int, Any] = {}
         self._state_ttl: dict[int, Any] = {}
         self.is_closed = False
-        self.STATE_TTL_WHEN_CLOSED = int(_CLOSED_FOR)
+        self.STATE_TTL_WHEN_CLOSED = 0  # which nobody tells, as pages have no heartbeat
         self._keep = keep
 
     def __setitem__(self, key: int, value: Any) -> None:
@@ -132,11 +136,10 @@ class Sessions(StateHolder):
             kept.pop(session_id, None)
 
     def delete_all_expired_state(self) -> None:
-        """Forget pages that were closed an hour ago; Gradio asks for it every second."""
-        super().delete_all_expired_state()
-        before = self._clock() - _CLOSED_FOR
-        for session_id, state in list(self.session_data.items()):
-            if state.is_closed and self._used[session_id] < before:
+        """Forget pages that nobody used for a day, and what was theirs; Gradio asks for it every second."""
+        before = self._clock() - _UNUSED_FOR
+        for session_id, used in list(self._used.items()):
+            if used < before:
                 self._forget(session_id)
 
 
@@ -208,12 +211,36 @@ def keep_sessions(app: App, sessions: Sessions) -> None:
     app.state_holder = sessions
 
 
+class Unwritten(ComponentMeta):
+    """The kind of our classes of components: Gradio would write a stub beside the module of each at every start.
+
+    That costs a second or more of every process, and leaves files in the folder of the package that no uninstaller
+    knows. There is no setting for it.
+
+    Relies on: `ComponentMeta` writing stubs with `component_meta.create_or_modify_pyi`; if it goes another way, stubs
+    are written again.
+    """
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Unwritten:
+        """Make a class as Gradio does, but for its stub."""
+        write = component_meta.create_or_modify_pyi
+        component_meta.create_or_modify_pyi = lambda *_: None
+        try:
+            return super().__new__(mcs, name, bases, attrs)
+        finally:
+            component_meta.create_or_modify_pyi = write
+
+
 class LeanBlocks(Blocks):
     """A page whose tree holds what is drawn on it, and not the fields of the endpoints beside it.
 
     Relies on: `gr.api` making an `Api` for each field of an endpoint, which the page would mount, search through and
     copy as if it were drawn; and on the page mounting what the layout names and waiting for what is visible. Clients
     find the fields among the components, as before.
+
+    And a page without a heartbeat, a connection that stays open for as long as the page does, only to tell when it is
+    closed. Over HTTP/1.1 a browser has six to one server, for all its tabs: the fifth or sixth tab drew nothing, and no
+    click was answered in any of them.
     """
 
     def get_config_file(self) -> BlocksConfigDict:
@@ -225,6 +252,7 @@ class LeanBlocks(Blocks):
         numbers = {field["id"] for field in fields}
         for layout in (config["layout"], *(page["layout"] for page in config["page"].values())):
             layout["children"] = [child for child in layout["children"] if child["id"] not in numbers]
+        config["connect_heartbeat"] = False
         return config
 
 

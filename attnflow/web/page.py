@@ -39,12 +39,15 @@ THEME = Soft(font=["Inter", "system-ui", "Segoe UI", "Noto Sans", "sans-serif"])
 """Fonts of the reader's own machine: no request leaves the page's origin."""
 ANALYSE_WITH_ENTER = """() => IMPORTED.then((keys) => keys.analyseWithEnter("analyse"))"""
 """Ctrl and Enter in any box; `IMPORTED` stands for our module of keys."""
-OUTPUTS_ALONE = """() => {
+MENDED = """() => {
   const scripts = performance.getEntriesByType("resource").map(({ name }) => name);
   const address = scripts.find((name) => /\\/statustracker-[^/]*\\.js$/.test(name));
-  if (address) Promise.all([import(address), IMPORTED]).then(([theirs, ours]) => ours.outputsAlone(theirs));
+  if (address) Promise.all([import(address), IMPORTED]).then(([theirs, ours]) => {
+    ours.outputsAlone(theirs);
+    ours.endCount(address);
+  });
 }"""
-"""Finds the module of Gradio's in which `statuses.js` mends what every event costs."""
+"""Finds the module of Gradio's in which `statuses.js` mends what every event costs, and what each frame does."""
 CLOSE_SIDEBAR_ON_PHONES = """() => {
   const toggle = document.querySelector(".sidebar.open .toggle-button");
   if (toggle && window.innerWidth < 768) toggle.click();
@@ -98,7 +101,7 @@ def build() -> gr.Blocks:
                     beside = pane.build()
             with gr.Tab(texts.TITLE, id=texts.TEXTS) as texts_tab:
                 many = texts.build()
-        mended = OUTPUTS_ALONE.replace("IMPORTED", imported("shared/statuses.js"))
+        mended = MENDED.replace("IMPORTED", imported("shared/statuses.js"))
         demo.load(js=mended, api_visibility="private")
         texts_tab.select(lambda: texts.TEXTS, None, room["room"], **CLICK)
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)

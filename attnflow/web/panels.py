@@ -9,6 +9,7 @@ import gradio as gr
 
 from attnflow.bundled import PAGE
 from attnflow.web import assets
+from attnflow.web.gradio_compat import Unwritten
 
 
 def imported(module: str) -> str:
@@ -21,7 +22,7 @@ def linked(**values: str) -> str:
     return f"() => {imported('shared/link.js')}.then((link) => link.set({json.dumps(values)}))"
 
 
-class Panel(gr.HTML):
+class Panel(gr.HTML, metaclass=Unwritten):
     """A part of the page that a script draws.
 
     The template is constant: Gradio runs `${…}` in values as code, so nothing that a person or a tokenizer wrote may be

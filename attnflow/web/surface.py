@@ -52,7 +52,6 @@ _PLACES = (
     # For what is answered while a visitor types; all else is queued, and Gradio refuses it here.
     _place("POST", rf"/gradio_api/run/(?P<run>{_NAME})/?", page_only=True),
     _place("POST", r"/gradio_api/(cancel|reset)/?", page_only=True),
-    _place("GET", rf"/gradio_api/heartbeat/(?P<heart>{_HASH})", stream=True),
     _place("GET POST DELETE", r"/gradio_api/mcp(/|/http/?)?", page_only=True),
     _place("GET", r"/gradio_api/mcp/schema"),
 )

@@ -1,5 +1,7 @@
 // @ts-check
-// Keeps Gradio from telling all that an event reads of each step of every later event, and copying what it shows to do so.
+// Keeps Gradio from telling all that an event reads of each step of every later event, and from counting on once it has started.
+
+const WITHIN = 2000; // milliseconds
 
 /**
  * Gradio's list of what is shown to be at work, in the module that has it.
@@ -18,4 +20,24 @@ export function outputsAlone(module) {
   statuses.prototype.resolve_args = function (message) {
     return all.call(this, message).filter(({ type }) => type !== "input");
   };
+}
+
+/**
+ * The loader that Gradio shows until the page is there counts on in each frame after it was taken away.  Each time it looks at the
+ * clock and asks for its next frame; frames are numbered, so the one that it asks for then is known, and is cancelled.
+ * @param {string} address of the script that has the loader; where none of it counts, nothing is changed
+ */
+export function endCount(address) {
+  const own = performance.now;
+  const restore = () => { performance.now = own; };
+  performance.now = () => {
+    if (new Error().stack?.includes(address)) {
+      restore();
+      const before = requestAnimationFrame(() => {});
+      cancelAnimationFrame(before);
+      queueMicrotask(() => cancelAnimationFrame(before + 1));
+    }
+    return own.call(performance);
+  };
+  setTimeout(restore, WITHIN);
 }
