@@ -108,7 +108,7 @@ class Collected:
         """What the map of texts draws; what both models made of them need not be asked for if it is at hand."""
         surveys = self.surveys() if surveys is None else surveys
         layouts = [
-            _named([*map(asdict, self.moments_before(side)), asdict(one.settings)])
+            _named([asdict(settings) for settings in (*self.moments_before(side), one.settings)])
             for side, one in zip(SIDES, surveys, strict=False)
         ]
         return _payload(self.key, self.opened(), surveys, self.extras, self.training, layouts)
