@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 gc.disable()  # until all is imported and collected: none of it is garbage
+# pytest calls this module `conftest`; a test that imports from it would start another Hub.
+sys.modules["tests.conftest"] = sys.modules[__name__]
 # Read when the libraries are imported, so they are set before any of them is.
 SERVER_TOKEN = "hf_server_secret"
 """The token of the process, which must never be sent for a visitor."""
