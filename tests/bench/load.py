@@ -32,8 +32,8 @@ PAIRS = (
     ("Nobody knows whether the café near the harbour sells cakes 😀.", "It does, isn't it so?"),
 )
 NAMES = ("bert", "gpt2", "albert", "roberta", "deberta-v2", "mpnet")
-FULL = re.compile("queue is full", re.IGNORECASE)
-"""The only refusal that a client may meet under load and not alone."""
+FULL = re.compile("queue is full|disk of this machine is taken by checkpoints that are being loaded", re.IGNORECASE)
+"""The refusals that a client may meet under load and not alone."""
 
 
 MOST_MEGABYTES = 1500
@@ -183,7 +183,7 @@ def hammer(
                 taken = time.perf_counter() - start
                 full = outcome == "error" and FULL.search(str(answer))
                 with lock:
-                    report.outcomes["queue full" if full else outcome] += 1
+                    report.outcomes["full" if full else outcome] += 1
                     if outcome in ("complete", "error") and not full:
                         report.latencies.append(taken)
                     if outcome != "left" and not full and (outcome, answer) != expected[job]:
