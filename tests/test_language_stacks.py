@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache, partial
 
 import pytest
 import torch
@@ -71,14 +72,7 @@ class Spoken(Made):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Makes each of them once."""
-    top, known = tmp_path_factory.mktemp("spoken"), {}
-
-    def of(name):
-        if name not in known:
-            known[name] = Spoken(top, name)
-        return known[name]
-
-    return of
+    return cache(partial(Spoken, tmp_path_factory.mktemp("spoken")))
 
 
 LANGUAGES = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 import numpy as np
 import pytest
 import torch
@@ -62,14 +64,7 @@ class Made:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Makes each of them once."""
-    top, known = tmp_path_factory.mktemp("classifiers"), {}
-
-    def of(name):
-        if name not in known:
-            known[name] = Made(top, name)
-        return known[name]
-
-    return of
+    return cache(partial(Made, tmp_path_factory.mktemp("classifiers")))
 
 
 @pytest.mark.parametrize("name", ALL)
