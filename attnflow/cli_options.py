@@ -81,18 +81,18 @@ def add_models(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return models
 
 
+def drawing_and_running(options: argparse.Namespace) -> dict[str, Any]:
+    """What `add_drawing` and `add_running` ask for, as the commands take it."""
+    asked = ("name", "split", "rows", "seed", "device", "dtype", "max_tokens")
+    return {name: getattr(options, name) for name in asked}
+
+
 def reading(options: argparse.Namespace) -> dict[str, Any]:
-    """What `add_texts` and `add_models` ask for, as the commands take it."""
+    """What `add_texts` and `add_models` ask for, likewise."""
     return {
-        "name": options.name,
-        "split": options.split,
-        "rows": options.rows,
-        "seed": options.seed,
+        **drawing_and_running(options),
         "columns": options.column,
         "labels": options.label,
         "too_long": "leave_out" if options.leave_out else "cut",
-        "max_tokens": options.max_tokens,
         "part_size": options.part,
-        "device": options.device,
-        "dtype": options.dtype,
     }

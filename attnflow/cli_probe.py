@@ -96,14 +96,8 @@ def _compare(options: argparse.Namespace) -> None:
         options.texts,
         pooling=options.pooling,
         subtypes=not options.no_subtypes,
-        name=options.name,
-        split=options.split,
-        rows=options.rows,
-        seed=options.seed,
         too_long="leave_out" if options.leave_out else "cut",
-        max_tokens=options.max_tokens,
-        device=options.device,
-        dtype=options.dtype,
+        **cli_options.drawing_and_running(options),
     )
 
 
@@ -116,11 +110,5 @@ def _probe(options: argparse.Namespace) -> None:
         words=options.words,
         vectors=options.vectors,
         parse=options.parse,
-        name=options.name,
-        split=options.split,
-        rows=options.rows,
-        seed=options.seed,
-        max_tokens=options.max_tokens,
-        device=options.device,
-        dtype=options.dtype,
+        **cli_options.drawing_and_running(options),
     )

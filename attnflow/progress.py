@@ -28,8 +28,11 @@ _check: ContextVar[Check | None] = ContextVar("attnflow_check", default=None)
 
 
 @contextmanager
-def reporting(listener: Listener) -> Iterator[None]:
-    """Let a function know of the progress of what is done in this context."""
+def reporting(listener: Listener | None) -> Iterator[None]:
+    """Let a function know of the progress of what is done in this context; None leaves it to whoever listens."""
+    if listener is None:
+        yield
+        return
     before = _listener.set(listener)
     try:
         yield

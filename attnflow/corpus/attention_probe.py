@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,8 +110,7 @@ def attention_probe(
         max_tokens=max_tokens,
         most_epochs=most_epochs,
     )
-    told_to = nullcontext() if progress is None else progress_module.reporting(progress)
-    with within_memory(checkpoint.name, "texts"), told_to:
+    with within_memory(checkpoint.name, "texts"), progress_module.reporting(progress):
         return _Work(checkpoint, sentences, settings, source, most_bytes).result()
 
 

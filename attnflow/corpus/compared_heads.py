@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +79,7 @@ def compare_dependency_heads(
     ]
     (heads_a, heads_b) = [(one.n_layers, one.n_heads) for one in models]
     paired, failed = PairedHits(heads_a, heads_b), dict[str, str]()
-    told = nullcontext() if progress is None else progress_module.reporting(progress)
-    with within_memory(" and ".join(one.name for one in models), "texts"), told:
+    with within_memory(" and ".join(one.name for one in models), "texts"), progress_module.reporting(progress):
         for first in range(0, len(trees), _AT_ONCE):
             what = f"Reading {len(trees):,} sentences with {models[0].name} and {models[1].name}"
             progress_module.tell(what, first / len(trees))

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import asdict
 from typing import Literal, get_args
 
@@ -141,8 +141,7 @@ def corpus_statistics(
             return open_corpus(folder)
     run = Run(checkpoint, tuple(texts), groups, settings, folder)
     pace = Pace(f"Reading {settings.n:,} texts with {settings.model}", settings.n)
-    told = nullcontext() if progress is None else progress_module.reporting(progress)
-    with within_memory(checkpoint.name, "texts"), told:
+    with within_memory(checkpoint.name, "texts"), progress_module.reporting(progress):
         if engine == "ray":
             found = _merged(ray_engine.compute(run, pace, address, workers), settings)
         else:

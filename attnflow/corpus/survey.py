@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -110,8 +109,7 @@ def survey(
         heads=heads,
         part_size=part_size,
     )
-    told = nullcontext() if progress is None else progress_module.reporting(progress)
-    with within_memory(checkpoint.name, "texts"), told:
+    with within_memory(checkpoint.name, "texts"), progress_module.reporting(progress):
         if out is None:
             return _check_any(join_parts(_computed(checkpoint, texts, settings, label_map), settings, label_map))
         place = files.begin(out, settings)
