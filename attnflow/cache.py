@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
@@ -11,6 +10,7 @@ from typing import Generic, TypeVar
 
 from attnflow import progress
 from attnflow.errors import GoneError
+from attnflow.finalizer_lock import FinalizerLock
 
 T = TypeVar("T")
 _LOOK = 0.1
@@ -48,7 +48,7 @@ class BoundedCache(Generic[T]):
         self._values: OrderedDict[Hashable, T] = OrderedDict()
         self._sizes: dict[Hashable, int] = {}
         self._under_way: dict[Hashable, _UnderWay[T]] = {}
-        self._lock = threading.Lock()
+        self._lock = FinalizerLock()  # what pages keep is forgotten when they go, which is at any moment
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the value of a key, computing it if it is not there."""
@@ -126,9 +126,12 @@ class BoundedCache(Generic[T]):
 
     def forget(self, which: Callable[[Hashable], bool]) -> None:
         """Drop the values of all keys that a function names; what is under way is kept when it is there."""
-        with self._lock:
+
+        def drop() -> None:
             for key in [key for key in self._values if which(key)]:
                 del self._values[key], self._sizes[key]
+
+        self._lock.do(drop)
 
     @property
     def nbytes(self) -> int:

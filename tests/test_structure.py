@@ -22,7 +22,8 @@ BELOW = {
     "errors": set(),
     "bundled": set(),
     "progress": {"errors"},
-    "cache": {"errors"},
+    "finalizer_lock": set(),
+    "cache": {"progress", "finalizer_lock"},
     "limits": {"errors"},
     "extras": {"errors"},
     "records": {"errors"},
@@ -41,7 +42,7 @@ BELOW = {
     "cli": {"cli_probe"},
     "__main__": {"cli"},
 }
-BASE = {"errors", "bundled", "progress", "cache", "limits", "extras"}
+BASE = {"errors", "bundled", "progress", "finalizer_lock", "cache", "limits", "extras"}
 """What every package may import."""
 ARRAYS = ("records", "stats", "views")
 """Packages that work on arrays alone."""

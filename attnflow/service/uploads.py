@@ -7,7 +7,6 @@ becomes of the process; and no path of this machine is ever the name of one.
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import PurePosixPath
 
 from attnflow import limits
 from attnflow.errors import TextsError
+from attnflow.finalizer_lock import FinalizerLock
 
 WAITS = 600.0
 """Seconds that a file is kept which no page has opened."""
@@ -47,7 +47,7 @@ class Uploads:
     def __init__(self, most: int, most_of_one: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._most_of_one, self._clock = most, most_of_one, clock
         self._kept: OrderedDict[str, Upload] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = FinalizerLock()  # pages go at any moment
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -104,8 +104,11 @@ class Uploads:
 
     def forget(self, owner: str) -> None:
         """Drop what a page has opened."""
-        with self._lock:
+
+        def drop() -> None:
             self._drop([called for called, one in self._kept.items() if one.owner == owner])
+
+        self._lock.do(drop)
 
     def sweep(self) -> None:
         """Drop what was sent a while ago and no page has opened."""
