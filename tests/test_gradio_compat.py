@@ -220,6 +220,22 @@ def test_messages_that_nobody_reads_are_forgotten_after_a_minute(boxes, clock):
     queue.event_ids_to_events.clear()
 
 
+def test_an_answer_between_two_looks_waits_as_long_as_any_other(boxes, clock):
+    """A program that calls now and then, and whose calls are always over when somebody looks."""
+    queue, mailboxes = boxes
+    deliver(queue, "often", "first")
+    mailboxes.sweep(())
+    clock[0] = FORGOTTEN_AFTER
+    queue.pending_event_ids_session["often"].clear()  # the first was read, in a moment
+    queue.pending_messages_per_session["often"].get_nowait()
+    deliver(queue, "often", "second")
+    mailboxes.sweep(())
+    assert mailboxes.knows("second") and not queue.pending_messages_per_session["often"].empty()
+    clock[0] = 2 * FORGOTTEN_AFTER
+    mailboxes.sweep(())
+    assert not mailboxes.knows("second") and "often" not in queue.pending_messages_per_session
+
+
 def test_so_many_wait_beside_those_that_have_only_just_come(boxes, clock):
     queue, mailboxes = boxes
     for number in range(MOST_UNREAD + 5):

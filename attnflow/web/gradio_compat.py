@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import gradio as gr
@@ -143,6 +143,14 @@ class Sessions(StateHolder):
                 self._forget(session_id)
 
 
+class _Idle(NamedTuple):
+    """A session in which nobody listens and nothing runs."""
+
+    since: float
+    waiting: frozenset[str]
+    """Its calls whose answers were not delivered by then."""
+
+
 class Mailboxes:
     """The messages that wait for pages and programs.
 
@@ -154,7 +162,7 @@ class Mailboxes:
     def __init__(self, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
         self._queue = queue
         self._clock = clock
-        self._idle_since: dict[str, float] = {}
+        self._idle: dict[str, _Idle] = {}
 
     def knows(self, event_id: str) -> bool:
         """Whether there is such a call, whose answer was not delivered."""
@@ -170,23 +178,27 @@ class Mailboxes:
         queue, now = self._queue, self._clock()
         boxes, events = queue.pending_messages_per_session, queue.pending_event_ids_session
         known = {*boxes, *events}
-        self._idle_since = {session: since for session, since in self._idle_since.items() if session in known}
+        self._idle = {session: idle for session, idle in self._idle.items() if session in known}
         for session in known:
-            ids = events.get(session, set())
+            ids = frozenset(events.get(session, ()))
             if session in read or any(one in read or one in queue.event_ids_to_events for one in ids):
-                self._idle_since.pop(session, None)
-            elif now - self._idle_since.setdefault(session, now) >= FORGOTTEN_AFTER:
+                self._idle.pop(session, None)
+                continue
+            idle = self._idle.get(session)
+            if idle is None or not ids <= idle.waiting:  # something came and was done between two looks
+                self._idle[session] = _Idle(now, ids)
+            elif now - idle.since >= FORGOTTEN_AFTER:
                 self._forget(session)
         unread = [
             session
-            for session, since in self._idle_since.items()
-            if since <= now - JUST_COME and session in boxes and not boxes[session].empty()
+            for session, idle in self._idle.items()
+            if idle.since <= now - JUST_COME and session in boxes and not boxes[session].empty()
         ]
         for session in unread[: max(0, len(unread) - MOST_UNREAD)]:
             self._forget(session)
 
     def _forget(self, session: str) -> None:
-        self._idle_since.pop(session, None)
+        self._idle.pop(session, None)
         self._queue.pending_messages_per_session.pop(session, None)
         self._queue.pending_event_ids_session.pop(session, None)
 
