@@ -53,20 +53,23 @@ def tokenizer_of(name, **told):
     return kind(vocab=scored, **({"src_lang": "en_XX", "tgt_lang": "ro_RO"} | told))
 
 
+def make_spoken(folder, name, theirs, task="seq2seq-lm"):
+    """Write a random checkpoint with such a tokenizer."""
+    kind = {"mbart50": "mbart", "nllb": "m2m_100"}.get(name, name)
+    ids = {"pad_token_id": 1, "eos_token_id": 2, "bos_token_id": 0, "decoder_start_token_id": 2}
+    make_checkpoint(folder, kind, task=task, vocab_size=len(theirs), **ids)
+    for path in folder.glob("*token*"):
+        path.unlink()
+    theirs.save_pretrained(folder)
+    return folder
+
+
 class Spoken(Made):
     """Such a checkpoint."""
 
-    told: dict = {}  # noqa: RUF012
-
     def make(self, folder):
-        self.theirs = tokenizer_of(self.name, **self.told)
-        kind = {"mbart50": "mbart", "nllb": "m2m_100"}.get(self.name, self.name)
-        ids = {"pad_token_id": 1, "eos_token_id": 2, "bos_token_id": 0, "decoder_start_token_id": 2}
-        make_checkpoint(folder, kind, task="seq2seq-lm", vocab_size=len(self.theirs), **ids)
-        for path in folder.glob("*token*"):
-            path.unlink()
-        self.theirs.save_pretrained(folder)
-        return folder
+        self.theirs = tokenizer_of(self.name)
+        return make_spoken(folder, self.name, self.theirs)
 
 
 @pytest.fixture(scope="module")
@@ -159,5 +162,14 @@ def test_without_a_language_for_targets_the_encoder_is_read_alone(made, tmp_path
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tgt_lang": None}))
     same = load_checkpoint(folder)
     assert same.stacks is not None and same.tokenizer.facts.translates == ("en_XX", "en_XX")
-    named = {"architectures": ["MBartForSequenceClassification"]}
-    assert load_checkpoint(edited_config(made("mbart").folder, tmp_path / "classifier", **named)).encoder_alone
+
+
+def test_a_classifier_needs_no_language_for_targets(made, tmp_path):
+    folder = make_spoken(tmp_path / "it", "mbart50", tokenizer_of("mbart50"), "sequence-classification")
+    assert load_checkpoint(folder).notes[-1].startswith("By the settings of its tokenizer it reads en_XX (src_lang); ")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tgt_lang": "xx_XX"}))
+    checkpoint = load_checkpoint(folder)
+    assert checkpoint.stacks is not None and checkpoint.reads_again and not checkpoint.encoder_alone
+    assert not any("language" in note for note in checkpoint.notes)
+    assert encode(checkpoint, PAIR[0]).tokens.piece[0] == "en_XX"

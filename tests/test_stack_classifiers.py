@@ -38,27 +38,40 @@ from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
 from tests import reference
 from tests.checkpoints import N_HEADS, N_LAYERS, WIDTH, edited_config, make_checkpoint
+from tests.test_language_stacks import make_spoken, tokenizer_of
 from tests.test_stacks import N_DECODER, PROJECTIONS, PRUNED, ones
 
 PAIR = ("Anna gave it.", "He read it, Anna.")
-ALL = ("bart", "t5", "mt5", "umt5")
+SPOKEN = ("mbart", "mbart50", "plbart")
+"""Those whose texts hold their language: the first and the last of them at the end, after the `</s>`."""
+ALL = ("bart", "t5", "mt5", "umt5", *SPOKEN)
 
 
 class Made:
     """A small random classifier, and what it does with a pair."""
 
     def __init__(self, folder, name):
-        self.name, self.folder = name, make_checkpoint(folder / name, name)
+        self.name = name
+        self.folder = self.make(folder / name)
         self.checkpoint = load_checkpoint(self.folder)
         self.encoding = encode(self.checkpoint, *PAIR)
         self.trace = capture(self.checkpoint, self.encoding)
         self.n_source = self.encoding.tokens.n_source
 
+    def make(self, folder):
+        if self.name not in SPOKEN:
+            return make_checkpoint(folder, self.name)
+        return make_spoken(folder, self.name, tokenizer_of(self.name), "sequence-classification")
+
     def eager(self):
         return AutoModelForSequenceClassification.from_pretrained(self.folder, attn_implementation="eager").eval()
 
-    def inputs(self):
-        return self.checkpoint.tokenizer.tokenizer(*PAIR, return_tensors="pt", return_token_type_ids=False)
+    def inputs(self, *pair):
+        """What transformers makes of a pair, with the separator that is put between two sentences without a format."""
+        ids = torch.tensor([self.checkpoint.tokenizer.pair(*(pair or PAIR), None).inputs["input_ids"]])
+        plain = self.checkpoint.tokenizer.tokenizer(*(pair or PAIR), return_tensors="pt", return_token_type_ids=False)
+        assert set(plain["input_ids"][0].tolist()) <= set(ids[0].tolist())
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +89,17 @@ def test_both_stacks_and_the_score_are_those_of_transformers(name, made):
     np.testing.assert_allclose(trace.scores, expected.logits[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(trace.probabilities, expected.logits[0].softmax(-1), rtol=1e-4)
     assert trace.labels == ("no", "perhaps", "yes")
+    left_out = 1 if name in ("mbart", "plbart") else 0  # what the decoder reads after the root, the `</s>`
+    assert len(trace.tokens) == 2 * case.n_source - left_out
+    size = case.n_source - left_out
     attention = [
-        [layer[0].numpy() for layer in part]
-        for part in (expected.encoder_attentions, expected.decoder_attentions, expected.cross_attentions)
+        [layer[0].numpy() for layer in expected.encoder_attentions],
+        [layer[0, :, :size, :size].numpy() for layer in expected.decoder_attentions],
+        [layer[0, :, :size].numpy() for layer in expected.cross_attentions],
     ]
     whole, _ = reference.two_stacks(*attention)
     np.testing.assert_allclose(trace.attention, whole, rtol=1e-5, atol=1e-6)
-    source, target = expected.encoder_hidden_states, expected.decoder_hidden_states
+    source, target = expected.encoder_hidden_states, [one[:, :size] for one in expected.decoder_hidden_states]
     outside = [*source[:-1], *[expected.encoder_last_hidden_state] * (N_DECODER + 1)]
     hidden = torch.cat([torch.cat(b, dim=1) for b in zip(outside, [*[target[0]] * N_LAYERS, *target], strict=True)])
     np.testing.assert_allclose(trace.hidden, hidden, rtol=1e-4, atol=1e-4 * float(hidden.abs().max()))
@@ -103,16 +120,26 @@ def test_the_score_depends_on_the_root_alone(name, made):
     assert read.tolist() == [case.trace.root]
 
 
-@pytest.mark.parametrize("name", ["bart", "t5"])
+@pytest.mark.parametrize("name", ["bart", "t5", *SPOKEN])
 def test_the_decoder_reads_the_text_again(name, made):
+    case = made(name)
+    for pair in (PAIR, ("Anna <pad> gave </s> it.", PAIR[1])):
+        encoding = encode(case.checkpoint, *pair)
+        ids, half = encoding.inputs["input_ids"], encoding.tokens.n_source
+        given, model = case.inputs(*pair), case.eager()
+        seen, entries = [], model.get_decoder().get_input_embeddings()
+        entries.register_forward_pre_hook(lambda _, args, to=seen: to.append(args[0]))
+        with torch.no_grad():
+            expected = model(**given).logits[0]
+        assert ids[:half].tolist() == given["input_ids"][0].tolist()
+        assert ids[half:].tolist() == seen[-1][0, : len(ids) - half].tolist()
+        np.testing.assert_allclose(capture(case.checkpoint, encoding).scores, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bart", "t5"])
+def test_what_is_read_again_stands_beside_what_was_read(name, made):
     case, tokens = made(name), made(name).encoding.tokens
-    ids, half = case.encoding.inputs["input_ids"], case.n_source
-    given, model = case.inputs()["input_ids"], case.eager()
-    seen = []
-    model.get_decoder().get_input_embeddings().register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    with torch.no_grad():
-        model(input_ids=given)
-    assert ids[:half].tolist() == given[0].tolist() and ids[half:].tolist() == seen[-1][0].tolist()
+    half = case.n_source
     first, again = tokens.sentence[:half], tokens.sentence[half:]
     assert set(first.tolist()) == {SPECIAL, 0, 1} and set(again.tolist()) == {SPECIAL, 2, 3}
     np.testing.assert_array_equal(np.where(first[:-1] < 0, SPECIAL, first[:-1] + 2), again[1:])
@@ -124,14 +151,15 @@ def test_the_decoder_reads_the_text_again(name, made):
     assert words.n_source == len({*tokens.word[:half].tolist()})
 
 
-@pytest.mark.parametrize("name", ["bart", "t5"])
+@pytest.mark.parametrize("name", ["bart", "t5", "mbart"])
 def test_a_pruned_head_is_zeroed_columns(name, made):
     case, model = made(name), made(name).eager()
     prefix = "transformer." if name == "t5" else ""
     with torch.no_grad():
         for layer, head in PRUNED:
             kind = case.checkpoint.stacks.kind(layer, head)
-            path = PROJECTIONS[name][("encoder", "decoder", "cross").index(kind)].format(layer % N_LAYERS)
+            paths = PROJECTIONS.get(name, PROJECTIONS["bart"])
+            path = paths[("encoder", "decoder", "cross").index(kind)].format(layer % N_LAYERS)
             model.get_submodule(prefix + path).weight.unflatten(1, (N_HEADS, -1))[:, head % N_HEADS] = 0
         expected = model(**case.inputs()).logits[0]
     found = capture(case.checkpoint, case.encoding, pruned=PRUNED).scores
@@ -169,7 +197,7 @@ def test_contributions_are_shares_of_the_full_jacobian(name, made):
     np.testing.assert_allclose(found[last, :, case.trace.root], norms / norms.sum(-1, keepdims=True), atol=2e-4)
 
 
-@pytest.mark.parametrize("name", ["bart", "t5"])
+@pytest.mark.parametrize("name", ["bart", "t5", "mbart"])
 def test_importance_of_heads_of_every_kind(name, made):
     checkpoint, encoding = made(name).checkpoint, made(name).encoding
 
@@ -214,7 +242,7 @@ def test_taylor_is_of_the_parameters_of_each_attention(made):
         )
 
 
-@pytest.mark.parametrize("name", ["bart", "t5"])
+@pytest.mark.parametrize("name", ["bart", "t5", "mbart"])
 def test_saliency_is_of_both_readings(name, made):
     case = made(name)
     checkpoint, encoding, score = case.checkpoint, case.encoding, float(case.trace.scores[1])
@@ -234,6 +262,7 @@ def test_saliency_is_of_both_readings(name, made):
     for token in (1, half + 2):  # one reading at a time
         changed = torch.from_numpy(np.where(np.arange(len(ids)) == token, blank, ids))[None]
         source, target = changed[:, :half], changed[:, half:]
+        target = torch.nn.functional.pad(target, (0, half - target.shape[1]))  # which nothing depends on
         with torch.no_grad():
             expected = score - float(model(source, torch.ones_like(source), decoder_input_ids=target).logits[0, 1])
         assert removed[token] == pytest.approx(expected, rel=1e-2, abs=1e-3)

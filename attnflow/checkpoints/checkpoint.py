@@ -121,7 +121,7 @@ class Checkpoint:
     @property
     def reads_again(self) -> bool:
         """Whether it is an encoder-decoder whose decoder reads the text that its encoder reads, to classify it."""
-        return self.stacks is not None and self.head.kind == "sequence-classification"
+        return self.stacks is not None and self.head.is_about_a_text
 
     @property
     def heads(self) -> list[Head]:
@@ -391,7 +391,7 @@ def _read_files(
         pruned=read.pruned,
         notes=(
             *read.notes,
-            *languages_note(facts, config.model_type, writes=whole),
+            *languages_note(facts, config.model_type, stacks=read.stacks, writes=not read.head.is_about_a_text),
             *facts.notes,
             *special_notes(n_entries(model), tokenizer, name),
         ),

@@ -20,7 +20,7 @@ def read_stacks(config: PreTrainedConfig, *, translates: bool) -> Literal["both"
     """Which stacks of an encoder-decoder are read; None of a model that is none.
 
     The encoder alone where a file has no decoder or another head, or where nothing tells in which language a target
-    begins.
+    begins that is to be written.
 
     Args:
         config: Of the model.
@@ -29,11 +29,10 @@ def read_stacks(config: PreTrainedConfig, *, translates: bool) -> Literal["both"
     known, kind = architecture(config.model_type), head_kind(config.architectures or [])
     if not known.stacks:
         return None
+    if config.is_encoder_decoder and kind == "sequence-classification":
+        return "both" if type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING else "encoder"
     if not config.is_encoder_decoder or (known.translates and not translates):
         return "encoder"
-    if kind == "sequence-classification":
-        # Where a language ends a text, it is not at its last token that the score is read.
-        return "both" if type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING and not known.wraps else "encoder"
     plain = kind == "none" and not any("For" in str(one) or "Encoder" in str(one) for one in config.architectures or [])
     return "both" if kind == "seq2seq-lm" or plain else "encoder"
 
@@ -65,25 +64,29 @@ def find_stacks(model: PreTrainedModel, n_encoder: int, n_heads: int, name: str)
     return Stacks(n_encoder, n_decoder, n_heads), None if wraps else start
 
 
-def languages_note(facts: TokenizerFacts, model_type: str, *, writes: bool) -> tuple[str, ...]:
+def languages_note(
+    facts: TokenizerFacts, model_type: str, *, stacks: Literal["both", "encoder"] | None, writes: bool
+) -> tuple[str, ...]:
     """What must be known of the languages that a model reads and writes.
 
     Args:
         facts: Of its tokenizer.
         model_type: Of the model.
-        writes: Whether its decoder is read.
+        stacks: Which of its stacks are read.
+        writes: Whether its decoder, if that is read, writes a text of its own.
     """
     codes, translates = facts.languages, architecture(model_type).translates
-    if writes and not translates and len(codes) > 1:
+    if stacks == "both" and not translates and len(codes) > 1:
         example = f"begin the source with one of them, as in {codes[0]} Anna reads."
         return (f"It translates into {len(codes)} languages; {example}",)
-    if writes and translates and facts.translates is not None:
+    if stacks == "both" and translates and facts.translates is not None:
         source, target = facts.translates
-        told = f"By the settings of its tokenizer it reads {source} and writes {target} (src_lang, tgt_lang)"
+        settings = f"{source} and writes {target} (src_lang, tgt_lang)" if writes else f"{source} (src_lang)"
+        told = f"By the settings of its tokenizer it reads {settings}"
         if codes:
             told += f"; begin a text with another of its {len(codes)} languages where it is in that ({codes[0]} …)"
         return (f"{told}.",)
-    if translates and facts.translates is None:
+    if stacks == "encoder" and translates and facts.translates is None:
         return ("The settings of its tokenizer do not tell in which language it writes, so its encoder is read alone.",)
     return ()
 

@@ -51,6 +51,11 @@ class TaskHead:
         return self.trained and self.kind == "sequence-classification"
 
     @property
+    def is_about_a_text(self) -> bool:
+        """Whether its task is about a given text, which the decoder of an encoder-decoder reads again."""
+        return self.kind == "sequence-classification"
+
+    @property
     def scores_tokens(self) -> bool:
         """Whether it has been trained to give each token a few scores of its own: of classes, or of being an end."""
         return self.trained and self.kind in ("token-classification", "question-answering")

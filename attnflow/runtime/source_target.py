@@ -66,8 +66,10 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
 def read_again(checkpoint: Checkpoint, made: PairPieces) -> PairPieces:
     """A text as the encoder of a classifier reads it, and after it the same as its decoder does.
 
-    transformers shifts the text by one token to the right, as if the decoder were to write it; the score is read where
-    the `</s>` that ends the text would be written, which is the last token of the decoder.
+    transformers shifts the text by one token to the right, as if the decoder were to write it, and puts before it the
+    token that begins a target or, where a text ends with its language (mBART), that language. The score is read where
+    the `</s>` that ends the text would be written. That is the last token of the decoder here: what it would read after
+    that no score depends on, and so it does not.
 
     Args:
         checkpoint: An encoder-decoder that classifies.
@@ -76,24 +78,27 @@ def read_again(checkpoint: Checkpoint, made: PairPieces) -> PairPieces:
     Raises:
         UnsupportedArchitectureError: If its tokenizer does not end a text as its score wants it.
     """
-    assert checkpoint.starts_with is not None, "its decoder begins with some token"
-    start, ids = checkpoint.starts_with, made.inputs["input_ids"]
-    if ids[-1] != checkpoint.model.config.eos_token_id:
+    ids, end = made.inputs["input_ids"], checkpoint.model.config.eos_token_id
+    size = len(ids) - ids[::-1].index(end) if end in ids else 0
+    if not size or any(part is not None for part in made.sentence[size:]):
         raise UnsupportedArchitectureError(
             f"{checkpoint.name} reads its score at the token that ends a text, and its tokenizer writes none there; "
             "choose another checkpoint."
         )
-    size = len(ids)
+    start = checkpoint.starts_with
+    if start is None:  # the last token that is no padding, as transformers wraps a text
+        start = ids[sum(one != checkpoint.padding for one in ids) - 1]
+    before = slice(0, size - 1)
     return PairPieces(
-        count=2 * size,
+        count=len(ids) + size,
         inputs={
-            "input_ids": [*ids, start, *ids[:-1]],
-            "attention_mask": [1] * 2 * size,
-            "target": [0] * size + [1] * size,
+            "input_ids": [*ids, start, *ids[before]],
+            "attention_mask": [1] * (len(ids) + size),
+            "target": [0] * len(ids) + [1] * size,
         },
-        pieces=[*made.pieces, checkpoint.tokenizer.pieces([start])[0] or str(start), *made.pieces[:-1]],
-        sentence=[*made.sentence, None, *(None if part is None else part + AGAIN for part in made.sentence[:-1])],
-        offsets=[*made.offsets, (0, 0), *made.offsets[:-1]],
+        pieces=[*made.pieces, checkpoint.tokenizer.pieces([start])[0] or str(start), *made.pieces[before]],
+        sentence=[*made.sentence, None, *(None if part is None else part + AGAIN for part in made.sentence[before])],
+        offsets=[*made.offsets, (0, 0), *made.offsets[before]],
         separator=made.separator,
     )
 

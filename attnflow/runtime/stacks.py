@@ -148,7 +148,7 @@ class _Whole(nn.Module):
         if target is None:
             return super().forward(*args, **kwargs)
         if self.classifies:
-            # As transformers' own classes do, which look for the last `</s>` of the source: there the target ends.
+            # transformers' own classes look for the last `</s>` of the source: there the target ends (`read_again`).
             found = self.body(target=target, **kwargs)
             head: Any = self.get_submodule("classification_head")
             return SequenceClassifierOutput(logits=head(found[0][:, -1]), hidden_states=found.hidden_states)
