@@ -391,9 +391,9 @@ def test_what_is_not_offered_is_refused_with_the_reason(made, tmp_path):
     unlike = {"model_type": "bart", "encoder_attention_heads": 2, "decoder_attention_heads": 4}
     with pytest.raises(UnsupportedArchitectureError, match="have not the same number of heads"):
         check_supported(unlike, "it")
-    named = {"architectures": ["BartForQuestionAnswering"]}
-    answering = load_checkpoint(edited_config(made("bart").folder, tmp_path / "answering", **named))
-    assert answering.encoder_alone and answering.stacks is None
+    named = {"architectures": ["BartForTokenClassification"]}
+    labelling = load_checkpoint(edited_config(made("bart").folder, tmp_path / "labelling", **named))
+    assert labelling.encoder_alone and labelling.stacks is None
 
 
 def test_a_model_without_a_head_predicts_nothing_and_is_read_whole(tmp_path):

@@ -120,7 +120,7 @@ class Checkpoint:
 
     @property
     def reads_again(self) -> bool:
-        """Whether it is an encoder-decoder whose decoder reads the text that its encoder reads, to classify it."""
+        """Whether it is an encoder-decoder whose decoder reads the text that its encoder reads, to score it."""
         return self.stacks is not None and self.head.is_about_a_text
 
     @property

@@ -6,7 +6,10 @@ from typing import Literal
 
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+)
 
 from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.compat import n_entries
@@ -14,6 +17,12 @@ from attnflow.checkpoints.task_head import head_kind
 from attnflow.checkpoints.tokenizer_reader import TokenizerFacts
 from attnflow.errors import UnsupportedArchitectureError
 from attnflow.records.stacks import Stacks
+
+_OF_GIVEN_TEXTS = {
+    "sequence-classification": MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    "question-answering": MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+}
+"""The heads with which a decoder reads again what its encoder has read, and what transformers has them for."""
 
 
 def read_stacks(config: PreTrainedConfig, *, translates: bool) -> Literal["both", "encoder"] | None:
@@ -29,8 +38,8 @@ def read_stacks(config: PreTrainedConfig, *, translates: bool) -> Literal["both"
     known, kind = architecture(config.model_type), head_kind(config.architectures or [])
     if not known.stacks:
         return None
-    if config.is_encoder_decoder and kind == "sequence-classification":
-        return "both" if type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING else "encoder"
+    if config.is_encoder_decoder and kind in _OF_GIVEN_TEXTS:
+        return "both" if type(config) in _OF_GIVEN_TEXTS[kind] else "encoder"
     if not config.is_encoder_decoder or (known.translates and not translates):
         return "encoder"
     plain = kind == "none" and not any("For" in str(one) or "Encoder" in str(one) for one in config.architectures or [])

@@ -53,7 +53,7 @@ class TaskHead:
     @property
     def is_about_a_text(self) -> bool:
         """Whether its task is about a given text, which the decoder of an encoder-decoder reads again."""
-        return self.kind == "sequence-classification"
+        return self.kind in ("sequence-classification", "question-answering")
 
     @property
     def scores_tokens(self) -> bool:

@@ -52,14 +52,20 @@ class Span:
 
 @dataclass(frozen=True)
 class AnswerEnds:
-    """Where the answer to a question begins and ends, by a head for question answering."""
+    """Where the answer to a question begins and ends, by a head for question answering.
+
+    The scores of a token are read at that token or, in an encoder-decoder, where its decoder would write it, `n_before`
+    later; so are those of spans.
+    """
 
     scores: NDArray[np.float32]
-    """`[T, 2]` logits of each token as the start and as the end (`ENDS`)."""
+    """`[T, 2]` logits of each token as the start and as the end (`ENDS`); minus infinity where nothing is scored."""
     probabilities: NDArray[np.float64]
     """`[T, 2]`: the softmax over all tokens of the text, as in training; columns sum to 1."""
     spans: tuple[Span, ...]
     """The likeliest answers, the best first: in the context, no longer than `LONGEST_ANSWER`; none without one."""
+    n_before: int = 0
+    """How many tokens stand before the first whose scores are read: in an encoder-decoder those of the encoder."""
 
     def __post_init__(self) -> None:
         if self.scores.shape != self.probabilities.shape or self.scores.shape[1:] != (len(ENDS),):
@@ -70,10 +76,14 @@ class AnswerEnds:
         score = float(self.scores[start, 0]) + float(self.scores[end, 1])
         return Span(start, end, score, float(self.probabilities[start, 0] * self.probabilities[end, 1]))
 
+    def tokens(self, span: Span) -> slice:
+        """The tokens that an answer holds."""
+        return slice(span.start - self.n_before, span.end + 1 - self.n_before)
+
     @property
     def no_answer(self) -> float:
         """The probability of both ends at the first token, which means that there is no answer, if that was trained."""
-        return float(self.probabilities[0].prod())
+        return float(self.probabilities[self.n_before].prod())
 
 
 @dataclass(frozen=True)
@@ -117,13 +127,16 @@ def softmax(scores: NDArray[np.floating], axis: int) -> NDArray[np.float64]:
     return shifted / shifted.sum(axis=axis, keepdims=True)
 
 
-def answer_ends(scores: NDArray[np.float32], context: NDArray[np.bool_], longest: int = LONGEST_ANSWER) -> AnswerEnds:
+def answer_ends(
+    scores: NDArray[np.float32], context: NDArray[np.bool_], longest: int = LONGEST_ANSWER, n_before: int = 0
+) -> AnswerEnds:
     """The answers that start and end scores give.
 
     Args:
         scores: `[T, 2]` logits.
-        context: `[T]`: the tokens that an answer may hold; they follow each other.
+        context: `[T]`, or as many as there are tokens to answer with: those that an answer may hold, one after another.
         longest: Tokens of an answer at most.
+        n_before: How many tokens stand before the first whose scores are read (`AnswerEnds`).
 
     Returns:
         With the best spans `start <= end < start + longest` in the context, by the product of the two probabilities; of
@@ -132,12 +145,12 @@ def answer_ends(scores: NDArray[np.float32], context: NDArray[np.bool_], longest
     Reference:
         Devlin et al. 2019, section 4.2: a span's score is the sum of its ends' logits, and the best has `start <= end`.
     """
-    inside = np.flatnonzero(context)
+    inside = np.flatnonzero(context) + n_before
     first = np.repeat(np.arange(len(inside)), longest)  # as many pairs as answers can be, however long the context is
     last = first + np.tile(np.arange(longest), len(inside))
     near = last < len(inside)
     start, end = inside[first[near]], inside[last[near]]
     both = scores[start, 0].astype(np.float64) + scores[end, 1]
     best = np.argsort(-both, kind="stable")[:_SPANS]
-    found = AnswerEnds(scores, softmax(scores, axis=0), ())
+    found = AnswerEnds(scores, softmax(scores, axis=0), (), n_before)
     return replace(found, spans=tuple(found.span(int(start[at]), int(end[at])) for at in best.tolist()))

@@ -67,7 +67,7 @@ def recorded_run(
     check_finite(checkpoint, *output.hidden_states)  # what is not finite in a layer is so in what leaves it
     logits = logits_of(output) if of_text or of_tokens else None
     if logits is not None:
-        check_finite(checkpoint, logits)
+        check_finite(checkpoint, logits if of_text or "target" not in inputs else logits[inputs["target"] == 1])
     norms = None
     if lengths is not None and wanted:
         with torch.inference_mode():

@@ -64,22 +64,23 @@ def source_and_target(checkpoint: Checkpoint, source: str, target: str | None, m
 
 
 def read_again(checkpoint: Checkpoint, made: PairPieces) -> PairPieces:
-    """A text as the encoder of a classifier reads it, and after it the same as its decoder does.
+    """A text as the encoder of a model that scores it reads it, and after it the same as its decoder does.
 
     transformers shifts the text by one token to the right, as if the decoder were to write it, and puts before it the
-    token that begins a target or, where a text ends with its language (mBART), that language. The score is read where
-    the `</s>` that ends the text would be written. That is the last token of the decoder here: what it would read after
-    that no score depends on, and so it does not.
+    token that begins a target or, where a text ends with its language (mBART), that language. So whatever is scored of
+    a token is read where that token would be written. A class is read where the `</s>` that ends the text would be.
+    That is the last token of the decoder here: what it would read after that no class depends on, and so it does not.
 
     Args:
-        checkpoint: An encoder-decoder that classifies.
+        checkpoint: An encoder-decoder that classifies texts or answers questions.
         made: Its text.
 
     Raises:
         UnsupportedArchitectureError: If its tokenizer does not end a text as its score wants it.
     """
     ids, end = made.inputs["input_ids"], checkpoint.model.config.eos_token_id
-    size = len(ids) - ids[::-1].index(end) if end in ids else 0
+    answers = checkpoint.head.kind == "question-answering"  # each token has a score
+    size = len(ids) if answers else len(ids) - ids[::-1].index(end) if end in ids else 0
     if not size or any(part is not None for part in made.sentence[size:]):
         raise UnsupportedArchitectureError(
             f"{checkpoint.name} reads its score at the token that ends a text, and its tokenizer writes none there; "

@@ -19,7 +19,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput, SequenceClassifierOutput
+from transformers.modeling_outputs import (
+    BaseModelOutput,
+    CausalLMOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+)
 from transformers.modeling_utils import PreTrainedModel
 
 from attnflow.records.stacks import Stacks
@@ -133,6 +138,8 @@ class _Whole(nn.Module):
     """Of encoder and decoder among the model's parts."""
     classifies: bool
     """Whether it has a head for whole texts, which reads the last token of the decoder."""
+    answers: bool
+    """Whether it has a head for questions, which reads each token of the decoder."""
 
     @property
     def base_model(self) -> Any:
@@ -152,6 +159,13 @@ class _Whole(nn.Module):
             found = self.body(target=target, **kwargs)
             head: Any = self.get_submodule("classification_head")
             return SequenceClassifierOutput(logits=head(found[0][:, -1]), hidden_states=found.hidden_states)
+        if self.answers:
+            found = self.body(target=target, **kwargs)
+            head = self.get_submodule("qa_outputs")
+            # Where the encoder reads, nothing is scored, so that there no answer can begin or end.
+            scores = head(found[0]).masked_fill(target[..., None] == 0, -torch.inf)
+            start, end = scores.unbind(-1)
+            return QuestionAnsweringModelOutput(start_logits=start, end_logits=end, hidden_states=found.hidden_states)
         with self._running(target=target, **kwargs) as (run, encoded, to_decoder):
             given = {"attention_mask": to_decoder.pop("encoder_attention_mask")}
             given |= {f"decoder_{name}": value for name, value in to_decoder.items()}
@@ -227,6 +241,6 @@ def install(model: PreTrainedModel, stacks: Stacks) -> bool:
         specialise(stack.get_input_embeddings(), _Embeddings)
     whole: Any = model
     whole.stacks, whole.stack_names = stacks, (names[encoder], names[decoder])
-    whole.classifies = "classification_head" in names.values()
+    whole.classifies, whole.answers = ("classification_head" in names.values(), "qa_outputs" in names.values())
     specialise(model, _Whole)
     return True

@@ -24,7 +24,8 @@ def token_scores(checkpoint: Checkpoint, encoding: Encoding, logits: torch.Tenso
     scores = logits[: len(encoding.tokens)].to(torch.float32, copy=True).cpu().numpy()
     scores.flags.writeable = False
     if checkpoint.head.kind == "question-answering":
-        return answer_ends(scores, encoding.tokens.sentence == 1)  # the second sentence is the context
+        context = encoding.tokens.sentence == 1  # the second sentence, as it is read first
+        return answer_ends(scores, context, n_before=encoding.tokens.n_source or 0)
     return TokenClasses(checkpoint.head.labels, scores, softmax(scores, axis=1))
 
 

@@ -131,7 +131,8 @@ def _about(one: ExplainedModel, report: Report, spoken: Sequence[str], unit: str
     at, against = "", f", against {quoted.format(report.against)}" if report.against else ""
     if report.position is not None and one.kind in _PLACES:
         place = report.position if unit == "piece" else int(report.answers[0].tokens.word[report.position])
-        at = f" {_PLACES[one.kind]} {spoken[place]}"
+        again = one.kind == "question-answering" and report.answers[0].tokens.n_source is not None
+        at = f" {'after' if again else _PLACES[one.kind]} {spoken[place]}"
     return f"score of {quoted.format(report.target)}{at}{against}"
 
 

@@ -150,11 +150,11 @@ class _Shown:
         order = texts if last else texts[::-1]  # of those of a word the latest stays
         return sorted({int(self.tokens.word[token]): token for token in order}.values())
 
-    def told(self, token: int, label: str, probability: float) -> TokenPrediction:
-        """What is predicted at a token."""
+    def told(self, token: int, label: str, probability: float, *, of: int | None = None) -> TokenPrediction:
+        """What is predicted at a token, of this or another one."""
         return {
             "token": token,
-            "text": self.text[token],
+            "text": self.text[token if of is None else of],
             "label": label,
             "probability": rounded(probability),
             "meant": token == self.at,
@@ -178,14 +178,19 @@ def _of_token(found: TokenClasses, shown: _Shown) -> Predicted:
 
 def _of_answer(found: AnswerEnds, shown: _Shown, encoding: Encoding) -> Predicted:
     spans, at = found.spans, shown.at
-    classes = tuple(_score(span_text(encoding, span), span.score, span.probability) for span in spans)
+    classes = tuple(_score(span_text(encoding, found, span), span.score, span.probability) for span in spans)
     best = spans[0]
     ends = ((best.start, 0), (best.end, 1))
-    tokens = tuple(shown.told(token, ENDS[end], float(found.probabilities[token, end])) for token, end in ends)
+    tokens = tuple(
+        shown.told(token, ENDS[end], float(found.probabilities[token, end]), of=token - found.n_before)
+        for token, end in ends
+    )
     about = "Likeliest answers, each with the product of the probabilities of its start and its end."
+    if found.n_before:
+        about += " The scores of a word are read where the decoder would write it: at the token before."
     if at not in (best.start, best.end):
-        start, end = found.probabilities[at]
-        about += f" An answer starts at {shown.name[at]} with {percent(start)} and ends there with {percent(end)}."
+        (start, end), name = found.probabilities[at], shown.name[at - found.n_before]
+        about += f" An answer starts at {name} with {percent(start)} and ends there with {percent(end)}."
     if found.no_answer > best.probability:
         about += (
             f" Both ends at the first token have {percent(found.no_answer)}, more than any answer: a model that was "
@@ -220,9 +225,9 @@ def _of_expected(found: ExpectedTokens, shown: _Shown) -> Predicted:
     return Predicted(decided, classes, about, tokens)
 
 
-def span_text(encoding: Encoding, span: Span) -> str:
+def span_text(encoding: Encoding, found: AnswerEnds, span: Span) -> str:
     """An answer as it is written in the second sentence."""
-    return _written(encoding, 1, encoding.tokens.span[span.start : span.end + 1])
+    return _written(encoding, 1, encoding.tokens.span[found.tokens(span)])
 
 
 def _word_text(tokens: Tokens, encoding: Encoding, token: int) -> str:

@@ -137,11 +137,15 @@ def _stacks_note(card: ModelCard) -> str:
     if card.stacks is None:
         return ""
     own, encoder, last = card.stacks.n_heads, card.stacks.n_encoder, card.n_layers
-    if card.head.kind == "sequence-classification":
+    if card.head.is_about_a_text:
+        where = (
+            "the score is read at the last token of the decoder, which is the root."
+            if card.head.kind == "sequence-classification"
+            else "whether an answer starts or ends at a word is read in the decoder, at the token before the word."
+        )
         read = (
             "Its encoder reads the text (the source), and its decoder the same again, one token behind (the target); "
-            "the score is read at the last token of the decoder, which is the root."
-        )
+        ) + where
     else:
         read = (
             "The first sentence is the source, the second the target as far as it is written; the root is where its "

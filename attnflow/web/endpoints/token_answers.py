@@ -20,7 +20,9 @@ class TokenPredictionAnswer(TypedDict):
     """What is predicted at one token: of a language model the likeliest words, and the one that really follows."""
 
     token: int
+    """Where it is read."""
     text: str
+    """That of the token or, of an encoder-decoder that answers questions, of the one that the decoder would write."""
     predictions: list[ClassAnswer]
     following: float | None
     """Probability of the token that really follows; null where none does."""
@@ -29,7 +31,7 @@ class TokenPredictionAnswer(TypedDict):
 
 
 class SpanAnswer(TypedDict):
-    """An answer to a question: the tokens from `start` to `end`, both included."""
+    """An answer to a question, whose scores are read from the token `start` to the token `end`, both included."""
 
     start: int
     end: int
@@ -45,16 +47,16 @@ def by_token(case: Case) -> list[TokenPredictionAnswer] | None:
         return [one for one in _expected(case) if wanted in (None, one["token"])]
     if scored is None:
         return None
-    labels = scored.labels if isinstance(scored, TokenClasses) else ENDS
+    labels, n_before = (scored.labels, 0) if isinstance(scored, TokenClasses) else (ENDS, scored.n_before)
     return [
         {
             "token": token,
-            "text": case.trace.tokens.text[token],
+            "text": case.trace.tokens.text[token - n_before],
             "predictions": _predictions(labels, scored.scores[token], scored.probabilities[token]),
             "following": None,
             "rank": None,
         }
-        for token in (range(case.n_tokens) if wanted is None else [wanted])
+        for token in (range(n_before, case.n_tokens) if wanted is None else [wanted])
     ]
 
 
@@ -67,7 +69,7 @@ def spans(case: Case) -> list[SpanAnswer] | None:
         {
             "start": one.start,
             "end": one.end,
-            "text": span_text(case.encoding, one),
+            "text": span_text(case.encoding, scored, one),
             "score": rounded(one.score),
             "probability": rounded(one.probability),
         }
