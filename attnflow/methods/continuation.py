@@ -12,9 +12,8 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, TextError
 from attnflow.records.continuation import Continuation
 from attnflow.records.trace import Encoding, Head, check_heads, is_whole
-from attnflow.runtime import attention_hook
-from attnflow.runtime.capabilities import run_model
 from attnflow.runtime.capture import model_inputs
+from attnflow.runtime.next_token import NextToken
 from attnflow.runtime.recorded import check_finite, head_gates
 
 MOST_WRITTEN = 256
@@ -77,14 +76,14 @@ def _write(
     """The tokens, their probabilities, and whether the model ended the text."""
     ends = checkpoint.model.config.get_text_config().eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends])
-    inputs = model_inputs(encoding, device=checkpoint.device)
+    inputs, after = model_inputs(encoding, device=checkpoint.device), NextToken(checkpoint, gates)
     ids: list[int] = []
     chances: list[float] = []
     while len(ids) < room:
         progress.go_on()
         progress.tell(f"{len(ids)} of at most {room} tokens", len(ids) / room)
-        with torch.inference_mode(), attention_hook.record(gates, keep=False):
-            row = run_model(checkpoint, inputs, task=True)[0, -1].double()
+        with torch.inference_mode():
+            row = after.scores(inputs).double()
             check_finite(checkpoint, row.max())
             chance = row.softmax(-1)
             if checkpoint.padding is not None and checkpoint.padding not in ends:

@@ -18,6 +18,7 @@ from tests.bench import (
     probe,
     saliency,
     texts,
+    writing,
 )
 
 PARTS = {
@@ -33,6 +34,7 @@ PARTS = {
     "probe": probe,
     "page": page,
     "load": load,
+    "writing": writing,
 }
 USUAL = [name for name in PARTS if name != "load"]
 
