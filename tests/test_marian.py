@@ -142,7 +142,7 @@ def test_it_is_read_apart_as_here(folder, reader):
 
 
 def test_pieces_that_sentencepiece_and_transformers_do_not_share_are_refused(reader, monkeypatch):
-    monkeypatch.setattr(tokenizer_marian, "_surfaces", lambda model, text, start: iter([("▁the", (0, 3))]))
+    monkeypatch.setattr(tokenizer_marian, "surfaces", lambda model, text, start: iter([("▁the", (0, 3))]))
     with pytest.raises(CheckpointError, match=r"fails on this text .*its pieces cannot be placed"):
         reader.pair("Anna", None, None)
 

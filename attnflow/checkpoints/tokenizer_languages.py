@@ -30,6 +30,8 @@ def translates(tokenizer: PreTrainedTokenizerBase, cut: PairPieces) -> tuple[str
         return None
     beside = [piece for piece, part in zip(cut.pieces, cut.sentence, strict=True) if part is None]
     codes = [piece for piece in beside if piece not in _named(made)]
+    if told in getattr(made, "lang_code_to_token", ()):  # M2M100's languages have names that are no pieces
+        told = made.get_lang_token(told)
     target = codes[0] if told is None and codes else str(told)
     return (codes[0], target) if len(codes) == 1 and target in made.get_vocab() else None
 

@@ -11,15 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sentencepiece import SentencePieceProcessor, sentencepiece_pb2
 from transformers.models.marian.tokenization_marian import MarianTokenizer
 
+from attnflow.checkpoints.sentencepiece_places import Placed, cut_texts, surfaces, with_special
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.errors import CheckpointError, brief
 
 _FILES = ("source.spm", "target.spm", "vocab.json")
-_Placed = tuple[str, tuple[int, int]]
-"""A piece and its characters."""
 
 
 class TwoModels(MarianTokenizer):
@@ -69,44 +67,14 @@ def cut(tokenizer: TwoModels, text_a: str, text_b: str | None, *, target: bool) 
     made = tokenizer(text_target=text_a, text_pair_target=text_b) if target else tokenizer(text_a, text_b)
     own: Any = tokenizer  # which declares no types
     vocabulary: dict[str, int] = own.target_encoder if target and tokenizer.separate_vocabs else own.encoder
-    unknown, added = str(tokenizer.unk_token), tokenizer.added_tokens_encoder
-    pieces: list[str] = []
-    ids: list[int] = []
-    sentence: list[int | None] = []
-    offsets: list[tuple[int, int]] = []
-    for number, text in enumerate(texts):
-        for piece, place in _placed(tokenizer, text, tokenizer.spm_target if target else tokenizer.spm_source):
-            pieces.append(piece if piece in added or piece in vocabulary else unknown)
-            ids.append(added[piece] if piece in added else vocabulary.get(piece, vocabulary[unknown]))
-            sentence.append(number)
-            offsets.append(place)
-    if [*ids, tokenizer.eos_token_id] != made["input_ids"]:
-        raise ValueError("its pieces cannot be placed in the text")
-    pieces.append(str(tokenizer.eos_token))
-    inputs = {"input_ids": list(made["input_ids"]), "attention_mask": [1] * len(pieces)}
-    return PairPieces(len(pieces), inputs, pieces, [*sentence, None], [*offsets, (0, 0)])
+    model = tokenizer.spm_target if target else tokenizer.spm_source
 
+    def cutter(part: str, start: int) -> Iterator[Placed]:
+        """A language in `>>...<<`, and what SentencePiece cuts."""
+        code, rest = tokenizer.remove_language_code(part)
+        begin = start + len(part) - len(rest)
+        yield from ((one, (start, begin)) for one in code)
+        yield from surfaces(model, rest, begin)
 
-def _placed(tokenizer: TwoModels, text: str, model: SentencePieceProcessor) -> Iterator[_Placed]:
-    """The pieces of a text: tokens that stand for themselves, a language in `>>...<<`, and what SentencePiece cuts."""
-    start = 0
-    for part in tokenizer.tokens_trie.split(text):
-        end = start + len(part)
-        if part in tokenizer.added_tokens_encoder:
-            yield part, (start, end)
-        else:
-            code, rest = tokenizer.remove_language_code(part)
-            yield from ((one, (start, end - len(rest))) for one in code)
-            yield from _surfaces(model, rest, end - len(rest))
-        start = end
-
-
-def _surfaces(model: SentencePieceProcessor, text: str, start: int) -> Iterator[_Placed]:
-    """The pieces of a text that begins at some place, by SentencePiece, which counts in bytes of UTF-8."""
-    messages: Any = sentencepiece_pb2  # whose classes are made when it is imported
-    found = messages.SentencePieceText.FromString(model.encode(text, out_type="serialized_proto"))
-    place = [0]
-    for character in text:
-        place.extend([place[-1]] * (len(character.encode()) - 1) + [place[-1] + 1])
-    for one in found.pieces:
-        yield one.piece, (start + place[one.begin], start + place[one.end])
+    found = cut_texts(tokenizer, texts, vocabulary, cutter)
+    return with_special(tokenizer, found, [], [own.eos_token_id], made["input_ids"])

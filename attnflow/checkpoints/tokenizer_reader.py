@@ -15,6 +15,7 @@ from attnflow.checkpoints import tokenizer_languages, tokenizer_notes
 from attnflow.checkpoints.chat_template import Conversation, converse
 from attnflow.checkpoints.sentencepiece_model import Original, originals
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
+from attnflow.checkpoints.tokenizer_m2m import ManyLanguages, cut_source, has_many_languages, read_many_languages
 from attnflow.checkpoints.tokenizer_marian import TwoModels, cut, has_two_models, read_two_models
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.errors import CheckpointError, brief
@@ -245,6 +246,8 @@ class LocalReader:
         return tokenizer_languages.in_language(made, source, code, number(code), before, is_written=bool(written))
 
     def _fast(self, text_a: str, text_b: str | None) -> PairPieces:
+        if isinstance(self.tokenizer, ManyLanguages):
+            return cut_source(self.tokenizer, text_a, text_b)
         made = self.tokenizer(
             text_a, text_b, return_offsets_mapping=True, return_attention_mask=True, truncation=False, verbose=False
         )
@@ -297,12 +300,13 @@ def read_here(folder: Path, name: str, *, chats: bool = True) -> LocalReader:
     Raises:
         CheckpointError: If there is none, or one that cannot be trusted.
     """
-    two = has_two_models(folder)
-    tokenizer = read_two_models(folder, name) if two else read_tokenizer(folder, name)
+    two, many = has_two_models(folder), has_many_languages(folder)
+    reading = read_two_models if two else read_many_languages if many else read_tokenizer
+    tokenizer = reading(folder, name)
     if not chats:
         tokenizer.chat_template = None
-    if two:
-        return LocalReader(tokenizer, name, tuple(originals(folder)))
+    if two or many:
+        return LocalReader(tokenizer, name)  # which compares each text by itself
     notes = (tokenizer_notes.without_basic_cut(folder, tokenizer), *tokenizer_notes.marks_note(folder, tokenizer))
     lacking = tokenizer_notes.unnumbered(folder, tokenizer)
     return LocalReader(tokenizer, name, tuple(originals(folder)), lacking, tuple(filter(None, notes)))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
+from transformers.models.m2m_100.tokenization_m2m_100 import M2M100Tokenizer
 from transformers.models.marian.tokenization_marian import MarianTokenizer
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
@@ -27,7 +28,7 @@ _SWITCHES = frozenset(
     "separate_vocabs fix_mistral_regex token_type_ids_include_special_tokens".split()
 )
 _NUMBERS = {
-    **dict.fromkeys(("extra_ids", "offset"), 10_000),  # so many tokens are made
+    **dict.fromkeys(("extra_ids", "offset", "num_madeup_words"), 10_000),  # so many tokens are made
     **dict.fromkeys(("unk_id", "pad_token_type_id", "pad_token_label"), 10**7),
     **dict.fromkeys(("max_depth", "max_width", "pad_width", "max_entity_length", "max_mention_length"), 10_000),
     **dict.fromkeys(("max_length", "stride", "pad_to_multiple_of"), 10**9),
@@ -38,6 +39,7 @@ _TEXTS = {
     "truncation_side": r"left|right",
     "truncation_strategy": r"[a-z_]{1,40}",
     "errors": r"replace|strict|ignore|backslashreplace",
+    "language_codes": r"m2m100|wmt21",
     "src_lang": r"\w{1,20}",
     "tgt_lang": r"\w{1,20}",
     **dict.fromkeys(("source_lang", "target_lang"), r"[\w+-]{1,60}"),
@@ -54,6 +56,8 @@ _TOKEN_SWITCHES = frozenset("lstrip rstrip single_word normalized special".split
 _LONGEST_TOKEN, _MOST_TOKENS = 1_000, 100_000
 LONGEST_TEMPLATE = 64_000
 """Characters, or bytes of a file, of a chat template; long ones of well-known models have 20,000."""
+_READ = (TokenizersBackend, MarianTokenizer, M2M100Tokenizer)
+"""Classes of tokenizers that can be read: fast ones, and two in Python whose pieces SentencePiece places."""
 _TYPES = {"WordPiece", "WordLevel", "BPE", "Unigram"}
 
 
@@ -163,7 +167,7 @@ def check_class(name: Any) -> None:
         # All that it exports, without loading it; its own `dir` takes longer than all else of loading a small model.
         if known in library.__all__ or hasattr(type(library), known) or known in vars(library):
             found = tokenizer_class_from_name(known) if known.endswith(("Tokenizer", "Fast", "Backend")) else None
-            if not isinstance(found, type) or not issubclass(found, (TokenizersBackend, MarianTokenizer)):
+            if not isinstance(found, type) or not issubclass(found, _READ):
                 raise ValueError(f"names {name} as tokenizer_class, which is no fast tokenizer of transformers")
             return
 
