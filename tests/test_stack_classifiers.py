@@ -28,9 +28,11 @@ from attnflow import (
     saliency,
     survey,
 )
+from attnflow.corpus import survey_part
 from attnflow.records.texts import Text
 from attnflow.records.trace import SPECIAL
 from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capabilities import padding_allowed
 from attnflow.runtime.capture import model_inputs
 from attnflow.stats.alignment import line_starts
 from attnflow.stats.flow import compare_flows, flow
@@ -305,6 +307,25 @@ def test_lines_begin_where_a_sentence_or_a_decoder_does(made):
     assert shown["lines"] == drawn["lines"] == list(lines)
     assert shown["spans"][1] == shown["spans"][tokens.n_source + 2] == (0, 4)
     assert shown["names"][tokens.n_source + 2] == "“Anna” (1st sentence, in the decoder)"
+
+
+@pytest.mark.parametrize("name", ["bart", "t5", "mbart"])
+def test_texts_of_one_length_run_together(name, made, monkeypatch):
+    case, runs = made(name), []
+    pairs = [PAIR, ("Anna", None), ("He gave it.", PAIR[1]), ("Anna read it.", PAIR[1]), PAIR[::-1]]
+    encodings = [encode(case.checkpoint, *pair) for pair in pairs]
+    texts = [Text(str(row), *pair) for row, pair in enumerate(pairs)]
+    run = survey_part.capture_layers
+    monkeypatch.setattr(survey_part, "capture_layers", lambda *a, **k: runs.append(len(a[1])) or run(*a, **k))
+    found = survey(case.checkpoint, texts)
+    lengths = [len(one.tokens) for one in encodings]
+    assert sorted(runs) == sorted(lengths.count(length) for length in set(lengths)) and max(runs) > 1
+    assert not padding_allowed(case.checkpoint), "the score is read at the end of what the decoder reads"
+    for row, (encoding, together) in enumerate(zip(encodings, capture(case.checkpoint, encodings), strict=True)):
+        alone = capture(case.checkpoint, encoding)
+        np.testing.assert_allclose(together.scores, alone.scores, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(together.attention, alone.attention, atol=1e-5)
+        np.testing.assert_allclose(found.probabilities[row], alone.probabilities, rtol=1e-3, atol=1e-6)
 
 
 def test_a_text_that_is_too_long_is_cut_before_it_is_read_again(made):

@@ -12,6 +12,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from attnflow import (
     CheckpointError,
+    HeadImportance,
     SelectionError,
     SurfaceStatistics,
     TextError,
@@ -39,7 +40,7 @@ from attnflow.checkpoints.checkpoint import check_supported
 from attnflow.records.stacks import Stacks
 from attnflow.records.texts import Text
 from attnflow.runtime import attention_hook, layers
-from attnflow.runtime.batch import capture_batch
+from attnflow.runtime.batch import batches, capture_batch
 from attnflow.runtime.capture import model_inputs
 from attnflow.stats.alignment import pair_traces
 from attnflow.stats.flow import compare_flows
@@ -339,14 +340,37 @@ def test_many_give_what_each_gives_alone(made):
         expected = capture(checkpoint, encoding)
         np.testing.assert_allclose(found.attention, expected.attention, atol=1e-5)
         assert found.root == expected.root
-    with pytest.raises(SelectionError, match="different lengths cannot run at once"):
+    with pytest.raises(SelectionError, match="Sources of different lengths"):
         capture_batch(checkpoint, encodings)
     both = capture_batch(checkpoint, [encodings[0]] * 2)
     np.testing.assert_allclose(both.attention[1], made("bart").trace.attention, atol=1e-5)
-    shifted = [encode(checkpoint, "Anna gave it.", "He"), encode(checkpoint, "Anna", "He gave it.")]
-    if len(shifted[0].tokens) == len(shifted[1].tokens):
-        with pytest.raises(SelectionError, match="Sources of different lengths"):
-            capture_batch(checkpoint, shifted)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_targets_of_sources_of_one_length_run_together(name, made):
+    checkpoint, source = load_checkpoint(made(name).folder, dtype="float64"), "Anna gave it."
+    pairs = [
+        (source, "He read it, Anna."),
+        ("Anna", "He"),
+        (source, None),
+        (source, "He read"),
+        ("Anna", "He gave it."),
+    ]
+    encodings = [encode(checkpoint, *pair) for pair in pairs]
+    rows = list(batches(checkpoint, encodings))
+    assert rows == [[1, 4], [2, 3, 0]], "by the length of the source, and then of both"
+    assert list(batches(checkpoint, encodings, tokens=2 * len(encodings[3].tokens))) == [[1, 4], [2, 3], [0]]
+    together = capture(checkpoint, encodings, pruned=PRUNED[:1])
+    for found, encoding in zip(together, encodings, strict=True):
+        expected = capture(checkpoint, encoding, pruned=PRUNED[:1])
+        assert found.root == expected.root and found.stacks == expected.stacks
+        for one in ("attention", "hidden", "head_output", "value_norms"):
+            own, alone = getattr(found, one), getattr(expected, one)
+            np.testing.assert_allclose(own, alone, rtol=1e-6, atol=1e-9)
+    for method in ("gate", "taylor"):
+        several = HeadImportance(method=method).update(checkpoint, encodings).result().mean
+        each = np.mean([head_importance(checkpoint, one, method=method) for one in encodings], axis=0)
+        np.testing.assert_allclose(several, each, rtol=1e-6)
 
 
 def test_words_and_other_models_keep_source_and_target_apart(made, checkpoints):

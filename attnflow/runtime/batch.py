@@ -144,15 +144,15 @@ def capture_layers(
         raise SelectionError("There are no texts; give at least one encoded pair.")
     heads = check_heads(pruned, checkpoint.n_layers, checkpoint.n_heads) | checkpoint.pruned
     sizes = np.array([len(encoding.tokens) for encoding in encodings])
+    if len({encoding.tokens.n_source for encoding in encodings}) > 1:
+        raise SelectionError(
+            f"Sources of different lengths cannot run at once in {checkpoint.name}; use capture, which runs those of "
+            "one length together."
+        )
     if len(set(sizes.tolist())) > 1 and not padding_allowed(checkpoint):
         raise SelectionError(
             f"Texts of different lengths cannot run at once in {checkpoint.name}; give texts of one length, or use "
             "capture, which runs them one by one."
-        )
-    if len({encoding.tokens.n_source for encoding in encodings}) > 1:
-        raise SelectionError(
-            f"Sources of different lengths cannot run at once in {checkpoint.name}; use capture, which runs them one "
-            "by one."
         )
     inputs = padded_inputs(checkpoint, encodings)
     run = recorded_run(checkpoint, inputs, head_gates(checkpoint, heads), lengths=lengths)
@@ -175,10 +175,15 @@ def capture_layers(
 
 
 def padded_inputs(checkpoint: Checkpoint, encodings: Sequence[Encoding]) -> dict[str, torch.Tensor]:
-    """What the model is called with for several texts: `[N, T]` each, the shorter ones filled up on the right."""
+    """What the model is called with for several texts: `[N, T]` each, the shorter ones filled up on the right.
+
+    In an encoder-decoder what is filled up is the target.
+    """
     size = max(len(encoding.tokens) for encoding in encodings)
     inputs = {name: np.zeros((len(encodings), size), np.int64) for name in ("attention_mask", *encodings[0].inputs)}
     inputs["input_ids"][:] = filler(checkpoint)
+    if "target" in inputs:
+        inputs["target"][:] = 1
     for row, encoding in enumerate(encodings):
         inputs["attention_mask"][row, : len(encoding.tokens)] = 1
         for name, values in encoding.inputs.items():
@@ -190,16 +195,21 @@ def batches(checkpoint: Checkpoint, encodings: Sequence[Encoding], tokens: int =
     """The numbers of the texts that are to run together: of similar length, so that little is padded.
 
     Args:
-        checkpoint: The model; each text is a batch of its own if it cannot run texts of different lengths at once.
+        checkpoint: The model; each text is a batch of its own if it cannot run texts of different lengths at once. Of
+            an encoder-decoder those run together whose sources have one length, and whose targets do if it cannot.
         encodings: The texts.
         tokens: Most tokens of one batch, padding included; a longer text is a batch of its own.
     """
-    together = len(encodings) > 1 and padding_allowed(checkpoint)
+    padded = len(encodings) > 1 and padding_allowed(checkpoint)
+    sizes = [(one.tokens.n_source or 0, len(one.tokens)) for one in encodings]
     batch: list[int] = []
-    for index in sorted(range(len(encodings)), key=lambda index: len(encodings[index].tokens)):
-        if batch and not (together and (len(batch) + 1) * len(encodings[index].tokens) <= tokens):
-            yield batch
-            batch = []
+    for index in sorted(range(len(encodings)), key=sizes.__getitem__):
+        if batch:
+            (source, size), first = sizes[index], sizes[batch[0]]
+            alike = source == first[0] and (padded or (checkpoint.stacks is not None and size == first[1]))
+            if not alike or (len(batch) + 1) * size > tokens:
+                yield batch
+                batch = []
         batch.append(index)
     if batch:
         yield batch

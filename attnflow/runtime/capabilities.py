@@ -108,19 +108,21 @@ def _tries_joining(checkpoint: Checkpoint, task: bool) -> bool:
 
 
 def padding_allowed(checkpoint: Checkpoint) -> bool:
-    """Whether texts of different lengths may run at once, the shorter ones filled up on the right."""
+    """Whether texts of different lengths may run at once, the shorter ones filled up on the right.
+
+    Of an encoder-decoder whether targets may: sources would have to be filled up within the axis of tokens.
+    """
     known = architecture(checkpoint.model.config.model_type)
     return (
         known.padded
-        and checkpoint.stacks is None  # source and target would have to be filled up each by itself
         and batches_allowed(checkpoint)
         and checkpoint.learnt.get("padding", lambda: _tries_padding(checkpoint))
     )
 
 
 def _tries_padding(checkpoint: Checkpoint) -> bool:
-    long, short = probe(checkpoint), probe(checkpoint, PROBE_TOKENS - 2)
-    size, task = PROBE_TOKENS - 2, checkpoint.head.classifies_texts
+    long, size, task = probe(checkpoint), PROBE_TOKENS - 2, checkpoint.head.classifies_texts
+    short = {name: values[:, :size] for name, values in long.items()}
     both = {name: values.repeat(2, 1) for name, values in long.items()}
     both["input_ids"][1, size:], both["attention_mask"][1, size:] = filler(checkpoint), 0
     try:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from transformers import BertConfig, BertModel
 
-from attnflow import encode, load_checkpoint, projection, survey
+from attnflow import encode, load_checkpoint, open_texts, projection, survey
+from attnflow.corpus import survey_part
 from attnflow.records.texts import Text
 from attnflow.runtime.batch import batches, padded_inputs
 from attnflow.web.examples import load_examples
 from tests.bench.capture import SIZES, random_checkpoint
+from tests.bench.writing import BART
+from tests.checkpoints import make_checkpoint
 
 N = 96
 """Texts of the pass; long enough that it is the model that takes the time."""
@@ -24,6 +30,7 @@ N = 96
 def measure() -> Iterator[tuple[str, str]]:
     """Yield what was measured and its figure; all times are those of the processor, which others do not lengthen."""
     yield from _pass()
+    yield from _two_stacks()
     yield from _layouts()
 
 
@@ -64,6 +71,22 @@ def _pass() -> Iterator[tuple[str, str]]:
         yield f"{name}, {N} texts of {mean:.0f} tokens: bare forward ({what}) / survey", f"{other / whole:.2f}"
         yield "  the same without cutting texts into tokens", f"{other / (whole - encoding):.2f}"
     yield "  a text", f"{1000 * whole / N:.1f} ms, of which {1000 * encoding / N:.1f} ms to cut it into tokens"
+
+
+def _two_stacks() -> Iterator[tuple[str, str]]:
+    """Of an encoder-decoder that classifies, texts of one length run together, beside each by itself."""
+    texts = list(open_texts("demo/pairs", rows=4 * N))
+    with tempfile.TemporaryDirectory() as top:
+        checkpoint = load_checkpoint(make_checkpoint(Path(top) / "it", "bart", **BART))
+
+    def alone() -> None:
+        with patch.object(survey_part, "batches", lambda _, encodings: ([row] for row in range(len(encodings)))):
+            survey(checkpoint, texts)
+
+    together, each = _turns([lambda: survey(checkpoint, texts), alone], rounds=1)
+    lengths = {len(encode(checkpoint, text.text_a, text.text_b).tokens) for text in texts}
+    label = f"bart, 6 layers x 384, {len(texts)} texts of {len(lengths)} lengths: one by one / together"
+    yield label, f"{each / together:.1f} x  ({1000 * each / len(texts):.1f} ms / {1000 * together / len(texts):.1f} ms)"
 
 
 def _layouts() -> Iterator[tuple[str, str]]:

@@ -12,10 +12,12 @@ from attnflow.runtime import next_token
 from tests.bench.capture import side_by_side
 from tests.checkpoints import make_checkpoint
 
-_BART = {f"{stack}_{what}": 6 for stack in ("encoder", "decoder") for what in ("layers", "attention_heads")}
+_STACKS = {f"{stack}_{what}": 6 for stack in ("encoder", "decoder") for what in ("layers", "attention_heads")}
+BART = {"d_model": 384, **_STACKS, "encoder_ffn_dim": 1536, "decoder_ffn_dim": 1536}
+"""One of a small size."""
 SIZES = {
     "gpt2": ("causal-lm", {"n_layer": 6, "n_head": 6, "n_embd": 384}),
-    "bart": ("seq2seq-lm", {"d_model": 384, **_BART, "encoder_ffn_dim": 1536, "decoder_ffn_dim": 1536}),
+    "bart": ("seq2seq-lm", BART),
 }
 TEXT = "Anna gave the old book to her brother because he wanted to read it. " * 4
 """Some seventy tokens."""
