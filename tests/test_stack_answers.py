@@ -25,12 +25,14 @@ from attnflow import (
     saliency,
     survey,
 )
+from attnflow.methods.saliency.report import report
 from attnflow.methods.target import choose_target
 from attnflow.records.texts import Text
 from attnflow.records.token_scores import LONGEST_ANSWER
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.capture import model_inputs
 from attnflow.service.case import Case, ModelCard
+from attnflow.views.explanations import ExplainedModel, strips
 from attnflow.views.predicted import predicted
 from attnflow.web.endpoints.token_answers import by_token, no_answer, spans
 from tests import reference
@@ -219,6 +221,14 @@ def test_a_card_and_answers_tell_the_words_of_the_text(name, made):
     assert [one["token"] for one in told] == list(range(case.n_source, len(tokens)))
     assert [one["text"] for one in told] == list(tokens.text[: case.n_source])
     assert spans(asked)[0]["text"] == found.decided.names[0] and no_answer(asked) > 0
+
+
+def test_the_heading_names_the_token_after_which_an_answer_starts(made):
+    case = made("bart")
+    found = report(case.checkpoint, case.encoding, methods=["input_gradient"])
+    model = strips([ExplainedModel("a", "x", found, kind=TASK)], "piece", [{}])["models"][0]
+    assert model["about"] == f"score of start after {model['names'][case.trace.root]}"
+    assert "in the decoder" in model["about"] or found.position == case.n_source
 
 
 def test_what_cannot_be_asked_is_refused(made, tmp_path):
