@@ -73,17 +73,23 @@ def noted():
 
 
 @pytest.fixture
+def cancelled():
+    return []
+
+
+@pytest.fixture
 def waiting():
     return WaitingAnswers(10**6)
 
 
 @pytest.fixture
-def gateway(behind, noted, waiting):
+def gateway(behind, noted, cancelled, waiting):
     return Gateway(
         behind,
         is_private={PRIVATE: True, PUBLIC: False}.get,
         knows=lambda event: event == "known",
         note=noted.__setitem__,
+        cancel=lambda session, event: cancelled.append((session, event)),
         answers=waiting,
         rate=RateLimit(1000, what="requests"),
     )
@@ -445,6 +451,16 @@ def test_a_session_belongs_to_who_uses_the_page_in_it(ask, noted):
     ask("POST", JOIN, body_of(fn_index=PUBLIC, session_hash="program"))
     ask("POST", JOIN, body_of(fn_index=PRIVATE, session_hash="page"), client="9.9.9.9")
     assert noted == {"page": "9.9.9.9"}
+
+
+def test_a_call_is_cancelled_by_its_own_name(ask, behind, cancelled):
+    """Gradio would end all of the session's calls of the same function."""
+    named = {"session_hash": "s", "event_id": "e"}
+    answer = ask("POST", "/gradio_api/cancel", body_of(**named, fn_index=PUBLIC))
+    assert (answer.status, json.loads(answer.body)) == (200, {"success": True})
+    for wrong in (b"", b"[]", body_of(), body_of(session_hash="s", event_id=3)):
+        assert ask("POST", "/gradio_api/cancel", wrong).status == 422
+    assert cancelled == [("s", "e")] and behind.scopes == []
 
 
 # ---- answers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import threading
 import time
 
 import gradio as gr
@@ -13,10 +14,13 @@ import pytest
 from gradio.queueing import Queue
 from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import LRUCache
+from gradio_client.exceptions import AppError
 
+from attnflow.errors import SelectionError
 from attnflow.service import visitors
 from attnflow.service.visitors import AtOnce
 from attnflow.web import gradio_compat as compat
+from attnflow.web import launch
 from attnflow.web.gradio_compat import FORGOTTEN_AFTER, JUST_COME, MOST_UNREAD, Mailboxes, PageState, Sessions
 from attnflow.web.page import build
 from attnflow.web.waiting import answers
@@ -248,6 +252,36 @@ def test_so_many_wait_beside_those_that_have_only_just_come(boxes, clock):
     assert set(queue.pending_messages_per_session) == {"new", *(str(number) for number in range(5, MOST_UNREAD + 5))}
 
 
+def test_no_session_loses_its_messages_because_there_are_many(boxes):
+    """Gradio would forget the box that was made first, and be stopped by the next message to it."""
+    queue, mailboxes = boxes
+    assert LRUCache(2).max_size == 2
+    for number in range(2_100):
+        deliver(queue, str(number), f"event {number}")
+    mailboxes.sweep(())
+    assert len(queue.pending_messages_per_session) == 2_100
+
+
+def test_sweeping_goes_on_after_a_time_that_failed(monkeypatch, caplog):
+    monkeypatch.setattr(launch, "_SWEEP_SECONDS", 0)
+    swept = []
+
+    def sweep():
+        swept.append(1)
+        if len(swept) == 1:
+            raise RuntimeError("once")
+
+    async def scene():
+        sweeping = asyncio.create_task(launch._keep_doing(sweep))
+        while len(swept) < 3 and not sweeping.done():
+            await asyncio.sleep(0)
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+
+    asyncio.run(scene())
+    assert len(swept) == 3 and "once" in caplog.text
+
+
 # ---- the app
 
 
@@ -304,6 +338,47 @@ def test_calls_leave_nothing_behind(app, url, monkeypatch):
     monkeypatch.setattr(answers, "_clock", lambda: later)
     answers.sweep()
     assert (len(answers), answers.nbytes) == (0, 0)
+
+
+def test_a_program_that_cancels_a_call_is_answered_the_others(app, client, monkeypatch):
+    """Gradio ends all calls of the same endpoint, and leaves the program waiting."""
+    monkeypatch.setattr(visitors, "calls", AtOnce(10))
+    begun, go_on = threading.Barrier(4), threading.Event()
+
+    def waits(*args, **kwargs):
+        begun.wait(30)
+        assert go_on.wait(30)
+        raise SelectionError("It was read.")
+
+    monkeypatch.setattr("attnflow.web.endpoints.runs.workspace.case", waits)
+    jobs = [client.submit("demo/finetuned", f"text {number}", api_name="/predict") for number in range(3)]
+    begun.wait(30)
+    jobs[1].cancel()
+    go_on.set()
+    for job in (jobs[0], jobs[2]):
+        with pytest.raises(AppError, match="It was read"):
+            job.result(timeout=20)
+    queue = app.get_blocks()._queue
+    for _ in range(100):
+        if not queue.event_ids_to_events and not any(queue.active_jobs):
+            break
+        time.sleep(0.1)
+    assert not queue.event_ids_to_events and not any(queue.active_jobs) and not app.iterators_to_reset
+
+
+def test_a_call_that_waits_in_the_queue_is_cancelled_and_told(app, url, monkeypatch):
+    queue = app.get_blocks()._queue
+    monkeypatch.setattr(queue, "get_events", lambda: None)  # nobody's turn
+    with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client:
+        body = {"data": ["demo/finetuned", "a"], "session_hash": "waits"}
+        event = client.post("/gradio_api/call/predict", json=body).json()["event_id"]
+        of_another = {"session_hash": "stranger", "event_id": event, "fn_index": 0}
+        assert client.post("/gradio_api/cancel", json=of_another).status_code == 200
+        assert len(queue) == 1
+        assert client.post("/gradio_api/cancel", json={**of_another, "session_hash": "waits"}).status_code == 200
+        assert (len(queue), event in queue.event_ids_to_events) == (0, False)
+        lines = client.get(f"/gradio_api/call/predict/{event}").text.splitlines()
+    assert "event: complete" in lines
 
 
 def test_a_stranger_does_not_wipe_the_pages_of_others(app, url):

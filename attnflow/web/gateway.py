@@ -46,6 +46,7 @@ class Gateway:
         is_private: Tells of an event, by number, whether it belongs to the page alone; None if there is none.
         knows: Tells of a call whether its answer is still to come or to be collected.
         note: Called with a session and the visitor who asks in it.
+        cancel: Called with a session and a call of it that is to end.
         answers: Where the answers of endpoints wait.
         rate: How many requests one visitor may send.
         files: Takes the files that visitors send.
@@ -58,12 +59,13 @@ class Gateway:
         is_private: Callable[[int], bool | None],
         knows: Callable[[str], bool],
         note: Callable[[str, str], None],
+        cancel: Callable[[str, str], None],
         answers: WaitingAnswers,
         rate: RateLimit | None = None,
         files: Receiver | None = None,
     ) -> None:
         self._app = app
-        self._is_private, self._knows, self._note = is_private, knows, note
+        self._is_private, self._knows, self._note, self._cancel = is_private, knows, note, cancel
         self._answers = answers
         self._rate = rate or RateLimit(limits.CALLS_PER_MINUTE, what="requests")
         self._files = files or Receiver()
@@ -114,6 +116,10 @@ class Gateway:
             body = await bodies.read_body(receive, headers.get("content-length"))
             receive = bodies.replayed(body, receive)
             self._check_body(body, visitor, foreign)
+            if place.ending:
+                self._cancel(*_named_call(body))
+                await _answer(send, 200, b'{"success":true}')
+                return
         if foreign:
             scope, send = _without_credentials(scope), _open_to_any_site(send)
         scope = {**scope, MARK: True}
@@ -211,6 +217,15 @@ def _as_error(sent: bytes, sentence: str) -> bytes:
         return f"event: error\ndata: {json.dumps({'error': sentence})}\n\n".encode()
     message = json.loads(data) | {"success": False, "output": {"error": sentence}}
     return f"data: {json.dumps(message)}\n\n".encode()
+
+
+def _named_call(body: bytes) -> tuple[str, str]:
+    """The session and the call that a body names."""
+    value = bodies.parsed(body) if body else None
+    session, event = (value.get(name) if isinstance(value, dict) else None for name in ("session_hash", "event_id"))
+    if not isinstance(session, str) or not isinstance(event, str):
+        raise RefusedError(422, "To cancel a call, send a JSON object with its session_hash and event_id.")
+    return session, event
 
 
 def _foreign() -> RefusedError:

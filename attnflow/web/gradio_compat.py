@@ -9,6 +9,7 @@ Gradio changes one of these parts.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -23,6 +24,7 @@ from gradio.component_meta import ComponentMeta
 from gradio.data_classes import BlocksConfigDict
 from gradio.queueing import Queue
 from gradio.routes import App
+from gradio.server_messages import ProcessCompletedMessage
 from gradio.state_holder import SessionState, StateHolder
 
 from attnflow import limits
@@ -156,10 +158,12 @@ class Mailboxes:
 
     Relies on: `Queue` keeping messages in `pending_messages_per_session`, the events that are not delivered in
     `pending_event_ids_session`, and those that wait or run in `event_ids_to_events`. It never forgets the second, and
-    the first only when there are 2,000.
+    of the first, when there are 2,000, the one that was made first: that of the page which is open longest, whose next
+    message then has no place, which ends the queue itself if it is of an event that waits. So there is no such bound.
     """
 
     def __init__(self, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
+        queue.pending_messages_per_session.max_size = sys.maxsize
         self._queue = queue
         self._clock = clock
         self._idle: dict[str, _Idle] = {}
@@ -168,6 +172,27 @@ class Mailboxes:
         """Whether there is such a call, whose answer was not delivered."""
         sessions = self._queue.pending_event_ids_session.values()
         return event_id in self._queue.event_ids_to_events or any(event_id in ids for ids in sessions)
+
+    def cancel(self, session: str, event_id: str) -> None:
+        """End one call of a session, and tell whoever listens, as Gradio does.
+
+        Gradio itself ends every call that the session has of the same function, and tells of this one alone: a program
+        waits for the others for ever. It ends them by their tasks: one that has not begun never gives its place in the
+        queue back, and one that is about to end is held for ever.
+
+        Relies on: an `Event` that is not `alive` telling nothing more, and ending before its next step.
+        """
+        queue = self._queue
+        event = queue.event_ids_to_events.get(event_id)
+        if event is None or event.session_hash != session:
+            return
+        if session in queue.pending_messages_per_session:
+            queue.send_message(event, ProcessCompletedMessage(output={}, success=True))
+        event.alive = False
+        line = queue.event_queue_per_concurrency_id[event.concurrency_id].queue
+        if event in line:
+            line.remove(event)
+            del queue.event_ids_to_events[event_id]
 
     def sweep(self, read: Collection[str]) -> None:
         """Forget what was delivered a minute ago (the page may be about to listen again) and what nobody came for.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -41,24 +42,33 @@ async def guarded(app: App) -> AsyncIterator[None]:
         is_private=partial(compat.is_private, app),
         knows=mailboxes.knows,
         note=sessions.note,
+        cancel=mailboxes.cancel,
         answers=answers,
     )
     app.middleware_stack = gateway
 
-    async def sweep() -> None:
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            answers.sweep()
-            uploads.sweep()
-            mailboxes.sweep(gateway.read)
+    def sweep() -> None:
+        answers.sweep()
+        uploads.sweep()
+        mailboxes.sweep(gateway.read)
 
-    sweeping = asyncio.create_task(sweep())
+    sweeping = asyncio.create_task(_keep_doing(sweep))
     try:
         yield
     finally:
         sweeping.cancel()
         with suppress(asyncio.CancelledError):
             await sweeping
+
+
+async def _keep_doing(sweep: Callable[[], None]) -> None:
+    """Sweep every two seconds; a time that fails is in the log and not the last, as memory would fill up."""
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            sweep()
+        except Exception:
+            logging.getLogger(__name__).exception("what visitors left could not be swept away")
 
 
 def ready() -> gr.Blocks:

@@ -30,6 +30,8 @@ class Place:
     """Whether another web site has no use for it."""
     file: bool = False
     """Whether a file is sent there."""
+    ending: bool = False
+    """Whether a call is ended there."""
 
 
 def _place(methods: str, path: str, **what: Any) -> Place:
@@ -51,7 +53,8 @@ _PLACES = (
     _place("POST", r"/gradio_api/upload/?", page_only=True, file=True),
     # For what is answered while a visitor types; all else is queued, and Gradio refuses it here.
     _place("POST", rf"/gradio_api/run/(?P<run>{_NAME})/?", page_only=True),
-    _place("POST", r"/gradio_api/(cancel|reset)/?", page_only=True),
+    _place("POST", r"/gradio_api/cancel/?", page_only=True, ending=True),
+    _place("POST", r"/gradio_api/reset/?", page_only=True),
     _place("GET POST DELETE", r"/gradio_api/mcp(/|/http/?)?", page_only=True),
     _place("GET", r"/gradio_api/mcp/schema"),
 )
