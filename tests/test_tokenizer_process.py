@@ -27,6 +27,7 @@ from attnflow.checkpoints.tokenizer_reader import LocalReader, read_here
 from tests import hostile_tokenizers
 from tests.checkpoints import PAIR, make_tokenizer
 from tests.conftest import SERVER_TOKEN
+from tests.fresh_process import printed
 from tests.hostile_tokenizers import HARMLESS
 
 TOP = Path(__file__).parent.parent
@@ -320,6 +321,57 @@ def test_a_message_that_never_ends_is_not_waited_for():
 
 
 # ---- what its processes may do, and their end
+
+
+BREED = """
+import os, socket, time
+from attnflow.checkpoints import tokenizer_child
+from attnflow.checkpoints.tokenizer_messages import FORK, encode_number
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # an order each, though all are sent before
+def breed(children, life):
+    for _ in range(children):
+        socket.send_fds(ours, [encode_number(FORK)], [socket.socketpair()[0].detach()])
+    ours.shutdown(socket.SHUT_WR)
+    tokenizer_child._breed(theirs, life, 0.1)
+    return [int.from_bytes(ours.recv(8), "big", signed=True) for _ in range(children)]
+def ended(number):
+    os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
+"""
+"""A process that forks, and what waits for a child to have ended, of which a signal tells at once."""
+
+
+@linux
+def test_a_signal_that_comes_while_another_is_answered_does_not_end_the_nursery():
+    code = (
+        BREED
+        + """
+wait = os.waitpid
+def waitpid(number, how):
+    os.waitpid = wait
+    ended(number)
+    return wait(number, how)
+os.waitpid = waitpid
+print(len(breed(2, lambda connection: None)))
+"""
+    )
+    assert printed(code) == "2\n"
+
+
+@linux
+def test_all_children_that_hang_are_ended():
+    code = (
+        BREED
+        + """
+kill, killed = os.kill, []
+def slowly(number, how):
+    kill(number, how)
+    killed.append(number)
+    ended(number)
+os.kill = slowly
+print(sorted(breed(3, lambda connection: time.sleep(60))) == sorted(killed))
+"""
+    )
+    assert printed(code) == "True\n"
 
 
 @linux

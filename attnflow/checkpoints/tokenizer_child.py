@@ -56,8 +56,10 @@ def _breed(orders: socket.socket, life: Callable[[socket.socket], None], last_wo
 
     def bury(*_: object) -> None:
         for number in list(living):
-            if os.waitpid(number, os.WNOHANG)[0]:
-                living.discard(number)
+            with contextlib.suppress(ChildProcessError):  # a signal came in between, and was answered first
+                if not os.waitpid(number, os.WNOHANG)[0]:
+                    continue
+            living.discard(number)
 
     gc.collect()
     gc.freeze()  # a collection in a child would copy all that it shares with this process
@@ -80,7 +82,7 @@ def _breed(orders: socket.socket, life: Callable[[socket.socket], None], last_wo
     while living and time.monotonic() < end:
         time.sleep(0.02)
         bury()
-    for number in living:
+    for number in list(living):  # those that end meanwhile are buried
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
 
