@@ -44,6 +44,8 @@ class BoundedCache(Generic[T]):
 
     def __init__(self, max_bytes: int, size_of: Callable[[T], int]) -> None:
         self.max_bytes = max_bytes
+        self.nbytes = 0
+        """Bytes kept at the moment."""
         self._size_of = size_of
         self._values: OrderedDict[Hashable, T] = OrderedDict()
         self._sizes: dict[Hashable, int] = {}
@@ -102,8 +104,8 @@ class BoundedCache(Generic[T]):
         with self._lock:
             del self._under_way[key]
             if size <= self.max_bytes:
-                self._values[key], self._sizes[key] = value, size
-                self._shrink()
+                self._values[key] = value
+                self._measured(key, size)
         shared.future.set_result(value)
 
     def find(self, key: Hashable) -> T | None:
@@ -115,28 +117,28 @@ class BoundedCache(Generic[T]):
         """A value that is there, which is measured again, and goes itself if it has grown beyond the bound."""
         value = self._values[key]
         self._values.move_to_end(key)
-        self._sizes[key] = self._size_of(value)
-        self._shrink()
+        self._measured(key, self._size_of(value))
         return value
 
-    def _shrink(self) -> None:
+    def _measured(self, key: Hashable, size: int) -> None:
+        """A value that is there has this size; what was used longest ago goes until all fit."""
+        self.nbytes += size - self._sizes.get(key, 0)
+        self._sizes[key] = size
         while self.nbytes > self.max_bytes:
-            oldest, _ = self._values.popitem(last=False)
-            del self._sizes[oldest]
+            self._drop(next(iter(self._values)))
+
+    def _drop(self, key: Hashable) -> None:
+        del self._values[key]
+        self.nbytes -= self._sizes.pop(key)
 
     def forget(self, which: Callable[[Hashable], bool]) -> None:
         """Drop the values of all keys that a function names; what is under way is kept when it is there."""
 
         def drop() -> None:
             for key in [key for key in self._values if which(key)]:
-                del self._values[key], self._sizes[key]
+                self._drop(key)
 
         self._lock.do(drop)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes kept at the moment."""
-        return sum(self._sizes[key] for key in self._values)
 
     def __len__(self) -> int:
         return len(self._values)

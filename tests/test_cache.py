@@ -45,6 +45,26 @@ def test_a_value_that_grows_is_counted_as_large_as_it_is_when_it_is_used():
     assert (cache.nbytes, len(cache)) == (0, 0)
 
 
+def test_its_size_can_be_asked_for_while_others_use_it():
+    cache, over = BoundedCache[int](50, lambda value: value), threading.Event()
+
+    def use() -> None:
+        for number in range(5_000):
+            cache.get(number, lambda number=number: number % 7)
+            if number % 50 == 0:
+                cache.forget(lambda key: key % 2 == 0)
+        over.set()
+
+    users = [threading.Thread(target=use, daemon=True) for _ in range(2)]
+    for user in users:
+        user.start()
+    while not over.is_set():
+        assert cache.nbytes <= 50 + 6, "what has just come may be there before what goes for it"
+    for user in users:
+        user.join(20)
+    assert cache.nbytes == sum(cache._sizes.values()) == sum(cache._values.values()) <= 50
+
+
 def test_a_failure_is_not_remembered():
     cache = BoundedCache[str](10, len)
     with pytest.raises(ZeroDivisionError):
