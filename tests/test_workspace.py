@@ -60,6 +60,21 @@ def at_size_of_bert(case, *, n_tokens):
     return Sized(card, case.encoding, case.trace, workspace=case.workspace)
 
 
+def test_a_checkpoint_that_left_the_memory_is_loaded_before_it_takes_the_place_of_others(monkeypatch):
+    workspace, working = make(), []
+    case = workspace.case("demo/finetuned", "Anna met Paul.")
+    found = case.checkpoint
+    gone = replace(case, loaded=None)
+
+    def load(ref):
+        working.append(len(workspace.places._working))
+        return found
+
+    monkeypatch.setattr("attnflow.service.case.open_checkpoint", load)
+    assert workspace.get(heads.IMPORTANCE, gone, method="gate") is not None
+    assert working and not any(working), "whoever waits for a place would wait for the Hub"
+
+
 # ---- once, and kept
 
 

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -144,9 +144,10 @@ class Workspace:
             visitors.admit()
 
         def compute() -> T:
-            lent = self._lent(analysis, case, work)
-            with self._working(case, work, lent):
-                return on_gpu.answer(analysis, case, work, values) if lent else analysis.compute(case, **values)
+            about, _held = _with_checkpoint(case) if work else (case, None)
+            lent = self._lent(analysis, about, work)
+            with self._working(about, work, lent):
+                return on_gpu.answer(analysis, about, work, values) if lent else analysis.compute(about, **values)
 
         with self._time():
             return self._results.get(key, compute)
@@ -170,9 +171,11 @@ class Workspace:
             return
         visitors.admit()
         work = self.affordable(analysis, case, **values)
+        end = time.monotonic() + self.most_seconds
+        with self._time(end):
+            case, _held = _with_checkpoint(case)
         lent = self._lent(analysis, case, work)
         steps = on_gpu.answers(analysis, case, work, values) if lent else analysis.steps(case, **values)
-        end = time.monotonic() + self.most_seconds
         while True:
             # Each step by itself: a generator's own context would be that of whoever asks for its next value.
             with self._time(end), self._working(case, work, lent):
@@ -245,6 +248,15 @@ class Workspace:
         """End what takes too long, or what nobody waits for any more."""
         advice = "shorten the text, ask for less, or use a smaller checkpoint"
         return within(self.most_seconds, "one request", advice, end=end)
+
+
+def _with_checkpoint(case: Case) -> tuple[Case, Checkpoint]:
+    """A case that has its checkpoint as long as that is held, too.
+
+    One that has left the memory is loaded again, perhaps from the Hub, before it is anybody's turn, and not meanwhile.
+    """
+    checkpoint = case.checkpoint
+    return (case if checkpoint is case.in_memory else replace(case, loaded=weakref.ref(checkpoint))), checkpoint
 
 
 def _key(analysis: Analysis[Any], case: Case, values: Mapping[str, Any]) -> Hashable:
