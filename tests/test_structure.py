@@ -23,6 +23,7 @@ BELOW = {
     "bundled": set(),
     "progress": {"errors"},
     "finalizer_lock": set(),
+    "lazy": set(),
     "cache": {"progress", "finalizer_lock"},
     "limits": {"errors"},
     "extras": {"errors"},
@@ -42,7 +43,7 @@ BELOW = {
     "cli": {"cli_probe"},
     "__main__": {"cli"},
 }
-BASE = {"errors", "bundled", "progress", "finalizer_lock", "cache", "limits", "extras"}
+BASE = {"errors", "bundled", "progress", "finalizer_lock", "lazy", "cache", "limits", "extras"}
 """What every package may import."""
 ARRAYS = ("records", "stats", "views")
 """Packages that work on arrays alone."""

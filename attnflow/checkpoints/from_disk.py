@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from attnflow.checkpoints.loading import Loading
 from attnflow.checkpoints.model_files import read_config, read_model
 from attnflow.checkpoints.tokenizer_reader import PairPieces, TokenizerFacts, TokenizerReader
 from attnflow.errors import CheckpointError, brief
+from attnflow.lazy import lazy
 
 
 @dataclass(eq=False)
@@ -26,7 +27,7 @@ class LaterReader:
     """The reader that it stands for."""
     nbytes: int = 0
 
-    @cached_property
+    @lazy
     def _reader(self) -> TokenizerReader:
         return pickle.loads(self.pickled)
 

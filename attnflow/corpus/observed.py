@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.lazy import lazy
 from attnflow.methods.hta.attribution import Wrt, hidden_token_attribution
 from attnflow.methods.objective import Label
 from attnflow.records.coreference import Document
@@ -42,12 +42,12 @@ class Observed:
     documents: Sequence[Document | None] = ()
     """For each text its coreference chains, likewise."""
 
-    @cached_property
+    @lazy
     def batch(self) -> Batch:
         """What one pass records."""
         return capture_batch(self.checkpoint, self.encodings)
 
-    @cached_property
+    @lazy
     def attention(self) -> NDArray[np.float32]:
         """`[N, L, H, T, T]`, 0 beyond a text."""
         return self.batch.attention.float().cpu().numpy()
@@ -61,7 +61,7 @@ class Observed:
         """For each text `[L, H, T, T]` as `[query, source]`."""
         return self._contributions[wrt]
 
-    @cached_property
+    @lazy
     def _contributions(self) -> dict[Wrt, list[NDArray[np.float32]]]:
         probes = {"previous_layer": None, "input": self.settings.probes}
         return {

@@ -7,12 +7,12 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 
 from attnflow import progress
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.corpus.corpus_part import Part, compute_part
 from attnflow.corpus.part_files import Folder
+from attnflow.lazy import lazy
 from attnflow.records.corpus import CorpusSettings
 from attnflow.records.texts import Text
 
@@ -61,7 +61,7 @@ class Run:
     def __len__(self) -> int:
         return -(-len(self.texts) // self.settings.part_size)
 
-    @cached_property
+    @lazy
     def _key(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self.settings), sort_keys=True).encode()).hexdigest()[:16]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
+from attnflow.lazy import lazy
 from attnflow.methods.objective import reads_one_position
 from attnflow.methods.saliency import relevance
 from attnflow.methods.saliency.operations import Propagation
@@ -65,7 +65,7 @@ class Question:
         assert self.target is not None, "this question has no target"
         return self.target
 
-    @cached_property
+    @lazy
     def trace(self) -> Trace:
         """What is recorded inside the model."""
         return capture(self.checkpoint, self.encoding, pruned=self.pruned)
@@ -77,23 +77,23 @@ class Question:
             return self.target.position
         return root_of(self.checkpoint, self.encoding)
 
-    @cached_property
+    @lazy
     def words(self) -> NDArray[np.bool_]:
         """`[T]`: the tokens that stand for text; special tokens do not, even if someone wrote them."""
         return words_of(self.checkpoint, self.encoding)
 
-    @cached_property
+    @lazy
     def hidden(self) -> NDArray[np.float32]:
         """`[T, D]`: what enters the first layer."""
         return self._entering(**model_inputs(self.encoding, device=self.checkpoint.device))
 
-    @cached_property
+    @lazy
     def score(self) -> float:
         """The score that is explained."""
         with torch.inference_mode():
             return float(self._scored(self._logits(lambda hidden: hidden))[0])
 
-    @cached_property
+    @lazy
     def blank(self) -> NDArray[np.float32]:
         """`[T, D]`: what enters the first layer where no word can be read.
 
@@ -174,13 +174,13 @@ class Question:
                 given[rows] = _array(self._probability(logits) if probability else self._scored(logits))
         return given
 
-    @cached_property
+    @lazy
     def _read(self) -> int | None:
         """The token at which alone what follows the last attention matters to the score; None if several do."""
         root = self.root
         return root if isinstance(root, int) and reads_one_position(self.checkpoint, self.encoding) else None
 
-    @cached_property
+    @lazy
     def _order_is_in_input(self) -> bool:
         """Whether the layers know the order of tokens by their input alone, so that tokens can be left out.
 

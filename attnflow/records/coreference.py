@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.lazy import lazy
 from attnflow.records.trace import Tokens
 from attnflow.records.trees import NO_WORD, word_groups
 
@@ -65,7 +65,7 @@ class Document:
     def __len__(self) -> int:
         return len(self.words)
 
-    @cached_property
+    @lazy
     def chains(self) -> tuple[tuple[Mention, ...], ...]:
         """The mentions of each chain, by its number."""
         found: dict[int, list[Mention]] = {}

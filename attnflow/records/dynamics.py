@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attnflow.lazy import lazy
 
 Guid = int | str
 """The name of a text; a number where it is that of a row."""
@@ -113,7 +114,7 @@ class DataMap:
         """The rows of texts by their names, -1 where the map has none; `7` and `"7"` are one name."""
         return np.array([self._rows.get(str(guid), -1) for guid in guids], np.int64)
 
-    @cached_property
+    @lazy
     def _rows(self) -> dict[str, int]:
         return {str(guid): row for row, guid in enumerate(self.guid)}
 

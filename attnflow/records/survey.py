@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnflow.lazy import lazy
 from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Head
 
@@ -149,12 +149,12 @@ class Survey:
         """Whether the model decides between classes."""
         return self.scores is not None and self.settings.problem != "regression"
 
-    @cached_property
+    @lazy
     def usable(self) -> NDArray[np.bool_]:
         """`[N]`: whether a text was read."""
         return self.length > 0
 
-    @cached_property
+    @lazy
     def probabilities(self) -> NDArray[np.float64] | None:
         """`[N, C]`: of each class; they sum to 1, unless several classes may be right. None without classes."""
         if self.scores is None or not self.has_classes:
@@ -164,7 +164,7 @@ class Survey:
             return np.exp(-_log_of_no(scores))
         return np.exp(_log_softmax(scores))
 
-    @cached_property
+    @lazy
     def decision(self) -> NDArray[np.int64] | None:
         """`[N]`: the likeliest class, -1 where there is none; None without classes."""
         if self.scores is None or not self.has_classes:
@@ -179,14 +179,14 @@ class Survey:
         indices: list[int] = self.decision.tolist()
         return tuple(self.labels[index] if index >= 0 else None for index in indices)
 
-    @cached_property
+    @lazy
     def confidence(self) -> NDArray[np.float64]:
         """`[N]`: the probability of the decision; NaN where there is none."""
         if self.probabilities is None or self.decision is None:
             return np.full(len(self), np.nan)
         return np.where(self.usable, self.probabilities[np.arange(len(self)), self.decision], np.nan)
 
-    @cached_property
+    @lazy
     def gold(self) -> NDArray[np.int64]:
         """`[N]`: the class of the model that the label of a text names, -1 where it names none or there is none."""
         known = {label: class_of(label, self.labels, self.label_map) for label in set(self.gold_labels)}
@@ -208,7 +208,7 @@ class Survey:
         """`[N]`: whether the decision is known not to be the gold class."""
         return self.known & ~self.right
 
-    @cached_property
+    @lazy
     def loss(self) -> NDArray[np.float64]:
         """`[N]`: `-log p` of the gold class in nats, or a number's squared error; NaN where the label is unknown."""
         found = np.full(len(self), np.nan)
@@ -220,7 +220,7 @@ class Survey:
         of_classes = _log_of_no(scores) if self.settings.problem == "multi_label" else -_log_softmax(scores)
         return np.where(self.known, of_classes[np.arange(len(self)), self.gold], np.nan)
 
-    @cached_property
+    @lazy
     def entropy(self) -> NDArray[np.float64]:
         """`[N]`: of the decision, `-sum p ln p` over the classes, in nats; NaN without classes.
 

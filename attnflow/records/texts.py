@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, overload
 
+from attnflow.lazy import lazy
 from attnflow.records.coreference import Document
 from attnflow.records.trees import Sentence
 
@@ -84,7 +84,7 @@ class Texts(Sequence[Text]):
         of = f" of {self.total:,}" if self.total is not None and self.total != len(self) else ""
         return f"{len(self):,}{of} texts"
 
-    @cached_property
+    @lazy
     def fingerprint(self) -> str:
         """A hash of all that an analysis may depend on: names, texts, labels, trees, chains, in their order."""
         return fingerprint(self.rows)

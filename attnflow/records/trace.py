@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.lazy import lazy
 from attnflow.records.estimates import mean_relative_error, share_bounds
 from attnflow.records.root import Pooling, Root, tokens_of
 from attnflow.records.stacks import Stacks
@@ -169,7 +169,7 @@ class Trace:
         """`[L, H, T, T]` as `[layer, head, query, key]`: what edges of the attention graph are taken from."""
         return self.paid if self.contributions is None else self.contributions
 
-    @cached_property
+    @lazy
     def paid(self) -> NDArray[np.float32]:
         """`[L, H, T, T]`: attention alone; 0 where a token takes no part in a layer, or a layer has no such head."""
         if self.stacks is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, Self, cast, get_args
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.lazy import lazy
 from attnflow.records.coreference import KINDS, Kind, Mention
 from attnflow.stats.antecedents import RULES, Rule, chosen_antecedents
 from attnflow.stats.halves import HALVES, half_of, scored
@@ -58,12 +58,12 @@ class CoreferenceResult:
     left_out: int
     """Mentions with an antecedent that are no case, because they or all their antecedents have no token."""
 
-    @cached_property
+    @lazy
     def n(self) -> Mapping[str, int]:
         """Cases by kind, and of all of them under `ALL`."""
         return MappingProxyType({name: int(self._of(self.cases, name).sum()) for name in (*self.kinds, ALL)})
 
-    @cached_property
+    @lazy
     def accuracy(self) -> Mapping[str, NDArray[np.float64]]:
         """By kind `[L, H]`: the share of cases in which each head is right; 0 where there are none."""
         names = (*self.kinds, ALL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, Self, cast, get_args
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnflow.errors import SelectionError
+from attnflow.lazy import lazy
 from attnflow.records.trees import ROOT
 from attnflow.stats.halves import HALVES, half_of, scored
 from attnflow.stats.proportion import Proportion
@@ -66,12 +66,12 @@ class DependencyResult:
     left_out: int
     """Words that are no case, because they or their governor have no token."""
 
-    @cached_property
+    @lazy
     def n(self) -> Mapping[str, int]:
         """Cases by relation, and of all of them under `ALL`."""
         return MappingProxyType({name: int(self._cases(name).sum()) for name in (*self.relations, ALL)})
 
-    @cached_property
+    @lazy
     def accuracy(self) -> Mapping[str, NDArray[np.float64]]:
         """By relation `[2, L, H]`: the share of cases in which each head is right, by direction."""
         names = (*self.relations, ALL)
