@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attnflow.records.words import join_words, piece_span, word_of_piece, word_spans
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text(
-    "ab'’.,3 -_\u200d😀🏽🇩🇪é\u0301中かहिन्ीم\u0651", max_size=30
+    "ab'’.,;3 -_\u200d\u00ad\ufe0f\u20e3😀🏽🇩🇪é\u0301中かカｶﾞไทยहिन्ीم\u0651", max_size=30
 )
 
 
@@ -34,7 +34,22 @@ def words(text: str) -> list[str]:
         ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
         ("مُحَمَّد هنا", ["مُحَمَّد", "هنا"]),
         ("می\u200cخواهم", ["می\u200cخواهم"]),
-        ("我喜欢书。", ["我", "喜", "欢", "书", "。"]),
+        ("我喜欢书。", ["我", "喜欢", "书", "。"]),
+        ("東京タワーへ行く", ["東京タワー", "へ", "行く"]),
+        ("カタカナ ｶﾀｶﾅ ﾃﾞｰﾀ", ["カタカナ", "ｶﾀｶﾅ", "ﾃﾞｰﾀ"]),
+        ("ABC漢字 12月", ["ABC", "漢字", "12", "月"]),
+        ("co\u00adope\u00adrate a\u2060b", ["co\u00adope\u00adrate", "a\u2060b"]),
+        ("1️⃣ #️⃣ ❤️‍🔥 ☎️", ["1️⃣", "#️⃣", "❤️‍🔥", "☎️"]),
+        (
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f!",
+            ["🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "!"],
+        ),
+        ("1,000.50 1.000,50 1’000 １，０００ ١٬٠٠٠٫٥", ["1,000.50", "1.000,50", "1’000", "１，０００", "١٬٠٠٠٫٥"]),
+        ("the 1990’s, é 1990's", ["the", "1990’s", ",", "é", "1990's"]),
+        ("1'000 1990's 'tis foo_bar", ["1'000", "1990's", "'", "tis", "foo_bar"]),
+        ("e.g. the end.The é end.The", [*"e.g.", "the", "end", ".", "The", "é", "end", ".", "The"]),
+        ('col·legi צה"ל עו״ד O‘Neil', ["col·legi", 'צה"ל', "עו״ד", "O‘Neil"]),
+        ("http://a.example/b?c=é", ["http", ":", "/", "/", "a", ".", "example", "/", "b", "?", "c", "=", "é"]),
         ("안녕 세상", ["안녕", "세상"]),
         ("👩‍👩‍👧 👍🏽 🇩🇪🇫🇷", ["👩‍👩‍👧", "👍🏽", "🇩🇪", "🇫🇷"]),
         ("</s> ${x}", ["<", "/", "s", ">", "$", "{", "x", "}"]),
@@ -107,6 +122,6 @@ def test_a_piece_shows_no_white_space():
     assert piece_span("  ", "ĠĠ", (0, 2)) == (2, 2)
 
 
-@given(st.text(st.sampled_from("abZ09 '.,-_\t\n\x1c\x7f^\"\0"), max_size=20))
+@given(st.text(st.sampled_from("abZ09 '.,;:-_\t\n\x1c\x7f^\"\0"), max_size=20))
 def test_words_of_plain_letters_are_those_that_the_rules_for_all_letters_find(text):
     assert word_spans(text) == word_spans(f"{text} é")[:-1]

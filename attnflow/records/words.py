@@ -32,26 +32,21 @@ _BYTES = {chr(byte): byte for byte in _PRINTED} | {
     chr(0x100 + number): byte for number, byte in enumerate(sorted({*range(0x100)} - {*_PRINTED}))
 }
 """The byte that each letter of a byte-level vocabulary (GPT-2's) stands for."""
-_APOSTROPHES = "'\u2019"
-_ASCII_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|'(?=[A-Za-z])|(?<=[0-9])[.,](?=[0-9]))*|\S")
-_DICTIONARY = (
-    ("\u0e00", "\u0eff"),  # Thai, Lao
-    ("\u1000", "\u109f"),  # Burmese and its extensions
-    ("\ua9e0", "\ua9ff"),
-    ("\uaa60", "\uaa7f"),
-    ("\u1780", "\u17ff"),  # Khmer
-)
-"""Scripts without spaces between words whose words Unicode's dictionaries know."""
-_NO_DICTIONARY = (
-    ("\u1950", "\u19df"),  # Tai Le, New Tai Lue
-    ("\u1a20", "\u1aaf"),  # Tai Tham
-    ("\u1b00", "\u1b7f"),  # Balinese
-    ("\ua980", "\ua9df"),  # Javanese
-    ("\uaa80", "\uaadf"),  # Tai Viet
-    ("\U00011700", "\U0001174f"),  # Ahom
-)
-"""Such scripts without a dictionary."""
-_JOINERS = "\u200c\u200d"  # zero-width non-joiner (Persian) and joiner (composed emoji)
+_SHOWN = re.compile(r"\S+")
+_ASCII_WORD = re.compile(r"(?:[A-Za-z0-9_]|(?<=[A-Za-z0-9])'(?=[A-Za-z])|(?<=[0-9])[.,;'](?=[0-9]))+|\S")
+"""The rules below for plain letters, many times faster."""
+_JOINED = re.compile(r"(?<=\d)['\u2019](?=[^\W\d_])")
+"""Apostrophes inside a word that Unicode's rules would cut there: `1990's`."""
+_CUT = re.compile(r"[.:\u2024\ufe13\ufe52\ufe55\uff0e\uff1a](?!\d)")
+"""Full stops and colons that Unicode's rules would join to the letters around them, a sentence to the next where
+nobody wrote a space between: `end.The`."""
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f"  # Thai, Lao, Burmese, Khmer
+_LETTER = rf"[^\W{_UNSPACED}]"
+_BORDER = re.compile(rf"(?<={_LETTER})(?=[{_UNSPACED}])|(?<=[{_UNSPACED}])(?={_LETTER})")
+"""Where another script begins that Unicode's rules take for part of the same word."""
+_NO_DICTIONARY = re.compile("[\u1950-\u19df\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9df\uaa80-\uaadf\U00011700-\U0001174f]")
+"""Scripts without spaces between words whose words Unicode's dictionaries do not know: Tai Le, New Tai Lue, Tai Tham,
+Balinese, Javanese, Tai Viet, Ahom."""
 
 
 def check_unit(unit: str) -> Unit:
@@ -69,10 +64,12 @@ def check_unit(unit: str) -> Unit:
 def word_spans(text: str) -> list[Span]:
     """Cut a text into words.
 
-    Letters, digits and their combining marks run together, across apostrophes (`isn't`) and inside numbers (`3.5`);
-    a Chinese or Japanese character is a word of its own, and so is every other sign, a composed emoji included. Other
-    scripts that write no spaces between words are cut by Unicode's dictionaries (Thai, Lao, Khmer, Burmese) or, where
-    there is none, into grapheme clusters.
+    They are those of Unicode's word boundaries (UAX #29, by ICU): letters, digits, their marks and what joins them run
+    together (`isn't`, `1,000.50`, a soft hyphen), and any other sign is a word of its own, a composed emoji included.
+    Chinese, Japanese, Thai, Lao, Khmer and Burmese, which write no spaces between words, are cut by ICU's dictionaries.
+    We depart from that in four places: other such scripts are cut into grapheme clusters, not left whole, and a script
+    without spaces is cut from the letters of others beside it; a full stop or colon between letters is a sign
+    (`e.g.`, `end.The`); and an apostrophe between a digit and a letter is none (`1990's`).
 
     Args:
         text: Any text.
@@ -84,70 +81,21 @@ def word_spans(text: str) -> list[Span]:
         >>> word_spans("It isn't far.")
         [(0, 2), (3, 8), (9, 12), (12, 13)]
     """
-    if text.isascii():  # the same rules, many times faster
+    if text.isascii():
         return [found.span() for found in _ASCII_WORD.finditer(text)]
-    spans: list[Span] = []
-    for position, character in enumerate(text):
-        if character.isspace():
-            continue
-        if spans and spans[-1][1] == position and _continues_word(text, spans[-1][0], position):
-            spans[-1] = (spans[-1][0], position + 1)
-        else:
-            spans.append((position, position + 1))
-    return [part for span in spans for part in (_cut(text, *span) if _is_unspaced(text[span[0]]) else [span])]
-
-
-def _cut(text: str, start: int, end: int) -> list[Span]:
-    """Cut a run of letters of a script without spaces into words."""
     from icu4py.breakers import CharacterBreaker, WordBreaker  # brings Unicode's data, which few texts need
 
-    cut: list[Span] = []
-    for part in (WordBreaker if _in_one_of(_DICTIONARY, text[start]) else CharacterBreaker)(text[start:end], "en"):
-        stop = start + len(part)
-        if cut and _is_mark(text[start]):  # some vowel signs are clusters of their own
-            start = cut.pop()[0]
-        cut.append((start, stop))
-        start = stop
-    return cut
-
-
-def _continues_word(text: str, start: int, position: int) -> bool:
-    """Whether the character at `position` belongs to the word `text[start:position]`."""
-    character, before, after = text[position], text[position - 1], text[position + 1 : position + 2]
-    if character in _JOINERS or before == "\u200d" or _is_mark(character) or "\U0001f3fb" <= character <= "\U0001f3ff":
-        return True
-    if _is_regional(character):  # two of them are a flag
-        return _is_regional(before) and (position - start) % 2 == 1
-    if not text[start].isalnum() or _is_ideograph(text[start]) or _is_ideograph(character):
-        return False
-    if _is_unspaced(text[start]) != _is_unspaced(character):
-        return False
-    if character in _APOSTROPHES:
-        return after.isalpha()
-    if character in ".,":
-        return before.isdigit() and after.isdigit()
-    return character.isalnum()
-
-
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character).startswith("M")
-
-
-def _is_regional(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"
-
-
-def _is_unspaced(character: str) -> bool:
-    return character >= "\u0e00" and (_in_one_of(_DICTIONARY, character) or _in_one_of(_NO_DICTIONARY, character))
-
-
-def _in_one_of(ranges: Iterable[tuple[str, str]], character: str) -> bool:
-    return any(low <= character <= high for low, high in ranges)
-
-
-def _is_ideograph(character: str) -> bool:
-    """Whether a script writes no space between words: Han, kana and bopomofo (Hangul does write spaces)."""
-    return "\u2e80" <= character <= "\u31ff" or "\u3400" <= character <= "\u9fff" or character >= "\U00020000"
+    # With a letter or a sign in the place of what is treated otherwise, ICU cuts as we do.
+    read, spans, start = _CUT.sub("!", _JOINED.sub("_", text)), list[Span](), 0
+    for part in (part for run in _BORDER.split(read) for part in WordBreaker(run, "en")):
+        first = len(spans)
+        for piece in CharacterBreaker(part, "en") if _NO_DICTIONARY.search(part) else (part,):
+            if len(spans) > first and unicodedata.category(piece[0]).startswith("M"):
+                spans[-1] = (spans[-1][0], start + len(piece))  # some vowel signs are clusters of their own
+            else:
+                spans += [(start + found.start(), start + found.end()) for found in _SHOWN.finditer(piece)]
+            start += len(piece)
+    return spans
 
 
 def piece_span(text: str, piece: str, offsets: Span) -> Span:
