@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
-from attnflow import CheckpointError, encode, load_checkpoint, saliency
+from attnflow import CheckpointError, TextError, encode, load_checkpoint, saliency
 from tests.checkpoints import PAIR, copy_without, edited_config, make_checkpoint
 
 pytestmark = pytest.mark.usefixtures("empty_caches")
@@ -44,17 +44,106 @@ def test_words_are_cut_at_spaces_alone_where_the_settings_say_so(basic, folders,
     assert len(loaded.notes) == (not basic)
 
 
-@pytest.mark.parametrize("does", [False, True])
-def test_lower_case_that_sentence_transformers_makes_is_told_where_the_tokenizer_does_not(does, hub, folders, tmp_path):
-    folder = shutil.copytree(folders["bert"], tmp_path / "x")
-    changed(folder, "tokenizer.json", lambda found: found["normalizer"].update(lowercase=does, strip_accents=False))
+# ---- what sentence-transformers does with a text before the model reads it
+
+
+def sentence_model(source, target, settings, file="sentence_bert_config.json", prompts=None):
+    """A checkpoint with settings of that library beside it."""
+    folder = shutil.copytree(source, target)
     part = {"path": "", "type": "sentence_transformers.models.Transformer"}
     (folder / "modules.json").write_text(json.dumps([part]))
-    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 128, "do_lower_case": true}')
+    (folder / file).write_text(json.dumps(settings))
+    if prompts is not None:
+        (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    return folder
+
+
+@pytest.mark.parametrize("does", [False, True])
+def test_lower_case_that_sentence_transformers_makes_is_made_where_the_tokenizer_does_not(does, hub, folders, tmp_path):
+    folder = sentence_model(folders["bert"], tmp_path / "x", {"max_seq_length": None, "do_lower_case": True})
+    changed(folder, "tokenizer.json", lambda found: found["normalizer"].update(lowercase=does, strip_accents=False))
     hub.add(f"lab/lower-{does}", folder)
     for ref in (folder, f"lab/lower-{does}"):
+        checkpoint = load_checkpoint(ref)
+        assert [("do_lower_case" in note) for note in checkpoint.notes] == ([] if does else [True])
+        texts = ("Anna gave İt to HER, ÉTÉ.", "anna gave i̇t to her, été.")
+        upper, lower = (encode(checkpoint, text) for text in texts)
+        assert upper.tokens.piece == lower.tokens.piece
+        for (start, end), shown in zip(upper.tokens.span[1:-1], upper.tokens.text[1:-1], strict=True):
+            assert texts[0][start:end] == shown.removeprefix("·")  # as it was written
+
+
+@pytest.mark.parametrize(
+    ("file", "settings"),
+    [
+        ("sentence_bert_config.json", {"max_seq_length": 12}),
+        ("sentence_xlm-roberta_config.json", {"max_seq_length": 12, "do_lower_case": False}),
+        ("sentence_bert_config.json", {"max_seq_length": 20, "tokenizer_args": {"model_max_length": 12}}),
+    ],
+)
+def test_as_many_tokens_are_read_as_sentence_transformers_reads(file, settings, hub, folders, tmp_path):
+    folder = sentence_model(folders["bert"], tmp_path / "x", settings, file)
+    hub.add(f"lab/short-{len(str(settings))}", folder)
+    for ref in (folder, f"lab/short-{len(str(settings))}"):
+        checkpoint = load_checkpoint(ref)
+        assert checkpoint.max_tokens == 12
+        (note,) = checkpoint.notes
+        assert note.startswith(f"By its {file} (max_seq_length) it reads at most 12 tokens of a text")
+        with pytest.raises(TextError, match="the limit is 12"):
+            encode(checkpoint, *PAIR)
+        assert len(encode(checkpoint, *PAIR, truncate=True).tokens) == 12
+
+
+def test_more_tokens_than_there_are_positions_are_none_to_tell(folders, tmp_path):
+    folder = sentence_model(folders["bert"], tmp_path / "x", {"max_seq_length": 500})
+    changed(folder, "tokenizer_config.json", lambda found: found.update(model_max_length=100))
+    checkpoint = load_checkpoint(folder)
+    assert (checkpoint.max_tokens, checkpoint.notes) == (160, ())
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"max_seq_length": "many"}, "gives max_seq_length as 'many', where a number of tokens is due"),
+        ({"max_seq_length": 0}, "gives max_seq_length as 0"),
+        ({"do_lower_case": "no"}, "gives do_lower_case as 'no', where true or false is due"),
+        ({"config_args": {"num_hidden_layers": 1}}, "with num_hidden_layers set to 1, as is not done here"),
+        ({"model_kwargs": []}, None),
+        ({"model_kwargs": ["a"]}, "gives model_kwargs as"),
+        ({"model_args": {"torch_dtype": "float16"}, "transformer_task": "feature-extraction"}, None),
+    ],
+)
+def test_settings_of_sentence_transformers_that_are_not_followed_are_refused(settings, reason, folders, tmp_path):
+    folder = sentence_model(folders["bert"], tmp_path / "x", settings)
+    if reason is None:
+        assert not load_checkpoint(folder).notes
+        return
+    with pytest.raises(CheckpointError, match=reason):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "told"),
+    [
+        (
+            {"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": "query"},
+            "'query: ' goes before each",
+        ),
+        (
+            {"prompts": {"query": "query: ", "passage": "text: "}},
+            "may begin with 'query: ' for query, 'text: ' for passage;",
+        ),
+        ({"prompts": {"query": ""}, "default_prompt_name": None}, None),
+        ({"prompts": []}, None),
+        ({"__version__": {}}, None),
+    ],
+)
+def test_what_sentence_transformers_writes_before_a_text_is_told(prompts, told, hub, folders, tmp_path):
+    folder = sentence_model(folders["bert"], tmp_path / "x", {}, prompts=prompts)
+    hub.add(f"lab/prompts-{len(str(prompts))}", folder)
+    for ref in (folder, f"lab/prompts-{len(str(prompts))}"):
         notes = load_checkpoint(ref).notes
-        assert [("do_lower_case" in note) for note in notes] == ([] if does else [True])
+        assert [told in note for note in notes] == [True] if told else not notes
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -306,3 +306,13 @@ def test_symbols_that_the_user_of_sentencepiece_defined_are_cut_as_it_does(model
         assert "<url>" in refused and WITH_SYMBOLS[0] not in refused
     else:
         assert set(refused) <= ({WITH_SYMBOLS[3]} if model_type == "pegasus" else set())
+
+
+@pytest.mark.parametrize("model_type", ["xlm-roberta", "camembert", "t5"])
+def test_lower_case_that_sentence_transformers_makes_is_made_of_what_a_sentencepiece_model_reads(model_type, tmp_path):
+    plain, _ = trained(tmp_path, model_type)
+    (tmp_path / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    lowers = read_here(tmp_path, "x")
+    for text in ("Anna gave the BOOK to Łódź.", *UNUSUAL):  # each is compared with SentencePiece as before
+        assert lowers.ids(text) == plain.ids(text.lower())
+    assert plain.ids("BOOK") != plain.ids("book")

@@ -265,14 +265,13 @@ def _load_folder(folder: Path, name: str, how: Loading, ref: str | None = None) 
     repository_files.check_links(folder, name)
     notes: tuple[str, ...] = ()
     if (folder / sentence_transformer.FILE).exists():
-        parts = sentence_transformer.read_parts(folder / sentence_transformer.FILE, name)
-        folder, notes = folder / parts.folder, (parts.note,)
+        parts, prompts = sentence_transformer.read_parts(folder / sentence_transformer.FILE, name), ""
+        if (folder / sentence_transformer.PROMPTS).is_file():
+            prompts = sentence_transformer.prompts_note(folder / sentence_transformer.PROMPTS, name)
+        folder, notes = folder / parts.folder, (parts.note, prompts)
         if not folder.is_dir():
             raise CheckpointError(f"{name} lacks the folder {parts.folder} in which its modules.json places the model.")
         repository_files.check_links(folder, name)
-        before = folder / sentence_transformer.SETTINGS
-        if before.is_file() and sentence_transformer.lowers(before, name):
-            notes = (*notes, sentence_transformer.LOWERS)
     files = {path.name for path in folder.iterdir()}
     check_described(files, name)
     config = hub.parse_config(folder / "config.json", name)
@@ -289,9 +288,6 @@ def _load_folder(folder: Path, name: str, how: Loading, ref: str | None = None) 
 
 
 def _noted(checkpoint: Checkpoint, notes: tuple[str, ...]) -> Checkpoint:
-    ids = checkpoint.tokenizer.ids
-    if sentence_transformer.LOWERS in notes and ids("Anna's ÉTÉ") == ids("anna's été"):
-        notes = tuple(note for note in notes if note != sentence_transformer.LOWERS)
     return replace(checkpoint, notes=(*checkpoint.notes, *filter(None, notes)))
 
 

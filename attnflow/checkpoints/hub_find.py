@@ -21,15 +21,17 @@ def find(reference: Reference, token: str | None = None) -> tuple[hub.Location, 
         UnsupportedArchitectureError: If the repository holds a pipeline that does not begin with a Transformer.
     """
     location = hub.locate(reference.repo_id, reference.revision, token).inside(reference.subfolder)
-    cached = location.folder / "snapshots" / location.sha / location.path(sentence_transformer.FILE)
-    if sentence_transformer.FILE not in location.files and (location.files or not cached.exists()):
+    if not _there(location, sentence_transformer.FILE):
         return location, ()
     with hub.fetched(location, sentence_transformer.FILE) as path:
-        parts = sentence_transformer.read_parts(path, location.name)
-    location, notes = location.inside(parts.folder), (parts.note,)
-    cached = location.folder / "snapshots" / location.sha / location.path(sentence_transformer.SETTINGS)
-    if sentence_transformer.SETTINGS in location.files or (not location.files and cached.exists()):
-        with hub.fetched(location, sentence_transformer.SETTINGS) as path:
-            if sentence_transformer.lowers(path, location.name):
-                notes = (*notes, sentence_transformer.LOWERS)
-    return location, notes
+        parts, prompts = sentence_transformer.read_parts(path, location.name), ""
+    if _there(location, sentence_transformer.PROMPTS):
+        with hub.fetched(location, sentence_transformer.PROMPTS) as path:
+            prompts = sentence_transformer.prompts_note(path, location.name)
+    return location.inside(parts.folder), (parts.note, prompts)
+
+
+def _there(location: hub.Location, file: str) -> bool:
+    """Whether a file is in the repository, or, while the Hub does not answer, in the cache."""
+    cached = location.folder / "snapshots" / location.sha / location.path(file)
+    return file in location.files or (not location.files and cached.exists())

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from attnflow import limits
-from attnflow.checkpoints import config_rules, tokenizer_rules
+from attnflow.checkpoints import config_rules, sentence_transformer, tokenizer_rules
 from attnflow.checkpoints.plain_json import read_object, shown
 from attnflow.errors import CheckpointError
 
@@ -34,6 +34,7 @@ SETTINGS: dict[str, Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str
     "tokenizer_config.json": tokenizer_rules.allowed_settings,
     "special_tokens_map.json": tokenizer_rules.allowed_special_tokens,
     "added_tokens.json": tokenizer_rules.allowed_added_tokens,
+    **dict.fromkeys(sentence_transformer.SETTINGS, sentence_transformer.allowed_settings),
 }
 """Settings of a tokenizer, and what says which of them are read."""
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 
 from transformers.tokenization_utils_base import BatchEncoding, PreTrainedTokenizerBase
 
-from attnflow.checkpoints import tokenizer_languages, tokenizer_notes
+from attnflow.checkpoints import sentence_transformer, tokenizer_languages, tokenizer_notes
 from attnflow.checkpoints.chat_template import Conversation, converse
 from attnflow.checkpoints.sentencepiece_model import Original, originals
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
@@ -114,6 +114,8 @@ class LocalReader:
     unnumbered: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """Both as in its facts."""
+    lowers: bool = False
+    """Whether it puts texts into lower case that its SentencePiece models would read as they are."""
     facts: TokenizerFacts = field(init=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     """Marian's changes from one language to the other and back while it reads a target."""
@@ -167,6 +169,7 @@ class LocalReader:
         """Refuse a text that SentencePiece would cut otherwise: where both differ is not known before it is tried."""
         for original in self.originals:
             for text in texts:
+                text = text.lower() if self.lowers else text
                 if not self._guarded(lambda original=original, text=text: original.agrees(self.tokenizer, text)):
                     raise CheckpointError(
                         f"The tokenizer of {self.name}, made of its {original.file.name} alone, does not cut this text "
@@ -309,4 +312,5 @@ def read_here(folder: Path, name: str, *, chats: bool = True) -> LocalReader:
         return LocalReader(tokenizer, name)  # which compares each text by itself
     notes = (tokenizer_notes.without_basic_cut(folder, tokenizer), *tokenizer_notes.marks_note(folder, tokenizer))
     lacking = tokenizer_notes.unnumbered(folder, tokenizer)
-    return LocalReader(tokenizer, name, tuple(originals(folder)), lacking, tuple(filter(None, notes)))
+    lowers, done = sentence_transformer.follow(folder, tokenizer)
+    return LocalReader(tokenizer, name, tuple(originals(folder)), lacking, (*filter(None, notes), *done), lowers)
