@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification
 from transformers.activations import ACT2FN
 
 from attnflow import UnsupportedArchitectureError, capture, encode, load_checkpoint, saliency
@@ -19,7 +20,8 @@ from attnflow.methods.saliency.report import report
 from attnflow.runtime import activations
 from attnflow.runtime.capture import model_inputs
 from tests import reference
-from tests.checkpoints import ARCHITECTURES, PAIR, make_checkpoint
+from tests.checkpoints import ARCHITECTURES, PAIR, make_checkpoint, make_tokenizer
+from tests.explicit_relevance import explicit_relevance
 
 
 def propagate(function, *inputs, rule="constant", start=None):
@@ -365,6 +367,39 @@ def test_a_whole_model_equals_its_transcription(checkpoints):
     np.testing.assert_allclose(found.values, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     assert found.total == pytest.approx(score, rel=1e-5)
     assert (found.values < 0).any() and (found.values > 0).any(), "signs are kept"
+
+
+@pytest.mark.parametrize(("method", "rule"), [("lrp", "constant"), ("attn_lrp", "bilinear")])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_model_that_reads_pictures_too_equals_its_transcription(pooling, method, rule, tmp_path):
+    """ModernVBERT, whose text goes through a model inside the model, and whose layers look near and far in turn."""
+    sizes = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
+    tokens = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
+    biases = dict.fromkeys(("attention_bias", "mlp_bias", "norm_bias", "classifier_bias"), True)
+    windows = {"num_hidden_layers": 3, "local_attention": 8, "global_attn_every_n_layers": 2}
+    config = CONFIG_MAPPING["modernvbert"](
+        text_config={"model_type": "modernbert", "vocab_size": 400, **windows, **biases, **sizes, **tokens},
+        vision_config={"num_hidden_layers": 2, "image_size": 32, "patch_size": 8, **sizes},
+        vocab_size=400,
+        classifier_pooling=pooling,
+    )
+    torch.manual_seed(0)
+    made = AutoModelForSequenceClassification.from_config(config)
+    for parameter in made.parameters():
+        parameter.data.normal_(std=0.3)
+    made.save_pretrained(tmp_path)
+    make_tokenizer("wordpiece").save_pretrained(tmp_path)
+    checkpoint = load_checkpoint(tmp_path, dtype="float64")
+    encoding = encode(checkpoint, *PAIR)
+    made = AutoModelForSequenceClassification.from_pretrained(tmp_path, attn_implementation="eager").double().eval()
+    made.requires_grad_(False)
+    first = made.model.text_model.layers[0]
+    expected, score = explicit_relevance(made, first, model_inputs(encoding), 1, rule)
+    found = saliency(checkpoint, encoding, target=1, method=method)
+    np.testing.assert_allclose(found.values, expected, rtol=1e-6, atol=1e-8 * np.abs(expected).max())
+    assert found.total == pytest.approx(score, rel=1e-9)
+    size = np.abs(found.values).sum() + abs(found.bias_share)
+    assert (abs(found.residual) < 1e-9 * size) == (rule == "constant")
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
