@@ -225,6 +225,17 @@ def _matrix_product(left: int, right: int) -> Callable[..., dict[int, Tensor]]:
     return equation
 
 
+def _convolution(step: Step, values: list[Any], z: Tensor, relevance: Tensor) -> dict[int, Tensor]:
+    """LRP-0 of a convolution `[B, D, T]`: the linear map that it is at each shift of its kernel."""
+    x, weight, (pad,) = values[0], values[1], step.args[4]
+    assert step.args[3] == [1] and step.args[5] == [1] and step.args[8] == 1
+    unit, size = _per_unit(relevance, z), x.shape[-1]
+    wide = torch.zeros(*x.shape[:-1], size + 2 * pad, dtype=torch.float64)
+    for shift in range(weight.shape[-1]):
+        wide[..., shift : shift + size] += weight[..., shift].mT @ unit
+    return {0: x * wide[..., pad : pad + size]}
+
+
 def _sum(sign: float) -> Callable[..., dict[int, Tensor]]:
     """Each summand has its share of the sum."""
 
@@ -287,4 +298,5 @@ EQUATIONS: dict[str, Callable[..., dict[int, Tensor]]] = {
     "sum": _reduced,
     "_softmax": _softmax,
     "native_layer_norm": _layer_norm,
+    "convolution": _convolution,
 }

@@ -204,6 +204,7 @@ def test_rows_of_a_batch_carry_their_own_gates_in_watched_modules(case):
     [
         ({"model_type": "deberta", "talking_head": True}, "mixes the attention of its heads"),
         ({"model_type": "bloom", "slow_but_exact": True}, "slow_but_exact"),
+        ({"model_type": "xlnet", "bi_data": True}, "reads each text both ways at once"),
         (
             {"model_type": "mvp", "is_encoder_decoder": True},
             "of these, t5, mt5, umt5, bart, pegasus, marian, mbart, plbart, m2m_100 can",

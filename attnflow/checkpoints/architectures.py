@@ -36,6 +36,8 @@ class Architecture:
     """Whether its decoder begins with the token that ends a target (mBART), and not with one that config.json tells."""
     ends_with_root: bool = False
     """Whether the root is the last token whatever it is; else a causal classifier's text ends where padding begins."""
+    entered: str | None = None
+    """The class of module that is given what enters the first layer, where something beside that layer reads it."""
     tokens_first: bool = False
     """Whether its layers take `[T, B, D]` instead of `[B, T, D]`; they are not steered."""
     padded: bool = True
@@ -59,7 +61,13 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("biogpt", interface=True),
         Architecture("stablelm", interface=True),
         Architecture("deberta", watched={"DebertaAttention": _BERT}, reads="first", refused=_TALKING),
-        Architecture("deberta-v2", watched={"DebertaV2Attention": _BERT}, reads="first", refused=_TALKING),
+        Architecture(
+            "deberta-v2",  # some of which put a convolution of the embeddings beside their first layer
+            watched={"DebertaV2Attention": _BERT},
+            reads="first",
+            entered="DebertaV2Encoder",
+            refused=_TALKING,
+        ),
         Architecture("roformer", watched={"RoFormerAttention": _BERT}, reads="first"),
         Architecture("mpnet", watched={"MPNetSelfAttention": "o.weight"}, reads="first"),
         Architecture(
@@ -69,6 +77,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             ends_with_root=True,
             tokens_first=True,
             padded=False,
+            refused={"bi_data": "it reads each text both ways at once (bi_data)"},
         ),
         Architecture("rembert", watched={"RemBertAttention": _BERT}, reads="first"),
         Architecture("megatron-bert", watched={"MegatronBertAttention": _BERT}, reads="first"),

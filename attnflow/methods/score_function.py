@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
+from attnflow.errors import SelectionError, TextError
 from attnflow.lazy import lazy
 from attnflow.methods.objective import reads_one_position
 from attnflow.methods.saliency import relevance
@@ -26,7 +26,7 @@ from attnflow.methods.target import Target, choose_target
 from attnflow.records.root import Root, tokens_of
 from attnflow.records.trace import SPECIAL, Encoding, Head, Trace, check_heads
 from attnflow.runtime import attention_hook, layers
-from attnflow.runtime.capabilities import batches_allowed, logits_of, nearly_equal
+from attnflow.runtime.capabilities import batches_allowed, check_explainable, logits_of, nearly_equal
 from attnflow.runtime.capture import capture, head_gates, model_inputs
 from attnflow.runtime.linear import SparingLinear
 from attnflow.runtime.recorded import check_finite
@@ -342,11 +342,7 @@ def ask(
         TextError: If the text holds special tokens only.
         UnsupportedArchitectureError: If nothing can be put in at the first layer of this model.
     """
-    if not checkpoint.steerable:
-        raise UnsupportedArchitectureError(
-            f"{checkpoint.name} cannot be explained: what enters its first layer cannot be changed. "
-            "Choose another checkpoint."
-        )
+    check_explainable(checkpoint)
     if not words_of(checkpoint, encoding).any():
         raise TextError("This text holds special tokens only, so no word can be made responsible; write a word in it.")
     if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= 1024):

@@ -14,6 +14,7 @@ import torch
 
 from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.checkpoint import Checkpoint
+from attnflow.errors import UnsupportedArchitectureError
 from attnflow.runtime import attention_hook, layers
 from attnflow.runtime.linear import SparingLinear
 
@@ -105,6 +106,43 @@ def _tries_joining(checkpoint: Checkpoint, task: bool) -> bool:
                 return nearly_equal(read_at(position, run_model(checkpoint, inputs, task=task)), expected)
     except (RuntimeError, ValueError, IndexError):
         return False
+
+
+def text_enters_once(checkpoint: Checkpoint) -> bool:
+    """Whether a model reads of its tokens nothing but what enters its first layer.
+
+    It does not where the vectors of tokens go to a later layer, too, past the first one; then what is put in at the
+    first layer, or a gradient taken there, misses a part.
+    """
+    return checkpoint.learnt.get("text enters once", lambda: _tries_entering(checkpoint))
+
+
+def check_explainable(checkpoint: Checkpoint) -> None:
+    """Refuse a model of which not all that a text does to it can be put in, or differentiated, at its first layer.
+
+    Raises:
+        UnsupportedArchitectureError: With the reason.
+    """
+    if not checkpoint.steerable:
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} cannot be explained: what enters its first layer cannot be changed. "
+            "Choose another checkpoint."
+        )
+    if not text_enters_once(checkpoint):
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} cannot be explained: it reads its tokens again beside its first layer, and what they "
+            "are responsible for on that way would be left out. Choose another checkpoint."
+        )
+
+
+def _tries_entering(checkpoint: Checkpoint) -> bool:
+    inputs, entering = probe(checkpoint), list[torch.Tensor]()
+    other = inputs | {"input_ids": inputs["input_ids"].flip(-1)}
+    with torch.inference_mode():
+        with layers.steer(enter=layers.kept_in(entering)):
+            expected = run_model(checkpoint, other, task=False)
+        with layers.steer(hidden=entering[0]):
+            return nearly_equal(run_model(checkpoint, inputs, task=False), expected)
 
 
 def padding_allowed(checkpoint: Checkpoint) -> bool:

@@ -24,4 +24,4 @@ def instrument(model: PreTrainedModel, n_layers: int | Stacks) -> bool:
     activations.install(model)
     if isinstance(n_layers, Stacks):
         return stacks.install(model, n_layers)
-    return not known.tokens_first and layers.install(model.base_model, n_layers)
+    return not known.tokens_first and layers.install(model.base_model, n_layers, known.entered)

@@ -39,6 +39,14 @@ class _Plan:
     last: int | None
     layer: int = 0
     """Index of the layer that is called next; ALBERT calls one module as all its layers, so it is counted."""
+    entered: bool = False
+    """Whether what enters the first layer was put in before it already, where something else reads it, too."""
+
+    def entering(self, layer: int, hidden: torch.Tensor) -> torch.Tensor:
+        """What enters a layer in place of what would."""
+        if layer == self.start and self.hidden is not None:
+            hidden = self.hidden
+        return self.enter(layer, hidden) if layer >= self.start and self.enter is not None else hidden
 
 
 _plan: ContextVar[_Plan | None] = ContextVar("attnflow_plan", default=None)
@@ -96,11 +104,7 @@ def enter_layer(hidden: torch.Tensor, *, may_be_left_out: bool) -> tuple[torch.T
     if layer < plan.start and may_be_left_out:
         attention_hook.skip_layer()
         return hidden, True
-    if layer == plan.start and plan.hidden is not None:
-        hidden = plan.hidden
-    if layer >= plan.start and plan.enter is not None:
-        hidden = plan.enter(layer, hidden)
-    return hidden, False
+    return hidden if layer == 0 and plan.entered else plan.entering(layer, hidden), False
 
 
 class _Steered(nn.Module):
@@ -131,6 +135,16 @@ class _Steered(nn.Module):
         return output
 
 
+class _Entered(nn.Module):
+    """A stack of layers that reads what enters its first one again, further on: both see what the plan puts there."""
+
+    def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        plan = _plan.get()
+        if plan is not None and plan.start == 0:
+            hidden_states, plan.entered = plan.entering(0, hidden_states), True
+        return super().forward(hidden_states, *args, **kwargs)
+
+
 def find_layers(model: nn.Module, n_layers: int) -> list[nn.Module]:
     """The modules that run as the layers of a model, in order; one for all of them where they share weights.
 
@@ -156,9 +170,17 @@ def _reads_text(model: nn.Module) -> nn.Module:
     return next((part for part in model.modules() if type(getattr(part, "config", None)) is kind), model)
 
 
-def install(model: nn.Module, n_layers: int) -> bool:
-    """Let the layers of a freshly loaded model follow `steer`; False if they cannot be told."""
+def install(model: nn.Module, n_layers: int, entered: str | None = None) -> bool:
+    """Let the layers of a freshly loaded model follow `steer`; False if they cannot be told.
+
+    Args:
+        model: The model.
+        n_layers: How many it has.
+        entered: The class of a module that is given what enters the first layer, and reads it elsewhere, too.
+    """
     layers = find_layers(model, n_layers)
+    for stack in (module for module in model.modules() if type(module).__name__ == entered):
+        specialise(stack, _Entered)
     for layer in layers:
         specialise(layer, _Steered)
     return bool(layers)

@@ -63,6 +63,7 @@ def recorded_run(
     except Exception as error:  # an architecture that no test has run, or weights that do not fit together
         raise CheckpointError(f"{checkpoint.name} cannot be run on this text ({brief(error)}).") from error
     _check_recording(checkpoint, recording)
+    _check_rows(checkpoint, recording.attention, inputs["attention_mask"])
     _check_widths(checkpoint, output.hidden_states)
     check_finite(checkpoint, *output.hidden_states)  # what is not finite in a layer is so in what leaves it
     logits = logits_of(output) if of_text or of_tokens else None
@@ -99,6 +100,12 @@ def head_gates(checkpoint: Checkpoint, pruned: frozenset[Head]) -> torch.Tensor 
 
 
 def _check_widths(checkpoint: Checkpoint, hidden: tuple[torch.Tensor, ...]) -> None:
+    shapes = {tuple(layer.shape[:-1]) for layer in hidden}
+    if len(shapes) != 1 or any(len(shape) != 2 for shape in shapes):
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} cannot be analysed: what enters and leaves its layers is not one vector for each "
+            "token. Choose another checkpoint."
+        )
     widths = [layer.shape[-1] for layer in hidden]
     if len(hidden) != checkpoint.n_layers + 1 or len(set(widths)) != 1:
         raise UnsupportedArchitectureError(
@@ -115,3 +122,22 @@ def _check_recording(checkpoint: Checkpoint, recording: attention_hook.Recording
             f"{checkpoint.name} cannot be analysed: of its {checkpoint.n_layers} layers with {checkpoint.n_heads} "
             f"heads {len(recording.attention)} used the attention interface. Choose another checkpoint."
         )
+    wide = sorted({output.shape[-1] for output in recording.head_output})
+    if len(wide) != 1:
+        raise UnsupportedArchitectureError(
+            f"{checkpoint.name} cannot be analysed: its layers have heads of different widths "
+            f"({', '.join(map(str, wide))}). Choose another checkpoint."
+        )
+
+
+def _check_rows(checkpoint: Checkpoint, attention: list[torch.Tensor], mask: torch.Tensor) -> None:
+    """Refuse attention of which a part goes to no token, as to the sinks of GPT-OSS: its rows are no shares."""
+    read = mask.bool()[:, None]  # rows of padding may be anything
+    for layer in attention:
+        tolerance = max(1e-3, 16 * torch.finfo(layer.dtype).eps)
+        lost = (layer.sum(-1, dtype=torch.float32) - 1).abs().masked_fill(~read, 0)
+        if lost.max() > tolerance:
+            raise UnsupportedArchitectureError(
+                f"{checkpoint.name} cannot be analysed: a part of its attention goes to no token of the text (a sink), "
+                "so that what a token pays does not add up to 1. Choose another checkpoint."
+            )

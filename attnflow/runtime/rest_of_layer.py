@@ -53,7 +53,8 @@ def layer_runs(checkpoint: Checkpoint, encoding: Encoding, pruned: frozenset[Hea
         pruned: Heads that are switched off.
 
     Raises:
-        UnsupportedArchitectureError: If what its heads give is not their attention times values that can be seen.
+        UnsupportedArchitectureError: If what its heads give is not their attention times values that can be seen, or if
+            something stands between its layers.
     """
     missing = written_lengths(checkpoint).missing
     if checkpoint.stacks is not None:
@@ -76,6 +77,13 @@ def layer_runs(checkpoint: Checkpoint, encoding: Encoding, pruned: frozenset[Hea
         ),
     ):
         checkpoint.model.base_model(**model_inputs(encoding, device=checkpoint.device))
+    for index, (left, entered) in enumerate(zip(leaving, entering[1:], strict=False)):
+        if not nearly_equal(left, entered[0]):
+            raise UnsupportedArchitectureError(
+                f"What leaves layer {index + 1} of {checkpoint.name} is changed once more before it enters the next "
+                "one, so that what its tokens owe to each other is not in its layers alone. Choose another method, "
+                "such as occlusion."
+            )
     runs = []
     for index, (attention, value, output) in enumerate(
         zip(recording.attention, recording.values or (), recording.head_output, strict=True)

@@ -102,6 +102,8 @@ def _find(checkpoint: Checkpoint) -> WrittenLengths:
         for number, one in enumerate(made):
             if one.layer >= checkpoint.n_layers:
                 return WrittenLengths(missing="it has more attentions than layers")
+            if one.output.shape[-1] != size:
+                return WrittenLengths(missing="its layers have heads of different widths")
             if one.value is None or not _gives(one.probabilities, one.value, one.output):
                 return WrittenLengths(missing="what its heads give is not their attention times values it shows")
             flat = one.output.flatten(2)

@@ -25,6 +25,7 @@ from attnflow.records.root import Root
 from attnflow.records.stacks import Stacks
 from attnflow.records.trace import Attribution, Encoding, Head, check_heads, is_whole
 from attnflow.runtime import attention_hook, layers
+from attnflow.runtime.capabilities import text_enters_once
 from attnflow.runtime.capture import head_gates, model_inputs, shared_array
 from attnflow.runtime.root import root_is_known, root_of
 
@@ -173,6 +174,11 @@ class _Task:
             raise UnsupportedArchitectureError(
                 f"The layers of {checkpoint.name} cannot be told from its other parts, so what enters them cannot be "
                 "changed and contributions cannot be computed. Choose another checkpoint."
+            )
+        if wrt == "input" and not text_enters_once(checkpoint):
+            raise UnsupportedArchitectureError(
+                f"{checkpoint.name} reads its tokens again beside its first layer, so contributions of the input would "
+                "leave a part out. Ask for those of the previous layer, or choose another checkpoint."
             )
         gates = head_gates(checkpoint, heads)
         entering, seen = _entering(checkpoint, encoding, gates, keep_calls=wrt == "previous_layer" and probes is None)
