@@ -209,6 +209,15 @@ def test_a_change_in_place_is_the_operation_itself(rng, name):
         np.testing.assert_allclose(found[2], expected[2])
 
 
+def test_an_activation_in_place_is_the_activation(rng):
+    """As OLMo clips queries, keys and values."""
+    a, start = rng.normal(size=(2, 3, 5))
+    found = propagate(in_place(lambda x: x.clamp_(min=-0.5, max=0.5)), a, start=start)
+    expected = propagate(lambda x: torch.clamp(x, -0.5, 0.5), a, start=start)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-12)
+    np.testing.assert_allclose(found[2], expected[2])
+
+
 WRITTEN_OUT = {
     "gelu": (lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5)), F.gelu),
     "gelu, other order": (lambda x: (torch.erf(x.div(2**0.5)) + 1).mul(x.float().double()) / 2, None),

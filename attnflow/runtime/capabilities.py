@@ -15,7 +15,7 @@ import torch
 from attnflow.checkpoints.architectures import architecture
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.errors import UnsupportedArchitectureError
-from attnflow.runtime import attention_hook, layers
+from attnflow.runtime import attention_hook, layers, rotary
 from attnflow.runtime.linear import SparingLinear
 
 PROBE_TOKENS = 6
@@ -154,6 +154,7 @@ def padding_allowed(checkpoint: Checkpoint) -> bool:
     return (
         known.padded
         and batches_allowed(checkpoint)
+        and not rotary.changes_with_length(checkpoint.model)
         and checkpoint.learnt.get("padding", lambda: _tries_padding(checkpoint))
     )
 

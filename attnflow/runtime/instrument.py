@@ -6,7 +6,7 @@ from transformers.modeling_utils import PreTrainedModel
 
 from attnflow.checkpoints.architectures import architecture
 from attnflow.records.stacks import Stacks
-from attnflow.runtime import activations, layers, stacks, watched_attention
+from attnflow.runtime import activations, layers, rotary, stacks, watched_attention
 
 
 def instrument(model: PreTrainedModel, n_layers: int | Stacks) -> bool:
@@ -22,6 +22,7 @@ def instrument(model: PreTrainedModel, n_layers: int | Stacks) -> bool:
     known = architecture(model.config.model_type)
     watched_attention.install(model, known.watched)
     activations.install(model)
+    rotary.install(model)
     if isinstance(n_layers, Stacks):
         return stacks.install(model, n_layers)
     return not known.tokens_first and layers.install(model.base_model, n_layers, known.entered)

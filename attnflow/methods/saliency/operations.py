@@ -317,6 +317,15 @@ def _beside(rule: Callable[..., Tensor], beside: Operation) -> Callable[..., Ten
     return in_place
 
 
+def _activation_in_place(beside: Operation) -> Callable[..., Tensor]:
+    def in_place(state: Propagation, func: Operation, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if not depends(target):
+            return func(target, *args, **kwargs)
+        return target.copy_(activation(state, beside, target.clone(), *args, **kwargs))
+
+    return in_place
+
+
 RULES: dict[Operation, Callable[..., Any]] = {
     **dict.fromkeys((F.linear, F.conv1d), _linear),
     **dict.fromkeys((torch.addmm, Tensor.addmm, torch.baddbmm, Tensor.baddbmm), _fused),
@@ -347,10 +356,23 @@ RULES: dict[Operation, Callable[..., Any]] = {
     **dict.fromkeys((Tensor.add_, Tensor.__iadd__, Tensor.sub_, Tensor.__isub__), _sum_in_place),
     **dict.fromkeys((Tensor.mul_, Tensor.__imul__), _beside(_product, torch.mul)),
     **dict.fromkeys((Tensor.div_, Tensor.__itruediv__), _beside(_quotient, torch.div)),
+    Tensor.clamp_: _activation_in_place(torch.clamp),
 }
 """Operations with a rule."""
 
-_VIEWS = ("expand", "expand_as", "flatten", "movedim", "narrow", "permute", "reshape", "select", "squeeze", "swapaxes")
+_VIEWS = (
+    "broadcast_to",
+    "expand",
+    "expand_as",
+    "flatten",
+    "movedim",
+    "narrow",
+    "permute",
+    "reshape",
+    "select",
+    "squeeze",
+    "swapaxes",
+)
 _MORE_VIEWS = ("chunk", "split", "t", "tile", "transpose", "unbind", "unflatten", "unsqueeze", "view", "view_as")
 _MOVES = ("flip", "gather", "index_select", "masked_fill", "masked_select", "repeat_interleave", "roll", "where")
 _SUMS = ("cumsum", "mean", "sum")
