@@ -8,15 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel
 
 from attnflow import SelectionError, UnsupportedArchitectureError, encode, load_checkpoint, saliency
 from attnflow.methods.saliency import context_mixing
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.report import report
 from attnflow.runtime import attention_hook, layers, residual_path, rest_of_layer
+from attnflow.runtime.capture import model_inputs
 from attnflow.stats.rollout import rolled_out
 from tests import reference
-from tests.checkpoints import N_HEADS, N_LAYERS, PAIR, make_checkpoint
+from tests.checkpoints import MORE_ARCHITECTURES, N_HEADS, N_LAYERS, PAIR, Architecture, make_checkpoint
 
 BOTH = ("norm_rollout", "value_zeroing")
 PRUNED = [(0, 1), (1, 0), (1, 3), (2, 2)]
@@ -69,7 +71,7 @@ def test_nothing_is_left_behind_by_what_ends_halfway(checkpoints, monkeypatch):
         raise ValueError("halfway")
 
     for owner, name, method in (
-        (context_mixing, "check_rows", "value_zeroing"),
+        (context_mixing, "leaving_as_it_is", "value_zeroing"),
         (residual_path._Follow, "left", "norm_rollout"),
         (rest_of_layer, "for_each_head", "norm_rollout"),
     ):
@@ -146,3 +148,31 @@ def test_pairs_one_by_one_give_what_all_at_once_give(checkpoints, monkeypatch):
     whole = saliency(checkpoint, encoding, method="value_zeroing").values
     monkeypatch.setattr("attnflow.methods.saliency.context_mixing._PAIRS_AT_ONCE", 7)
     np.testing.assert_allclose(saliency(checkpoint, encoding, method="value_zeroing").values, whole, rtol=1e-5)
+
+
+def test_a_layer_that_adds_to_what_it_computes_before_its_attention_is_changed_as_any_other(monkeypatch, tmp_path):
+    """MobileBERT, whose layers go through bottlenecks; each is run once for each token whose value is zeroed."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32}
+    sizes |= {"embedding_size": 16, "intra_bottleneck_size": 16, "num_feedforward_networks": 2}
+    monkeypatch.setitem(MORE_ARCHITECTURES, "mobilebert", Architecture("mobilebert", "wordpiece", "", sizes))
+    folder = make_checkpoint(tmp_path / "x", "mobilebert")
+    checkpoint = load_checkpoint(folder, dtype="float64")
+    encoding = encode(checkpoint, "Anna sold it.")
+    size, model = len(encoding.tokens), AutoModel.from_pretrained(folder).double().eval()
+    left = []
+    for layer in model.encoder.layer:
+        layer.register_forward_hook(lambda _, __, output: left.append(output.detach()))
+    with torch.no_grad():
+        model(**model_inputs(encoding))
+        whole, without = torch.cat(left), []
+        for index, layer in enumerate(model.encoder.layer):
+            left.clear()
+            zeroed = (1 - torch.eye(size, dtype=torch.float64))[..., None]
+            handle = layer.attention.self.value.register_forward_hook(lambda _, __, value, by=zeroed: value * by)
+            model(**model_inputs(encoding, size))
+            handle.remove()
+            without.append(left[index])
+    changes = reference.value_zeroing(whole.numpy(), torch.stack(without).numpy())
+    expected = reference.rolled_shares(changes, [0])
+    found = saliency(checkpoint, encoding, method="value_zeroing").values
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)

@@ -143,3 +143,20 @@ def test_what_no_record_holds_is_refused_by_its_reason(model_type, options, reas
     for asked in (texts[0], texts):
         with pytest.raises(UnsupportedArchitectureError, match=reason):
             capture(checkpoint, asked)
+
+
+def test_a_model_without_a_body_of_its_own_is_refused(monkeypatch, tmp_path):
+    """Llama 4's text model alone, whose body transformers does not find."""
+    options = {**SIZES, "intermediate_size_mlp": 48, "num_local_experts": 2}
+    with pytest.raises(UnsupportedArchitectureError, match="does not tell the body of its Llama4ForCausalLM"):
+        made(monkeypatch, tmp_path / "x", "llama4_text", options)
+
+
+def test_a_model_that_reads_no_vectors_in_place_of_words_says_so(monkeypatch, tmp_path):
+    """ESM Cambrian; what needs no baseline of words is told."""
+    options = {**SIZES, "num_key_value_heads": 4}
+    checkpoint = made(monkeypatch, tmp_path / "x", "esmc", options, "sequence-classification")
+    encoding = encode(checkpoint, *PAIR)
+    with pytest.raises(UnsupportedArchitectureError, match=r"reads no vectors in place of words .* baseline zero"):
+        saliency(checkpoint, encoding, method="integrated_gradients", baseline="mean")
+    assert np.isfinite(saliency(checkpoint, encoding, method="integrated_gradients", baseline="zero").values).all()

@@ -27,7 +27,7 @@ def check_runs(model: PreTrainedModel, name: str) -> None:
         inputs["decoder_input_ids"] = ids
     try:
         with torch.inference_mode():
-            model.base_model(**inputs)
+            output = model.base_model(**inputs)
     except (AttnflowError, torch.OutOfMemoryError):
         raise
     except Exception as error:
@@ -35,3 +35,8 @@ def check_runs(model: PreTrainedModel, name: str) -> None:
             f"{name} cannot be analysed: transformers makes the {type(model).__name__} that its config.json describes "
             f"but cannot run it ({brief(error)}), as where sizes contradict each other. Choose another checkpoint."
         ) from error
+    if "decoder_input_ids" not in inputs and getattr(output, "last_hidden_state", None) is None:
+        raise UnsupportedArchitectureError(
+            f"{name} cannot be analysed: transformers does not tell the body of its {type(model).__name__} from its "
+            "head, so what leaves its layers cannot be seen. Choose another checkpoint."
+        )

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.errors import SelectionError, TextError
+from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError, brief
 from attnflow.lazy import lazy
 from attnflow.methods.objective import reads_one_position
 from attnflow.methods.saliency import relevance
@@ -98,8 +98,7 @@ class Question:
         """`[T, D]`: what enters the first layer where no word can be read.
 
         A token, or the mean of the vocabulary, stands in place of every word, and special tokens stay; with `zero`
-        every vector is zero. (The normalisation of most decoders undoes any scaling, so that on the way from zero
-        the score jumps at the very beginning; the mean has no such problem.)
+        every vector is zero. (Most decoders undo any scaling, so that on the way from zero the score jumps at once.)
         """
         if self.baseline == "zero":
             return np.zeros_like(self.hidden)
@@ -114,7 +113,11 @@ class Question:
                 token = facts.mask if self.baseline == "mask" else facts.pad
                 vectors[0, words] = embeddings(torch.tensor(token, device=device))
         # As vectors, because some models take positions from where the padding is.
-        return self._entering(inputs_embeds=vectors, **inputs)
+        try:
+            return self._entering(inputs_embeds=vectors, **inputs)
+        except (TypeError, ValueError, AttributeError) as error:
+            lack = f"reads no vectors in place of words ({brief(error)}); choose the baseline zero."
+            raise UnsupportedArchitectureError(f"{self.checkpoint.name} {lack}") from error
 
     def _entering(self, **inputs: torch.Tensor) -> NDArray[np.float32]:
         """`[T, D]`: what enters the first layer of a pass that ends there."""

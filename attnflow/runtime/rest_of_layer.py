@@ -7,6 +7,7 @@ attention would compute is not computed.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +99,13 @@ def layer_runs(checkpoint: Checkpoint, encoding: Encoding, pruned: frozenset[Hea
 
 
 def leaving_layer(
-    checkpoint: Checkpoint, encoding: Encoding, run: LayerRun, tokens: torch.Tensor, outputs: torch.Tensor
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    run: LayerRun,
+    tokens: torch.Tensor,
+    outputs: torch.Tensor,
+    *,
+    spare: bool,
 ) -> torch.Tensor:
     """What leaves a layer for tokens whose heads gave something else.
 
@@ -108,6 +115,7 @@ def leaving_layer(
         run: What the layer does to it.
         tokens: `[N]`: the token that each row is, with the vector that enters the layer.
         outputs: `[N, H, K]`: what its heads give.
+        spare: Whether linear maps before its attention are left out, whose results nobody asks for in most models.
 
     Returns:
         `[N, D]`
@@ -117,12 +125,17 @@ def leaving_layer(
     most = max(1, _ROWS_AT_ONCE // size) * size
     for start in range(0, len(tokens), most):
         rows = slice(start, start + most)
-        found.append(_leaving(checkpoint, encoding, run, tokens[rows], outputs[rows]))
+        found.append(_leaving(checkpoint, encoding, run, tokens[rows], outputs[rows], spare))
     return torch.cat(found)
 
 
 def _leaving(
-    checkpoint: Checkpoint, encoding: Encoding, run: LayerRun, tokens: torch.Tensor, outputs: torch.Tensor
+    checkpoint: Checkpoint,
+    encoding: Encoding,
+    run: LayerRun,
+    tokens: torch.Tensor,
+    outputs: torch.Tensor,
+    spare: bool,
 ) -> torch.Tensor:
     size, count = len(run.entering), len(tokens)
     copies = -(-count // size)
@@ -139,7 +152,7 @@ def _leaving(
             leave=lambda _, hidden: seen.append(hidden),
             last=run.index,
         ),
-        _NoQueries(recording, run.index),
+        _NoQueries(recording, run.index) if spare else nullcontext(),
     ):
         checkpoint.model.base_model(**model_inputs(encoding, copies, device=checkpoint.device))
     return seen[0].flatten(0, 1)[:count]
@@ -166,20 +179,27 @@ class _NoQueries(TorchFunctionMode):
         return x.new_zeros(*x.shape[:-1], len(weight))
 
 
-def check_rows(checkpoint: Checkpoint, run: LayerRun, found: torch.Tensor) -> None:
-    """Refuse a layer that does not treat tokens by themselves after its attention.
+def leaving_as_it_is(checkpoint: Checkpoint, encoding: Encoding, run: LayerRun) -> tuple[torch.Tensor, bool]:
+    """What leaves a layer with the outputs that its heads gave, each token beside others than in the text.
 
     Args:
         checkpoint: Whose layer it is.
-        run: What the layer does to a text.
-        found: `[T, D]`: what `leaving_layer` gives for all tokens with the outputs of `run`, each beside other tokens
-            than in the text.
+        encoding: The text.
+        run: What the layer does to it.
+
+    Returns:
+        `[T, D]`, and whether `leaving_layer` may spare: not where what comes before the attention is what it is added
+        to, as in the bottlenecks of MobileBERT.
 
     Raises:
-        UnsupportedArchitectureError: If that is not what leaves the layer.
+        UnsupportedArchitectureError: If that is not what leaves the layer, which then mixes tokens after its attention.
     """
-    if not nearly_equal(found, run.leaving):
-        raise UnsupportedArchitectureError(
-            f"What layer {run.index + 1} of {checkpoint.name} does after its attention does not treat every token by "
-            "itself, so its attention cannot be changed token by token. Choose another method, such as occlusion."
-        )
+    twice = torch.arange(len(run.entering), device=run.entering.device).repeat_interleave(2)
+    for spare in (True, False):
+        found = leaving_layer(checkpoint, encoding, run, twice, run.head_output[twice], spare=spare)[::2]
+        if nearly_equal(found, run.leaving):
+            return found, spare
+    raise UnsupportedArchitectureError(
+        f"What layer {run.index + 1} of {checkpoint.name} does after its attention does not treat every token by "
+        "itself, so its attention cannot be changed token by token. Choose another method, such as occlusion."
+    )

@@ -13,7 +13,7 @@ from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.records.root import Root, tokens_of
 from attnflow.records.trace import Encoding, Head
 from attnflow.runtime.residual_path import LayerWays, layer_ways
-from attnflow.runtime.rest_of_layer import LayerRun, check_rows, layer_runs, leaving_layer
+from attnflow.runtime.rest_of_layer import LayerRun, layer_runs, leaving_as_it_is, leaving_layer
 
 _PAIRS_AT_ONCE = 8192
 """Tokens without the value of another one whose vectors are held at once: a long text has a million such pairs."""
@@ -91,16 +91,14 @@ def _changes(checkpoint: Checkpoint, encoding: Encoding, run: LayerRun, queries:
     size, device = len(run.entering), run.entering.device
     asked = torch.zeros(size, dtype=torch.bool, device=device)
     asked[list(queries)] = True
-    twice = torch.arange(size, device=device).repeat_interleave(2)  # as they are, but beside others, for `check_rows`
-    whole = leaving_layer(checkpoint, encoding, run, twice, run.head_output[twice])[::2]
-    check_rows(checkpoint, run, whole)
+    whole, spare = leaving_as_it_is(checkpoint, encoding, run)
     before = normalize(whole.double(), dim=-1)
     changes = torch.zeros(size, size, dtype=torch.float64, device=device)
     pairs = ((run.paid != 0).any(0) & asked[:, None]).nonzero()
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):  # none where all heads are off
         query, source = pairs[start : start + _PAIRS_AT_ONCE].unbind(1)
         lost = run.paid[:, query, source].T[..., None] * run.value[:, source].transpose(0, 1)  # [N, H, K]
-        left = leaving_layer(checkpoint, encoding, run, query, run.head_output[query] - lost)
+        left = leaving_layer(checkpoint, encoding, run, query, run.head_output[query] - lost, spare=spare)
         # 1 - cos as half the squared distance of the unit vectors, which does not round a small change away.
         changes[query, source] = (normalize(left.double(), dim=-1) - before[query]).square().sum(-1) / 2
     return changes
