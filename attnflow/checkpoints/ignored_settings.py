@@ -15,6 +15,17 @@ from attnflow.checkpoints.plain_json import shown
 ANY = "any model type"
 """Stands for every architecture that does not itself declare the setting."""
 
+
+def _bart(*, before: bool, normalised: bool, static: bool) -> dict[str, tuple[Any, ...]]:
+    """What one of BART's kin computes: layer norms before or after, of the embeddings, and positions by sines."""
+    return {
+        "normalize_before": (before, None),
+        "add_final_layer_norm": (before, None),
+        "normalize_embedding": (normalised, None),
+        "static_position_embeddings": (static, None),
+    }
+
+
 FOLLOWED: dict[str, dict[str, tuple[Any, ...]]] = {
     ANY: {
         # BERT and its kin had relative positions until transformers 5; others have ALiBi or rotary ones by own code.
@@ -38,6 +49,11 @@ FOLLOWED: dict[str, dict[str, tuple[Any, ...]]] = {
         "attn_config.prefix_lm": (False, None),
         "attn_config.attn_uses_sequence_id": (False, None),
     },
+    # Of one code for all of BART's kin in transformers 3, each of which has a class of its own now.
+    "bart": _bart(before=False, normalised=True, static=False),
+    "mbart": _bart(before=True, normalised=True, static=False),
+    "marian": _bart(before=False, normalised=False, static=True),
+    "pegasus": _bart(before=True, normalised=False, static=True),
     "deepseek_v2": {"norm_topk_prob": (False, None)},
     "gpt_oss": {"hidden_act": ("silu", None)},
     # Their masks look back whatever it says; only attention without a mask, which nobody can record, looks ahead.
