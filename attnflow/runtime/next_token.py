@@ -8,11 +8,9 @@ import torch
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from attnflow.checkpoints.checkpoint import Checkpoint
-from attnflow.runtime import attention_hook
+from attnflow.runtime import attention_hook, rotary
 from attnflow.runtime.capabilities import nearly_equal, probe, run_model
 
-_BY_LENGTH = frozenset({"dynamic", "longrope"})
-"""Kinds of rotary positions that turn all tokens otherwise once a text has become long."""
 _FINE = torch.finfo(torch.float32).eps
 """Rounding that leaves the likeliest token what it is, whatever the order in which one adds up."""
 
@@ -91,11 +89,7 @@ def keeps(checkpoint: Checkpoint) -> bool:
     Not so in half precision, where the order of adding up may decide which of two tokens is the likeliest, and where
     positions are turned by the length of the text.
     """
-    told = getattr(checkpoint.model.config.get_text_config(), "rope_parameters", None)
-    kinds = [told, *told.values()] if isinstance(told, dict) else []
-    if any(isinstance(one, dict) and one.get("rope_type") in _BY_LENGTH for one in kinds):
-        return False
-    if torch.finfo(checkpoint.model.dtype).eps > _FINE:
+    if rotary.changes_with_length(checkpoint.model) or torch.finfo(checkpoint.model.dtype).eps > _FINE:
         return False
     return checkpoint.learnt.get("keeps keys and values", lambda: _tries(checkpoint))
 

@@ -33,5 +33,5 @@ def install(model: nn.Module) -> None:
 
 
 def changes_with_length(model: nn.Module) -> bool:
-    """Whether it has such positions, by which a short text would be read otherwise beside a longer one."""
+    """Whether it has such positions, by which a short text is read otherwise beside a long one, or as its beginning."""
     return any(isinstance(module, _Unchanged) for module in model.modules())
