@@ -27,6 +27,7 @@ from attnflow import faithfulness as measure_faithfulness
 from attnflow import saliency as explain
 from attnflow.bundled import ASSETS
 from attnflow.methods.saliency.methods import METHODS
+from attnflow.records.shares import percent
 from attnflow.web.endpoints import explanations as api
 from attnflow.web.examples import load_examples
 from tests import reference
@@ -387,7 +388,7 @@ def test_saliency_that_is_estimated_tells_its_error(client):
     expected = explain(checkpoint, encode(checkpoint, *TEXTS.values()), method=method)
     assert answer["standard_error"] == pytest.approx(expected.standard_error.tolist(), rel=1e-3)
     assert answer["relative_error"] == pytest.approx(expected.relative_error, rel=1e-3) and expected.relative_error > 0
-    assert f"off by {expected.relative_error:.0%} on average" in answer["note"]
+    assert f"off by {percent(expected.relative_error)} on average" in answer["note"]
 
 
 def test_every_method_is_named_where_one_is_asked_for(client):

@@ -109,7 +109,7 @@ def test_estimates_sharpen_and_exact_values_follow():
     with progress.reporting(lambda what, share: told.append((what, share))):
         ((done, exact),) = tab.compute(shown, "exact")
     assert done.startswith("Exact (") and exact.probes == (None, None)
-    assert told[-1] == ("B: 100% of the contributions", pytest.approx(1))
+    assert told[-1] == ("B: 100 % of the contributions", pytest.approx(1))
 
 
 def test_something_newer_ends_what_is_under_way_without_a_word(monkeypatch):

@@ -28,6 +28,7 @@ from attnflow import (
 )
 from attnflow.bundled import ASSETS
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import percent
 from attnflow.stats.compared_dependencies import PairedHits, packed_hits, shared_cases
 from attnflow.stats.dependencies import DIRECTIONS
 from attnflow.stats.halves import half_of
@@ -254,7 +255,7 @@ def test_the_command_tells_what_random_weights_give(tmp_path, capsys):
     control = open_corpus(out / "random_weights")
     assert list(control.results) == ["dependencies"] and control.settings.model.endswith("(random weights, seed 0)")
     row = next(one for one in told.splitlines() if one.strip().startswith("nsubj "))
-    assert row.endswith(f"{control['dependencies'].best('nsubj').held_out.share:.1%}")
+    assert row.endswith(percent(control["dependencies"].best("nsubj").held_out.share, 1))
     assert cli.main([*words, "--statistics", "entropy"]) == 1
     assert "--random-weights is for dependencies and coreference" in capsys.readouterr().err
 
@@ -274,12 +275,16 @@ def test_the_command_prints_what_the_library_says(capsys):
     texts = open_texts("demo/sentences", rows=60)
     found = compare_dependency_heads(*words[:2], texts, subtypes=False, pooling="first")
     assert "A: demo/pretrained, B: demo/finetuned; 60 sentences read by both." in printed
-    rows = [line.split() for line in printed.splitlines() if line.startswith("  ")][1:]
+    rows = [
+        line.replace(" %", "%").replace("< ", "<").replace("> ", ">").split()
+        for line in printed.splitlines()
+        if line.startswith("  ")
+    ][1:]
     assert [row[0] for row in rows] == [one.relation for one in found.relations]
     for row, one in zip(rows, found.relations, strict=True):
         assert int(row[1].replace(",", "")) == one.n
         assert [" ".join(row[2:4]), " ".join(row[5:7])] == [head_name((of.layer, of.head)) for of in (one.a, one.b)]
-        assert [row[4], row[7]] == [f"{of.held_out.share:.1%}" for of in (one.a, one.b)]
+        assert [row[4], row[7]] == [percent(of.held_out.share, 1).replace(" ", "") for of in (one.a, one.b)]
         assert [float(row[8]), int(row[9]), int(row[10])] == [
             pytest.approx(100 * one.difference, abs=0.06),
             one.only_a,

@@ -25,6 +25,7 @@ from attnflow import (
 )
 from attnflow.bundled import ASSETS
 from attnflow.records.coreference import KINDS
+from attnflow.records.shares import percent
 from attnflow.stats.antecedents import RULES
 from attnflow.stats.proportion import Proportion
 from tests import reference
@@ -266,8 +267,8 @@ def test_chains_are_told_by_the_command_and_opened_again(tmp_path, capsys):
     assert found.settings.candidates == result.candidates == "mentions"
     best = result.best("proper")
     row = next(one for one in told.splitlines() if one.strip().startswith("proper "))
-    assert f"{best.on_all.share:.1%}" in row and f"L{best.layer + 1} H{best.head + 1}" in row
-    assert f"{result.baseline('sieves', 'proper').share:.1%}" in row
+    assert percent(best.on_all.share, 1) in row and f"L{best.layer + 1} H{best.head + 1}" in row
+    assert percent(result.baseline("sieves", "proper").share, 1) in row
     np.testing.assert_allclose(found.table["antecedents: all"], result.accuracy["all"])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from attnflow import corpus_statistics, open_texts
+from attnflow.records.shares import percent
 from attnflow.views import corpus_charts as charts
 from attnflow.views import corpus_findings as findings
 from attnflow.views import payloads
@@ -156,7 +157,9 @@ def test_sentences_have_the_numbers_of_the_run(quick, models):
     above = int((previous > 0.5).sum())
     assert re.search(rf"; {above or 'no'} heads? (is|are) above 50 %", told)
     layer = int(previous.mean(1).argmax())
-    assert told.startswith(f"B: L{layer + 1} pays most to the token before, {previous.mean(1)[layer]:.0%} on average")
+    assert told.startswith(
+        f"B: L{layer + 1} pays most to the token before, {percent(previous.mean(1)[layer])} on average"
+    )
     entropy = quick["a"]["entropy"]
     means = entropy.whole.mean(1)
     told = findings.entropy(models[0])

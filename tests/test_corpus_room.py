@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from attnflow import SelectionError, capture, cli, encode, load_checkpoint, open_corpus
+from attnflow.records.shares import percent
 from attnflow.service.collections import Page
 from attnflow.service.head_examples import BROAD, head_examples
 from attnflow.service.offered import corpora
@@ -191,7 +192,7 @@ def test_the_door_opens_the_text_that_is_told(collected, reached):
         assert corpus.go_to_example(collected, reached, at)[2]["opened"] == number
     first = names[named[0]].split(", ")[0]
     share = reached.examples[1].of(named[0], first)[1]
-    assert f"{share:.0%}" in known(reached, At(*named[0], "b"))
+    assert percent(share) in known(reached, At(*named[0], "b"))
     for at, state, match in (
         (None, reached, "No head is selected"),
         (At(0, 0, "a"), None, "not been measured"),

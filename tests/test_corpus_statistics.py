@@ -387,7 +387,7 @@ def test_the_command_computes_keeps_and_sums_up(tmp_path, capsys):
         f"attnflow.open_corpus('{out}')",
     ):
         assert part in printed
-    assert "Reading 12 texts with demo/finetuned: 100%" in progress
+    assert "Reading 12 texts with demo/finetuned: 100 %" in progress
     assert cli.main([*words, "--group-by", "label"]) == 0  # what is there is opened
     assert capsys.readouterr().out == printed
     assert cli.main([*words, "--statistics", "grammar"]) == 1

@@ -26,6 +26,7 @@ from attnflow import (
 )
 from attnflow.bundled import ASSETS
 from attnflow.corpus.texts_file import open_saved_texts, save_texts
+from attnflow.records.shares import percent
 from attnflow.stats.dependencies import DIRECTIONS, OFFSETS
 from attnflow.stats.proportion import Proportion, mcnemar
 from tests import reference
@@ -270,7 +271,7 @@ def test_heads_that_do_one_thing_find_what_is_there():
         statistic.update(heads, [-1, 0, 1, 0, 0, 4], ["root", "a", "a", "d", "d", f"z{number}"])
     found = statistic.result()
     assert found.cases.all(axis=1).sum() == 2, "a and d are in both halves"
-    assert found.followed(least=1).tolist() == [["", "", "d 100%"]]  # a is as well found at an offset
+    assert found.followed(least=1).tolist() == [["", "", "d 100 %"]]  # a is as well found at an offset
 
 
 def test_a_word_never_chooses_itself_or_one_without_a_token():
@@ -406,7 +407,7 @@ def test_a_treebank_is_told_by_the_command_and_opened_again(tmp_path, capsys):
     best = result.best("det")
     row = next(one for one in told.splitlines() if one.strip().startswith("det "))
     assert (
-        f"{best.on_all.share:.1%}" in row
+        percent(best.on_all.share, 1) in row
         and f"{result.n['det']}" in row
         and f"L{best.layer + 1} H{best.head + 1}" in row
     )

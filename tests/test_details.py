@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from attnflow.records.shares import percent
 from attnflow.service.workspace import workspace
 from attnflow.stats.flow import compare_flows
 from attnflow.views.details import SelectedHeadOf, details
@@ -74,7 +75,9 @@ def test_what_changes_without_the_head_comes_after_the_rest(shown):
     without = workspace.without(case, [(3, 1)])
     best = int(np.argmax(case.trace.probabilities))
     before, after = (100 * float(one.trace.probabilities[best]) for one in (case, without))
-    assert f"has {after:.1f} % ({round(after - before, 1) + 0.0:+.1f} points)" in second["sides"][1]["without"]
+    moved = round(after - before, 1)
+    told = f"{moved:+.1f} points" if moved else "less than 0.1 points of change"
+    assert f"has {percent(after / 100, 1)} ({told})" in second["sides"][1]["without"]
 
 
 def test_a_head_that_is_off_is_told_by_what_it_changed(shown):

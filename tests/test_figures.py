@@ -117,7 +117,7 @@ def test_the_tour_tells_what_the_last_layer_attends_to():
         assert f"{len(attended)} token" in step["text"]
         assert step["selection"] == {"ends": [{"depth": 0, "tokens": [0]}], "head": None, "model": None}
     head = third["selection"]["head"]
-    shown = re.search(r"Head H(\d+) of L3.*gives “(.+?)” (\d+)%", third["text"])
+    shown = re.search(r"Head H(\d+) of L3.*gives “(.+?)” (\d+) %", third["text"])
     assert int(shown.group(1)) == head + 1
     row = flows.b.trace.attention[-1, :, 0]
     named = [i for i, text in enumerate(flows.pairing.text) if text.removeprefix("·") == shown.group(2)]

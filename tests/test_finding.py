@@ -96,7 +96,9 @@ def test_flips_are_told_by_whether_they_are_right(collected):
     rows = [int(np.flatnonzero(whole.right)[0]), *np.flatnonzero(whole.right)[1:3].tolist()]
     scores[rows] = scores[rows][:, ::-1]
     found = without_head("b", (0, 2), whole, replace(whole, scores=scores))
-    assert "Without L1 H3 of B, 3 of 40 decisions change (7.5%). 3 become wrong and 0 right." in found.order["sentence"]
+    assert (
+        "Without L1 H3 of B, 3 of 40 decisions change (7.5 %). 3 become wrong and 0 right." in found.order["sentence"]
+    )
     back = without_head("b", (0, 2), replace(whole, scores=scores), whole)
     assert "0 become wrong and 3 right." in back.order["sentence"]
     assert "So there is nothing to show." in without_head("b", (0, 2), whole, whole).order["sentence"]

@@ -12,12 +12,14 @@ from playwright.sync_api import Page, expect
 
 from attnflow import capture, encode, load_checkpoint, reach
 from attnflow.errors import SelectionError
+from attnflow.records.shares import percent
 from attnflow.service.analyses.attribution import CONTRIBUTIONS
 from attnflow.service.workspace import workspace
 from attnflow.stats.attention_graph import paths_between
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.views import thresholds
 from attnflow.views.radial import radial
+from attnflow.views.rounding import rounded_share
 from attnflow.views.tour import tour
 from attnflow.web import assets, events
 from attnflow.web.endpoints import answers
@@ -151,7 +153,7 @@ def test_the_bundled_pair_is_analysed_at_once(page, flows):
     trace = flows.b.trace
     for label, probability in zip(trace.labels, trace.probabilities, strict=True):
         expect(cards.nth(1)).to_contain_text(label)
-        expect(cards.nth(1)).to_contain_text(f"{100 * probability:.1f}".rstrip("0").rstrip(".") + " %")
+        expect(cards.nth(1)).to_contain_text(percent(probability, 1))
     expect(page.locator("#status")).to_contain_text(thresholds.told(flows.a.graph, flows.b.graph))
 
 
@@ -607,7 +609,7 @@ def test_special_tokens_can_be_hidden(page, flows):
     change(page, lambda: page.get_by_label("Hide special tokens").check())
     other = compare_flows(flows.a.trace, flows.b.trace, hide_special=True)
     expect(page.locator("#status")).to_contain_text(
-        f"{other.a.hidden_share:.0%} (A) and {other.b.hidden_share:.0%} (B)"
+        f"{percent(other.a.hidden_share)} (A) and {percent(other.b.hidden_share)} (B)"
     )
     assert page.locator("#flow [data-at='1 0']").count() == 0
 
@@ -722,7 +724,7 @@ def test_a_checkpoint_of_the_hub_is_analysed_through_the_page(page, hub, folders
     card = page.locator("#predictions .af-card").nth(1)
     for label, probability in zip(trace.labels, trace.probabilities, strict=True):
         expect(card).to_contain_text(label)
-        expect(card).to_contain_text(f"{100 * float(f'{probability:.4g}'):.1f}".rstrip("0").rstrip(".") + " %")
+        expect(card).to_contain_text(percent(rounded_share(probability), 1))
     expect(card).to_contain_text(checkpoint.sha[:7])
     expect(page.locator("#status")).to_contain_text("Compared word by word")
 

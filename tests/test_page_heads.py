@@ -66,10 +66,16 @@ def cell(side: str, layer: int, head: int, part: str = "") -> str:
     return f'#head-matrix .af-cell[data-side="{side}"][data-at="{layer}.{head}"] {part}'.strip()
 
 
+def share(told: str) -> float:
+    """What a share in per cents is, or the middle of what it may be if only a bound is told."""
+    number = float(told.strip("<> \u00a0%")) / 100
+    return number / 2 if "<" in told else (1 + number) / 2 if ">" in told else number
+
+
 def probabilities(page: Page) -> list[float]:
     """By the number of the class; the card has them by their probability."""
     rows = [text.split("\n") for text in page.locator("#predictions .af-model-b .af-class").all_inner_texts()]
-    shares = {label: float(value.rstrip(" %")) / 100 for label, value in rows}
+    shares = {label: share(value) for label, value in rows}
     return [shares[label] for label in load_checkpoint("demo/finetuned").head.labels]
 
 
@@ -131,7 +137,7 @@ def test_a_head_is_selected_and_a_word_shows_what_it_attends_to(page, classifier
     attention = capture(*classifier).attention[0, 0]
     page.locator("#map-b .af-token-row button").nth(5).click()
     titles = page.locator("#map-b .af-token-row button").evaluate_all("all => all.map(one => one.title)")
-    found = [float(title.rsplit(": ", 1)[1].rstrip(" %")) / 100 for title in titles]
+    found = [share(title.rsplit(": ", 1)[1]) for title in titles]
     np.testing.assert_allclose(found, attention[5], atol=6e-4)
 
     name = page.locator("#map-b .af-token-row button").nth(5).inner_text()
@@ -176,7 +182,7 @@ def test_heads_are_switched_off_with_the_mouse_and_come_back_by_undo_and_reset(p
     assert (off(page, "a"), off(page, "b")) == ([], [[0, 1], [1, 2]])
     changes = page.locator("#prune-effect .af-model-b .af-change .af-value").all_inner_texts()
     for text, before, now in zip(changes, whole, without, strict=True):
-        found = [float(number.rstrip(" %")) / 100 for number in text.split(" → ")]
+        found = [share(number) for number in text.split(" → ")]
         np.testing.assert_allclose(found, [before, now], atol=6e-4)
     expect(page.locator("#switched-off")).to_contain_text("B: L1 H2, L2 H3.")
     after(page, lambda: page.locator("#prune-undo").click(), PREDICTIONS, MATRIX)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attnflow import cli, open_survey
+from attnflow.records.shares import percent
 
 
 def test_two_models_are_surveyed_kept_and_summed_up(tmp_path, capsys):
@@ -19,13 +20,13 @@ def test_two_models_are_surveyed_kept_and_summed_up(tmp_path, capsys):
         "demo/pairs: 12 texts of 2,000; columns text_a = text_a",
         "demo/pretrained: 12 texts read, 0 of them cut.",
         "It has no trained head that decides between classes.",
-        f"Right: {b.right.mean():.1%} of 12 labelled texts.",
+        f"Right: {percent(b.right.mean(), 1)} of 12 labelled texts.",
         "First the texts in which A and B come to their decision by other words",
         "First the texts of which the model is surest, and wrong by the label",
         f"attnflow.open_survey('{out}/b')",
     ):
         assert part in printed
-    assert "12 of 12 texts read by demo/finetuned: 100%" in progress
+    assert "12 of 12 texts read by demo/finetuned: 100 %" in progress
     assert cli.main(words) == 0  # what is there is opened
     assert capsys.readouterr().out == printed
 

@@ -8,6 +8,7 @@ from attnflow.corpus.compared_heads import compare_dependency_heads
 from attnflow.corpus.survey import TooLong
 from attnflow.corpus.survey_command import ProgressLine, open_named_texts, say_reasons
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import percent
 from attnflow.runtime.load import load_checkpoint
 from attnflow.stats.compared_dependencies import LEVEL, ComparedRelation, DependencyComparison
 from attnflow.stats.dependencies import Found
@@ -61,7 +62,7 @@ def _say_relations(found: DependencyComparison) -> None:
         "finds; p of McNemar's exact test, by Holm for the number of relations:"
     )
     print(
-        f"  {'relation':{width}} {'words':>7}  {'head of A':16}  {'head of B':16}  {'A - B':>7} {'only A':>7} "
+        f"  {'relation':{width}} {'words':>7}  {'head of A':17}  {'head of B':17}  {'A - B':>7} {'only A':>7} "
         f"{'only B':>7}  {'p':>7}"
     )
     for one in found.relations:
@@ -83,4 +84,4 @@ def _row(one: ComparedRelation) -> str:
 
 def _head(found: Found) -> str:
     assert found.layer is not None and found.head is not None, "a relation that is told has a best head"
-    return f"{head_name((found.layer, found.head)):8} {found.held_out.share:7.1%}"
+    return f"{head_name((found.layer, found.head)):8} {percent(found.held_out.share, 1):>8}"

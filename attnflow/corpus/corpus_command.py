@@ -18,6 +18,7 @@ from attnflow.corpus.survey_command import ProgressLine, open_named_texts, pairs
 from attnflow.errors import SelectionError
 from attnflow.records.corpus import CorpusStatistics
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import between, percent
 from attnflow.runtime.load import load_checkpoint
 from attnflow.runtime.memory import within_memory
 from attnflow.stats.antecedents import RULES
@@ -164,8 +165,8 @@ def _say_relations(found: DependencyResult, control: DependencyResult | None) ->
         "with 95 % intervals:"
     )
     print(
-        f"  {'relation':{width}} {'cases':>7}  {'head':9} {'reads':10} {'found':>6}  {'held out':20}  "
-        f"{'offset':12}{more}"
+        f"  {'relation':{width}} {'cases':>7}  {'head':9} {'reads':10} {'found':>8}  {'held out':31}  "
+        f"{'offset':14}{more}"
     )
     for name in told:
         best, baseline = found.best(name), found.baseline(name)
@@ -174,7 +175,7 @@ def _say_relations(found: DependencyResult, control: DependencyResult | None) ->
         random = f"{_percent(control.best(name).held_out):>16}" if control and control.n.get(name) else ""
         print(
             f"  {name:{width}} {found.n[name]:7,}  {head_name((best.layer, best.head)):9} {_READS[best.direction]:10} "
-            f"{best.on_all.share:6.1%}  {_with_interval(best.held_out)}  {offset:12}{random}"
+            f"{percent(best.on_all.share, 1):>8}  {_with_interval(best.held_out)}  {offset:14}{random}"
         )
     few = len(found.relations) - len(told) + 1
     if few:
@@ -188,15 +189,16 @@ def _say_antecedents(found: CoreferenceResult, control: CoreferenceResult | None
         "half of them, scored on the other; with 95 % intervals:"
     )
     rules, more = "  ".join(f"{rule:>10}" for rule in RULES), _RANDOM if control else ""
-    print(f"  {'mentions':8} {'cases':>7}  {'head':9} {'found':>6}  {'held out':20}  {rules}{more}")
+    print(f"  {'mentions':8} {'cases':>7}  {'head':9} {'found':>8}  {'held out':31}  {rules}{more}")
     for kind in (ALL_KINDS, *found.kinds):
         if not found.n[kind]:
             continue
         best = found.best(kind)
         random = f"{_percent(control.best(kind).held_out):>16}" if control and control.n[kind] else ""
-        shares = "  ".join(f"{found.baseline(rule, kind).share:10.1%}" for rule in RULES)
+        shares = "  ".join(f"{percent(found.baseline(rule, kind).share, 1):>10}" for rule in RULES)
+        on_all = percent(best.on_all.share, 1)
         print(
-            f"  {kind:8} {found.n[kind]:7,}  {head_name((best.layer, best.head)):9} {best.on_all.share:6.1%}  "
+            f"  {kind:8} {found.n[kind]:7,}  {head_name((best.layer, best.head)):9} {on_all:>8}  "
             f"{_with_interval(best.held_out)}  {shares}{random}"
         )
     if found.left_out:
@@ -209,9 +211,9 @@ _READS = {"dependent to governor": "dependent", "governor to dependent": "govern
 
 
 def _percent(found: Proportion) -> str:
-    return f"{found.share:.1%}" if found.n else "-"
+    return percent(found.share, 1) if found.n else "-"
 
 
 def _with_interval(found: Proportion) -> str:
     low, high = found.interval
-    return f"{_percent(found):>6} {f'({low:.1%}-{high:.1%})':14}"
+    return f"{_percent(found):>8} {f'({between(low, high)})':22}"

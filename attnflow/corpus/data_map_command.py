@@ -12,6 +12,7 @@ import numpy as np
 from attnflow.corpus.data_map import REGIONS, MapOrder, data_map, map_order, regions
 from attnflow.errors import SelectionError
 from attnflow.records.dynamics import DataMap, texts_in_words
+from attnflow.records.shares import percent
 
 
 def run(
@@ -39,7 +40,7 @@ def run(
         print(note)
     print("epoch  accuracy   loss (nats)")
     for epoch, accuracy, loss in zip(found.epochs, found.accuracy().tolist(), found.loss().tolist(), strict=True):
-        print(f"{epoch + 1:5}  {accuracy:8.1%}  {loss:12.4f}")
+        print(f"{epoch + 1:5}  {percent(accuracy, 1):>8}  {loss:12.4f}")
     counts = np.bincount(where, minlength=len(REGIONS)).tolist()
     print("; ".join(f"{name}: {count:,}" for name, count in zip(REGIONS, counts, strict=True)) + ".")
     if most:

@@ -8,6 +8,7 @@ from attnflow.corpus.attention_probe import attention_probe
 from attnflow.corpus.probe_result import AttentionProbe
 from attnflow.corpus.survey_command import ProgressLine, open_named_texts, say_reasons
 from attnflow.records.parses import Parse
+from attnflow.records.shares import between, percent
 from attnflow.records.trees import ROOT
 from attnflow.runtime.load import load_checkpoint
 
@@ -57,10 +58,10 @@ def _say_table(found: AttentionProbe) -> None:
     }
     rows = [(told.get(name, name), share) for name, share in found.table()]
     width = max(len(name) for name, _ in rows)
-    print(f"  {'model':{width}}    UAS  95 % interval")
+    print(f"  {'model':{width}}       UAS  95 % interval")
     for name, share in rows:
         low, high = share.interval
-        print(f"  {name:{width}}  {100 * share.share:5.1f}  {100 * low:.1f}-{100 * high:.1f}")
+        print(f"  {name:{width}}  {percent(share.share, 1):>8}  {between(low, high)}")
     print(f"Selectivity, {found.settings.kind} minus shuffled trees: {100 * found.selectivity:.1f} points.")
 
 
@@ -68,4 +69,4 @@ def _say_parse(found: Parse) -> None:
     print("The most probable tree:")
     width = max(map(len, found.words))
     for word, governor, sure in zip(found.words, found.governor, found.confidence, strict=True):
-        print(f"  {word:{width}}  <- {'(root)' if governor == ROOT else found.words[governor]}  {sure:.0%}")
+        print(f"  {word:{width}}  <- {'(root)' if governor == ROOT else found.words[governor]}  {percent(sure)}")

@@ -16,6 +16,7 @@ from attnflow.corpus.survey import PART_SIZE, TooLong, survey
 from attnflow.corpus.texts import open_texts
 from attnflow.corpus.texts_file import save_texts
 from attnflow.errors import SelectionError
+from attnflow.records.shares import percent
 from attnflow.records.survey import Survey
 from attnflow.records.texts import Texts
 from attnflow.runtime.load import load_checkpoint
@@ -112,7 +113,7 @@ class ProgressLine:
         step = int(share * (1000 if sys.stderr.isatty() else 10))
         if step > self.shown:
             self.shown = step
-            told = f"{what}: {share:.0%}"
+            told = f"{what}: {percent(share)}"
             over = sys.stderr.isatty()
             print(f"\r{told:<79}" if over else told, end="" if over else "\n", file=sys.stderr, flush=True)
 
@@ -144,7 +145,9 @@ def _say_of_survey(found: Survey, note: str) -> None:
         matrix = confusion(found)
         n = int(matrix.counts.sum())
         print(
-            f"  Right: {matrix.accuracy:.1%} of {n:,} labelled texts." if n else "  No text has a label that it knows."
+            f"  Right: {percent(matrix.accuracy, 1)} of {n:,} labelled texts."
+            if n
+            else "  No text has a label that it knows."
         )
     else:
         print("  It has no trained head that decides between classes.")

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from attnflow.errors import SelectionError
 from attnflow.lazy import lazy
+from attnflow.records.shares import percent
 from attnflow.records.trees import ROOT
 from attnflow.stats.halves import HALVES, half_of, scored
 from attnflow.stats.proportion import Proportion
@@ -114,7 +115,7 @@ class DependencyResult:
             best, baseline = self.best(relation), self.baseline(relation)
             if self.n[relation] >= least and best.held_out.right > baseline.held_out.right:
                 assert best.layer is not None and best.head is not None
-                found.setdefault((best.layer, best.head), []).append(f"{relation} {best.held_out.share:.0%}")
+                found.setdefault((best.layer, best.head), []).append(f"{relation} {percent(best.held_out.share)}")
         layers, heads = map(range, self.right.shape[-2:])
         return np.array([[", ".join(found.get((layer, head), [])) for head in heads] for layer in layers])
 

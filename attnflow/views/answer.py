@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from attnflow.records.head_names import head_name
 from attnflow.records.root import pooled_name
+from attnflow.records.shares import percent
 from attnflow.records.trace import SPECIAL, Head
 from attnflow.records.words import told_apart
 from attnflow.stats.differences import FlowDifferences, carrier, flow_differences
@@ -17,7 +18,6 @@ from attnflow.stats.flow import Flow, FlowPair
 from attnflow.views.edge_kinds import QUANTITY
 from attnflow.views.payloads import Answer, DifferenceRow, DifferenceTable
 from attnflow.views.predicted import Decision
-from attnflow.views.rounding import percent
 
 MOST_ROWS = 5
 """Of one table."""

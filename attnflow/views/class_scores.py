@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attnflow.records.trace import Trace
 from attnflow.views.payloads import ClassScore
-from attnflow.views.rounding import rounded
+from attnflow.views.rounding import rounded, rounded_share
 
 
 def class_scores(trace: Trace) -> list[ClassScore] | None:
@@ -13,6 +13,6 @@ def class_scores(trace: Trace) -> list[ClassScore] | None:
         return None
     probabilities = [None] * len(trace.labels) if trace.probabilities is None else trace.probabilities
     return [
-        {"label": label, "score": rounded(score), "probability": None if p is None else rounded(p)}
+        {"label": label, "score": rounded(score), "probability": None if p is None else rounded_share(p)}
         for label, score, p in zip(trace.labels, trace.scores, probabilities, strict=True)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,10 @@ def coreference_bars(models: Sequence[ChainsModel]) -> ChartFigure:
         bar = _bar(f"best head of {model.side.upper()}", f"@{model.side}:70", x, [one.held_out for one in best])
         bar["text"] = [head_name((one.layer, one.head)) for one in best]
         bar["customdata"] = [head_selected(model.side, (one.layer, one.head)) for one in best]
-        bar["hovertemplate"] = f"{model.side.upper()} %{{text}}<br>%{{y:.1%}} held out<extra></extra>"
+        bar["hovertemplate"] = [
+            f"{model.side.upper()} {text}<br>{_shown(one.held_out)} held out<extra></extra>"
+            for text, one in zip(bar["text"], best, strict=True)
+        ]
         data.append(bar)
     for rule, shade in zip(RULES, _SHADES, strict=True):
         data.append(_bar(RULES_TOLD[rule], shade, x, [first.baseline(rule, kind) for kind in kinds]))
@@ -95,8 +99,13 @@ def _bar(name: str, colour: str, x: list[str], shares: Sequence[Proportion]) -> 
             "thickness": 1.2,
             "width": 3,
         },
-        "hovertemplate": f"{name}<br>%{{y:.1%}}<extra></extra>",
+        "hovertemplate": [f"{name}<br>{_shown(share)}<extra></extra>" for share in shares],
     }
+
+
+def _shown(share: Proportion) -> str:
+    """A share as Plotly writes it, for which `<` begins a tag."""
+    return html.escape(share_told(share), quote=False)
 
 
 def _told(model: ChainsModel, kinds: Sequence[str]) -> str:

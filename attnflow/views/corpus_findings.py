@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.head_names import head_name, head_names
+from attnflow.records.shares import percent
 from attnflow.records.trace import Head
 from attnflow.stats.surface import AMONG_SEPARATORS
 from attnflow.views.corpus_model import ATTENTION, CorpusModel
@@ -59,8 +60,8 @@ def attention_to(model: CorpusModel, kind: str) -> str:
     above = [(at, head) for at, head in np.argwhere(values > HALF).tolist()]
     named = f" ({head_names(above)})" if 0 < len(above) <= 5 else ""
     return (
-        f"{_of(model)}: L{layer + 1} pays most to {title}, {mean:.0%} on average; {_count(len(above))} above 50 %"
-        f"{named}; most {_top(values, '.0%')}."
+        f"{_of(model)}: L{layer + 1} pays most to {title}, {percent(mean)} on average; {_count(len(above))} above 50 %"
+        f"{named}; most {_top(values)}."
     )
 
 
@@ -87,7 +88,7 @@ def positions(model: CorpusModel, layer: int) -> str:
     head, place = np.unravel_index(int(np.nanargmax(values)), values.shape)
     return (
         f"{_of(model)}: the highest peak is {head_name((layer, int(head)))} at {int(model.offset[place]):+d}, with "
-        f"{values[head, place]:.0%} of its attention; {more} of {model.n_heads} heads lie more ahead than back."
+        f"{percent(values[head, place])} of its attention; {more} of {model.n_heads} heads lie more ahead than back."
     )
 
 
@@ -139,7 +140,7 @@ def agreement(model: CorpusModel, source: str) -> str:
         return f"{_of(model)}: no head has a correlation."
     return (
         f"{_of(model)}: median {np.median(defined):.2f}, from {by_layer[0]:.2f} in L1 to {by_layer[-1]:.2f} in "
-        f"L{model.n_layers}; {(defined > 0.7).mean():.0%} of heads above 0.7."
+        f"L{model.n_layers}; {percent((defined > 0.7).mean())} of heads above 0.7."
     )
 
 
@@ -155,7 +156,7 @@ def head_told(model: CorpusModel, head: Head) -> str:
     names, follows = model.names(head), model.follows(head)
     own = [kind for kind in model.kinds if kind in KIND_TITLES and kind != AMONG_SEPARATORS]  # those are of few tokens
     kinds = sorted(own, key=lambda kind: -_share(model, kind, head))
-    shares = ", ".join(f"{_share(model, kind, head):.0%} to {KIND_TITLES[kind]}" for kind in kinds[:2])
+    shares = ", ".join(f"{percent(_share(model, kind, head))} to {KIND_TITLES[kind]}" for kind in kinds[:2])
     entropy_ = float(model.table["entropy"][head])
     return (
         f"{head_name(head)} of {_of(model)}: {'named ' + ', '.join(names) if names else 'without a name'}; "
@@ -185,6 +186,6 @@ def _highest(values: NDArray[np.float64]) -> tuple[int, float]:
     return at, float(values[at])
 
 
-def _top(values: NDArray[np.float64], form: str) -> str:
+def _top(values: NDArray[np.float64]) -> str:
     layer, head = np.unravel_index(int(np.nanargmax(values)), values.shape)
-    return f"{head_name((int(layer), int(head)))} with {values[layer, head]:{form}}"
+    return f"{head_name((int(layer), int(head)))} with {percent(values[layer, head])}"

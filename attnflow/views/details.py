@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import percent
 from attnflow.records.trace import Head, Tokens
 from attnflow.records.words import told_apart
 from attnflow.stats.differences import flow_differences
@@ -17,7 +18,6 @@ from attnflow.views.answer import carriers_told
 from attnflow.views.heads import thumbnails
 from attnflow.views.packed import packed
 from attnflow.views.payloads import SIDES, Details, DetailsHead, HeadLine
-from attnflow.views.rounding import percent
 
 _LINES = 3
 """Of a head that are told."""

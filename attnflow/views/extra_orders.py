@@ -8,6 +8,7 @@ import numpy as np
 
 from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import percent
 from attnflow.records.survey import Survey
 from attnflow.records.trace import Head
 from attnflow.views.asked import Side
@@ -71,7 +72,7 @@ def without_head(side: Side, head: Head, whole: Survey, less: Survey) -> Extra:
     to_wrong = int((known & (whole.decision == whole.gold)).sum())
     to_right = int((known & (less.decision == whole.gold)).sum())
     labelled = f" {to_wrong:,} become wrong and {to_right:,} right." if known.any() else ""
-    sentence = f"Without {off}, {many:,} of {n:,} decisions change ({many / max(n, 1):.1%}).{labelled} " + (
+    sentence = f"Without {off}, {many:,} of {n:,} decisions change ({percent(many / max(n, 1), 1)}).{labelled} " + (
         "First those whose probabilities change most." if many else "So there is nothing to show."
     )
     title = f"Decision changes without {off}"

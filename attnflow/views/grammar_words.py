@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import between, percent
 from attnflow.records.trace import Head
 from attnflow.stats.dependencies import ALL, DIRECTIONS, LEAST, DependencyResult, Direction
 from attnflow.stats.proportion import Proportion
@@ -83,7 +84,7 @@ def share_told(share: Proportion) -> str:
     """
     if not share.n:
         return "none of 0 cases"
-    return f"{100 * share.share:.1f} %"
+    return percent(share.share, 1)
 
 
 def best_direction(found: DependencyResult, relation: str, head: Head) -> tuple[Direction, Proportion]:
@@ -101,7 +102,7 @@ def head_does(found: DependencyResult, relation: str, head: Head) -> str:
     assert offset.offset is not None, "as a baseline has"
     low, high = share.interval
     name, of_offset = head_name(head), offset.on_all
-    interval = f"{share_told(share)} of {share.n:,} cases (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+    interval = f"{share_told(share)} of {share.n:,} cases (95 % interval {between(low, high)})"
     looking = f"always looking {offset_told(offset.offset)} finds {share_told(of_offset)}"
     if share.right > of_offset.right:
         told = f"{name} finds {finds(relation)}: {interval}, where {looking}."

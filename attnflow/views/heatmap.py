@@ -38,7 +38,7 @@ def attention_heatmap(
     """
     trace: MapTrace = {
         "type": "heatmap",
-        "z": np.round(values.astype(float), 4).tolist(),
+        "z": _sent(values.astype(float)).tolist(),
         "zmin": 0,
         "zmax": float(values.max() if highest is None else highest),
         "colorbar": {"thickness": 10, "len": 0.6, "outlinewidth": 0, "title": {"text": quantity, "side": "right"}},
@@ -64,6 +64,12 @@ def attention_heatmap(
         "row": "What {} attends to" if quantity == "attention" else "What the output at {} owes to each token",
         "start": start,
     }
+
+
+def _sent(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """With four decimals, but nothing above 0 as 0 nor below 1 as 1."""
+    least, most = np.where(values > 0, 0.00001, -np.inf), np.where(values < 1, 0.9999, np.inf)
+    return np.clip(np.round(values, 4), least, most)
 
 
 def no_heatmap(title: str, model: Side) -> HeatMap:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.results import Report, Saliency
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import percent
 from attnflow.records.trace import Head
 from attnflow.records.words import told_apart
 from attnflow.stats.flow import Flow, FlowPair
 from attnflow.stats.mean_attention import normalise_importance, places
 from attnflow.views.answer import MOST_ROWS, NONE, is_word
 from attnflow.views.payloads import DifferenceRow, DifferenceTable
-from attnflow.views.rounding import percent
 
 
 def saliency_table(flows: FlowPair, reports: Sequence[Report]) -> DifferenceTable | None:
@@ -43,8 +43,8 @@ def saliency_table(flows: FlowPair, reports: Sequence[Report]) -> DifferenceTabl
     rows: list[DifferenceRow] = [
         {
             "name": names[unit],
-            "a": _signed(a[unit]) if known[0][unit] else NONE,
-            "b": _signed(b[unit]) if known[1][unit] else NONE,
+            "a": percent(float(a[unit])) if known[0][unit] else NONE,
+            "b": percent(float(b[unit])) if known[1][unit] else NONE,
             "change": float(change[unit]),
             "select": {"word": unit} if same else None,
         }
@@ -78,11 +78,6 @@ def _most_faithful(reports: Sequence[Report]) -> tuple[tuple[Saliency, Saliency]
     if best in beaten:
         trust = f"{trust}, but no better than a random ranking"
     return (a[best], b[best]), trust
-
-
-def _signed(share: float) -> str:
-    text = percent(abs(share))
-    return f"−{text}" if share < 0 and text != percent(0) else text
 
 
 def importance_table(

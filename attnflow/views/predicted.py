@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from attnflow.checkpoints.task_head import TaskHead
 from attnflow.records.root import tokens_of
+from attnflow.records.shares import percent
 from attnflow.records.token_scores import ENDS, AnswerEnds, ExpectedTokens, Span, TokenClasses
 from attnflow.records.trace import AGAIN, SPECIAL, Encoding, Tokens, Trace
 from attnflow.records.words import Unit, told_apart
 from attnflow.views.class_scores import class_scores
 from attnflow.views.payloads import ClassScore, TokenPrediction
-from attnflow.views.rounding import percent, rounded
+from attnflow.views.rounding import rounded, rounded_share
 
 _SURE = 0.5
 """Probability above which one of several labels is given."""
@@ -156,7 +157,7 @@ class _Shown:
             "token": token,
             "text": self.text[token if of is None else of],
             "label": label,
-            "probability": rounded(probability),
+            "probability": rounded_share(probability),
             "meant": token == self.at,
         }
 
@@ -218,7 +219,7 @@ def _of_expected(found: ExpectedTokens, shown: _Shown) -> Predicted:
     if found.following is not None and found.rank is not None and found.rank[row]:
         about = (
             f"Expected after {name}, where “{shown.tokens.text[at + 1]}” really follows, with "
-            f"{100 * found.following[row]:.2g} % (rank {found.rank[row]:,}):"
+            f"{percent(found.following[row], 1)} (rank {found.rank[row]:,}):"
         )
     verb = f"continue {name} with" if causal else f"fill {name} with"
     decided = Decision(verb, (found.text[row][0],), percent(float(found.probabilities[row, 0])))
@@ -244,4 +245,4 @@ def _written(encoding: Encoding, part: int, spans: NDArray[np.int32]) -> str:
 
 
 def _score(label: str, score: Any, probability: Any) -> ClassScore:
-    return {"label": label, "score": rounded(score), "probability": rounded(probability)}
+    return {"label": label, "score": rounded(score), "probability": rounded_share(probability)}

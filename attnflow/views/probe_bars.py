@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from attnflow.records.parses import TrainingCurve
+from attnflow.records.shares import between, percent
 from attnflow.stats.proportion import Proportion
 from attnflow.views.grammar_words import offset_told, share_told
 from attnflow.views.head_points import GRID, LEGEND, numbers
@@ -127,9 +129,10 @@ def probe_curves(models: Sequence[ProbeModel]) -> ChartFigure:
                     "line": {"color": "@text", "width": [2 * int(epoch == curve.best + 1) for epoch in epochs]},
                 },
                 "hovertemplate": [
-                    f"{name}, epoch {epoch}{', kept' * int(epoch == curve.best + 1)}<br>%{{y:.1%}} found<br>"
+                    f"{name}, epoch {epoch}{', kept' * int(epoch == curve.best + 1)}<br>"
+                    f"{html.escape(percent(share, 1))} found<br>"
                     f"loss {own:.3f} nats, on these sentences {dev:.3f}<extra></extra>"
-                    for epoch, (own, dev) in zip(epochs, losses, strict=True)
+                    for epoch, share, (own, dev) in zip(epochs, curve.dev_uas, losses, strict=True)
                 ],
             }
         )
@@ -167,10 +170,10 @@ def _hover(model: ProbeModel, name: str) -> str:
     said = SAYS[name] if name != "fixed offset" else f"{SAYS[name][:-1]}: {offset_told(model.offset)}."
     lines = [
         f"{model.side.upper()}, {_label(name, model)}: {share_told(share)}",
-        f"95 % interval {100 * low:.1f} to {100 * high:.1f} %, {share.n:,} words",
+        f"95 % interval {between(low, high)}, {share.n:,} words",
         *textwrap.wrap(said, _WIDTH),
     ]
-    return f"{'<br>'.join(lines)}<extra></extra>"
+    return f"{'<br>'.join(html.escape(line, quote=False) for line in lines)}<extra></extra>"
 
 
 def _told(model: ProbeModel) -> str:
@@ -180,8 +183,8 @@ def _told(model: ProbeModel) -> str:
     untaught, control = model.of("words and distances"), model.of(CONTROL)
     points = 100 * (model.found.share - control.share)
     return (
-        f"{model.side.upper()}: {share_told(model.found)} of {model.found.n:,} words (95 % interval {100 * low:.1f} to "
-        f"{100 * high:.1f} %) in {scored:,} held-out sentences, learnt from {learnt:,}; "
+        f"{model.side.upper()}: {share_told(model.found)} of {model.found.n:,} words (95 % interval "
+        f"{between(low, high)}) in {scored:,} held-out sentences, learnt from {learnt:,}; "
         f"{_beside(model.found, untaught)} a classifier of words and distances that sees no attention "
         f"({share_told(untaught)}). Its selectivity is {points:.1f} points: on shuffled trees the same probe finds "
         f"{share_told(control)}."

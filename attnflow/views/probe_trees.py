@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attnflow.records.parses import Parse
+from attnflow.records.shares import percent
 from attnflow.records.trees import ROOT
 from attnflow.views.grammar import ParsedArc, ParsedTree, ParsedTrees
 from attnflow.views.payloads import Side
@@ -38,7 +39,7 @@ def _tree(side: Side, name: str, parse: Parse) -> ParsedTree:
         if to != ROOT:
             right = None if gold is None else gold[word] == to
             arcs.append({"word": word, "to": to, "probability": round(float(sure[word]), 4), "right": right})
-    told = f"{parse.words[parse.root]} is the root ({100 * sure[parse.root]:.0f} %)."
+    told = f"{parse.words[parse.root]} is the root ({percent(sure[parse.root])})."
     if gold is not None:
         n_right = sum(own == true for own, true in zip(parse.governor, gold, strict=True))
         told = f"{n_right} of {len(parse)} governors are those of the treebank. {told}"

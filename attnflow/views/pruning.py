@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from attnflow.records.trace import Tokens
 from attnflow.records.words import told_apart
 from attnflow.views.payloads import ChartFigure, Effect, Side
-from attnflow.views.rounding import rounded
+from attnflow.views.rounding import rounded, rounded_share
 
 
 def curve_chart(
@@ -87,13 +87,14 @@ def effect(
         note: Why there are no classes, if so.
     """
     before, after = influence
+    kept = rounded_share if unit == "probability" else rounded
     return {
         "side": side,
         "name": name,
         "removed": removed,
         "shift": rounded(shift),
         "unit": unit,
-        "classes": [{"label": label, "before": rounded(b), "after": rounded(a)} for label, b, a in classes],
+        "classes": [{"label": label, "before": kept(b), "after": kept(a)} for label, b, a in classes],
         "text": list(tokens.text),
         "names": told_apart(tokens.text, tokens.sentence.tolist()),
         "sentence": tokens.sentence.tolist(),

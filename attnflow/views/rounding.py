@@ -7,11 +7,6 @@ import math
 from attnflow.errors import NumberError
 
 
-def percent(share: float) -> str:
-    """A share as a text in whole per cents."""
-    return f"{100 * share:.0f} %"
-
-
 def rounded(value: float) -> float:
     """A number with four significant digits.
 
@@ -28,3 +23,14 @@ def rounded(value: float) -> float:
             "or another text."
         )
     return float(f"{value:.4g}")
+
+
+def rounded_share(share: float) -> float:
+    """The same of a share, or of what it lacks to 1 where it would be all of it: what is below 1 stays below.
+
+    Example:
+        >>> rounded_share(0.123456), rounded_share(0.9999612), rounded_share(1)
+        (0.1235, 0.9999612, 1.0)
+    """
+    near = rounded(share)
+    return near if near != 1 or share == 1 else 1 - rounded(1 - share)

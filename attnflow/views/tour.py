@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnflow.records.root import pooled_name, tokens_of
+from attnflow.records.shares import percent
 from attnflow.records.trace import SPECIAL
 from attnflow.records.words import told_apart
 from attnflow.stats.flow import Flow, FlowPair
@@ -66,9 +67,9 @@ def _strongest_head(flows: FlowPair, named: list[str]) -> TourStep | None:
     return {
         "title": "Which head does it",
         "text": (
-            f"Head H{head + 1} of L{graph.n_layers}, the last layer of model B, gives {name} {most}{row[head]:.0%} of "
-            f"its {QUANTITY[flows.b.trace.weights]}. {int(b[unit])} of the {_heads(flows.b)} of B attend to {name} "
-            f"above tau, and {int(a[unit])} of the {_heads(flows.a)} of A."
+            f"Head H{head + 1} of L{graph.n_layers}, the last layer of model B, gives {name} {most}"
+            f"{percent(row[head])} of its {QUANTITY[flows.b.trace.weights]}. {int(b[unit])} of the {_heads(flows.b)} "
+            f"of B attend to {name} above tau, and {int(a[unit])} of the {_heads(flows.a)} of A."
         ),
         "view": "b",
         "selection": _at_root(_root(*sides[1]), head),

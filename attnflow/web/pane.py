@@ -10,6 +10,7 @@ import gradio as gr
 
 from attnflow.corpus.texts import TREEBANK
 from attnflow.errors import AttnflowError, GoneError
+from attnflow.records.shares import percent
 from attnflow.records.trace import Head
 from attnflow.service.analyses.heads import root_shift
 from attnflow.service.case import Case
@@ -18,7 +19,6 @@ from attnflow.service.workspace import workspace
 from attnflow.views.details import SelectedHeadOf, details
 from attnflow.views.grammar_words import known_of
 from attnflow.views.payloads import Details
-from attnflow.views.rounding import percent
 from attnflow.web.endpoints.answers import before_and_after, predicted
 from attnflow.web.forms import Form
 from attnflow.web.panels import AnswerPanel, DetailsPanel, Differences
@@ -153,4 +153,5 @@ def _changed_without(case: Case, head: Head) -> str:
     if was["probability"] is None or now["probability"] is None:
         return f"Without it, “{was['label']}” has a score of {now['score']:.3g}, with it {was['score']:.3g}."
     change = round(100 * (now["probability"] - was["probability"]), 1) + 0.0  # no −0.0
-    return f"Without it, “{was['label']}” has {100 * now['probability']:.1f} % ({change:+.1f} points)."
+    moved = f"{change:+.1f} points" if change else "less than 0.1 points of change"
+    return f"Without it, “{was['label']}” has {percent(now['probability'], 1)} ({moved})."

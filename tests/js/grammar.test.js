@@ -1,7 +1,7 @@
 // The map of relations and heads, the order of its table, and where words and arcs of a sentence lie.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { columnOf, digits, headAt, percent, read, sorted, step, strength, told, unpack, value, written } from "../../assets/page/grammar/cells.js";
+import { columnOf, digits, headAt, read, sorted, step, strength, told, unpack, value, written } from "../../assets/page/grammar/cells.js";
 import { bow, fromRight, levels, places, tip } from "../../assets/page/grammar/lanes.js";
 
 const base64 = (values) => Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("base64");
@@ -34,7 +34,6 @@ test("a cell tells what its head finds, in which direction, beside the offset; o
   );
   assert.doesNotMatch(told(data, cells, 0, 0), /In short/);
   assert.equal(told(data, cells, 2, 0), "L1 H1: B has no case of gone.");
-  assert.equal(percent(0.12345), "12.3\u00a0%");
 });
 
 test("arrows stay on the map", () => {

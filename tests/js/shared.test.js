@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 import { headKey, headName, headOf } from "../../assets/page/shared/head.js";
 import { replaced } from "../../assets/page/shared/words.js";
 import * as link from "../../assets/page/shared/link.js";
-import { number, plural, precise, shorten } from "../../assets/page/shared/numbers.js";
+import { bare, number, percent, plural, precise, shorten, unbroken } from "../../assets/page/shared/numbers.js";
 import { escape } from "../../assets/page/shared/markup.js";
 import { outputsAlone } from "../../assets/page/shared/statuses.js";
 import { plain } from "../../assets/page/shared/words.js";
@@ -80,4 +80,11 @@ test("what an event reads is not told of its steps", () => {
   outputsAlone({ other: 1, n: Statuses });
   const told = (/** @type {boolean} */ stream) => new Statuses().resolve_args({ stream }).map(({ id }) => id);
   assert.deepEqual([told(true), told(false)], [[1], [1, 2]]);
+});
+
+test("a share that is little or most does not read as nothing or all, nor does it break over lines", () => {
+  assert.deepEqual([0, 0.002, 0.124, 0.998, 1].map((share) => percent(share)), ["0\u00a0%", "<\u00a01\u00a0%", "12\u00a0%", ">\u00a099\u00a0%", "100\u00a0%"]);
+  assert.deepEqual([0.0002, 0.12345, 0.9998].map((share) => percent(share, 1)), ["<\u00a00.1\u00a0%", "12.3\u00a0%", ">\u00a099.9\u00a0%"]);
+  assert.deepEqual([0, 0.002, 0.124, 1].map(bare), ["0", "<1", "12", "100"]);
+  assert.equal(unbroken("12 % of it, and < 1 % (> −1 %)"), "12\u00a0% of it, and <\u00a01\u00a0% (>\u00a0−1\u00a0%)");
 });

@@ -1,6 +1,7 @@
 // @ts-check
 // What both models decide and what changes between them, in a few sentences.
 import { part } from "../shared/dom.js";
+import { unbroken } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 /** @import { Answer } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
@@ -13,7 +14,7 @@ export function mount(element, gradio) {
   const said = part(element, ".af-said");
   /** @param {Answer} answer */
   function draw({ sentence }) {
-    said.textContent = sentence.replace(/(\d) %/g, "$1\u00a0%"); // a number and its unit stay on one line
+    said.textContent = unbroken(sentence);
   }
   panel(gradio, part(element, ".af-answer"), { draw });
 }

@@ -2,6 +2,7 @@
 // What is known of the word and the head that are selected, whichever tab is open.
 import { make, part, titled } from "../shared/dom.js";
 import { headName } from "../shared/head.js";
+import { unbroken } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 import { paint } from "../shared/picture.js";
 /** @import { Details, DetailsHead, Head, Pruned } from "../payloads.js" */
@@ -43,10 +44,10 @@ export function mount(element, gradio) {
     picture.setAttribute("role", "img");
     picture.setAttribute("aria-label", `Attention of ${headName(one.head)}`);
     const list = make("ul", "af-detail-lines", undefined, section);
-    for (const { query, key, share } of one.lines) make("li", "", `${query} → ${key} ${share.replace(" ", "\u00a0")}`, list);
-    if (one.grammar) make("p", "af-note af-detail-grammar", one.grammar.replace(/(\d) %/g, "$1\u00a0%"), section);
+    for (const { query, key, share } of one.lines) make("li", "", `${query} → ${key} ${unbroken(share)}`, list);
+    if (one.grammar) make("p", "af-note af-detail-grammar", unbroken(one.grammar), section);
     const without = make("p", "af-note", undefined, section);
-    without.textContent = one.without ?? "Measuring what changes without it …";
+    without.textContent = unbroken(one.without ?? "Measuring what changes without it …");
     const button = make("button", "af-detail-switch", one.off ? "Switch on" : "Switch off", section);
     button.type = "button";
     button.setAttribute("aria-label", `Switch ${one.off ? "on" : "off"} ${headName(one.head)} of ${one.side.toUpperCase()}`);
@@ -55,7 +56,7 @@ export function mount(element, gradio) {
 
   /** @param {Details} details */
   function draw({ word: told, sides }) {
-    word.textContent = (told || "Click a word or a head, in the rings or in a table.").replace(/(\d) %/g, "$1\u00a0%");
+    word.textContent = unbroken(told || "Click a word or a head, in the rings or in a table.");
     heads.replaceChildren();
     for (const one of sides) card(sides, one);
   }

@@ -2,7 +2,7 @@
 // What the map of relations and heads holds: accuracies, leads, orders of the table, and where arrows lead.  No DOM here.
 import { bytes } from "../shared/bytes.js";
 import { headName } from "../shared/head.js";
-import { number } from "../shared/numbers.js";
+import { bare, number, percent } from "../shared/numbers.js";
 /** @import { Grammar, GrammarCell, GrammarModelFigure, GrammarRow, GrammarShare, Head, Side } from "../payloads.js" */
 
 /** @typedef {"accuracy" | "lead"} Measure */
@@ -61,17 +61,15 @@ export const headAt = ({ model: { heads } }, column) => [Math.floor(column / hea
 /** @param {Cells} cells @param {Head} head */
 export const columnOf = ({ model: { heads } }, [layer, head]) => layer * heads + head;
 
-/** A share in percent with one decimal. @param {number} share */
-export const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
-
 /**
  * What stands in a cell that is wide enough: hundredths, of a lead with its sign.
  * @param {number} shown
  * @param {Measure} measure
  */
 export function digits(shown, measure) {
+  if (measure === "accuracy") return bare(shown);
   const whole = Math.round(100 * shown);
-  return `${measure === "lead" && whole > 0 ? "+" : whole < 0 ? "−" : ""}${Math.abs(whole)}`;
+  return `${whole > 0 ? "+" : whole < 0 ? "−" : ""}${Math.abs(whole)}`;
 }
 
 /**
@@ -86,8 +84,8 @@ export function told({ relations, directions }, cells, relation, column) {
   const n = model.cases[relation], head = headName(headAt(cells, column));
   if (!n) return `${head}: ${model.side.toUpperCase()} has no case of ${relations[relation].name}.`;
   const better = cells.accuracy[place], offset = model.offset[relation];
-  return `${head} · ${relations[relation].name}: finds ${relations[relation].finds} in ${percent(better)} of ${number(n, 0)} cases (${directions[cells.direction[place]]}); `
-    + `the best offset in ${percent(offset)}.${name ? ` In short: ${name}.` : ""}`;
+  return `${head} · ${relations[relation].name}: finds ${relations[relation].finds} in ${percent(better, 1)} of ${number(n, 0)} cases (${directions[cells.direction[place]]}); `
+    + `the best offset in ${percent(offset, 1)}.${name ? ` In short: ${name}.` : ""}`;
 }
 
 /** @typedef {"relation" | "side" | "n" | "head" | "held_out" | "lead" | "offset" | "paper" | "random" | "compared"} By */
@@ -130,7 +128,7 @@ export const chance = ({ p, differs }) => (!differs ? "n.s." : p < 0.001 ? "p <
  * A share with its interval.
  * @param {GrammarShare} of
  */
-export const interval = ({ share, low, high }) => `${percent(share)}, 95\u00a0% interval ${percent(low)} to ${percent(high)}`;
+export const interval = ({ share, low, high }) => `${percent(share, 1)}, 95\u00a0% interval ${percent(low, 1)} to ${percent(high, 1)}`;
 
 /**
  * Where an arrow key leads; null where there is no further cell.

@@ -2,8 +2,8 @@
 // The best head and the best offset of each relation, sorted by any column.
 import { make } from "../shared/dom.js";
 import { headName } from "../shared/head.js";
-import { number } from "../shared/numbers.js";
-import { chance, interval, percent, signed, sorted } from "./cells.js";
+import { number, percent } from "../shared/numbers.js";
+import { chance, interval, signed, sorted } from "./cells.js";
 /** @import { GrammarBest, GrammarCell, GrammarRow } from "../payloads.js" */
 /** @import { By } from "./cells.js" */
 
@@ -92,20 +92,20 @@ export function table(box, pick) {
     line.classList.toggle("af-gr-on", isChosen(row));
     const share = make("td", "af-gr-share", undefined, line);
     bar(row, share);
-    make("span", "af-gr-number", percent(row.held_out.share), share);
+    make("span", "af-gr-number", percent(row.held_out.share, 1), share);
     share.title = interval(row.held_out);
-    make("td", "af-gr-number", `${stepped(row.offset)} · ${percent(row.offset_held_out.share)}`, line).title = interval(row.offset_held_out);
+    make("td", "af-gr-number", `${stepped(row.offset)} · ${percent(row.offset_held_out.share, 1)}`, line).title = interval(row.offset_held_out);
     const lead = row.held_out.share - row.offset_held_out.share;
     make("td", `af-gr-number${lead > 0 ? " af-gr-leads" : ""}`, signed(100 * lead), line);
     if (shown("random")) {
-      const cell = make("td", "af-gr-number", row.random ? percent(row.random.share) : "–", line);
+      const cell = make("td", "af-gr-number", row.random ? percent(row.random.share, 1) : "–", line);
       if (row.random) cell.title = interval(row.random);
     }
     if (shown("compared")) {
       const of = row.compared;
       make("td", `af-gr-number${of?.differs ? " af-gr-leads" : ""}`, of ? `${signed(of.points)} · ${chance(of)}` : "–", line).title = of ? `p = ${of.p.toPrecision(2)}` : "too few cases to compare";
     }
-    make("td", "af-gr-number", `${percent(row.on_all.share)} · ${percent(row.offset_on_all.share)}`, line).title = `${interval(row.on_all)}; offset ${interval(row.offset_on_all)}`;
+    make("td", "af-gr-number", `${percent(row.on_all.share, 1)} · ${percent(row.offset_on_all.share, 1)}`, line).title = `${interval(row.on_all)}; offset ${interval(row.offset_on_all)}`;
     line.addEventListener("click", () => pick(row));
   }
   /** @param {number} offset */

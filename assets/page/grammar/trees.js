@@ -1,13 +1,12 @@
 // @ts-check
 // The trees that the probes of both models read out of a sentence, one above the other; true arcs above the words.
 import { make, part } from "../shared/dom.js";
+import { bare, percent } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 import { arcs } from "./arcs.js";
 /** @import { Arc, ParsedTree, ParsedTrees } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
-/** A probability in percent. @param {number} probability */
-const percent = (probability) => `${Math.round(100 * probability)}\u00a0%`;
 
 /**
  * @param {HTMLElement} element
@@ -33,7 +32,7 @@ export function mount(element, gradio) {
     stage.setAttribute("aria-label", `Tree of ${name}`);
     const found = {
       arcs: tree.arcs.map((arc) => ({
-        ...arc, kind: arc.right === false ? "af-arc-wrong" : "af-arc-right", label: String(Math.round(100 * arc.probability)), width: 1 + 3 * arc.probability,
+        ...arc, kind: arc.right === false ? "af-arc-wrong" : "af-arc-right", label: bare(arc.probability), width: 1 + 3 * arc.probability,
         says: `${said(tree, arc)}: ${percent(arc.probability)}`,
       })),
       label: "",

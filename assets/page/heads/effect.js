@@ -1,7 +1,7 @@
 // @ts-check
 // What switching heads off changed: each class before and after, and the words whose influence is another.
 import { make, part, titled } from "../shared/dom.js";
-import { number } from "../shared/numbers.js";
+import { number, percent } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 /** @import { Effect } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
@@ -16,7 +16,7 @@ export function mount(element, gradio) {
    * @param {number} value
    * @param {Effect["unit"]} unit
    */
-  const percent = (value, unit) => (unit === "probability" ? `${number(100 * value, 1)} %` : number(value, 3));
+  const amount = (value, unit) => (unit === "probability" ? percent(value, 1) : number(value, 3));
   /** @param {Effect[]} models */
   function draw(models) {
     stage.replaceChildren();
@@ -25,14 +25,14 @@ export function mount(element, gradio) {
       titled(model.side, model.name, card);
       if (!model.removed) { make("p", "af-note", "All heads are on. Press × on a head to see what changes without it.", card); continue; }
       const heads = model.removed === 1 ? "1 head" : `${model.removed} heads`;
-      make("p", "af-facts", `Without ${heads}: the embedding of the token that is read moves by ${number(100 * model.shift, 1)} % of its length.`, card);
+      make("p", "af-facts", `Without ${heads}: the embedding of the token that is read moves by ${percent(model.shift, 1)} of its length.`, card);
       for (const { label, before, after } of model.classes) {
         const row = make("div", "af-change", undefined, card);
         make("span", "af-class-name", label, row).title = label;
         const change = after - before;
-        make("span", "af-value", `${percent(before, model.unit)} → ${percent(after, model.unit)}`, row);
+        make("span", "af-value", `${amount(before, model.unit)} → ${amount(after, model.unit)}`, row);
         const points = model.unit === "probability" ? number(Math.abs(100 * change), 1) : number(Math.abs(change), 3);
-        const told = points === "0" ? "no change" : `${change < 0 ? "▼ −" : "▲ +"}${points}${model.unit === "probability" ? " points" : ""}`;
+        const told = points === "0" ? (change ? "hardly a change" : "no change") : `${change < 0 ? "▼ −" : "▲ +"}${points}${model.unit === "probability" ? " points" : ""}`;
         make("span", `af-delta af-${points === "0" ? "same" : change < 0 ? "down" : "up"}`, told, row);
       }
       if (model.note) make("p", "af-note", model.note, card);

@@ -1,7 +1,7 @@
 // @ts-check
 // A Plotly heat map of tokens against tokens, and under it the sentence coloured by what one token attends to.
 import { colour, make, part } from "../shared/dom.js";
-import { number, shorten } from "../shared/numbers.js";
+import { percent, shorten } from "../shared/numbers.js";
 import { escape } from "../shared/markup.js";
 import { panel } from "../shared/panel.js";
 import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
@@ -37,7 +37,7 @@ export function mount(element, gradio) {
       word.type = "button";
       word.style.setProperty("--share", String(most ? row[key] / most : 0));
       word.setAttribute("aria-pressed", String(key === query));
-      word.title = `${named[query]} → ${named[key]}: ${number(100 * row[key], 1)} %`;
+      word.title = `${named[query]} → ${named[key]}: ${percent(row[key], 1)}`;
       word.setAttribute("aria-label", word.title);
       word.classList.toggle("af-chosen", lit(model).includes(key));
       word.addEventListener("click", () => { pick(key); /** @type {HTMLElement} */ (strip.children[key]).focus({ preventScroll: true }); });

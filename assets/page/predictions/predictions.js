@@ -1,7 +1,7 @@
 // @ts-check
 // Both models' predictions as bars.
 import { make, part, parts, titled } from "../shared/dom.js";
-import { number } from "../shared/numbers.js";
+import { number, percent } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
 /** @import { AtToken, ClassScore, Prediction, Side, TokenPrediction } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
@@ -24,7 +24,7 @@ export function mount(element, gradio) {
     if (probability !== null) {
       const bar = make("span", "af-bar", undefined, row);
       make("span", "af-bar-fill", undefined, bar).style.width = `${100 * probability}%`;
-      make("span", "af-value", `${number(100 * probability, 1)} %`, row).title = `score ${number(score, 3)}`;
+      make("span", "af-value", percent(probability, 1), row).title = `score ${number(score, 3)}`;
     } else make("span", "af-value", number(score, 3), row);
   }
 
@@ -42,11 +42,11 @@ export function mount(element, gradio) {
       const one = make("button", "af-at", undefined, strip);
       one.type = "button";
       one.dataset.held = `${side} ${token}`;
-      one.title = `${text}: ${label}, ${number(100 * probability, 1)} %. Start from it.`;
+      one.title = `${text}: ${label}, ${percent(probability, 1)}. Start from it.`;
       one.setAttribute("aria-pressed", String(meant));
       make("span", "af-at-text", text, one);
       make("span", "af-at-label", label, one).style.setProperty("--sure", `${Math.round(100 * probability)}%`);
-      make("span", "af-at-sure", `${number(100 * probability, 0)} %`, one);
+      make("span", "af-at-sure", percent(probability), one);
       one.addEventListener("click", () => {
         /** @type {AtToken} */
         const at = { side, piece: token };

@@ -2,6 +2,7 @@
 // What if a word were another one: a small menu at the word, and what both models decide before and after the change.
 
 import { make, part } from "../shared/dom.js";
+import { percent } from "../shared/numbers.js";
 import { replaced } from "../shared/words.js";
 /** @import { OtherPair, Selected, SentenceFigure, SentenceModel } from "../payloads.js" */
 
@@ -28,7 +29,7 @@ export function changes(element, tell) {
   let data;
 
   /** A share or score as it is read. @param {{ probability: number | null, score: number }} entry */
-  const told = ({ probability, score }) => (probability === null ? score.toPrecision(3) : `${(100 * probability).toFixed(probability > 0.995 || probability < 0.005 ? 1 : 0)} %`);
+  const told = ({ probability, score }) => (probability === null ? score.toPrecision(3) : percent(probability, probability > 0.995 || probability < 0.005 ? 1 : 0));
 
   /**
    * Ask for other sentences.

@@ -1,7 +1,7 @@
 // @ts-check
 // Confusion matrices of both models over what is filtered; each cell is a filter.
 import { make, titled } from "../shared/dom.js";
-import { number } from "../shared/numbers.js";
+import { number, percent } from "../shared/numbers.js";
 import { counts } from "./columns.js";
 import { holds, toggled } from "./filters.js";
 import { button } from "./room.js";
@@ -59,7 +59,7 @@ export function confusion(box, acts) {
     const across = rows.map((kind) => decision.kinds.indexOf(gold.kinds[kind])).filter((kind) => kind >= 0);
     const card = make("div", `af-tx-matrix af-model-${side}`, undefined, around);
     const head = titled(side, collection.models["ab".indexOf(side)] ?? "", card);
-    make("span", "af-tx-accuracy", all ? `accuracy ${number((100 * right) / all, 1)} % (${number(right, 0)} of ${number(all, 0)})` : "no labelled text is left", head);
+    make("span", "af-tx-accuracy", all ? `accuracy ${percent(right / all, 1)} (${number(right, 0)} of ${number(all, 0)})` : "no labelled text is left", head);
     if (rows.length < gold.kinds.length) make("p", "af-tx-quiet", `The ${rows.length} most frequent of ${gold.kinds.length} classes.`, card);
     const table = make("table", "", undefined, make("div", "af-scroll", undefined, card));
     table.setAttribute("aria-label", `Labels and decisions of ${side.toUpperCase()}`);
@@ -73,7 +73,7 @@ export function confusion(box, acts) {
       name.title = gold.kinds[is];
       for (const said of across) {
         const count = cells[is * width + said], asked = [{ column: goldName, kinds: [is] }, { column: decisionName, kinds: [said] }];
-        const share = `${number(all ? (100 * count) / all : 0, 1)} %`, cell = make("td", "", undefined, line), press = button("", cell, () => acts.filter(toggled(filters, asked)));
+        const share = percent(all ? count / all : 0, 1), cell = make("td", "", undefined, line), press = button("", cell, () => acts.filter(toggled(filters, asked)));
         make("strong", "", number(count, 0), press);
         press.append(" "); // not seen, but heard
         make("span", "", share, press);

@@ -2,7 +2,7 @@
 // One of the two scatter plots: its points as Plotly draws them, and above them what the pointer does.
 import { colour, make, makeSvg } from "../shared/dom.js";
 import { escape } from "../shared/markup.js";
-import { number } from "../shared/numbers.js";
+import { number, percent } from "../shared/numbers.js";
 import { CONFIG, Plotly, chartLayout } from "../shared/plotly.js";
 import { chooser, shown } from "./chosen.js";
 import { ends, written } from "./columns.js";
@@ -192,7 +192,7 @@ export function plot(box, index, acts, { layouts, cells, mode }) {
     for (const column of facts.values()) if (column) make("div", "", `${column.title}: ${written(column, marked)}`, tip);
     const coloured = columns.get(colouredBy(room));
     if (coloured && !facts.has(coloured.name)) make("div", "", `${coloured.title}: ${written(coloured, marked)}`, tip);
-    if (laid) make("div", "", `neighbours kept: ${number(100 * laid.preserved[marked], 0)} %`, tip);
+    if (laid) make("div", "", `neighbours kept: ${percent(laid.preserved[marked])}`, tip);
     make("div", "af-tx-quiet", `text ${numberOf(marked)}; a click shows it in the table, a double click opens it`, tip);
   }
   gestures(chart, overlay, {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from attnflow import progress
 from attnflow.methods.hta.attribution import Wrt, attribution_estimates, hidden_token_attribution, operations
 from attnflow.methods.hta.token_paths import lacks_paths
+from attnflow.records.shares import percent
 from attnflow.records.trace import Attribution, Trace
 from attnflow.service.analyses.work import forward
 from attnflow.service.case import Case
@@ -56,7 +57,7 @@ def _steps(case: Case, wrt: Wrt, probes: int | None) -> Iterator[tuple[Mapping[s
 
 def _told(share: float) -> None:
     progress.go_on()
-    progress.tell(f"{share:.0%} of the contributions", share)
+    progress.tell(f"{percent(share)} of the contributions", share)
 
 
 def _work(case: Case, wrt: Wrt, probes: int | None) -> float:

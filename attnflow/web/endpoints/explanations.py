@@ -10,6 +10,7 @@ from attnflow.errors import SelectionError
 from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.erasure import WAYS
 from attnflow.methods.saliency.results import Report, Saliency
+from attnflow.records.shares import percent
 from attnflow.service.analyses.saliency import REPORT, SALIENCY
 from attnflow.service.case import Case, tokens_meant
 from attnflow.service.workspace import workspace
@@ -249,7 +250,7 @@ def sum_note(found: Saliency) -> str:
     if found.standard_error is not None:
         return (
             f"The values add up to 1. They are estimated from {found.notes['probes']} random probes, and off by "
-            f"{found.relative_error:.0%} on average."
+            f"{percent(found.relative_error)} on average."
         )
     if found.total is None:
         return "The values of this method promise no sum."

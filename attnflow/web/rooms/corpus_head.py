@@ -9,6 +9,7 @@ import gradio as gr
 
 from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import percent
 from attnflow.records.trace import Head
 from attnflow.service.head_examples import BROAD, HeadExamples
 from attnflow.stats.surface import AMONG_SEPARATORS
@@ -97,7 +98,8 @@ def best_example(reached: Reached, at: At | None) -> tuple[int, str]:
     if found is None:
         raise SelectionError(f"No text that One pair takes shows {head_name(head)} of {side}; read other texts.")
     row, share = found
-    what = f"its entropy is {share:.0%} of the most" if does == BROAD else f"{share:.0%} go to {KIND_TITLES[does]}"
+    told = percent(share)
+    what = f"its entropy is {told} of the most" if does == BROAD else f"{told} go to {KIND_TITLES[does]}"
     return row, f"In {side} text {row + 1:,} shows it best: there, {what}."
 
 

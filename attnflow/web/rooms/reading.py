@@ -19,6 +19,7 @@ from attnflow.corpus.texts import BUNDLED as BUNDLED_PAIRS
 from attnflow.corpus.texts import BUNDLED_TEXTS
 from attnflow.errors import AttnflowError, GoneError, SelectionError
 from attnflow.progress import part, tell
+from attnflow.records.shares import percent
 from attnflow.records.survey import Survey, SurveySettings
 from attnflow.records.texts import Texts
 from attnflow.records.trace import Head
@@ -269,7 +270,7 @@ def column_updates(texts: Texts) -> list[Any]:
 
 def _right(survey: Survey) -> str:
     known = int(survey.known.sum())
-    return f" and is right on {int(survey.right.sum()) / known:.0%} of {known:,} labelled ones" if known else ""
+    return f" and is right on {percent(int(survey.right.sum()) / known)} of {known:,} labelled ones" if known else ""
 
 
 def _pruned(shown: Shown | None, number: int, pinned: str) -> tuple[Head, ...]:

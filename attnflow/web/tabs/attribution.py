@@ -11,6 +11,7 @@ import gradio as gr
 
 from attnflow import progress
 from attnflow.records.head_names import head_name
+from attnflow.records.shares import percent
 from attnflow.records.trace import Attribution, Head
 from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, PROBES, Comparison, affordable_probes
 from attnflow.service.case import Case
@@ -189,7 +190,7 @@ def _exact(shown: Shown) -> Iterator[Any]:
 
 def _estimate_note(name: str, case: Case, found: Attribution, seconds: float) -> str:
     """How good an estimate is, and what better ones would cost."""
-    off = f"off by {found.relative_error:.0%} on average"
+    off = f"off by {percent(found.relative_error)} on average"
     note = f"{name}: estimated from {found.probes} random probes per token, {off}"
     if workspace.operations(CONTRIBUTIONS, case) > workspace.most_operations:
         return f"{note}; exact values are too much work here."

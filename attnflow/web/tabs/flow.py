@@ -12,6 +12,7 @@ from gradio.components import Component
 from attnflow.errors import SelectionError, UnsupportedArchitectureError
 from attnflow.records.head_names import head_of
 from attnflow.records.root import pooled_name
+from attnflow.records.shares import percent
 from attnflow.records.trace import Trace
 from attnflow.records.words import check_unit
 from attnflow.service.analyses.edges import edges_of_case
@@ -118,7 +119,7 @@ def draw(a: Case, b: Case, settings: Settings) -> tuple[Any, ...]:
     note += f"\n\n{edges_told(flows.a.trace.weights)}" + (f" {refused}" if refused else "")
     if settings.hide_special:
         taken = QUANTITY[flows.a.trace.weights]
-        shares = f"{flows.a.hidden_share:.0%} (A) and {flows.b.hidden_share:.0%} (B)"
+        shares = f"{percent(flows.a.hidden_share or 0)} (A) and {percent(flows.b.hidden_share or 0)} (B)"
         note += f" Special tokens are hidden; they take {shares} of the {taken} of the tokens shown."
     starts = [READ_BY_TASK]
     starts += [(f"{index + 1}: {text}", index) for index, text in enumerate(flows.pairing.text)]
