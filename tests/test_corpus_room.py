@@ -151,7 +151,9 @@ def test_a_head_of_a_shallower_model_is_counted_by_the_deeper_one(reached):
     assert marked(uneven, [0, 1], "a") == At(1, 1, "a")
     assert uneven.own(At(1, 1, "a")) == {"a": (0, 1), "b": (1, 1)}
     assert uneven.own(At(0, 1, "b")) == {"a": None, "b": (0, 1)}
-    assert known(uneven, At(0, 1, "b")).startswith("A has no such head. L1 H2 of B: ")
+    assert known(uneven, At(0, 1, "b")).startswith(
+        "A has nothing beside L1 H2: it has 3 layers of 4 heads, which stand beside L2 to L4. L1 H2 of B: "
+    )
 
 
 def test_an_example_is_the_text_with_the_highest_share(collected):
@@ -197,7 +199,7 @@ def test_the_door_opens_the_text_that_is_told(collected, reached):
         (None, reached, "No head is selected"),
         (At(0, 0, "a"), None, "not been measured"),
         (At(0, 0, "a"), replace(reached, key="other"), "not been measured"),
-        (At(0, 9, "a"), reached, "no such head"),
+        (At(0, 9, "a"), reached, "A has no L1 H10: it has 4 layers of 4 heads. So no text shows it"),
     ):
         with pytest.raises(SelectionError, match=match):
             corpus.find_example(collected, state, at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from attnflow.views.heads import thumbnails
 from attnflow.views.payloads import PAYLOADS
 from attnflow.web import pane
 from attnflow.web.settings import SelectedHead, Settings
-from attnflow.web.shared import Shown, cases_of
+from attnflow.web.shared import Shown, absent, cases_of
 from tests.payload_types import mismatch
 from tests.random_traces import random_trace
 
@@ -26,7 +27,9 @@ A, B = random_trace(0, 3, 4, 12), random_trace(1, 3, 4, 12)
 
 def side(trace, head, pruned=(), without=None):
     attention = None if head is None else trace.attention[head[0]]
-    return SelectedHeadOf("lab/x", trace.tokens, head, attention, pruned, without)
+    return SelectedHeadOf(
+        "lab/x", trace.tokens, head, "" if head else "lab/x has no L1 H9.", attention, pruned, without
+    )
 
 
 def test_a_word_is_told_with_its_share_and_place():
@@ -65,6 +68,17 @@ def test_a_model_without_the_head_says_so():
 def shown():
     pair = ("Anna lent Paul a book.", "Paul borrowed a book from Anna.")
     return Shown.of(*(workspace.case(ref, *pair) for ref in ("demo/pretrained", "demo/finetuned")))
+
+
+def test_a_model_without_the_head_says_which_it_lacks_and_what_it_has(shown):
+    first, other = cases_of(shown)
+    shallow = replace(first, card=replace(first.card, n_layers=3))
+    assert absent(shallow, (shallow, other), SelectedHead(0, 2)) == (
+        "demo/pretrained has nothing beside L1 H3: it has 3 layers of 4 heads, which stand beside L2 to L4"
+    )
+    assert absent(shallow, (shallow, other), SelectedHead(1, 9)).startswith("demo/pretrained has no L1 H10: it has 3")
+    lacks = details(compare_flows(A, B), None, (0, 0), [side(A, None), side(B, (0, 0))])["sides"]
+    assert [one["absent"] for one in lacks] == ["lab/x has no L1 H9.", ""]
 
 
 def test_what_changes_without_the_head_comes_after_the_rest(shown):

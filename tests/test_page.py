@@ -961,7 +961,9 @@ def test_a_map_of_a_head_that_a_model_lacks_is_empty(page, hub, tmp_path):
     page.locator("#layer input").click()
     page.get_by_role("option", name="A L2", exact=True).click()
     expect(page.locator("#map-a .af-title")).to_contain_text("L2")
-    expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned has no head L2 H1")
+    expect(page.locator("#map-b .af-title")).to_have_text(
+        "demo/finetuned has nothing beside L2 H1: it has 4 layers of 4 heads, which stand beside L6 to L9."
+    )
 
 
 @pytest.mark.parametrize("select", ["1:99", "0:0.h77", "1:1~8:0", "x"])

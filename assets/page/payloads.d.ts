@@ -558,6 +558,8 @@ export interface DetailsHead {
   name: string;
   /** By the model's own layers; null where it has no such head. */
   head: Head | null;
+  /** Which one it lacks, and what it has, in a sentence; empty where it has it. */
+  absent: string;
   off: boolean;
   /** All heads of the model that are off. */
   pruned: Head[];

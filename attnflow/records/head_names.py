@@ -29,6 +29,38 @@ def head_names(heads: Iterable[Head]) -> str:
     return ", ".join(head_name(head) for head in sorted(heads))
 
 
+def shape_told(n_layers: int, n_heads: int) -> str:
+    """What heads a model has.
+
+    >>> shape_told(6, 12)
+    '6 layers of 12 heads'
+    """
+    return f"{n_layers} layer{'s' * (n_layers != 1)} of {n_heads} head{'s' * (n_heads != 1)}"
+
+
+def no_head(model: str, head: Head, shape: tuple[int, int], deepest: int) -> str:
+    """Why a model has no head where another one has, without the full stop.
+
+    Args:
+        model: Its name.
+        head: Its layer counted by the deeper model.
+        shape: Layers and heads of the model.
+        deepest: Layers of the deeper model, beside whose last ones those of the model stand.
+
+    >>> no_head("A", (5, 12), (6, 12), 6)
+    'A has no L6 H13: it has 6 layers of 12 heads'
+    >>> no_head("A", (0, 1), (4, 12), 6)
+    'A has nothing beside L1 H2: it has 4 layers of 12 heads, which stand beside L3 to L6'
+    """
+    n_layers, n_heads = shape
+    own = head[0] - (deepest - n_layers)
+    has = f"it has {shape_told(n_layers, n_heads)}"
+    if own >= 0:
+        return f"{model} has no {head_name((own, head[1]))}: {has}"
+    beside = f"L{deepest - n_layers + 1} to L{deepest}" if n_layers > 1 else f"L{deepest}"
+    return f"{model} has nothing beside {head_name(head)}: {has}, which stand{'s' * (n_layers == 1)} beside {beside}"
+
+
 def head_key(head: Head) -> str:
     """As one text: values of a choice, and the address of the page.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from attnflow.records.head_names import head_name, head_names
+from attnflow.records.head_names import head_name, head_names, shape_told
 from attnflow.records.shares import percent
 from attnflow.records.trace import Head
 from attnflow.stats.surface import AMONG_SEPARATORS
@@ -80,7 +80,7 @@ def entropy(model: CorpusModel) -> str:
 def positions(model: CorpusModel, layer: int) -> str:
     """Which offset each layer's heads attend to most, and which hardly look ahead."""
     if layer >= model.n_layers:
-        return f"{_of(model)} has no L{layer + 1}."
+        return f"{_of(model)} has no L{layer + 1}: it has {shape_told(model.n_layers, model.n_heads)}."
     values = model.at_offset[layer]
     ahead = values[:, model.offset > 0].sum(-1)
     back = values[:, model.offset < 0].sum(-1)
@@ -152,7 +152,7 @@ def beside(sentences: Sequence[str], bert: str = "") -> str:
 def head_told(model: CorpusModel, head: Head) -> str:
     """What is known of a head, in a sentence."""
     if not model.has(head):
-        return f"{_of(model)} has no {head_name(head)}."
+        return f"{_of(model)} has no {head_name(head)}: it has {shape_told(model.n_layers, model.n_heads)}."
     names, follows = model.names(head), model.follows(head)
     own = [kind for kind in model.kinds if kind in KIND_TITLES and kind != AMONG_SEPARATORS]  # those are of few tokens
     kinds = sorted(own, key=lambda kind: -_share(model, kind, head))

@@ -34,6 +34,8 @@ class SelectedHeadOf:
     tokens: Tokens
     head: Head | None
     """None where the model has no such head."""
+    absent: str
+    """Why, in a sentence; empty where it has one."""
     attention: NDArray[np.floating] | None
     """`[H, T, T]`: of its layer."""
     pruned: Sequence[Head]
@@ -87,6 +89,7 @@ def _side(index: int, side: SelectedHeadOf) -> DetailsHead:
         "side": SIDES[index],
         "name": side.name,
         "head": side.head,
+        "absent": side.absent,
         "off": side.head is not None and side.head in side.pruned,
         "pruned": sorted(side.pruned),
         "without": side.without,

@@ -26,6 +26,8 @@ class DetailsHead(TypedDict):
     """Of the model."""
     head: Head | None
     """By the model's own layers; null where it has no such head."""
+    absent: str
+    """Which one it lacks, and what it has, in a sentence; empty where it has it."""
     off: bool
     pruned: list[Head]
     """All heads of the model that are off."""

@@ -24,7 +24,7 @@ from attnflow.web.forms import Form
 from attnflow.web.panels import AnswerPanel, DetailsPanel, Differences
 from attnflow.web.rooms.grammar_cell import Measured
 from attnflow.web.settings import SelectedHead, Settings
-from attnflow.web.shared import NO_HEADS, Page, Shown, cases_of, heads_of
+from attnflow.web.shared import NO_HEADS, Page, Shown, absent, cases_of, heads_of
 from attnflow.web.tabs.flow import flows_at
 from attnflow.web.wiring import components, on_card
 
@@ -82,7 +82,7 @@ def follow(
     follows = [_measured(case, head, measured) for case, head in zip(cases, own, strict=True)]
 
     def known(*without: str | None) -> Details:
-        return details(flows, word, (at.layer, at.head), _sides(cases, own, without, follows))
+        return details(flows, word, (at.layer, at.head), _sides(cases, own, at, without, follows))
 
     yield known(None, None)
     told = [_without(*one) for one in zip(cases, own, strict=True)]
@@ -105,6 +105,7 @@ def _bundled(case: Case, head: Head | None) -> str:
 def _sides(
     cases: tuple[Case, Case],
     own: tuple[Head | None, Head | None],
+    at: SelectedHead,
     without: Sequence[str | None],
     follows: Sequence[str],
 ) -> list[SelectedHeadOf]:
@@ -114,6 +115,7 @@ def _sides(
             name=case.card.ref,
             tokens=case.trace.tokens,
             head=head,
+            absent="" if head else f"{absent(case, cases, at)}.",
             attention=None if head is None else case.trace.paid[head[0]],
             pruned=sorted(case.trace.pruned),
             without=told,

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from attnflow.errors import SelectionError
-from attnflow.records.head_names import head_name
+from attnflow.records.head_names import head_name, no_head
 from attnflow.records.trace import Head
 from attnflow.service.bounds import reading
 from attnflow.service.case import Case
@@ -129,6 +129,12 @@ def heads_of(a: Case, b: Case, at: SelectedHead) -> tuple[Head | None, Head | No
     own = [(layer - missing_layers(case, (a, b)), head) for case in (a, b)]
     found = [at if at[0] >= 0 and head < case.card.n_heads else None for at, case in zip(own, (a, b), strict=True)]
     return found[0], found[1]
+
+
+def absent(case: Case, cases: Sequence[Case], at: SelectedHead) -> str:
+    """Why a model has no head where the selected one is, without the full stop."""
+    card, deepest = case.card, max(one.card.n_layers for one in cases)
+    return no_head(card.ref, (at.layer, at.head), (card.n_layers, card.n_heads), deepest)
 
 
 @dataclass(frozen=True)

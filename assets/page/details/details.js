@@ -37,7 +37,7 @@ export function mount(element, gradio) {
   function card(sides, one) {
     const section = make("section", `af-card af-detail-head af-model-${one.side}`, undefined, heads);
     titled(one.side, one.head ? headName(one.head) : "no such head", section).title = one.name;
-    if (!one.head) { make("p", "af-note", `${one.name} has no such head.`, section); return; }
+    if (!one.head) { make("p", "af-note", one.absent, section); return; }
     const picture = make("canvas", "af-detail-map", undefined, section);
     paint(picture, one.size, one.size, one.pixels, one.side);
     picture.title = "Rows attend, columns are attended to; empty is a uniform share";

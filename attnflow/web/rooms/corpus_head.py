@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from attnflow.errors import SelectionError
-from attnflow.records.head_names import head_name
+from attnflow.records.head_names import head_name, no_head, shape_told
 from attnflow.records.shares import percent
 from attnflow.records.trace import Head
 from attnflow.service.head_examples import BROAD, HeadExamples
@@ -55,6 +55,11 @@ class Reached:
         head = at.layer - self.depth + model.n_layers, at.head
         return head if model.has(head) else None
 
+    def absent(self, model: CorpusModel, at: At) -> str:
+        """Why a model has no head where one is marked, without the full stop."""
+        shape = model.n_layers, model.n_heads
+        return no_head(model.side.upper(), (at.layer, at.head), shape, self.depth)
+
     @property
     def depth(self) -> int:
         """Layers of the deeper model."""
@@ -69,7 +74,7 @@ def known(reached: Reached, at: At | None) -> str:
     told = []
     for model in reached.models:
         head = own[model.side]
-        told.append(f"{model.side.upper()} has no such head." if head is None else head_told(model, head))
+        told.append(f"{reached.absent(model, at)}." if head is None else head_told(model, head))
     try:
         return " ".join([*told, best_example(reached, at)[1]])
     except SelectionError as error:
@@ -91,7 +96,7 @@ def best_example(reached: Reached, at: At | None) -> tuple[int, str]:
         )
     model, head = reached.models[number], reached.own(at)[at.side]
     if head is None:
-        raise SelectionError(f"{side} has no such head, so no text shows it; click one of its points.")
+        raise SelectionError(f"{reached.absent(model, at)}. So no text shows it; click one of its points.")
     names = model.names(head)
     does = names[0] if names else max(KIND_TITLES, key=lambda kind: _share(model, kind, head))
     found = reached.examples[number].of(head, does)
@@ -140,7 +145,8 @@ def marked(reached: Reached, head: Any, side: Any) -> At:
         raise SelectionError(f"head is {arguments.came(head)}; give layer and head.")
     own = whole_number("layer", head[0]), whole_number("head", head[1])
     if not model.has(own):
-        raise SelectionError(f"{model.name} has no head {head_name(own)}; choose one that is shown.")
+        has = shape_told(model.n_layers, model.n_heads)
+        raise SelectionError(f"{model.name} has no {head_name(own)}: it has {has}; choose one of these.")
     return At(own[0] + reached.depth - model.n_layers, own[1], side)
 
 

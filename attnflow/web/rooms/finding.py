@@ -23,7 +23,7 @@ from attnflow.web import arguments
 from attnflow.web.forms import Form, choice
 from attnflow.web.rooms.reading import Collected, collected_of
 from attnflow.web.settings import SelectedHead
-from attnflow.web.shared import Shown, cases_of, heads_of
+from attnflow.web.shared import Shown, absent, cases_of, heads_of
 from attnflow.web.wiring import CLICK, on, on_card
 
 MOST_EXTRAS = 4
@@ -97,20 +97,23 @@ def find_alike(shown: Shown | None, at: SelectedHead, collected: Collected | Non
     cases, surveys = cases_of(shown), collected.surveys()
     own = heads_of(*cases, at)
     found: list[Extra] = []
+    lacking = ""
     for side, survey in zip(SIDES, surveys, strict=False):
         for case, head in zip(cases, own, strict=True):
             if (case.card.ref, case.card.sha) != (survey.settings.model, survey.settings.commit):
                 continue
             if by.by != "model" and head is None:
+                lacking = f"{absent(case, cases, at)}. Select a head of the model that read these texts."
                 continue
             trace = workspace.without(case, survey.settings.pruned).trace
             order = nearest(survey, trace, by.by, layer=head[0] if head else None, head=head)
             found.append(alike(side, _which(by.by, head), order.column, order.sentence))
             break
+    if not found and lacking:
+        raise SelectionError(lacking)
     if not found:
         raise SelectionError(
-            "One pair shows other models than those that read these texts, or they have no such head; analyse the pair "
-            "with the same models."
+            "One pair shows other models than those that read these texts; analyse the pair with the same models."
         )
     return _with(collected, found)
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
-from attnflow.records.head_names import head_name
+from attnflow.records.head_names import head_name, shape_told
 from attnflow.records.trace import Head
 from attnflow.service.case import Case
 from attnflow.stats.dependencies import DependencyResult
@@ -83,7 +83,9 @@ def cell_of(measured: Measured, told: Any) -> At | None:
         raise SelectionError(f"head is {arguments.came(head)}; give layer and head.")
     own = whole_number("layer", head[0]), whole_number("head", head[1])
     if not model.has(own):
-        raise SelectionError(f"{model.name} has no head {head_name(own)}; choose one that is shown.")
+        raise SelectionError(
+            f"{model.name} has no {head_name(own)}: it has {shape_told(*model.shape)}; choose one of these."
+        )
     return At(measured.key, cast("Side", side), relation, own)
 
 

@@ -12,7 +12,7 @@ from attnflow.views.heatmap import attention_heatmap, no_heatmap
 from attnflow.views.payloads import SIDES
 from attnflow.web.panels import AttentionMap
 from attnflow.web.settings import SelectedHead
-from attnflow.web.shared import Shown, cases_of, heads_of
+from attnflow.web.shared import Shown, absent, cases_of, heads_of
 
 
 def build() -> list[AttentionMap]:
@@ -29,7 +29,7 @@ def draw(shown: Shown | None, at: SelectedHead) -> Any:
     found = [None if head is None else case.trace.paid[head] for case, head in zip(cases, own, strict=True)]
     highest = max((float(values.max()) for values in found if values is not None), default=1.0)
     return tuple(
-        no_heatmap(f"{case.card.ref} has no head {head_name((at.layer, at.head))}", side)
+        no_heatmap(f"{absent(case, cases, at)}.", side)
         if head is None or values is None
         else attention_heatmap(
             values,
