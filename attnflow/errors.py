@@ -66,6 +66,24 @@ class TextError(AttnflowError):
     """A sentence is empty, too long, or cannot be tokenized."""
 
 
+class LongTextError(TextError):
+    """A text has more tokens than allowed, and nobody asked for it to be cut.
+
+    Args:
+        told: How long it is, what is allowed, and by how much it is to be shortened.
+        way: How else to go on: how a cut is asked for.
+    """
+
+    def __init__(self, told: str, way: str = "ask for it to be cut (truncate=True)") -> None:
+        super().__init__(told, way)  # both, as errors are pickled by what they are made of
+        self.told = told
+        self.way = way
+
+    def __str__(self) -> str:
+        """All in one sentence."""
+        return f"{self.told}, or {self.way}."
+
+
 class SelectionError(AttnflowError):
     """A layer, head, token, threshold or another choice is out of its range."""
 

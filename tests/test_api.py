@@ -558,7 +558,8 @@ def test_a_pair_is_read_as_a_conversation_on_request(client, hub, tmp_path):
 def test_a_text_that_is_too_long_is_cut_on_request(client, hub, folders):
     hub.add("lab/cut", folders["gpt2"])
     long = {"sentence_a": "Anna gave the book to a friend. " * 30, "sentence_b": "He read it."}
-    with pytest.raises(AppError, match=r"the limit is 128\. Shorten it by about \d+ tokens, or ask for it to be cut"):
+    refused = r"the limit is 128\. Shorten it by about \d+ tokens, or ask for it to be cut \(truncate=True\)\."
+    with pytest.raises(AppError, match=refused):
         client.predict("lab/cut", **long, api_name="/predict")
     for endpoint in ("/predict", "/attention_flow", "/saliency"):
         answer = client.predict(model="lab/cut", **long, truncate=True, api_name=endpoint)

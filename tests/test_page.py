@@ -778,6 +778,7 @@ def test_models_of_different_depth_are_aligned_at_the_root(page, hub, tmp_path):
         ({"Model_B": "lab/not-there"}, "no public checkpoint lab/not-there"),
         ({"Model_B": "/etc/passwd"}, "not the name of a checkpoint"),
         ({"Model_A": "../demo"}, "not the name of a checkpoint"),
+        ({"First_sentence": "word " * 150}, "or tick “Cut a text that is too long” under More settings."),
     ],
 )
 def test_wrong_input_is_told_and_nothing_is_lost(fields, reason, page, flows):

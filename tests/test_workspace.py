@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,12 @@ import pytest
 
 from attnflow import CheckpointError, SelectionError, capture, encode, load_checkpoint, progress
 from attnflow.cache import BoundedCache
-from attnflow.errors import GoneError, TooLongError, UnsupportedArchitectureError
+from attnflow.errors import GoneError, TextError, TooLongError, UnsupportedArchitectureError
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.service import visitors
 from attnflow.service.analyses import attribution, heads, saliency
 from attnflow.service.analyses.work import forward
+from attnflow.service.bounds import encode_bounded, reading
 from attnflow.service.case import Case, ModelCard
 from attnflow.service.places import Places
 from attnflow.service.registry import Analysis, Parameter
@@ -317,3 +319,12 @@ def test_a_case_whose_model_left_the_memory_loads_it_for_the_visitor_who_asks(ca
     )
     with pytest.raises(CheckpointError, match="refused"):
         _ = lost.checkpoint
+
+
+def test_a_text_that_is_too_long_says_how_it_is_cut_and_survives_a_pickle():
+    checkpoint = load_checkpoint("demo/finetuned")
+    with pytest.raises(TextError, match=r"cut \(truncate=True\)\.$") as refused:
+        encode(checkpoint, "Anna met Paul.", max_tokens=4)
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+    with reading(way="tick a box"), pytest.raises(TextError, match=r"or tick a box\.$"):
+        encode_bounded(checkpoint, "word " * 400, None)

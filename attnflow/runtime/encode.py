@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
-from attnflow.errors import SelectionError, TextError, UnsupportedArchitectureError
+from attnflow.errors import LongTextError, SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.records.trace import SPECIAL, Encoding, Tokens, is_whole
 from attnflow.records.words import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
 from attnflow.runtime.source_target import read_again, source_and_target
@@ -70,9 +70,9 @@ def encode(
     made = _read(checkpoint, text_a, text_b, chat, None if truncate else bound)
     cut = 0 if bound is None else max(0, made.count - bound)
     if cut and not truncate:
-        raise TextError(
+        raise LongTextError(
             f"This text is {made.count} tokens long for {checkpoint.name}; the limit is {bound}. "
-            f"Shorten it by about {cut} tokens, or ask for it to be cut (truncate)."
+            f"Shorten it by about {cut} token{'s' * (cut != 1)}"
         )
     if made.count and not made.pieces:
         raise TextError(

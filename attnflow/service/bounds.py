@@ -12,7 +12,7 @@ from typing import Any
 from attnflow import limits
 from attnflow.checkpoints.checkpoint import Checkpoint
 from attnflow.checkpoints.loading import Loading
-from attnflow.errors import TextError
+from attnflow.errors import LongTextError, TextError
 from attnflow.records.trace import Encoding
 from attnflow.runtime.capture import trace_bytes
 from attnflow.runtime.encode import encode
@@ -20,18 +20,19 @@ from attnflow.runtime.instrument import instrument
 from attnflow.runtime.load import load_checkpoint
 from attnflow.service import zero_gpu
 
-_asked: ContextVar[tuple[bool, bool]] = ContextVar("attnflow_reading", default=(False, False))
+_asked: ContextVar[tuple[bool, bool, str]] = ContextVar("attnflow_reading", default=(False, False, ""))
 
 
 @contextmanager
-def reading(*, truncate: bool = False, chat: bool = False) -> Generator[None]:
+def reading(*, truncate: bool = False, chat: bool = False, way: str = "") -> Generator[None]:
     """Say how texts are read within this context.
 
     Args:
         truncate: A text that is too long is cut instead of refused.
         chat: The checkpoint's chat template is applied.
+        way: How whoever asks has a text cut, as the refusal of one that is too long tells it; empty for the argument.
     """
-    token = _asked.set((truncate, chat))
+    token = _asked.set((truncate, chat, way))
     try:
         yield
     finally:
@@ -92,8 +93,11 @@ def encode_bounded(checkpoint: Checkpoint, text_a: str, text_b: str | None) -> E
             raise TextError(
                 f"The {name} sentence has {len(text):,} characters; the limit is {limits.MAX_CHARACTERS:,}. Shorten it."
             )
-    truncate, chat = _asked.get()
-    return encode(checkpoint, text_a, text_b, chat=chat, truncate=truncate, max_tokens=limits.MAX_TOKENS)
+    truncate, chat, way = _asked.get()
+    try:
+        return encode(checkpoint, text_a, text_b, chat=chat, truncate=truncate, max_tokens=limits.MAX_TOKENS)
+    except LongTextError as error:
+        raise LongTextError(error.told, way or error.way) from error
 
 
 def check_trace(checkpoint: Checkpoint, size: int) -> None:

@@ -29,7 +29,7 @@ from attnflow.web.endpoints import answers
 from attnflow.web.examples import load_examples
 from attnflow.web.forms import Form
 from attnflow.web.model_box import MOST_RECENT
-from attnflow.web.settings import DECISION, LinkedHeads, Pair, SelectedHead, Settings
+from attnflow.web.settings import CUT_WAY, DECISION, LinkedHeads, Pair, SelectedHead, Settings
 from attnflow.web.shared import Shown, cases_of, heads_of, layer_choices
 from attnflow.web.tabs import flow, tab_named
 from attnflow.web.verbs import Selection
@@ -49,7 +49,8 @@ def analyse(
     """Run both models and fill the page; the first time with the heads that the link names."""
     cases = []
     for number, ref in enumerate(pair.refs):
-        with part(number / 2, (number + 1) / 2, "AB"[number]), reading(truncate=pair.truncate, chat=pair.chat):
+        how = reading(truncate=pair.truncate, chat=pair.chat, way=CUT_WAY)
+        with part(number / 2, (number + 1) / 2, "AB"[number]), how:
             tell("loading and running", 0)
             cases.append(workspace.case(ref, pair.text_a, pair.text_b))
     a, b = cases

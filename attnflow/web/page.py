@@ -28,7 +28,7 @@ from attnflow.web.panels import (
     linked,
 )
 from attnflow.web.rooms import texts
-from attnflow.web.settings import LinkedHeads, Pair, Settings
+from attnflow.web.settings import MORE, LinkedHeads, Pair, Settings
 from attnflow.web.shared import Page, Shown
 from attnflow.web.tabs import TABS, flow, tab_link
 from attnflow.web.verbs import connect
@@ -158,7 +158,7 @@ def _sidebar() -> Controls:
         type="index",
         samples_per_page=20,
     )
-    with gr.Accordion("More settings", open=False):
+    with gr.Accordion(MORE, open=False):
         settings.place(more=True)
         pair.place(more=True)
     return Controls(pair, settings, linked, analyse, hint, thresholds, picker)

@@ -29,6 +29,12 @@ def _text_box(value: str, label: str, elem_id: str) -> gr.Textbox:
     return gr.Textbox(value, label=label, info="Ctrl and Enter: analyse", elem_id=elem_id, lines=2, max_lines=6)
 
 
+CUT_BOX, MORE = "Cut a text that is too long", "More settings"
+"""A box, and what it is behind."""
+CUT_WAY = f"tick “{CUT_BOX}” under {MORE}"
+"""How the page is asked to cut a text, as the refusal of one that is too long tells it."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two models and the sentences that both read."""
@@ -39,7 +45,7 @@ class Pair:
     revision_b: str = setting("", partial(revision_box, label="Revision of B"), link="revision_b", more=True)
     text_a: str = setting("", partial(_text_box, label="First sentence", elem_id="text-a"), link="a")
     text_b: str = setting("", partial(_text_box, label="Second sentence (may be empty)", elem_id="text-b"), link="b")
-    truncate: bool = switch(False, link="cut", label="Cut a text that is too long", elem_id="truncate", more=True)
+    truncate: bool = switch(False, link="cut", label=CUT_BOX, elem_id="truncate", more=True)
     chat: bool = switch(False, link="chat", label="Apply the chat template", elem_id="chat", more=True)
 
     @property

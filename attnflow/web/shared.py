@@ -19,7 +19,7 @@ from attnflow.views.payloads import Pruned
 from attnflow.web.endpoints.checks import whole_number
 from attnflow.web.forms import Form
 from attnflow.web.panels import Panel, Thresholds
-from attnflow.web.settings import SelectedHead, Settings
+from attnflow.web.settings import CUT_WAY, SelectedHead, Settings
 from attnflow.web.wiring import Source, Verb, components, on_card
 
 NO_HEADS: Pruned = {"a": [], "b": []}
@@ -82,7 +82,7 @@ class Shown:
         return self._run(self.a), self._run(self.b)
 
     def _run(self, model: ShownModel) -> Case:
-        with reading(truncate=model.cut, chat=self.chat):
+        with reading(truncate=model.cut, chat=self.chat, way=CUT_WAY):
             case = workspace.recall(model.key) or workspace.case(model.ref, self.text_a, self.text_b, model.pruned)
         return case.at(model.position)
 
