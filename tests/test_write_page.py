@@ -58,6 +58,14 @@ def test_a_model_writes_into_the_second_box(published, open_page):
     assert "<pad>" in lines[0], "the target begins a line, with the token that begins it"
 
 
+IN_LINE = """() => {
+  const strip = document.querySelector('#predictions .af-model-b .af-each'), box = strip.getBoundingClientRect();
+  const cut = (one) => [box.top, box.bottom].some((edge) => one.top + 1 < edge && edge < one.bottom - 1);
+  return strip.scrollHeight > box.height && ![...strip.children].some((one) => cut(one.getBoundingClientRect()));
+}"""
+"""Whether a strip of tokens has more lines than it shows, and cuts none of them in half."""
+
+
 def test_writing_on_leaves_the_keyboard_where_it_was_and_the_card_readable(published, open_page):
     texts = (TEXT[0], "Das alte Buch " * 4)  # more words than the strip of tokens has room for
     page = opened(open_page, model_a="demo/finetuned", model_b="lab/opus", a=texts[0], b=texts[1])
@@ -73,6 +81,9 @@ def test_writing_on_leaves_the_keyboard_where_it_was_and_the_card_readable(publi
     strip, meant = card.locator(".af-each").bounding_box(), tokens.last.bounding_box()
     assert strip and meant and strip["y"] <= meant["y"]
     assert meant["y"] + meant["height"] <= strip["y"] + strip["height"], "the token that is continued is in sight"
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function(IN_LINE)
     tokens.first.focus()
     page.keyboard.press("Enter")
     expect(tokens.first).to_have_attribute("aria-pressed", "true", timeout=30_000)

@@ -60,6 +60,7 @@ test("a label is cut to its room, whole characters at a time, or left out", () =
 test("the top of a ring is left free for its name, and all is still found where it is drawn", () => {
   const free = layout([[0], [0, 1, 3], [0, 1, 2, 3, 4, 5]], SECOND, 12, 300, { free: 60 });
   assert.equal(free[1].gap.toFixed(6), (30 / free[1].r).toFixed(6));
+  assert.ok(layout([[0], [0, 1]], [false, false], 4, -10)[1].r > 0, "no circle is drawn with less than no radius");
   assert.equal(layout([[0], [0, 1]], [false, false], 4, 40, { free: 500 })[1].gap, Math.PI / 4, "a quarter of a small ring");
   for (const ring of free) for (const node of ring.nodes.values()) assert.equal(hit(free, 12, node.x, node.y).token, node.token);
 });

@@ -60,6 +60,7 @@ export function grid(heads) {
  */
 export function layout(rings, second, heads, radius, { free = 0, around = false } = {}) {
   const depth = rings.length - 1;
+  radius = Math.max(radius, 1); // where a window is made narrow there may be no room for a moment
   const inner = around ? 0.28 * radius : Math.min(0.55 * radius / Math.max(depth, 1), 46);
   const band = depth ? (radius - inner) / depth : radius;
   const { rows, columns } = grid(heads);
