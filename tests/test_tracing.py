@@ -149,7 +149,7 @@ def test_tokens_show_the_original_text(name, checkpoints):
     [
         ({"sep_token": "<mask>"}, "<mask>", ["<mask>"]),
         ({}, "</s>", ["</s>"]),
-        ({"eos_token": None}, "line break", ["Ċ"]),
+        ({"eos_token": None}, "line break", ["⏎"]),
     ],
 )
 def test_sentences_without_a_pair_format_are_kept_apart(given, separator, shown, checkpoints):

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Literal, get_args
 
 from attnflow.errors import SelectionError
@@ -32,6 +33,24 @@ _BYTES = {chr(byte): byte for byte in _PRINTED} | {
     chr(0x100 + number): byte for number, byte in enumerate(sorted({*range(0x100)} - {*_PRINTED}))
 }
 """The byte that each letter of a byte-level vocabulary (GPT-2's) stands for."""
+_BYTE = re.compile(r"<0x([0-7][0-9A-F])>", re.ASCII)
+"""Of a SentencePiece vocabulary, one that is a character by itself."""
+_UNSEEN = {
+    SPACE: "a space",
+    " ": "a space",
+    "\u00a0": "a no-break space",
+    "⏎": "a line break",
+    "\n": "a line break",
+    "\r": "a carriage return",
+    "⇥": "a tab",
+    "\t": "a tab",
+    "\u00ad": "a soft hyphen",
+    "\u200b": "a zero-width space",
+    "\u200c": "a zero-width non-joiner",
+    "\u200d": "a zero-width joiner",
+    "\ufeff": "a byte order mark",
+}
+"""What cannot be seen, and the signs that stand for it."""
 _SHOWN = re.compile(r"\S+")
 _ASCII_WORD = re.compile(r"(?:[A-Za-z0-9_]|(?<=[A-Za-z0-9])'(?=[A-Za-z])|(?<=[0-9])[.,;'](?=[0-9]))+|\S")
 """The rules below for plain letters, many times faster."""
@@ -116,29 +135,54 @@ def piece_span(text: str, piece: str, offsets: Span) -> Span:
     return start, end
 
 
-def display_entry(piece: str) -> str:
-    """What a reader sees for a piece that shows no character of the text: a special token, or a lone space mark."""
-    return piece if piece.strip(_SPACE_MARKS) else SPACE
-
-
 def entry_text(entry: str) -> str:
-    """What a reader sees for an entry of a vocabulary that stands in no text: without a mark for the space before it.
+    """What a reader sees for an entry of a vocabulary that shows no character of a text, without a mark for a space.
 
-    Bytes as byte-level tokenizers write them become the characters that they are, where they are whole ones.
+    It stands in no text, is a special token, or nothing but a space.
+
+    Bytes as byte-level tokenizers and SentencePiece write them become the characters that they are, where they are
+    whole ones.
 
     Example:
-        >>> [entry_text(entry) for entry in ("##able", "\u0120book", "\u2581book", "caf\u00c3\u00a9", "\u010a")]
+        >>> [entry_text(entry) for entry in ("##able", "\u0120book", "\u2581book", "caf\u00c3\u00a9", "<0x0A>")]
         ['·able', 'book', 'book', 'café', '⏎']
     """
     if entry.startswith("##") and len(entry) > 2:
         return CONTINUES + entry[2:]
-    text = entry
+    byte = _BYTE.fullmatch(entry)
+    text = chr(int(byte[1], 16)) if byte else entry
     if not entry.isascii() and all(character in _BYTES for character in entry):
         try:
             text = bytes(_BYTES[character] for character in entry).decode()
         except UnicodeDecodeError:  # part of a character
             text = entry
-    return text.strip(_SPACE_MARKS).strip(" ").replace("\n", "⏎") or SPACE
+    return text.strip(_SPACE_MARKS).strip(" ").replace("\n", "⏎").replace("\t", "⇥") or SPACE
+
+
+def unseen(text: str) -> str:
+    r"""What a text is, in words, of which nothing can be seen; empty for any other. `shared/words.js` says the same.
+
+    Example:
+        >>> [unseen(text) for text in ("\u2581", "⏎⏎", "\u200b\t", "\u2060", "", "book")]
+        ['a space', '2 line breaks', 'a zero-width space and a tab', 'U+2060', 'nothing', '']
+    """
+    if not all(one in _UNSEEN or unicodedata.category(one)[0] in "CZ" for one in text):
+        return ""
+    told = list[str]()
+    for one, alike in groupby(text):
+        count, name = len(list(alike)), _UNSEEN.get(one, f"U+{ord(one):04X}")
+        told.append(name if count == 1 else f"{count} {name.removeprefix('a ')}{'s' * (one in _UNSEEN)}")
+    return " and ".join(told) or "nothing"
+
+
+def quoted(text: str) -> str:
+    """How a sentence names a token: in quotes, or in words if nothing of it can be seen.
+
+    Example:
+        >>> quoted("book"), quoted("\u2581")
+        ('“book”', 'a space')
+    """
+    return unseen(text) or f"“{text}”"
 
 
 def told_apart(text: Sequence[str], sentence: Sequence[int]) -> list[str]:
@@ -158,7 +202,7 @@ def told_apart(text: Sequence[str], sentence: Sequence[int]) -> list[str]:
     places: dict[tuple[str, bool], list[int]] = {}
     for index, word in enumerate(plain):
         places.setdefault((word, sentence[index] > 1), []).append(index)
-    names = [f"“{word}”" for word in plain]
+    names = [quoted(word) for word in plain]
     for (_, again), alike in places.items():
         one_each = [int(sentence[index]) for index in alike] in ([0, 1], [2, 3])
         for number, index in enumerate(alike, start=1):

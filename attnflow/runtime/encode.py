@@ -10,7 +10,7 @@ from attnflow.checkpoints.tokenizer_messages import MOST_PIECES
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.errors import LongTextError, SelectionError, TextError, UnsupportedArchitectureError
 from attnflow.records.trace import SPECIAL, Encoding, Tokens, is_whole
-from attnflow.records.words import CONTINUES, display_entry, join_words, piece_span, word_of_piece, word_spans
+from attnflow.records.words import CONTINUES, entry_text, join_words, piece_span, word_of_piece, word_spans
 from attnflow.runtime.source_target import read_again, source_and_target
 
 
@@ -214,7 +214,7 @@ def _place(made: PairPieces, texts: tuple[str, ...], n_source: int | None = None
             text.append(CONTINUES * (word[-1] in started) + texts[part][start:end])
             started.add(word[-1])
         else:
-            text.append(display_entry(piece))
+            text.append(entry_text(piece))
     return Tokens(
         text=tuple(text),
         piece=tuple(pieces),

@@ -13,7 +13,7 @@ from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.results import Faithfulness, Report, on_scale
-from attnflow.records.words import told_apart
+from attnflow.records.words import quoted, told_apart
 from attnflow.views.payloads import ChartFigure, Saliency, SaliencyMethod, SaliencyModel, Side
 from attnflow.views.rounding import rounded
 
@@ -127,13 +127,13 @@ def _about(one: ExplainedModel, report: Report, spoken: Sequence[str], unit: str
     """What is explained, and of which token, where the model predicts something of each."""
     if not report.target:
         return "no score: only where the model looks"
-    quoted = "“{}”" if one.kind in _WORDS else "{}"
-    at, against = "", f", against {quoted.format(report.against)}" if report.against else ""
+    named = quoted if one.kind in _WORDS else str
+    at, against = "", f", against {named(report.against)}" if report.against else ""
     if report.position is not None and one.kind in _PLACES:
         place = report.position if unit == "piece" else int(report.answers[0].tokens.word[report.position])
         again = one.kind == "question-answering" and report.answers[0].tokens.n_source is not None
         at = f" {'after' if again else _PLACES[one.kind]} {spoken[place]}"
-    return f"score of {quoted.format(report.target)}{at}{against}"
+    return f"score of {named(report.target)}{at}{against}"
 
 
 def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:

@@ -14,7 +14,7 @@ from attnflow.records.root import tokens_of
 from attnflow.records.shares import percent
 from attnflow.records.token_scores import ENDS, AnswerEnds, ExpectedTokens, Span, TokenClasses
 from attnflow.records.trace import AGAIN, SPECIAL, Encoding, Tokens, Trace
-from attnflow.records.words import Unit, told_apart
+from attnflow.records.words import Unit, quoted, told_apart, unseen
 from attnflow.views.class_scores import class_scores
 from attnflow.views.payloads import ClassScore, TokenPrediction
 from attnflow.views.rounding import rounded, rounded_share
@@ -37,12 +37,12 @@ class Decision:
     @property
     def what(self) -> str:
         """Its names as a sentence has them."""
-        return " and ".join(f"“{name}”" for name in self.names) or "no label"
+        return " and ".join(map(quoted, self.names)) or "no label"
 
     @property
     def title(self) -> str:
         """Its names as a heading has them."""
-        return ", ".join(self.names) or "no label"
+        return ", ".join(unseen(name) or name for name in self.names) or "no label"
 
     def told(self, subject: str) -> str:
         """What one model does."""
@@ -99,7 +99,7 @@ def decision_of(head_problem: str, classes: Sequence[ClassScore]) -> Decision | 
         return Decision("decide", (best["label"],), percent(chance))
     given = sorted((one for one in classes if (one["probability"] or 0) > _SURE), key=lambda one: -one["score"])
     if not given:
-        return Decision("give", (), f"“{best['label']}” has {percent(chance)}")
+        return Decision("give", (), f"{quoted(best['label'])} has {percent(chance)}")
     return Decision(
         "give", tuple(one["label"] for one in given), " and ".join(percent(one["probability"] or 0) for one in given)
     )
@@ -218,7 +218,7 @@ def _of_expected(found: ExpectedTokens, shown: _Shown) -> Predicted:
     about = f"Expected after {name}:" if causal else f"Expected in place of {name}:"
     if found.following is not None and found.rank is not None and found.rank[row]:
         about = (
-            f"Expected after {name}, where “{shown.tokens.text[at + 1]}” really follows, with "
+            f"Expected after {name}, where {quoted(shown.tokens.text[at + 1])} really follows, with "
             f"{percent(found.following[row], 1)} (rank {found.rank[row]:,}):"
         )
     verb = f"continue {name} with" if causal else f"fill {name} with"

@@ -12,6 +12,7 @@ from attnflow.corpus.texts import TREEBANK
 from attnflow.errors import AttnflowError, GoneError
 from attnflow.records.shares import percent
 from attnflow.records.trace import Head
+from attnflow.records.words import quoted
 from attnflow.service.analyses.heads import root_shift
 from attnflow.service.case import Case
 from attnflow.service.grammar import OF_TREES, bundled_grammar
@@ -153,7 +154,7 @@ def _changed_without(case: Case, head: Head) -> str:
         other, own = after.decided, before.decided
         return f"Without it, it decides for {other.what} ({other.sure}), with it for {own.what} ({own.sure})."
     if was["probability"] is None or now["probability"] is None:
-        return f"Without it, “{was['label']}” has a score of {now['score']:.3g}, with it {was['score']:.3g}."
+        return f"Without it, {quoted(was['label'])} has a score of {now['score']:.3g}, with it {was['score']:.3g}."
     change = round(100 * (now["probability"] - was["probability"]), 1) + 0.0  # no −0.0
     moved = f"{change:+.1f} points" if change else "less than 0.1 points of change"
-    return f"Without it, “{was['label']}” has {percent(now['probability'], 1)} ({moved})."
+    return f"Without it, {quoted(was['label'])} has {percent(now['probability'], 1)} ({moved})."

@@ -3,6 +3,7 @@
 import { make, part, titled } from "../shared/dom.js";
 import { number, percent } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
+import { unseen } from "../shared/words.js";
 /** @import { Effect } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
@@ -28,7 +29,7 @@ export function mount(element, gradio) {
       make("p", "af-facts", `Without ${heads}: the embedding of the token that is read moves by ${percent(model.shift, 1)} of its length.`, card);
       for (const { label, before, after } of model.classes) {
         const row = make("div", "af-change", undefined, card);
-        make("span", "af-class-name", label, row).title = label;
+        make("span", "af-class-name", unseen(label) || label, row).title = label;
         const change = after - before;
         make("span", "af-value", `${amount(before, model.unit)} → ${amount(after, model.unit)}`, row);
         const points = model.unit === "probability" ? number(Math.abs(100 * change), 1) : number(Math.abs(change), 3);

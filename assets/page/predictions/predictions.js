@@ -3,6 +3,7 @@
 import { make, part, parts, titled } from "../shared/dom.js";
 import { number, percent } from "../shared/numbers.js";
 import { panel } from "../shared/panel.js";
+import { unseen } from "../shared/words.js";
 /** @import { AtToken, ClassScore, Prediction, Side, TokenPrediction } from "../payloads.js" */
 /** @import { Gradio } from "../shared/panel.js" */
 
@@ -20,7 +21,7 @@ export function mount(element, gradio) {
    */
   function line({ label, probability, score }, card) {
     const row = make("div", "af-class", undefined, card);
-    make("span", "af-class-name", label, row).title = label;
+    make("span", "af-class-name", unseen(label) || label, row).title = label;
     if (probability !== null) {
       const bar = make("span", "af-bar", undefined, row);
       make("span", "af-bar-fill", undefined, bar).style.width = `${100 * probability}%`;
@@ -42,7 +43,7 @@ export function mount(element, gradio) {
       const one = make("button", "af-at", undefined, strip);
       one.type = "button";
       one.dataset.held = `${side} ${token}`;
-      one.title = `${text}: ${label}, ${percent(probability, 1)}. Start from it.`;
+      one.title = `${unseen(text) || text}: ${unseen(label) || label}, ${percent(probability, 1)}. Start from it.`;
       one.setAttribute("aria-pressed", String(meant));
       make("span", "af-at-text", text, one);
       make("span", "af-at-label", label, one).style.setProperty("--sure", `${Math.round(100 * probability)}%`);

@@ -3,7 +3,7 @@
 
 import { make, part } from "../shared/dom.js";
 import { percent } from "../shared/numbers.js";
-import { replaced } from "../shared/words.js";
+import { quoted, replaced } from "../shared/words.js";
 /** @import { OtherPair, Selected, SentenceFigure, SentenceModel } from "../payloads.js" */
 
 /** @typedef {(name: "what_if" | "select", data: OtherPair | Selected) => void} Tell */
@@ -52,7 +52,7 @@ export function changes(element, tell) {
     const span = data.spans[unit], sentence = data.sentence[unit] % 2;
     if (!span) return;
     const texts = data.texts.map((text, i) => (i === sentence ? replaced(text, span, put) : text));
-    const told = put ? `${data.names[unit]} became “${put}”` : `${data.names[unit]} is left out`;
+    const told = put ? `${data.names[unit]} became ${quoted(put)}` : `${data.names[unit]} is left out`;
     ask(texts, [...former, { texts: data.texts, models: data.models, change: told }]);
   }
 
@@ -106,14 +106,14 @@ export function changes(element, tell) {
     if (!before.classes?.length || !now.classes?.length) { row.append("predicts no class."); return; }
     const top = before.classes.reduce((best, entry) => (entry.score > best.score ? entry : best));
     const same = now.classes.find(({ label }) => label === top.label), best = now.classes.reduce((most, entry) => (entry.score > most.score ? entry : most));
-    make("span", "", `“${top.label}” ${told(top)} → `, row).append(make("strong", "", same ? told(same) : "–"));
+    make("span", "", `${quoted(top.label)} ${told(top)} → `, row).append(make("strong", "", same ? told(same) : "–"));
     for (const [entry, when] of /** @type {const} */ ([[top, "before"], [same, "now"]])) {
       if (entry?.probability == null) continue;
       const track = make("span", "af-bar", undefined, row);
       track.title = `${when}: ${told(entry)}`;
       make("span", "af-bar-fill", undefined, track).style.width = `${100 * entry.probability}%`;
     }
-    if (best.label !== top.label) make("strong", "", `now decides “${best.label}” (${told(best)})`, row);
+    if (best.label !== top.label) make("strong", "", `now decides ${quoted(best.label)} (${told(best)})`, row);
     if (before.off !== now.off) make("span", "af-facts", `before, ${before.off} of its heads were off`, row);
   }
 
