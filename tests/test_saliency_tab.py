@@ -13,6 +13,7 @@ from attnflow import encode, load_checkpoint
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.report import report
 from attnflow.methods.target import choose_target
+from attnflow.records.words import entry_text, quoted
 from attnflow.views.explanations import ExplainedModel, faithfulness_chart, rank_correlation_matrix, strips
 from attnflow.web.examples import load_examples
 
@@ -70,7 +71,7 @@ def test_the_heading_names_the_token_whose_prediction_is_explained(tasks, task, 
     place = meant.position if unit == "piece" else encoding.tokens.word[meant.position]
     named = model["names"][place]  # repeated words are told apart
     assert token.removeprefix("·") in named
-    name = meant.name if task in ("token-classification", "question-answering") else f"“{meant.name}”"
+    name = meant.name if task in ("token-classification", "question-answering") else quoted(entry_text(meant.name))
     assert model["about"] == f"score of {name} {heading} {named}"
 
 

@@ -13,7 +13,7 @@ from attnflow.methods.saliency.common_units import on_common_units, shares
 from attnflow.methods.saliency.method import Method
 from attnflow.methods.saliency.methods import METHODS
 from attnflow.methods.saliency.results import Faithfulness, Report, on_scale
-from attnflow.records.words import quoted, told_apart
+from attnflow.records.words import entry_text, quoted, told_apart
 from attnflow.views.payloads import ChartFigure, Saliency, SaliencyMethod, SaliencyModel, Side
 from attnflow.views.rounding import rounded
 
@@ -123,17 +123,21 @@ def _strip(one: ExplainedModel, unit: str, notes: dict[str, str]) -> SaliencyMod
     }
 
 
+def target_told(target: str, kind: HeadKind) -> str:
+    """What is explained, as a sentence names it: a class, or an entry of a vocabulary without its marks."""
+    return quoted(entry_text(target)) if kind in _WORDS else target
+
+
 def _about(one: ExplainedModel, report: Report, spoken: Sequence[str], unit: str) -> str:
     """What is explained, and of which token, where the model predicts something of each."""
     if not report.target:
         return "no score: only where the model looks"
-    named = quoted if one.kind in _WORDS else str
-    at, against = "", f", against {named(report.against)}" if report.against else ""
+    at, against = "", f", against {target_told(report.against, one.kind)}" if report.against else ""
     if report.position is not None and one.kind in _PLACES:
         place = report.position if unit == "piece" else int(report.answers[0].tokens.word[report.position])
         again = one.kind == "question-answering" and report.answers[0].tokens.n_source is not None
         at = f" {'after' if again else _PLACES[one.kind]} {spoken[place]}"
-    return f"score of {named(report.target)}{at}{against}"
+    return f"score of {target_told(report.target, one.kind)}{at}{against}"
 
 
 def _difference(a: Report, b: Report, unit: str) -> list[SaliencyModel]:
@@ -221,7 +225,7 @@ def _points(one: ExplainedModel, found: Faithfulness, names: Sequence[str], offs
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": f"{one.side.upper()}: {found.target}",
+        "name": f"{one.side.upper()}: {target_told(found.target, one.kind)}",
         "x": [rounded(value) for value in found.merit],
         "y": [names.index(name) + offset for name in found.names],
         "marker": {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attnflow import progress
 from attnflow.records.trace import Head
-from attnflow.records.words import quoted
+from attnflow.records.words import entry_text, quoted
 from attnflow.service.analyses.heads import CURVE, IMPORTANCE, INTERACTIONS, ImportanceView, InteractionView
 from attnflow.service.analyses.statistics import HEAD_TABLES, HeadTable
 from attnflow.service.case import Case
@@ -97,7 +97,7 @@ def _importance_matrix(
     values = [_normalised(one, measured.scale) for one in raw]
     sides = []
     for side, case, at, view, value, measure in zip(SIDES, cases, own, views, values, raw, strict=True):
-        of = f"Loss of {quoted(view.target)}. " if view is not None and view.target else ""
+        of = "" if view is None or not view.target else f"Loss of {quoted(entry_text(view.target))}. "
         note = "" if view is None else view.note
         sides.append(
             MatrixSide(side, case.card.ref, case.trace.pruned, at, of + note, value, measure, stacks=case.card.stacks)
