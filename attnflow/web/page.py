@@ -48,6 +48,8 @@ MENDED = """() => {
   });
 }"""
 """Finds the module of Gradio's in which `statuses.js` mends what every event costs, and what each frame does."""
+WATCHED = """() => IMPORTED.then((connections) => connections.watchConnections())"""
+"""Says so where the page gets no connection to the server."""
 CLOSE_SIDEBAR_ON_PHONES = """() => {
   const toggle = document.querySelector(".sidebar.open .toggle-button");
   if (toggle && window.innerWidth < 768) toggle.click();
@@ -103,6 +105,8 @@ def build() -> gr.Blocks:
                 many = texts.build()
         mended = MENDED.replace("IMPORTED", imported("shared/statuses.js"))
         demo.load(js=mended, api_visibility="private")
+        watched = WATCHED.replace("IMPORTED", imported("shared/connections.js"))
+        demo.load(js=watched, api_visibility="private")
         texts_tab.select(lambda: texts.TEXTS, None, room["room"], **CLICK)
         demo.load(events.restore_tab, None, [tabs, open_tab], **CLICK)
         demo.load(texts.restore_room, None, [rooms, many.tabs, many.view], **CLICK)
