@@ -786,6 +786,7 @@ def test_wrong_input_is_told_and_nothing_is_lost(fields, reason, page, flows):
     analyse(page, **fields)
     expect(page.locator(".toast-body")).to_contain_text(reason)
     expect(page.locator("#hint")).to_contain_text(reason)
+    expect(page.locator("#predictions .af-work")).to_contain_text(reason)
     assert page.locator("#flow .af-labels").text_content() == names
     expect(page.locator("#predictions .af-card")).to_have_count(2)
     token = some_token(flows, 1)

@@ -138,6 +138,13 @@ def test_what_zero_gpu_refuses_is_one_sentence(space, scheduler, answers, says):
     assert "href" not in found["says"]
 
 
+def test_who_has_no_time_of_his_own_is_told_nothing_of_examples(space, scheduler):
+    scheduler.answers = ["quota"]
+    said = space.do("ran", "facts")["says"]
+    assert "(ZeroGPU quota exceeded: Space app has reached its GPU limit). Try again later, or" in said
+    assert "examples" not in said
+
+
 def test_who_waits_in_the_queue_gets_a_gpu(space, scheduler):
     scheduler.answers = ["waits"]
     assert space.do("ran", "slow", 0.1)["found"] == [0.1]
@@ -149,7 +156,7 @@ def test_who_waits_in_the_queue_gets_a_gpu(space, scheduler):
         ("ours", "SelectionError", "This is how a selection is refused."),
         ("memory", "NoRoomError", "The GPU has no memory left for demo/finetuned"),
         ("theirs", "ValueError", "not ours"),
-        ("killed", "NoGpuError", "No GPU computes this (ZeroGPU worker error: GPU task aborted); try again later"),
+        ("killed", "NoGpuError", "No GPU computes this (ZeroGPU worker error: GPU task aborted). Try again later"),
     ],
 )
 def test_what_fails_there_fails_here(space, kind, error, says):

@@ -37,6 +37,8 @@ _PATIENCE = 5.0
 """Seconds that the dispatcher has to end."""
 _BEGINNING = 60.0
 """Seconds that it has to begin."""
+_OF_EXAMPLES = "Try re-running outside of examples"
+"""Where `spaces` begins to speak of examples of Gradio, which there are none of here."""
 _NO_TITLE = "ZeroGPU error"
 
 
@@ -142,7 +144,8 @@ def run(function: Callable[..., Iterator[T]], *arguments: Any, seconds: int) -> 
                     raise value
                 case "refused":
                     raise NoGpuError(
-                        f"No GPU computes this ({value}); try again later, or ask for less: what takes fewer than "
+                        f"No GPU computes this ({value}). Try again later, or ask for less, by a shorter text, a "
+                        "smaller model or a quicker method: what takes fewer than "
                         f"{limits.GPU_OPERATIONS / 1e9:,.4g} thousand million operations needs none."
                     )
                 case "done":
@@ -266,7 +269,8 @@ def _reason(error: BaseException) -> str:
     message = getattr(error, "message", None)
     if message is None:
         return brief(error)
-    return f"{getattr(error, 'title', _NO_TITLE)}: {' '.join(str(message).split()).rstrip('. ')}"
+    told = str(message).partition(_OF_EXAMPLES)[0]
+    return f"{getattr(error, 'title', _NO_TITLE)}: {' '.join(told.split()).rstrip('. ')}"
 
 
 # ---- in a process with a GPU

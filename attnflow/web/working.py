@@ -277,7 +277,7 @@ def in_card(
         outputs: What it fills.
         when: Called likewise: whether there is anything to do; if not, what is under way goes on.
         raises: Whether what failed or was cancelled is raised, and so told in the corner of the page and to the events
-            that follow, and not in the card.
+            that follow; of these two the card keeps only what failed.
         otherwise: Gives the values of the outputs once it was cancelled or failed; they stay if it gives None.
         cancelled: What the card says once it is cancelled.
 
@@ -294,7 +294,8 @@ def in_card(
         for seen in watch(lambda: function(*values), wanted.begin(cancelled)):
             over = seen.work["state"] in ("cancelled", "failed")
             filled = _filled(otherwise() if over else seen.values, count)
-            filled[place] = _with_work(filled[place], DONE if raises and over else seen.work)
+            work = DONE if raises and seen.work["state"] == "cancelled" else seen.work
+            filled[place] = _with_work(filled[place], work)
             yield filled[0] if count == 1 else filled
             if raises and over:
                 raise Told(seen.work["what"], FAILED if seen.work["state"] == "failed" else "Cancelled")

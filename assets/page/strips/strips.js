@@ -74,6 +74,7 @@ export function mount(element, gradio) {
     for (const token of parts(strips, ".af-heat")) token.setAttribute("aria-pressed", String(token.dataset.at === picked?.join(" ")));
     detail.replaceChildren();
     const model = data.models.find((one) => one.side === picked?.[0]), index = picked?.[1] ?? 0;
+    if (!data.models.some((one) => one.values)) return;
     if (!model || index >= model.text.length) {
       make("p", "af-note", "Click a word for what every method says of it.", detail);
       return;
