@@ -93,6 +93,8 @@ def test_too_much_work_is_refused_before_it_starts_and_estimated_as_well_as_can_
         with pytest.raises(SelectionError, match=r"contributions takes about .* give probes=5 or fewer"):
             run.ask(CONTRIBUTIONS, probes=probes)
     assert tab._probes(run) == 5
+    with pytest.raises(SelectionError, match="more work in A than one request may be here; choose Estimate, or"):
+        list(tab.compute(Shown.of(run, run), "exact"))
     assert [step.probes for step in workspace.steps(CONTRIBUTIONS, run, probes=5)] == [2, 4, 5]
     assert [step.probes for step in workspace.steps(CONTRIBUTIONS, run, probes=5)] == [5], "from memory, at once"
 

@@ -104,6 +104,7 @@ def test_what_panels_tell_python_is_what_the_types_say(open_page):
     assert mismatch(pruned, payloads.Pruned) is None
     assert pruned == {"a": [[2, 1]], "b": [[2, 1]]}
     open_tab(page, "Attribution")
+    page.wait_for_selector("#attribution-input-b .af-heatmap[data-drawn]")  # what is drawn above it moves it
     point = page.locator("#attribution-agreement-b .nsewdrag").first
     point.scroll_into_view_if_needed()
     clicked = last(lambda: point.click())

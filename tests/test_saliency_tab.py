@@ -184,3 +184,9 @@ def test_a_long_text_is_readable_on_a_phone_and_shown_as_it_is(open_page):
     expect(page.locator("#saliency .af-model-ab")).to_contain_text("B minus A")
     size = tokens.nth(3).evaluate("n => [parseFloat(getComputedStyle(n).fontSize), n.getBoundingClientRect().height]")
     assert size[0] >= 13 and size[1] >= 18
+    page.wait_for_selector("#saliency-agreement-b .heatmaplayer", state="attached", timeout=60_000)
+    figure = page.locator("#saliency-agreement-b .af-figure")
+    assert figure.evaluate("n => n.scrollWidth > n.clientWidth && n.tabIndex === 0"), (
+        "cells keep room for their numbers"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

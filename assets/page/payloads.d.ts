@@ -867,6 +867,8 @@ export interface ChartFigure {
   note?: string | null;
   /** Pixels. */
   height?: number;
+  /** Pixels of width that it needs; where there is less it is scrolled sideways. */
+  least?: number;
 }
 
 /** What a reader must know of a method. */

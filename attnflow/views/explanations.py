@@ -257,6 +257,7 @@ def rank_correlation_matrix(one: ExplainedModel) -> ChartFigure | None:
         "note": "Rank correlation over the words: 1 is the same order, 0 no relation, -1 the opposite order. The "
         "pieces of a word add up. Methods without a sign are compared by magnitude.",
         "height": 150 + 32 * len(titles),
+        "least": 170 + 24 * len(titles),
         "data": [
             {
                 "type": "heatmap",

@@ -291,6 +291,8 @@ class ChartFigure(TypedDict):
     note: NotRequired[str | None]
     height: NotRequired[int]
     """Pixels."""
+    least: NotRequired[int]
+    """Pixels of width that it needs; where there is less it is scrolled sideways."""
 
 
 # ---- saliency

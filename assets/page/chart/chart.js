@@ -58,6 +58,11 @@ export function mount(element, gradio) {
   }
   /** @param {ChartFigure} figure */
   async function draw(figure) {
+    const box = part(element, ".af-figure"), wide = (figure.least ?? 0) > box.clientWidth;
+    chart.classList.toggle("af-wide", wide);
+    chart.style.width = wide ? `${figure.least}px` : "";
+    if (wide) box.tabIndex = 0; // the keyboard scrolls it
+    else box.removeAttribute("tabindex");
     const width = chart.clientWidth;
     title.textContent = figure.title;
     note.textContent = figure.note ?? "";
@@ -68,7 +73,7 @@ export function mount(element, gradio) {
     const layout = chartLayout({ margin: { l: 50, r: 12, t: 8, b: 40 }, ...dress(figure.layout), width, height: chart.clientHeight });
     for (const name of Object.keys(layout)) if (/^[xy]axis/.test(name)) layout[name] = { ...lines, ...layout[name] };
     if (matchMedia("(pointer: coarse)").matches) layout.dragmode = false;
-    await Plotly.react(chart, dress(figure.data), layout, { ...CONFIG, displayModeBar: width < 420 ? false : "hover" });
+    await Plotly.react(chart, dress(figure.data), layout, { ...CONFIG, displayModeBar: box.clientWidth < 420 ? false : "hover" });
     if (chart.dataset.wired) return;
     chart.dataset.wired = "1";
     chart.on("plotly_click", ({ points: [point] }) => {

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from attnflow import progress
+from attnflow.errors import SelectionError
 from attnflow.records.head_names import head_name
 from attnflow.records.shares import percent
 from attnflow.records.trace import Attribution, Head
@@ -181,6 +182,12 @@ def _probes(case: Case) -> int:
 
 def _exact(shown: Shown) -> Iterator[Any]:
     start, cases = time.perf_counter(), shown.cases()
+    for name, case in zip("AB", cases, strict=True):
+        if workspace.operations(CONTRIBUTIONS, case) > workspace.most_operations:
+            raise SelectionError(
+                f"Exact contributions of the input are more work in {name} than one request may be here; choose "
+                "Estimate, or shorten the text."
+            )
     with progress.part(_LOCAL, 1):
         for case, part in zip(cases, parts(cases, CONTRIBUTIONS, probes=None), strict=True):
             with part:
