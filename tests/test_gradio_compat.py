@@ -7,6 +7,7 @@ import gc
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import httpx2
@@ -278,7 +279,8 @@ def test_sweeping_goes_on_after_a_time_that_failed(monkeypatch, caplog):
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
 
-    asyncio.run(scene())
+    with ThreadPoolExecutor() as pool:  # as Playwright may have a loop in this thread
+        pool.submit(asyncio.run, scene()).result()
     assert len(swept) == 3 and "once" in caplog.text
 
 
@@ -310,9 +312,19 @@ def kept(app):
     }
 
 
+def forget_what_waits(monkeypatch):
+    """Let the minute be over in which answers wait."""
+    later = time.monotonic() + 61
+    with monkeypatch.context() as changed:
+        changed.setattr(answers, "_clock", lambda: later)
+        answers.sweep()
+    assert (len(answers), answers.nbytes) == (0, 0)
+
+
 def test_calls_leave_nothing_behind(app, url, monkeypatch):
     """Answers that are collected, answers that are not, and calls that are refused."""
     monkeypatch.setattr(visitors, "calls", AtOnce(3))
+    forget_what_waits(monkeypatch)  # of other tests
     before = kept(app)
     queue = app.get_blocks()._queue
     with httpx2.Client(base_url=url, timeout=60, trust_env=False) as client:
@@ -334,10 +346,7 @@ def test_calls_leave_nothing_behind(app, url, monkeypatch):
     assert kept(app) == before
     waiting = [m for box in queue.pending_messages_per_session.values() for m in list(box._queue)]
     assert sum(len(str(message)) for message in waiting) < 100_000  # claims, not answers
-    later = time.monotonic() + 61
-    monkeypatch.setattr(answers, "_clock", lambda: later)
-    answers.sweep()
-    assert (len(answers), answers.nbytes) == (0, 0)
+    forget_what_waits(monkeypatch)
 
 
 def test_a_program_that_cancels_a_call_is_answered_the_others(app, client, monkeypatch):

@@ -157,24 +157,27 @@ def test_weights_that_bear_the_name_of_another_architecture_must_count_positions
             load_checkpoint(copy)
 
 
-@pytest.mark.parametrize(("model_type", "prefix"), [("llama", "transformer."), ("gpt2", "model."), ("t5", "bart.")])
+@pytest.mark.parametrize(
+    ("model_type", "prefix"),
+    [("llama", "transformer."), ("gpt2", "model."), ("t5", "bart."), ("pegasus", "bart.")],
+)
 def test_a_head_that_names_its_base_otherwise_is_read(model_type, prefix, tmp_path):
     folder = make_checkpoint(tmp_path / "whole", model_type, task="none")
     head = {"qa_outputs.weight": torch.ones(2, WIDTH), "qa_outputs.bias": torch.ones(2)}
+    named = {"architectures": ["LlamaForQuestionAnswering"]}
+    plain = with_weights(folder, tmp_path / "plain", lambda found: found | head, **named)
     copy = with_weights(
-        folder,
-        tmp_path / "more",
-        lambda found: {prefix + name: found[name] for name in found} | head,
-        architectures=["LlamaForQuestionAnswering"],
+        folder, tmp_path / "more", lambda found: {prefix + name: found[name] for name in found} | head, **named
     )
     loaded = load_checkpoint(copy)
-    assert equal(load_checkpoint(folder), loaded)
-    if model_type == "t5":  # an encoder, for which transformers has no such head
-        assert loaded.head.kind == "none"
+    assert equal(load_checkpoint(plain), loaded)
+    if model_type == "pegasus":  # for which transformers has no such head
+        assert loaded.head.kind == "none" and loaded.stacks is None
         assert "qa_outputs" in loaded.notes[0]
     else:
         assert loaded.head.kind == "question-answering" and loaded.head.trained
-        assert torch.equal(loaded.model.qa_outputs.weight, head["qa_outputs.weight"])
+        assert torch.equal(loaded.model.get_submodule("qa_outputs").weight, head["qa_outputs.weight"])
+        assert (loaded.stacks is not None) == (model_type == "t5")
 
 
 def test_names_of_an_older_library_behind_a_prefix_are_found(folders, tmp_path):
