@@ -211,6 +211,8 @@ def test_the_tab_measures_selects_and_opens_an_example(open_page):
     page.get_by_role("tab", name="Many texts").click()
     page.locator("#texts-tabs").get_by_role("tab", name="Corpus").click()
     expect(page.locator("#corpus-told")).to_contain_text("Not measured yet")
+    for of_measured in ("#corpus-kind", "#corpus-gradients", "#corpus-head", "#corpus-door", "#corpus-heads"):
+        expect(page.locator(of_measured)).to_be_hidden()
     expect(page.locator("#read-texts")).to_be_enabled(timeout=60_000)
     page.locator("#texts-tabs").get_by_role("tab", name="Map").click()
     page.wait_for_selector("#text-map .af-texts[data-drawn]:not(.af-empty)", timeout=60_000)
@@ -218,6 +220,7 @@ def test_the_tab_measures_selects_and_opens_an_example(open_page):
     page.locator("#measure-corpus").click()
     expect(page.locator("#corpus-told")).to_contain_text("B, demo/finetuned: 200 texts.", timeout=60_000)
     expect(page.locator("#corpus-entropy .af-note")).to_contain_text("3.89 nats")
+    expect(page.locator("#corpus-kind .af-chart .plot-container")).to_be_visible()
     page.locator("#corpus-heads [data-testid='cell-5-1']").first.click()
     expect(page.locator("#corpus-head")).to_contain_text("L2 H2 of A: ")
     expect(page.locator("#corpus-entropy .points path[style*='stroke-width: 2px']")).to_have_count(2)

@@ -954,7 +954,7 @@ def test_a_panel_is_up_to_date_when_its_tab_is_shown_again(page, flows):
     expect(page.locator("#map-b .af-title")).to_have_text("demo/finetuned · L4 H2")
 
 
-def test_a_map_of_a_head_that_a_model_lacks_is_empty(page, hub, tmp_path):
+def test_a_head_that_a_model_lacks_is_told_in_the_place_of_its_maps(page, hub, tmp_path):
     hub.add("lab/deeper", make_checkpoint(tmp_path / "deeper", "bert", num_hidden_layers=9))
     before = analyse(page, Model_A="lab/deeper")
     wait_for_redraw(page, before)
@@ -963,9 +963,20 @@ def test_a_map_of_a_head_that_a_model_lacks_is_empty(page, hub, tmp_path):
     page.locator("#layer input").click()
     page.get_by_role("option", name="A L2", exact=True).click()
     expect(page.locator("#map-a .af-title")).to_contain_text("L2")
-    expect(page.locator("#map-b .af-title")).to_have_text(
-        "demo/finetuned has nothing beside L2 H1: it has 4 layers of 4 heads, which stand beside L6 to L9."
-    )
+    lacking = "demo/finetuned has nothing beside L2 H1: it has 4 layers of 4 heads, which stand beside L6 to L9."
+    expect(page.locator("#map-b .af-title")).to_have_text(lacking)
+    expect(page.locator("#map-b .af-chart")).to_be_hidden()
+    page.get_by_role("tab", name="Attribution").click()
+    expect(page.locator("#attribution-attention-b .af-title")).to_have_text(lacking)
+    for kind, source in (("local", "previous layer"), ("input", "input")):
+        expect(page.locator(f"#attribution-{kind}-a .af-chart")).to_be_visible()
+        expect(page.locator(f"#attribution-{kind}-b .af-title")).to_have_text(f"B · {source}: no such head")
+        expect(page.locator(f"#attribution-{kind}-b .af-chart")).to_be_hidden()
+    page.locator("#layer input").click()
+    page.get_by_role("option", name="A L7 · B L2", exact=True).click()
+    for kind in ("attention", "local", "input"):
+        expect(page.locator(f"#attribution-{kind}-b .af-title")).to_contain_text("B · L2 H1")
+        expect(page.locator(f"#attribution-{kind}-b .af-chart .plot-container")).to_be_visible()
 
 
 @pytest.mark.parametrize("select", ["1:99", "0:0.h77", "1:1~8:0", "x"])

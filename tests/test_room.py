@@ -7,6 +7,7 @@ import io
 import json
 import time
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import gradio as gr
 import numpy as np
@@ -242,6 +243,15 @@ def test_heads_over_a_slice_and_against_the_rest(collected):
         heads.measure(collected, None, Measured("pattern", over="rest"))
     with pytest.raises(SelectionError, match="No texts have been read"):
         heads.measure(None, None, Measured())
+
+
+def test_what_chooses_and_orders_texts_waits_until_they_are_read(open_page, repo):
+    page = open_page(query=urlencode({"model_a": repo}))
+    page.get_by_role("tab", name="Many texts").click()
+    expect(page.locator("#texts-status")).to_contain_text("Press Read them with both models")
+    page.wait_for_selector("#text-map .af-texts .af-tx-chart", state="attached")
+    expect(page.locator("#text-map .af-texts")).to_be_visible()
+    expect(page.locator("#text-map .af-texts > *").filter(visible=True)).to_have_count(0)
 
 
 @pytest.mark.skipif(not (ASSETS / "page" / "texts" / "table.js").exists(), reason="the map has no table")

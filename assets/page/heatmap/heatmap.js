@@ -84,11 +84,17 @@ export function mount(element, gradio) {
     query = current = null;
     title.textContent = heading;
     chart.style.height = "";
+    chart.hidden = false;
   }
   /** @param {HeatMap} figure */
   async function draw(figure) {
-    if (!figure.data.length) { clear(figure.title); return; } // the model has no such head
+    if (!figure.data.length) { // the model has no such head, and the reason needs no room for a map
+      clear(figure.title);
+      chart.hidden = true;
+      return;
+    }
     const { data: [trace], layout, names } = figure, own = colour(`--af-${figure.model}`);
+    chart.hidden = false;
     const width = chart.clientWidth, narrow = width < 420;
     title.textContent = figure.title;
     chart.style.height = `${Math.min(720, width + 30)}px`;

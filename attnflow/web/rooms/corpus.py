@@ -58,7 +58,7 @@ class Drawn:
             [(title[0].upper() + title[1:], name) for name, title in KIND_TITLES.items()],
             value=kind,
             label="Attention to",
-            elem_id="corpus-kind",
+            elem_id="corpus-of",
             min_width=160,
         ),
     )

@@ -18,12 +18,12 @@ from attnflow.service.analyses.attribution import AGREEMENT, CONTRIBUTIONS, PROB
 from attnflow.service.case import Case
 from attnflow.service.workspace import workspace
 from attnflow.views import attribution
-from attnflow.views.heatmap import attention_heatmap
+from attnflow.views.heatmap import attention_heatmap, no_heatmap
 from attnflow.views.payloads import SIDES, Side
 from attnflow.web.forms import Form, choice
 from attnflow.web.panels import AttentionMap, Chart, Note
 from attnflow.web.settings import SelectedHead
-from attnflow.web.shared import Page, Shown, heads_of
+from attnflow.web.shared import Page, Shown, absent, heads_of
 from attnflow.web.working import parts
 
 TITLE = "Attribution"
@@ -225,7 +225,9 @@ def draw_maps(shown: Shown, reached: Reached | None, selected: SelectedHead) -> 
     figures: list[Any] = []
     for side, case, at, three, probes in zip(SIDES, cases, own, maps, reached.probes, strict=True):
         if at is None or three is None:
-            figures += [None, None, None]
+            whose, lacking = side.upper(), f"{absent(case, cases, selected)}."
+            told = (lacking, *(f"{whose} · {source}: no such head" for source in ("previous layer", "input")))
+            figures += [no_heatmap(title, side) for title in told]
             continue
         name = f"{side.upper()} · {head_name(at)}"
         kinds = {
