@@ -51,7 +51,8 @@ export function mount(element, gradio) {
   const chart = part(element, ".af-chart");
   const title = part(element, ".af-title"), note = part(element, ".af-note");
   function clear() {
-    Plotly.purge(chart);
+    Plotly.purge(chart); // with whoever listens to it
+    delete chart.dataset.wired;
     chart.style.height = "";
     title.textContent = note.textContent = "";
     chart.removeAttribute("role"); // a group without a name
