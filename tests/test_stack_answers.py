@@ -35,7 +35,7 @@ from attnflow.service.case import Case, ModelCard
 from attnflow.views.explanations import ExplainedModel, strips
 from attnflow.views.predicted import predicted
 from attnflow.web.endpoints.token_answers import by_token, no_answer, spans
-from tests import reference
+from tests import reference, test_stacks
 from tests.checkpoints import N_HEADS, N_LAYERS, edited_config, make_checkpoint
 from tests.test_language_stacks import make_spoken, tokenizer_of
 from tests.test_stacks import N_DECODER, PROJECTIONS, PRUNED, ones
@@ -47,16 +47,10 @@ ALL = ("bart", "t5", "mt5", "umt5", *SPOKEN)
 TASK = "question-answering"
 
 
-class Made:
+class Made(test_stacks.Made):
     """A small random model, and what it does with a question."""
 
-    def __init__(self, folder, name):
-        self.name = name
-        self.folder = self.make(folder / name)
-        self.checkpoint = load_checkpoint(self.folder)
-        self.encoding = encode(self.checkpoint, *QUESTION)
-        self.trace = capture(self.checkpoint, self.encoding)
-        self.n_source = self.encoding.tokens.n_source
+    texts = QUESTION
 
     def make(self, folder):
         if self.name in SPOKEN:

@@ -38,7 +38,7 @@ from attnflow.stats.alignment import line_starts
 from attnflow.stats.flow import compare_flows, flow
 from attnflow.views.radial import radial
 from attnflow.views.sentence import sentence
-from tests import reference
+from tests import reference, test_stacks
 from tests.checkpoints import N_HEADS, N_LAYERS, WIDTH, edited_config, make_checkpoint
 from tests.test_language_stacks import make_spoken, tokenizer_of
 from tests.test_stacks import N_DECODER, PROJECTIONS, PRUNED, ones
@@ -49,16 +49,10 @@ SPOKEN = ("mbart", "mbart50", "plbart")
 ALL = ("bart", "t5", "mt5", "umt5", *SPOKEN)
 
 
-class Made:
+class Made(test_stacks.Made):
     """A small random classifier, and what it does with a pair."""
 
-    def __init__(self, folder, name):
-        self.name = name
-        self.folder = self.make(folder / name)
-        self.checkpoint = load_checkpoint(self.folder)
-        self.encoding = encode(self.checkpoint, *PAIR)
-        self.trace = capture(self.checkpoint, self.encoding)
-        self.n_source = self.encoding.tokens.n_source
+    texts = PAIR
 
     def make(self, folder):
         if self.name not in SPOKEN:

@@ -71,11 +71,13 @@ PRUNED = [(1, 2), (N_LAYERS, 1), (N_LAYERS + 1, N_HEADS + 3)]
 class Made:
     """A small random checkpoint, and what it does with a pair."""
 
+    texts = PAIR
+
     def __init__(self, folder, name):
         self.name = name
         self.folder = self.make(folder / name)
         self.checkpoint = load_checkpoint(self.folder)
-        self.encoding = encode(self.checkpoint, *PAIR)
+        self.encoding = encode(self.checkpoint, *self.texts)
         self.trace = capture(self.checkpoint, self.encoding)
         self.n_source = self.encoding.tokens.n_source
 

@@ -1,18 +1,49 @@
-"""The places of pieces that transformers' tokenizers in Python make: these cut by SentencePiece, which tells them."""
+"""transformers' tokenizers in Python: reads one, and finds the places of its pieces, which SentencePiece tells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sentencepiece import SentencePieceProcessor, sentencepiece_pb2
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
+from attnflow.errors import CheckpointError, brief
+
+T = TypeVar("T", bound=PreTrainedTokenizerBase)
 
 Placed = tuple[str, tuple[int, int]]
 """A piece and its characters."""
 Cutter = Callable[[str, int], Iterator[Placed]]
 """Cuts a text that begins at some place."""
+
+
+def holds(folder: Path, files: Iterable[str], model_type: str) -> bool:
+    """Whether a folder has some files, and the configuration of a kind of model."""
+    config = folder / "config.json"
+    if not all((folder / file).exists() for file in (*files, config.name)):
+        return False
+    return json.loads(config.read_text(encoding="utf-8")).get("model_type") == model_type
+
+
+def read_in_python(kind: type[T], folder: Path, name: str) -> T:
+    """Return the tokenizer in a folder.
+
+    Args:
+        kind: Its class.
+        folder: Where its files are.
+        name: What the checkpoint is called, for errors.
+
+    Raises:
+        CheckpointError: If one of its files is none.
+    """
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise CheckpointError(f"The tokenizer of {name} cannot be loaded ({brief(error)}).") from error
 
 
 def cut_texts(tokenizer: Any, texts: Sequence[str], vocabulary: Mapping[str, int], cutter: Cutter) -> PairPieces:

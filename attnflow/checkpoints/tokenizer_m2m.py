@@ -7,16 +7,14 @@ whoever reads a target exchanges it (`tokenizer_languages`).
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from transformers.models.m2m_100.tokenization_m2m_100 import M2M100Tokenizer
 
-from attnflow.checkpoints.sentencepiece_places import cut_texts, surfaces, with_special
+from attnflow.checkpoints.sentencepiece_places import cut_texts, holds, surfaces, with_special
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
-from attnflow.errors import CheckpointError, brief
 
 _FILES = ("sentencepiece.bpe.model", "vocab.json")
 
@@ -27,26 +25,7 @@ class ManyLanguages(M2M100Tokenizer):
 
 def has_many_languages(folder: Path) -> bool:
     """Whether the tokenizer in a folder is M2M100's own; where there is a `tokenizer.json`, that decides."""
-    config = folder / "config.json"
-    if (folder / "tokenizer.json").exists() or not all((folder / file).exists() for file in (*_FILES, config.name)):
-        return False
-    return json.loads(config.read_text(encoding="utf-8")).get("model_type") == "m2m_100"
-
-
-def read_many_languages(folder: Path, name: str) -> ManyLanguages:
-    """Return M2M100's tokenizer.
-
-    Args:
-        folder: Where its files are.
-        name: What the checkpoint is called, for errors.
-
-    Raises:
-        CheckpointError: If one of its files is none.
-    """
-    try:
-        return ManyLanguages.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise CheckpointError(f"The tokenizer of {name} cannot be loaded ({brief(error)}).") from error
+    return not (folder / "tokenizer.json").exists() and holds(folder, _FILES, "m2m_100")
 
 
 def cut_source(tokenizer: ManyLanguages, text_a: str, text_b: str | None) -> PairPieces:

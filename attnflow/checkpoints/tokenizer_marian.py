@@ -6,16 +6,14 @@ compared with those that transformers gives to the model.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from transformers.models.marian.tokenization_marian import MarianTokenizer
 
-from attnflow.checkpoints.sentencepiece_places import Placed, cut_texts, surfaces, with_special
+from attnflow.checkpoints.sentencepiece_places import Placed, cut_texts, holds, surfaces, with_special
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
-from attnflow.errors import CheckpointError, brief
 
 _FILES = ("source.spm", "target.spm", "vocab.json")
 
@@ -29,26 +27,7 @@ class TwoModels(MarianTokenizer):
 
 def has_two_models(folder: Path) -> bool:
     """Whether the tokenizer in a folder is Marian's; transformers reads it so, whatever `tokenizer.json` there is."""
-    if not all((folder / file).exists() for file in _FILES):
-        return False
-    config = folder / "config.json"
-    return config.exists() and json.loads(config.read_text(encoding="utf-8")).get("model_type") == "marian"
-
-
-def read_two_models(folder: Path, name: str) -> TwoModels:
-    """Return Marian's tokenizer.
-
-    Args:
-        folder: Where its files are.
-        name: What the checkpoint is called, for errors.
-
-    Raises:
-        CheckpointError: If one of its files is none.
-    """
-    try:
-        return TwoModels.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise CheckpointError(f"The tokenizer of {name} cannot be loaded ({brief(error)}).") from error
+    return holds(folder, _FILES, "marian")
 
 
 def cut(tokenizer: TwoModels, text_a: str, text_b: str | None, *, target: bool) -> PairPieces:

@@ -14,9 +14,10 @@ from transformers.tokenization_utils_base import BatchEncoding, PreTrainedTokeni
 from attnflow.checkpoints import sentence_transformer, tokenizer_languages, tokenizer_notes
 from attnflow.checkpoints.chat_template import Conversation, converse
 from attnflow.checkpoints.sentencepiece_model import Original, originals
+from attnflow.checkpoints.sentencepiece_places import read_in_python
 from attnflow.checkpoints.tokenizer_files import read_tokenizer
-from attnflow.checkpoints.tokenizer_m2m import ManyLanguages, cut_source, has_many_languages, read_many_languages
-from attnflow.checkpoints.tokenizer_marian import TwoModels, cut, has_two_models, read_two_models
+from attnflow.checkpoints.tokenizer_m2m import ManyLanguages, cut_source, has_many_languages
+from attnflow.checkpoints.tokenizer_marian import TwoModels, cut, has_two_models
 from attnflow.checkpoints.tokenizer_pieces import PairPieces
 from attnflow.errors import CheckpointError, brief
 
@@ -303,12 +304,11 @@ def read_here(folder: Path, name: str, *, chats: bool = True) -> LocalReader:
     Raises:
         CheckpointError: If there is none, or one that cannot be trusted.
     """
-    two, many = has_two_models(folder), has_many_languages(folder)
-    reading = read_two_models if two else read_many_languages if many else read_tokenizer
-    tokenizer = reading(folder, name)
+    placed = TwoModels if has_two_models(folder) else ManyLanguages if has_many_languages(folder) else None
+    tokenizer = read_tokenizer(folder, name) if placed is None else read_in_python(placed, folder, name)
     if not chats:
         tokenizer.chat_template = None
-    if two or many:
+    if placed is not None:
         return LocalReader(tokenizer, name)  # which compares each text by itself
     notes = (tokenizer_notes.without_basic_cut(folder, tokenizer), *tokenizer_notes.marks_note(folder, tokenizer))
     lacking = tokenizer_notes.unnumbered(folder, tokenizer)
