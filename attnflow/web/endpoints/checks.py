@@ -12,6 +12,7 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from attnflow.errors import SelectionError
+from attnflow.records.head_names import head_name, shape_told
 from attnflow.records.trace import Head
 from attnflow.service import visitors
 from attnflow.service.bounds import reading
@@ -186,3 +187,22 @@ def whole_number(name: str, value: Any) -> int:
     if isinstance(value, bool) or not whole or abs(value) > 10**9:
         raise SelectionError(f"{name} is {arguments.came(value)}; give a whole number, counted from 0.")
     return int(value)
+
+
+def sent_head(head: Any, name: str, shape: tuple[int, int]) -> Head:
+    """The head of a model that a panel sent, by the layers of that model.
+
+    Args:
+        head: What was sent.
+        name: Of the model.
+        shape: Its layers and heads.
+
+    Raises:
+        SelectionError: If it is none of them.
+    """
+    if not isinstance(head, list | tuple) or len(head) != 2:
+        raise SelectionError(f"head is {arguments.came(head)}; give layer and head.")
+    own = whole_number("layer", head[0]), whole_number("head", head[1])
+    if not all(0 <= index < size for index, size in zip(own, shape, strict=True)):
+        raise SelectionError(f"{name} has no {head_name(own)}: it has {shape_told(*shape)}; choose one of these.")
+    return own

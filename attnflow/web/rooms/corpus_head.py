@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from attnflow.errors import SelectionError
-from attnflow.records.head_names import head_name, no_head, shape_told
+from attnflow.records.head_names import head_name, no_head
 from attnflow.records.shares import percent
 from attnflow.records.trace import Head
 from attnflow.service.head_examples import BROAD, HeadExamples
@@ -17,7 +17,7 @@ from attnflow.views.corpus_findings import KIND_TITLES, head_told
 from attnflow.views.corpus_model import ATTENTION, CorpusModel
 from attnflow.views.payloads import SIDES, Selected, Side
 from attnflow.web import arguments
-from attnflow.web.endpoints.checks import whole_number
+from attnflow.web.endpoints.checks import sent_head
 from attnflow.web.shared import Shown
 
 NO_HEAD = "Click a point or a row: what is known of that head is told here, with a text that shows it."
@@ -141,12 +141,7 @@ def marked(reached: Reached, head: Any, side: Any) -> At:
     if SIDES.index(side) >= len(reached.models):
         raise SelectionError("Only one run is open, as that of model A; open two to compare.")
     model = reached.models[SIDES.index(side)]
-    if not isinstance(head, list | tuple) or len(head) != 2:
-        raise SelectionError(f"head is {arguments.came(head)}; give layer and head.")
-    own = whole_number("layer", head[0]), whole_number("head", head[1])
-    if not model.has(own):
-        has = shape_told(model.n_layers, model.n_heads)
-        raise SelectionError(f"{model.name} has no {head_name(own)}: it has {has}; choose one of these.")
+    own = sent_head(head, model.name, (model.n_layers, model.n_heads))
     return At(own[0] + reached.depth - model.n_layers, own[1], side)
 
 

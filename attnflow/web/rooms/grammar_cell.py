@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from attnflow.checkpoints.checkpoint import BUNDLED
 from attnflow.errors import SelectionError
-from attnflow.records.head_names import head_name, shape_told
 from attnflow.records.trace import Head
 from attnflow.service.case import Case
 from attnflow.stats.dependencies import DependencyResult
@@ -15,7 +14,7 @@ from attnflow.views.grammar_heads import GrammarModel, relations_of
 from attnflow.views.grammar_words import head_does
 from attnflow.views.payloads import SIDES, GrammarCell, Side
 from attnflow.web import arguments
-from attnflow.web.endpoints.checks import whole_number
+from attnflow.web.endpoints.checks import sent_head
 from attnflow.web.rooms.reading import Collected
 from attnflow.web.shared import Shown
 
@@ -79,13 +78,7 @@ def cell_of(measured: Measured, told: Any) -> At | None:
     model = measured.models[SIDES.index(side)]
     if relation not in relations_of([model]) or not model.found.n[relation]:
         raise SelectionError(f"relation is {arguments.came(relation)}; give one that the table has.")
-    if not isinstance(head, list | tuple) or len(head) != 2:
-        raise SelectionError(f"head is {arguments.came(head)}; give layer and head.")
-    own = whole_number("layer", head[0]), whole_number("head", head[1])
-    if not model.has(own):
-        raise SelectionError(
-            f"{model.name} has no {head_name(own)}: it has {shape_told(*model.shape)}; choose one of these."
-        )
+    own = sent_head(head, model.name, model.shape)
     return At(measured.key, cast("Side", side), relation, own)
 
 

@@ -180,10 +180,15 @@ def _probes(case: Case) -> int:
     return max(2, min(PROBES, case.card.width, affordable_probes(case, workspace.most_operations)))
 
 
+def _too_much(case: Case) -> bool:
+    """Whether exact contributions are more work than one request may be."""
+    return workspace.operations(CONTRIBUTIONS, case) > workspace.most_operations
+
+
 def _exact(shown: Shown) -> Iterator[Any]:
     start, cases = time.perf_counter(), shown.cases()
     for name, case in zip("AB", cases, strict=True):
-        if workspace.operations(CONTRIBUTIONS, case) > workspace.most_operations:
+        if _too_much(case):
             raise SelectionError(
                 f"Exact contributions of the input are more work in {name} than one request may be here; choose "
                 "Estimate, or shorten the text."
@@ -199,7 +204,7 @@ def _estimate_note(name: str, case: Case, found: Attribution, seconds: float) ->
     """How good an estimate is, and what better ones would cost."""
     off = f"off by {percent(found.relative_error)} on average"
     note = f"{name}: estimated from {found.probes} random probes per token, {off}"
-    if workspace.operations(CONTRIBUTIONS, case) > workspace.most_operations:
+    if _too_much(case):
         return f"{note}; exact values are too much work here."
     if seconds < 0.01:  # from memory
         return f"{note}."
