@@ -58,10 +58,6 @@ class GrammarModel:
         layers, heads = self.found.right.shape[-2:]
         return layers, heads
 
-    def has(self, head: Head) -> bool:
-        """Whether there is such a head."""
-        return 0 <= head[0] < self.shape[0] and 0 <= head[1] < self.shape[1]
-
 
 def relations_of(models: Sequence[GrammarModel]) -> list[str]:
     """All relations, those of most cases first; before them `ALL` of them together."""
