@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from attnflow.records.corpus import CorpusStatistics
 from attnflow.records.head_names import head_name
-from attnflow.records.trace import Head
 from attnflow.stats.dependencies import ALL, DIRECTIONS, LEAST, DependencyResult, Found
 from attnflow.stats.proportion import Proportion
 from attnflow.views.csv_text import csv_text
